@@ -1,0 +1,95 @@
+"""Every message at every version: round trips, a second opinion, truncation, foreign bytes."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.wire import interpreter
+from tests.wire.strategies import messages
+from wire.api import API_VERSIONS, SC_APIS, SPU_APIS
+from wire.api.admin import CreateTopic, DeleteTopic, ListFilter, WatchOptions
+from wire.api.objects import (
+    Partitions,
+    PartitionUpdate,
+    Spus,
+    SpuUpdate,
+    Topics,
+    TopicUpdate,
+)
+from wire.codec import WireError, decode, decode_from, encode
+from wire.codec.schema import Struct, thresholds
+from wire.framing import RequestHeader
+
+IN_ENVELOPES = (
+    CreateTopic,
+    DeleteTopic,
+    ListFilter,
+    WatchOptions,
+    Topics,
+    Partitions,
+    Spus,
+    TopicUpdate,
+    PartitionUpdate,
+    SpuUpdate,
+)
+
+
+def shapes(cls: type, lowest: int, highest: int) -> list[tuple[type, int]]:
+    """One version of each shape that a message has; test_codec shows that the others share it."""
+    bounds = [v for v in thresholds(cls) if lowest < v <= highest]
+    return [(cls, version) for version in (lowest, *bounds)]
+
+
+EVERY_SHAPE = [
+    *(
+        shape
+        for api in (API_VERSIONS, *SC_APIS, *SPU_APIS)
+        for cls in (api.request, api.response)
+        for shape in shapes(cls, api.min_version, api.max_version)
+    ),
+    *(shape for cls in IN_ENVELOPES for shape in shapes(cls, 15, 19)),
+    (RequestHeader, 0),
+]
+
+each_shape = pytest.mark.parametrize(
+    ("cls", "version"), EVERY_SHAPE, ids=lambda part: getattr(part, "__name__", f"v{part}")
+)
+
+
+@each_shape
+@given(data=st.data())
+def test_a_message_reads_back_as_itself_and_as_a_walk_over_its_declaration_reads_it(
+    cls: type, version: int, data: st.DataObject
+) -> None:
+    message = data.draw(messages(cls, version))
+    encoded = encode(message, version)
+    assert decode(cls, encoded, version) == message
+    assert encoded == interpreter.write(Struct(cls), message, version)
+    reader = interpreter.Reader(encoded)
+    assert interpreter.read(Struct(cls), reader, version) == message
+    assert reader.position == len(encoded)
+
+
+@each_shape
+@given(data=st.data())
+@settings(max_examples=5)
+def test_a_message_cut_anywhere_is_a_wire_error(
+    cls: type, version: int, data: st.DataObject
+) -> None:
+    encoded = encode(data.draw(messages(cls, version)), version)
+    for length in range(len(encoded)):
+        with pytest.raises(WireError):
+            decode(cls, encoded[:length], version)
+
+
+@each_shape
+@given(noise=st.binary(max_size=300))
+def test_noise_is_a_message_or_a_wire_error(cls: type, version: int, noise: bytes) -> None:
+    try:
+        message: object
+        message, position = decode_from(cls, noise, 0, version)
+    except WireError:
+        return
+    # What was understood is a message like any other: it encodes, and reads back as itself.
+    assert position <= len(noise)
+    assert decode(cls, encode(message, version), version) == message

@@ -1,0 +1,1 @@
+"""The Fluvio wire protocol, sans-IO: bytes in, messages out."""

@@ -1,0 +1,112 @@
+"""The SC's APIs: Create (1001), Delete (1002), List (1003), Watch (1004), as of version 15.
+
+Source: ``crates/fluvio-sc-schema/src/objects/``. Each body stands in an ``Envelope`` whose label
+tells what it is about; List and Watch answer with an envelope of the same label.
+"""
+
+from wire.api.api import Api
+from wire.api.envelope import Envelope
+from wire.api.topic import TopicSpec
+from wire.codec.message import message, since
+from wire.codec.types import i64, u32
+from wire.error_code import Code, ErrorCode
+
+
+@message
+class CreateRequest:
+    """Create the object in the envelope: a ``CreateTopic`` under the label Topic."""
+
+    object: Envelope
+
+
+@message
+class CreateTopic:
+    """A topic to create; with ``dry_run`` only checked."""
+
+    name: str
+    dry_run: bool = False
+    timeout_ms: u32 | None = since(7, default=None)
+    spec: TopicSpec
+
+
+@message
+class DeleteRequest:
+    """Delete the object in the envelope: a ``DeleteTopic`` under the label Topic."""
+
+    object: Envelope
+
+
+@message
+class DeleteTopic:
+    """A topic to delete; a system topic only with ``force``."""
+
+    name: str
+    force: bool = since(13, default=False)
+
+
+@message
+class Status:
+    """How a Create or a Delete ended; on success the code is NONE and the message None."""
+
+    name: str
+    error_code: ErrorCode = Code.NONE
+    error_message: str | None = None
+
+
+@message
+class ListRequest:
+    """List objects: a ``ListFilter`` under the label of what to list."""
+
+    object: Envelope
+
+
+@message
+class NameFilter:
+    """Objects whose name contains this."""
+
+    name: str
+
+
+@message
+class ListFilter:
+    """No filter lists everything. ``system`` selects only system objects, or only the others."""
+
+    name_filters: list[NameFilter] = since(default_factory=list)
+    summary: bool = since(10, default=False)
+    system: bool = since(13, default=False)
+
+
+@message
+class ListResponse:
+    """``Topics``, ``Partitions`` or ``Spus`` under the label asked for."""
+
+    object: Envelope
+
+
+@message
+class WatchRequest:
+    """Watch objects: ``WatchOptions`` under the label of what to watch."""
+
+    object: Envelope
+
+
+@message
+class WatchOptions:
+    """Nothing that an SC looks at."""
+
+    epoch: i64 = 0
+    summary: bool = since(10, default=False)
+
+
+@message
+class WatchResponse:
+    """One of endless answers with the same correlation id: a ``TopicUpdate``,
+    ``PartitionUpdate`` or ``SpuUpdate`` under the label asked for."""
+
+    object: Envelope
+
+
+CREATE = Api("create", 1001, 15, 19, CreateRequest, Status)
+DELETE = Api("delete", 1002, 15, 19, DeleteRequest, Status)
+LIST = Api("list", 1003, 15, 19, ListRequest, ListResponse)
+WATCH = Api("watch", 1004, 15, 19, WatchRequest, WatchResponse)

@@ -1,0 +1,36 @@
+"""The object envelope of the SC's APIs, as of version 11: a label, and the typed body as bytes.
+
+Source: ``crates/fluvio-sc-schema/src/objects/metadata.rs``. The label is matched to the letter.
+"""
+
+from typing import Any, TypeVar
+
+from wire.codec.message import decode, encode, message
+from wire.codec.types import blob
+
+TOPIC = "Topic"
+PARTITION = "Partition"
+SPU = "SPU"
+
+M = TypeVar("M")
+
+
+@message
+class Envelope:
+    """A typed body, still encoded, with the version of the message around it."""
+
+    label: str
+    body: blob
+
+    def open(self, cls: type[M], version: int) -> M:
+        """Decode the body as a ``cls``.
+
+        Raises:
+            WireError: the body is something else.
+        """
+        return decode(cls, self.body, version)
+
+
+def seal(label: str, body: Any, version: int) -> Envelope:
+    """Put a message of the given version into an envelope."""
+    return Envelope(label=label, body=encode(body, version))

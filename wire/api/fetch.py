@@ -1,0 +1,91 @@
+"""Fetch (SPU key 1): read stored batches once, without waiting.
+
+Source: ``crates/fluvio-spu-schema/src/fetch/request.rs`` and ``response.rs``. Official consumers
+use StreamFetch instead; this is the plain way to read a log back.
+"""
+
+from wire.api.api import Api
+from wire.codec.message import message, since
+from wire.codec.types import i32, i64, u8, u32, view
+from wire.error_code import Code, ErrorCode
+
+
+@message
+class FetchPartition:
+    """Where to read in one partition."""
+
+    partition_index: u32
+    current_leader_epoch: i32 = since(9, default=-1)
+    fetch_offset: i64
+    log_start_offset: i64 = since(5, default=-1)
+    max_bytes: i32
+
+
+@message
+class FetchTopic:
+    """The partitions of one topic."""
+
+    name: str
+    partitions: list[FetchPartition]
+
+
+@message
+class ForgottenTopic:
+    """Partitions that an incremental fetch session drops; Fluvio has no such sessions."""
+
+    name: str = since(7, default="")
+    indexes: list[i32] = since(7, default_factory=list)
+
+
+@message
+class FetchRequest:
+    """Only the top-level ``max_bytes`` and the isolation are honoured by an SPU."""
+
+    max_wait_ms: i32 = 0
+    min_bytes: i32 = 0
+    max_bytes: i32 = since(3, default=1 << 20)
+    isolation: u8 = since(4, default=0)  # 0 ReadUncommitted, 1 ReadCommitted
+    topics: list[FetchTopic]
+    forgotten: list[ForgottenTopic] = since(7, default_factory=list)
+
+
+@message
+class AbortedTransaction:
+    """Never used by Fluvio."""
+
+    producer_id: i64
+    first_offset: i64
+
+
+@message
+class FetchedPartition:
+    """Whole stored batches, beginning with the one that holds the offset asked for."""
+
+    partition_index: u32
+    error_code: ErrorCode = Code.NONE
+    high_watermark: i64 = 0
+    next_filter_offset: i64 = since(11, default=0)
+    log_start_offset: i64 = 0
+    aborted: list[AbortedTransaction] | None = None
+    records: view = b""
+
+
+@message
+class FetchedTopic:
+    """The partitions of one topic, in the order of the request."""
+
+    name: str
+    partitions: list[FetchedPartition]
+
+
+@message
+class FetchResponse:
+    """One answer for each partition of the request."""
+
+    throttle_time_ms: i32 = 0
+    error_code: ErrorCode = Code.NONE
+    session_id: i32 = 0
+    topics: list[FetchedTopic]
+
+
+FETCH = Api("fetch", 1, 0, 25, FetchRequest, FetchResponse)

@@ -1,0 +1,78 @@
+"""Produce (SPU key 0): record batches in, offsets out.
+
+Source: ``crates/fluvio-spu-schema/src/produce/request.rs`` and ``response.rs``. Every produce
+request is answered; there is no fire-and-forget. The response mirrors the request entry by entry,
+repeated partitions included, because clients pair results by position. A request with a topic and
+zero partitions is legal: clients send one on an explicit flush with nothing queued.
+"""
+
+from wire.api.api import Api
+from wire.api.smartmodule import SmartModuleInvocation
+from wire.codec.message import message, since
+from wire.codec.types import i16, i32, i64, u32, view
+from wire.error_code import Code, ErrorCode
+
+READ_UNCOMMITTED = 1
+"""``acks`` of a producer that wants its answer after the append; any value from 0 reads as this."""
+
+READ_COMMITTED = -1
+"""``acks`` of a producer that wants its answer after the commit; any value below 0 reads so."""
+
+
+@message
+class PartitionRecords:
+    """Batches for one partition. The official client puts exactly one batch into each entry."""
+
+    partition_index: u32
+    records: view
+
+
+@message
+class TopicRecords:
+    """The partitions of one topic."""
+
+    name: str
+    partitions: list[PartitionRecords]
+
+
+@message
+class ProduceRequest:
+    """Batches to append. ``timeout_ms`` bounds only the wait for the commit, per entry."""
+
+    # Annotated as of version 3 in Rust, but its hand-written codec has it at every version.
+    transactional_id: str | None = None
+    acks: i16 = READ_UNCOMMITTED
+    timeout_ms: i32 = 1500
+    topics: list[TopicRecords]
+    smartmodules: list[SmartModuleInvocation] = since(8, default_factory=list)
+
+
+@message
+class PartitionResult:
+    """What became of one entry: ``base_offset`` is the offset of its first record, 0 on error
+    (but the real offset when the code is RequestTimedOut: the records are stored)."""
+
+    partition_index: u32
+    error_code: ErrorCode = Code.NONE
+    base_offset: i64 = 0
+    log_append_time_ms: i64 = since(2, default=0)
+    log_start_offset: i64 = since(5, default=0)
+
+
+@message
+class TopicResult:
+    """The results of one topic, in the order of the request."""
+
+    name: str
+    partitions: list[PartitionResult]
+
+
+@message
+class ProduceResponse:
+    """One result for each entry of the request, in its order."""
+
+    topics: list[TopicResult]
+    throttle_time_ms: i32 = since(1, default=0)
+
+
+PRODUCE = Api("produce", 0, 8, 25, ProduceRequest, ProduceResponse)

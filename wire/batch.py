@@ -1,0 +1,350 @@
+"""Record batches and records: the hand-written hot path, flatter than code is elsewhere.
+
+**Writing.** The naive way builds each varint in a loop and adds the fields up: 1.36 us a record. A
+table answers for the small numbers, which nearly all of them are, and one ``join`` lays the fields
+down: 0.34 us (0.37 with one ``%`` format). The table is a dict that computes what it misses, so
+that a negative number cannot pick an entry from its end, as it would in a tuple. A batch is sealed
+later, in 4 us, by one join, one compression and one CRC; until then its size is
+``EMPTY_BATCH_BYTES`` plus the lengths of its records, exactly.
+
+**Reading.** A call of ``read_varint`` for each field takes 1.40 us a record. With varints of one
+and two bytes inlined it is 0.80 us, and 0.60 if only values are wanted, most of the difference
+being ``Record``. A payload becomes ``bytes`` first, because a slice of a memoryview must be copied
+again to become a value.
+
+**Trust.** The count of records is compared with the bytes left. A slice past the end is silently
+short, but behind every slice stands another field, and *indexing* that raises; so only negative
+lengths, which would step back, need a check. A record's own length tells the official reader
+only whether enough bytes are there; it goes on where the fields end, and so do we.
+
+**Appending.** The SPU looks at headers only: ``iter_batches`` takes 0.5 us a batch (0.9 us
+for a record set of one) and copies nothing.
+
+Measured on CPython 3.11 with 150 keyless records of 100 bytes; source: ``crates/fluvio-protocol``,
+``src/record/batch.rs`` and ``data.rs``.
+"""
+
+import struct
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from crc32c import crc32c
+
+from wire.codec.errors import WireError
+from wire.codec.types import Buffer
+from wire.codec.varint import read_varint, write_varint
+from wire.compression import Codec, compress, decompress
+
+HEADER = struct.Struct(">qiibIhiqqqhi")
+"""The fixed part of a batch: the fields of ``BatchHeader`` in their order, without the schema."""
+
+PREAMBLE_BYTES = 12  # base_offset and batch_len, which counts what stands behind it
+
+EMPTY_BATCH_BYTES = HEADER.size + 4
+"""A batch before its first record: header and count. This plus the lengths of its encoded records
+is what ``batch_size`` limits, before compression."""
+
+RECORD_BYTES_MIN = 7
+"""Length, attributes, two deltas, no key, an empty value and no headers, one byte each."""
+
+CODEC_BITS = 0x0007  # of the attributes
+
+SCHEMA_BIT = 0x0010
+"""A schema id follows the header. Never written: a real SPU leaves it out of the batch's size."""
+
+MAGIC = 2  # the version of the batch format; nobody checks it
+
+SMALL_VARINTS = 2048
+"""How many varints the table holds, made in 1 ms on import: a batch of the default 16 KiB has at
+most 2048 records, then without key and value, and so no larger offset delta."""
+
+_CRC_START = 21  # the CRC covers everything from the attributes on
+_LEADING = struct.Struct(">qiibI")
+_COVERED = struct.Struct(">hiqqqhi")
+_COUNT = struct.Struct(">i")
+_SCHEMA_ID = struct.Struct(">I")
+_BASE_OFFSET = struct.Struct(">q")
+
+
+class _Varints(dict[int, bytes]):
+    """Small numbers and their varints; others are computed and not kept, so that it stays small."""
+
+    __slots__ = ()
+
+    def __missing__(self, number: int) -> bytes:
+        return write_varint(number)
+
+
+_VARINT = _Varints((number, write_varint(number)) for number in range(SMALL_VARINTS))
+
+
+@dataclass(slots=True)
+class BatchHeader:
+    """What stands before the records, in the order of the wire."""
+
+    base_offset: int  # of the first record; the SPU overwrites what a producer writes
+    batch_len: int  # bytes behind this field
+    partition_leader_epoch: int
+    magic: int
+    crc: int  # CRC-32C of everything from the attributes to the end of the batch
+    attributes: int
+    last_offset_delta: int  # the count of records, less one; the SPU believes it
+    first_timestamp_ms: int  # what the records' deltas are added to; below 1 there are no times
+    max_timestamp_ms: int
+    producer_id: int
+    producer_epoch: int
+    first_sequence: int
+    schema_id: int | None = None  # only decode_batch reads it
+
+    @property
+    def codec_bits(self) -> int:
+        """The codec as it is on the wire, perhaps one that does not exist (5, 6 or 7)."""
+        return self.attributes & CODEC_BITS
+
+    @property
+    def codec(self) -> Codec:
+        """How the payload is compressed; a WireError if there is no such codec."""
+        try:
+            return Codec(self.attributes & CODEC_BITS)
+        except ValueError:
+            raise WireError(f"codec {self.codec_bits} does not exist") from None
+
+    @property
+    def record_count(self) -> int:
+        """How many records the batch claims to hold, as the SPU counts them: by the last delta."""
+        return self.last_offset_delta + 1 if self.last_offset_delta >= 0 else 0
+
+
+@dataclass(slots=True)
+class Record:
+    """One record as a consumer sees it."""
+
+    key: bytes | None  # an empty key is a key
+    value: bytes
+    timestamp_ms: int  # -1 if the batch has no times
+    offset: int  # the batch's base offset plus the position there; the record's delta is ignored
+
+
+def iter_batches(record_set: Buffer) -> Iterator[tuple[BatchHeader, memoryview]]:
+    """Walk the batches of a record set: the header of each, without schema id, and all its bytes.
+
+    The views look into ``record_set`` and keep it alive. Records, CRC and codec are not looked at.
+    What is wrong with a later batch is found after the ones before it were given out.
+
+    Raises:
+        WireError: the set does not end where a batch ends, or a batch is shorter than its header.
+    """
+    view = memoryview(record_set)
+    start, length = 0, len(view)
+    while start < length:
+        if length - start < HEADER.size:
+            raise WireError(f"a batch of {length - start} bytes has no whole header")
+        header = BatchHeader(*HEADER.unpack_from(view, start))
+        end = start + PREAMBLE_BYTES + header.batch_len
+        if not start + HEADER.size <= end <= length:
+            raise WireError(f"a batch_len of {header.batch_len} with {length - start} bytes left")
+        yield header, view[start:end]
+        start = end
+
+
+def with_base_offset(batch: Buffer, base_offset: int) -> bytes:
+    """A copy of a batch at another offset; its CRC stays right, since it does not cover offsets."""
+    return b"".join((_BASE_OFFSET.pack(base_offset), memoryview(batch)[_BASE_OFFSET.size :]))
+
+
+def decode_batch(batch: Buffer, *, check_crc: bool = True) -> tuple[BatchHeader, list[Record]]:
+    """Read one whole batch.
+
+    Args:
+        batch: exactly one batch.
+        check_crc: whether a wrong CRC is an error. Neither the SPU nor the official client checks.
+
+    Raises:
+        WireError: anything in it is not as the protocol says.
+    """
+    header, payload = _open(batch, check_crc)
+    return header, _parse(payload, header.base_offset, header.first_timestamp_ms)
+
+
+def decode_values(batch: Buffer, *, check_crc: bool = True) -> list[bytes]:
+    """The values alone, in three quarters of the time; it refuses what ``decode_batch`` refuses."""
+    return _parse(_open(batch, check_crc)[1], 0, 0, values_only=True)
+
+
+def encode_record(
+    key: bytes | None, value: bytes, offset_delta: int, timestamp_delta_ms: int
+) -> bytes:
+    """One record, ready to be appended to a batch.
+
+    Args:
+        key: None for no key, which is not the same as an empty one.
+        value: what it carries.
+        offset_delta: its position in the batch, from 0.
+        timestamp_delta_ms: milliseconds after the batch's first timestamp.
+
+    Raises:
+        WireError: a number needs more than 32 bits, which the official encoder would spoil.
+    """
+    small = _VARINT
+    size = len(value)
+    length, offset, timestamp = small[size], small[offset_delta], small[timestamp_delta_ms]
+    size += len(length) + len(offset) + len(timestamp) + 3  # the attributes, the key, the headers
+    if key is None:
+        return b"".join((small[size], b"\0", timestamp, offset, b"\0", length, value, b"\0"))
+    key_length = small[len(key)]
+    size += len(key_length) + len(key)
+    return b"".join(
+        (small[size], b"\0", timestamp, offset, b"\1", key_length, key, length, value, b"\0")
+    )
+
+
+def encode_batch(
+    records: Sequence[bytes],
+    *,
+    first_timestamp_ms: int,
+    max_timestamp_ms: int,
+    codec: Codec = Codec.NONE,
+    base_offset: int | None = None,
+) -> bytes:
+    """Seal a batch.
+
+    Args:
+        records: what ``encode_record`` made, with offset deltas 0, 1, 2 and so on; not none.
+        first_timestamp_ms: what the records' timestamp deltas count from.
+        max_timestamp_ms: the timestamp of the last record.
+        codec: how to compress the payload.
+        base_offset: None for the count less one, as the official client; the SPU overwrites it.
+
+    Raises:
+        WireError: there are no records (a real SPU that stores an empty batch closes the partition
+            for good), or a number does not fit its field.
+    """
+    count = len(records)
+    if not count:
+        raise WireError("a batch without records")
+    payload = b"".join((_COUNT.pack(count), *records))
+    if codec:
+        payload = compress(codec, payload)
+    if base_offset is None:
+        base_offset = count - 1
+    try:
+        covered = _COVERED.pack(codec, count - 1, first_timestamp_ms, max_timestamp_ms, -1, -1, -1)
+        crc = crc32c(payload, crc32c(covered))
+        batch_len = HEADER.size - PREAMBLE_BYTES + len(payload)
+        leading = _LEADING.pack(base_offset, batch_len, -1, MAGIC, crc)
+    except struct.error as error:
+        raise WireError(f"a batch header: {error}") from error
+    return b"".join((leading, covered, payload))
+
+
+def _open(batch: Buffer, check_crc: bool) -> tuple[BatchHeader, bytes]:
+    """The header of exactly one batch, with its schema id, and the unpacked payload."""
+    view = memoryview(batch)
+    header, whole = next(iter_batches(view), (None, view))
+    if header is None or len(whole) != len(view):
+        raise WireError(f"{len(view)} bytes are not exactly one batch")
+    start = HEADER.size
+    if header.attributes & SCHEMA_BIT:
+        if len(view) < start + _SCHEMA_ID.size:
+            raise WireError("the schema id ends early")
+        (header.schema_id,) = _SCHEMA_ID.unpack_from(view, start)
+        start += _SCHEMA_ID.size
+    if check_crc and (crc := crc32c(view[_CRC_START:])) != header.crc:
+        raise WireError(f"the CRC is {header.crc:08x}, of the bytes it is {crc:08x}")
+    return header, decompress(header.codec, view[start:])
+
+
+def _parse(
+    payload: bytes, base_offset: int, first_timestamp_ms: int, *, values_only: bool = False
+) -> list[Any]:
+    """The records of an unpacked payload, or only their values; bytes behind them are ignored."""
+    if len(payload) < _COUNT.size:
+        raise WireError("the count of records ends early")
+    (count,) = _COUNT.unpack_from(payload)
+    if count * RECORD_BYTES_MIN > len(payload) - _COUNT.size:
+        raise WireError(f"{count} records in {len(payload) - _COUNT.size} bytes")
+    found: list[Any] = []
+    try:
+        # A count below 1 is an empty list, as in any Vec.
+        _parse_records(
+            payload, range(base_offset, base_offset + count), first_timestamp_ms, values_only, found
+        )
+    except (IndexError, WireError) as error:
+        why = error if isinstance(error, WireError) else "ends early"
+        raise WireError(f"record {len(found)} of {count}: {why}") from error
+    return found
+
+
+def _parse_records(  # noqa: C901  # varints are inlined; the module's docstring has the figures
+    data: bytes, offsets: range, first_timestamp_ms: int, values_only: bool, found: list[Any]
+) -> None:
+    """Append each record, or its value, to ``found``. An IndexError means an early end."""
+    append, end, at, timed = found.append, len(data), _COUNT.size, first_timestamp_ms > 0
+    for offset in offsets:
+        # Numbers stay zig-zag until they are used: the lowest bit of a length is its sign.
+        size = data[at]
+        if size < 0x80:
+            at += 1
+        elif (high := data[at + 1]) < 0x80:
+            size += (high << 7) - 0x80
+            at += 2
+        else:
+            size, at = _read_zigzag(data, at)
+        if size & 1 or size >> 1 > end - at:
+            raise _bad_length(size, end - at)
+        delta = data[at + 1]  # behind the attributes
+        if delta < 0x80:
+            at += 2
+        else:
+            delta, at = _read_zigzag(data, at + 1)
+        if data[at] < 0x80:  # the offset delta, which is ignored
+            at += 1
+        elif data[at + 1] < 0x80:
+            at += 2
+        else:
+            at = read_varint(data, at)[1]
+        key = None
+        present = data[at]
+        at += 1
+        if present:
+            if present != 1:
+                raise WireError(f"{present} where 0 or 1 says whether there is a key")
+            size = data[at]
+            if size < 0x80:
+                at += 1
+            else:
+                size, at = _read_zigzag(data, at)
+            if size & 1:
+                raise _bad_length(size, end - at)
+            key = data[at : at + (size >> 1)]
+            at += size >> 1
+        size = data[at]
+        if size < 0x80:
+            at += 1
+        elif (high := data[at + 1]) < 0x80:
+            size += (high << 7) - 0x80
+            at += 2
+        else:
+            size, at = _read_zigzag(data, at)
+        if size & 1:
+            raise _bad_length(size, end - at)
+        value = data[at : at + (size >> 1)]
+        at += size >> 1
+        at = at + 1 if data[at] < 0x80 else read_varint(data, at)[1]  # the headers, a plain number
+        if values_only:
+            append(value)
+        else:
+            timestamp_ms = first_timestamp_ms + (delta >> 1 ^ -(delta & 1)) if timed else -1
+            append(Record(key, value, timestamp_ms, offset))
+
+
+def _read_zigzag(data: bytes, position: int) -> tuple[int, int]:
+    """A varint of any size as it is on the wire, its sign in the lowest bit."""
+    number, position = read_varint(data, position)
+    return number << 1 ^ -(number < 0), position
+
+
+def _bad_length(zigzag: int, left: int) -> WireError:
+    length = zigzag >> 1 ^ -(zigzag & 1)
+    return WireError(f"a length of {length} with {left} bytes left")

@@ -1,0 +1,155 @@
+"""Declare a message once; encode and decode it at every version.
+
+>>> from wire.codec import decode, encode, message, since
+>>> from wire.codec.types import i16, i32
+>>> @message
+... class Answer:
+...     name: str
+...     code: i16
+...     throttle_time_ms: i32 = since(1, default=0)
+>>> encode(Answer(name="a", code=6), version=0).hex()
+'0001610006'
+>>> decode(Answer, bytes.fromhex("000161000600000005"), version=1)
+Answer(name='a', code=6, throttle_time_ms=5)
+"""
+
+import dataclasses
+from bisect import bisect_right
+from collections.abc import Callable
+from typing import Any, TypeVar, dataclass_transform, overload
+
+from wire.codec.errors import WireError
+from wire.codec.generate import (
+    DECODING_FAILURES,
+    ENCODING_FAILURES,
+    Decode,
+    Encode,
+    decoder,
+    encoder,
+)
+from wire.codec.schema import thresholds
+from wire.codec.types import Buffer
+
+M = TypeVar("M")
+
+
+def since(
+    version: int | None = None,
+    *,
+    until: int | None = None,
+    default: Any = dataclasses.MISSING,
+    default_factory: Any = dataclasses.MISSING,
+) -> Any:
+    """A field that is on the wire only from API version ``version`` up to and with ``until``.
+
+    In the other versions it is not written, and reading leaves its default.
+    """
+    return dataclasses.field(
+        default=default,
+        default_factory=default_factory,
+        metadata={"since": version, "until": until},
+    )
+
+
+@overload
+def message(cls: type[M], /) -> type[M]: ...
+@overload
+def message(*, tag: int) -> Callable[[type[M]], type[M]]: ...
+@dataclass_transform(kw_only_default=True, field_specifiers=(since, dataclasses.field))
+def message(cls: type[Any] | None = None, /, *, tag: int | None = None) -> Any:
+    """Declare a message: a dataclass whose annotations say how it stands on the wire.
+
+    Args:
+        cls: the class, when the decorator stands without parentheses.
+        tag: the number that names this message as a variant of a union.
+    """
+
+    def declare(declared: type[Any]) -> type[Any]:
+        # Not frozen: a frozen dataclass costs four times as much to build, and these are built
+        # for every frame.
+        made = dataclasses.dataclass(slots=True, kw_only=True)(declared)
+        if tag is not None:
+            made.__tag__ = tag
+        return made
+
+    return declare if cls is None else declare(cls)
+
+
+def decode(cls: type[M], data: bytes, version: int) -> M:
+    """Read one message; bytes behind it are ignored, as both real sides ignore them.
+
+    Raises:
+        WireError: the bytes end early or hold a value that the protocol does not have.
+    """
+    return decode_from(cls, data, 0, version)[0]
+
+
+def decode_from(cls: type[M], data: bytes, start: int, version: int) -> tuple[M, int]:
+    """Read one message that begins at ``start``; returns it and the position behind it."""
+    end = len(data)
+    try:
+        value, position = (_decoders.get((cls, version)) or _decoder(cls, version))(
+            data, start, end
+        )
+    except WireError as error:
+        raise WireError(f"{cls.__name__} at version {version}: {error}") from None
+    except DECODING_FAILURES as error:
+        raise WireError(f"{cls.__name__} at version {version}: {_reason(error)}") from error
+    # A slice past the end of a buffer is silently short, so the end is checked once, here.
+    if position > end:
+        raise WireError(f"{cls.__name__} at version {version}: ends {position - end} bytes early")
+    return value, position
+
+
+def encode(value: Any, version: int) -> bytes:
+    """The bytes of one message.
+
+    Raises:
+        WireError: a field holds a value that its type on the wire cannot.
+    """
+    parts: list[Buffer] = []
+    encode_to(parts, value, version)
+    return b"".join(parts)
+
+
+def encode_to(parts: list[Buffer], value: Any, version: int) -> None:
+    """Append the bytes of one message to ``parts``, large ones uncopied."""
+    cls: type = type(value)
+    try:
+        (_encoders.get((cls, version)) or _encoder(cls, version))(parts, value)
+    except ENCODING_FAILURES as error:
+        raise WireError(f"{cls.__name__} at version {version}: {error}") from error
+
+
+# The version is a peer's word. Only plausible ones are remembered, and all that have the same
+# encoding share one function, so that no peer can make these tables or the code in them grow.
+_VERSIONS_REMEMBERED = range(64)
+_decoders: dict[tuple[type, int], Decode] = {}
+_encoders: dict[tuple[type, int], Encode] = {}
+
+
+def _decoder(cls: type, version: int) -> Decode:
+    made = decoder(cls, _effective(cls, version))
+    if version in _VERSIONS_REMEMBERED:
+        _decoders[cls, version] = made
+    return made
+
+
+def _encoder(cls: type, version: int) -> Encode:
+    made = encoder(cls, _effective(cls, version))
+    if version in _VERSIONS_REMEMBERED:
+        _encoders[cls, version] = made
+    return made
+
+
+def _effective(cls: type, version: int) -> int:
+    """The lowest version with the same encoding."""
+    bounds = thresholds(cls)
+    index = bisect_right(bounds, version)
+    return bounds[index - 1] if index else -1
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        return "a string is not UTF-8"
+    return "ends in the middle of a field"

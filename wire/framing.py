@@ -1,0 +1,108 @@
+"""Frames: a 4-byte length, then that many bytes; requests and responses alike.
+
+Source: ``crates/fluvio-protocol/src/codec/mod.rs`` and ``api/mod.rs``.
+"""
+
+import struct
+from collections.abc import Iterator
+from typing import Any
+
+from wire.codec.errors import WireError
+from wire.codec.message import encode_to, message
+from wire.codec.types import Buffer, i16, i32, u16
+
+FRAME_BYTES_MAX = 64 * 1024 * 1024
+"""The most that one frame may announce. The official codec has no limit; an SPU stores batches of
+up to 32 MiB, and twice that leaves room for what stands around them."""
+
+REQUEST_BYTES_MIN = 10
+"""The shortest request: key, version, correlation id, and an empty client id."""
+
+RESPONSE_BYTES_MIN = 4
+"""The shortest response: a correlation id."""
+
+_LENGTH = struct.Struct(">i")
+_REPLY = struct.Struct(">ii")
+
+
+@message
+class RequestHeader:
+    """What stands before every request; the header itself has no versions."""
+
+    api_key: u16
+    api_version: i16
+    correlation_id: i32
+    client_id: str
+
+
+class FrameReader:
+    """Cuts what arrives into frames, whatever pieces it arrives in.
+
+    Args:
+        shortest: the length below which a frame cannot be one, in bytes.
+        longest: the length above which a frame is refused, in bytes.
+    """
+
+    def __init__(self, shortest: int, longest: int = FRAME_BYTES_MAX) -> None:
+        self._shortest = shortest
+        self._longest = longest
+        self._held = bytearray()
+        self._missing = _LENGTH.size
+
+    @property
+    def missing(self) -> int:
+        """How many bytes to the end of the frame under way, or to the length of the next one."""
+        return self._missing
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """Take bytes in and give out each complete frame, without its length.
+
+        The iterator must be used up before more is fed. What is held never exceeds what arrived.
+
+        Raises:
+            WireError: the length of a frame is out of range. The frames before it are given out
+                first; the reader is of no use after it.
+        """
+        if self._held or len(data) < self._missing:
+            self._held += data
+            self._missing -= len(data)
+            if self._missing > 0:
+                return
+        # One copy for each frame: a bytearray cannot be cut while a memoryview of it lives.
+        with memoryview(self._held or data) as view:
+            position = 0
+            while (end := self._end_of_frame(view, position)) <= len(view):
+                yield bytes(view[position + _LENGTH.size : end])
+                position = end
+            rest = bytearray(view[position:])
+        self._missing = end - position - len(rest)
+        self._held = rest
+
+    def _end_of_frame(self, view: memoryview, position: int) -> int:
+        """Where the frame at ``position`` ends, or its length as long as that has not arrived."""
+        if len(view) - position < _LENGTH.size:
+            return position + _LENGTH.size
+        (length,) = _LENGTH.unpack_from(view, position)
+        if not self._shortest <= length <= self._longest:
+            raise WireError(
+                f"a frame of {length} bytes; it must be {self._shortest} to {self._longest}"
+            )
+        return position + _LENGTH.size + int(length)
+
+
+def request_frame(header: RequestHeader, body: Any) -> bytes:
+    """The frame of a request; ``body`` is encoded at the version that the header names."""
+    parts: list[Buffer] = [b""]
+    encode_to(parts, header, 0)
+    encode_to(parts, body, header.api_version)
+    parts[0] = _LENGTH.pack(sum(map(len, parts)))
+    return b"".join(parts)
+
+
+def response_frame(correlation_id: int, body: Any, version: int) -> bytes:
+    """The frame of a response; ``body`` is encoded at the version of its request."""
+    parts: list[Buffer] = [b""]
+    encode_to(parts, body, version)
+    size = sum(map(len, parts))
+    parts[0] = _REPLY.pack(size + RESPONSE_BYTES_MIN, correlation_id)
+    return b"".join(parts)
