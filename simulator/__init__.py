@@ -1,0 +1,33 @@
+"""A simulator of a Fluvio cluster: real protocol, real sockets, faults on purpose.
+
+In a thread, for callers that block or run asyncio:
+
+>>> import simulator
+>>> with simulator.running(drop=0.1, seed=7) as sim:
+...     print(sim.log("greetings", 0))
+[]
+
+Inside trio the same with ``async with simulator.open_simulator(drop=0.1, seed=7) as sim``.
+"""
+
+from simulator.config import Config, Options, SimulatorError, configure
+from simulator.faultfile import FaultFileError, load_faults
+from simulator.journal import Entry
+from simulator.server import Simulator, open_simulator
+from simulator.summary import Summary
+from simulator.threads import RunningSimulator, running
+
+__all__ = [
+    "Config",
+    "Entry",
+    "FaultFileError",
+    "Options",
+    "RunningSimulator",
+    "Simulator",
+    "SimulatorError",
+    "Summary",
+    "configure",
+    "load_faults",
+    "open_simulator",
+    "running",
+]

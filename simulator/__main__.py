@@ -1,0 +1,224 @@
+"""``python -m simulator``: an SC and SPUs on loopback that misbehave on purpose."""
+
+import re
+import secrets
+import signal
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, cast
+
+import click
+import trio
+
+from simulator.config import Config, Options, SimulatorError, configure
+from simulator.console import Output
+from simulator.distributions import CLI_FORMS, parse_distribution
+from simulator.faultfile import FaultFileError
+from simulator.journal import Sink, to_file
+from simulator.quantities import parse_duration
+from simulator.server import open_simulator
+
+PORT = 9003
+SPU_PORT = 9010
+"""Where a local Fluvio cluster listens too, so that a usual profile finds the simulator."""
+
+EPILOG = """\b
+Examples:
+  python -m simulator --drop 0.1
+      Lose a tenth of all produce requests and a tenth of all their answers.
+  python -m simulator --drop 0.1 --at response --seed 7
+      Store everything, lose a tenth of the answers: what makes duplicates.
+  python -m simulator --delay 'normal(50ms,10ms)' --disconnect 0.01
+      A slow network that resets every hundredth exchange.
+  python -m simulator --faults faults.yaml --journal journal.jsonl
+      Faults at exact moments, and a record of all that happened.
+
+Point a client at it (it finds the SPUs by itself):
+  fluvio profile add simulator 127.0.0.1:9003 && fluvio produce greetings
+
+Stop it with Ctrl-C: it prints what it stored and what it did.
+The same seed gives the same faults to the same requests.
+"""
+
+_TOPIC = re.compile(r"([^:]+)(?::([0-9]{1,9}))?")
+
+
+class _Topic(click.ParamType[tuple[str, int]]):
+    """``NAME`` or ``NAME:PARTITIONS``."""
+
+    name = "NAME[:PARTITIONS]"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, int]:
+        match = _TOPIC.fullmatch(value)
+        if match is None:
+            self.fail(f"{value!r} is not a topic; write NAME or NAME:PARTITIONS", param, ctx)
+        return match[1], int(match[2] or 1)
+
+
+class _Distribution(click.ParamType[str]):
+    """A distribution of delays, checked here and parsed later."""
+
+    name = "DIST"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            parse_distribution(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+        return str(value)
+
+
+class _Duration(click.ParamType[float]):
+    """A duration such as ``50ms``, as seconds."""
+
+    name = "DURATION"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        try:
+            return parse_duration(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+_PROBABILITY = click.FloatRange(0, 1)
+_PORT = click.IntRange(0, 65535)
+
+
+@click.command(epilog=EPILOG, context_settings={"max_content_width": 100})
+@click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
+@click.option(
+    "--advertise",
+    metavar="HOST",
+    help="The host that clients are told to reach the SPUs under, for clients in a container or "
+    "on another machine.  [default: the value of --host]",
+)
+@click.option(
+    "--port", type=_PORT, default=PORT, show_default=True, help="The SC's port; 0 picks one."
+)
+@click.option(
+    "--spu-port",
+    type=_PORT,
+    default=SPU_PORT,
+    show_default=True,
+    help="SPU 0's port, the others are 10 apart; 0 picks them.",
+)
+@click.option("--spus", type=click.IntRange(1, 100), default=1, show_default=True)
+@click.option(
+    "--topic",
+    "topics",
+    type=_Topic(),
+    multiple=True,
+    default=("greetings:1",),
+    show_default=True,
+    help="A topic that exists from the start; may be repeated.",
+)
+@click.option("--drop", type=_PROBABILITY, metavar="P", help="Lose frames, with a chance of P.")
+@click.option("--delay", type=_Distribution(), help=f"Hold every frame back: {CLI_FORMS}.")
+@click.option("--duplicate", type=_PROBABILITY, metavar="P", help="Deliver frames twice.")
+@click.option("--disconnect", type=_PROBABILITY, metavar="P", help="End connections.")
+@click.option(
+    "--disconnect-how",
+    type=click.Choice(["rst", "fin", "half-close"]),
+    default="rst",
+    show_default=True,
+)
+@click.option(
+    "--at",
+    type=click.Choice(["request", "response", "both"]),
+    default="both",
+    show_default=True,
+    help="Where these four strike: before a request is applied, after it, or at both with a "
+    "chance each.",
+)
+@click.option(
+    "--api",
+    type=click.Choice(["produce", "fetch", "all"]),
+    default="produce",
+    show_default=True,
+    help="Which requests these four concern.",
+)
+@click.option(
+    "--commit-delay",
+    type=_Duration(),
+    help="How long after an append the records count as committed: what a ReadCommitted producer "
+    "waits for.  [default: none]",
+)
+@click.option("--seed", type=int, help="Where all chance comes from.  [default: drawn and printed]")
+@click.option(
+    "--faults",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="More faults, as YAML; see docs/faults.md.",
+)
+@click.option(
+    "--journal",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write every connection, frame, verdict and append there, as JSON Lines.",
+)
+@click.option("--summary", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option("--quiet", is_flag=True, help="Print only the ready line and the summary.")
+@click.option("-v", "--verbose", is_flag=True, help="Print versions, sizes and client ids too.")
+def main(summary: str, quiet: bool, verbose: bool, journal: Path | None, **given: Any) -> None:
+    """Run a simulated Fluvio cluster that injects network faults from a seed.
+
+    It speaks the real protocol: any Fluvio client connects to it unchanged. It prints a ready line,
+    then a line for each frame, verdict and append, and what it did at the end.
+    """
+    if given["seed"] is None:
+        given["seed"] = secrets.randbits(32)
+    if len({name for name, _ in given["topics"]}) < len(given["topics"]):
+        raise click.UsageError("--topic: the same name twice")
+    given["topics"] = dict(given["topics"])
+    config = configure(**cast("Options", {k: v for k, v in given.items() if v is not None}))
+    output = Output(verbose=verbose)
+    with ExitStack() as stack:
+        sinks: list[Sink] = []
+        if journal is not None:
+            # Line-buffered: what happened is there for whoever looks while the simulator runs.
+            sinks.append(to_file(stack.enter_context(journal.open("w", buffering=1))))
+        if not quiet:
+            sinks.append(output.entry)
+        trio.run(_serve, config, sinks, output, summary)
+
+
+async def _serve(config: Config, sinks: list[Sink], output: Output, form: str) -> None:
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async with open_simulator(config, sinks=sinks) as simulator:
+            spus = ",".join(simulator.spu_addresses)
+            output.say(f"ready sc={simulator.address} spu={spus} seed={simulator.seed}")
+            async for _ in signals:
+                break
+            summary = simulator.summary()
+        if form == "json":
+            output.say(summary.to_json())
+        else:
+            for part in ("", *summary.renderables()):
+                output.say(part)
+
+
+def run() -> None:
+    """Run the command; every mistake of the user is one line on stderr and status 2."""
+    try:
+        main(standalone_mode=False, prog_name="python -m simulator")
+    except click.ClickException as error:
+        message = error.format_message()
+    except (SimulatorError, FaultFileError) as error:
+        message = str(error)
+    except OSError as error:
+        message = f"{error.filename or 'error'}: {error.strerror or error}"
+    except KeyboardInterrupt:
+        sys.exit(130)
+    else:
+        return
+    click.echo(f"simulator: {message}", err=True)
+    sys.exit(2)
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,101 @@
+"""What a person sees: one line for each entry of the journal, in colour on a terminal."""
+
+import os
+import select
+import sys
+
+from rich.console import Console, RenderableType
+from rich.text import Text
+
+from simulator.journal import Entry
+
+LINE_CHARACTERS_MAX = 500
+"""A line is cut here. Names in it are the peer's word, and a short line always fits into a pipe
+that is ready for writing."""
+
+LAST_WORDS_S = 0.5
+"""How long the summary waits, in real seconds, for a reader of the pipe that has fallen behind."""
+
+_STYLES = {
+    "connection": "cyan",
+    "frame": "dim",
+    "verdict": "bold red",
+    "append": "green",
+    "cluster": "yellow",
+}
+
+
+class Output:
+    """Standard output that never makes the simulator wait.
+
+    A program that starts the simulator with a pipe and reads only its first line must not stop it
+    when the pipe is full: lines that nobody takes are counted and left out.
+
+    Args:
+        verbose: whether lines tell versions, sizes and client ids too.
+    """
+
+    def __init__(self, *, verbose: bool = False) -> None:
+        self._console = Console(highlight=False, soft_wrap=True)
+        self._verbose = verbose
+        self._skipped = 0
+
+    def say(self, what: RenderableType) -> None:
+        """Print something that must be seen, and flush it."""
+        if self._ready(LAST_WORDS_S):
+            self._print(what)
+
+    def entry(self, entry: Entry) -> None:
+        """Print an entry of the journal; a sink."""
+        if not self._ready(0):
+            self._skipped += 1
+            return
+        if self._skipped:
+            self._print(f"... {self._skipped} lines left out: nobody reads them fast enough")
+            self._skipped = 0
+        line = _printable(line_of(entry, verbose=self._verbose))
+        self._print(Text(line, style=_STYLES[entry.kind] if self._console.is_terminal else ""))
+
+    def _print(self, what: RenderableType) -> None:
+        try:
+            self._console.print(what)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # The reader has gone, which is its right; from now on nothing is printed, and nothing
+            # fails when Python closes standard output at the end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+    def _ready(self, seconds: float) -> bool:
+        return bool(select.select([], [sys.stdout], [], seconds)[1])
+
+
+def line_of(entry: Entry, *, verbose: bool = False) -> str:
+    """One line that a person can follow."""
+    where = f"#{entry.connection:<4} {entry.server or '':<6} " if entry.connection else ""
+    return f"{entry.t:10.3f}  {where}{_what(entry, verbose)}"
+
+
+def _what(entry: Entry, verbose: bool) -> str:
+    partition = f" {entry.topic}/{entry.partition}" if entry.topic is not None else ""
+    call = f"{entry.api} id={entry.correlation_id}{partition}"
+    match entry.kind:
+        case "frame":
+            more = f" v{entry.api_version} {entry.size} bytes {entry.client_id}" if verbose else ""
+            return f"{'>' if entry.direction == 'request' else '<'} {call}{more}"
+        case "verdict":
+            at = f" at {entry.direction} of {call}" if entry.direction else ""
+            return f"! {entry.fault}: {entry.detail}{at}"
+        case "append":
+            copy = f", a copy made by {entry.fault}" if entry.fault else ""
+            noun = "record" if entry.records == 1 else "records"
+            return f"+{partition} stored {entry.records} {noun} at {entry.base_offset}{copy}"
+        case _:
+            return f"= {entry.detail}{partition}"
+
+
+def _printable(line: str) -> str:
+    """Names come from peers: nothing in them may move a cursor or end a line."""
+    shown = line if line.isprintable() else "".join(c if c.isprintable() else "?" for c in line)
+    if len(shown) <= LINE_CHARACTERS_MAX:
+        return shown
+    return shown[: LINE_CHARACTERS_MAX - 3] + "..."

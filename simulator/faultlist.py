@@ -1,0 +1,159 @@
+"""A list of faults as YAML writes it, and the names of its members.
+
+In YAML a fault is a mapping with one key, its kind, ``drop: {at: response, nth: 1}``, and a kind
+alone means its defaults. ``FaultList`` is the type of a field that holds such a list. The path of
+an error in it is the path in the document, for example ``1, drop, probability``.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeAlias, get_args
+
+from pydantic import (
+    BeforeValidator,
+    Discriminator,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    Tag,
+    WrapValidator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, core_schema
+
+from simulator.faults import (
+    AnyFault,
+    Delay,
+    Disconnect,
+    Drop,
+    Duplicate,
+    Error,
+    Refuse,
+    Stall,
+)
+from simulator.models import Conflict, hint, shown, with_conflicts
+
+KINDS: tuple[str, ...] = tuple(kind.kind for kind in get_args(AnyFault))
+"""The words for faults, in the order of the documentation."""
+
+
+@dataclass(frozen=True)
+class _Form:
+    """Annotates a kind with its YAML form: its fields below its word, or the word alone."""
+
+    kind: str
+
+    def _fields(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return {}
+        return value[self.kind] if isinstance(value, Mapping) else value
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(self._fields, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return {
+            "anyOf": [
+                {"const": self.kind},
+                {
+                    "type": "object",
+                    "properties": {self.kind: handler(schema)},
+                    "required": [self.kind],
+                    "additionalProperties": False,
+                },
+            ]
+        }
+
+
+def _one_known_kind(value: Any) -> Any:
+    """Let a fault through, or what has the form of one."""
+    if isinstance(value, get_args(AnyFault)):
+        return value
+    if isinstance(value, Mapping) and len(value) != 1:
+        keys = f"{len(value)} keys are here: {shown(', '.join(map(str, value)))}"
+        raise ValueError(
+            "a fault is one kind with its fields below it,"
+            f" but {keys if value else 'here is none'}; indent the fields below the kind"
+        )
+    kind = next(iter(value)) if isinstance(value, Mapping) else value
+    if not isinstance(kind, str):
+        raise ValueError(f"{shown(value)} is not a fault; write one of {', '.join(KINDS)}")
+    if kind not in KINDS:
+        raise ValueError(f"unknown kind {shown(kind)}{hint(kind, KINDS)}")
+    if isinstance(value, Mapping) and value[kind] is None:
+        raise ValueError(f"nothing stands below {kind}; for its defaults write {kind}: {{}}")
+    return value
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    return str(next(iter(value))) if isinstance(value, Mapping) else str(value.kind)
+
+
+OneFault: TypeAlias = Annotated[
+    Annotated[Delay, _Form("delay"), Tag("delay")]
+    | Annotated[Drop, _Form("drop"), Tag("drop")]
+    | Annotated[Duplicate, _Form("duplicate"), Tag("duplicate")]
+    | Annotated[Disconnect, _Form("disconnect"), Tag("disconnect")]
+    | Annotated[Stall, _Form("stall"), Tag("stall")]
+    | Annotated[Error, _Form("error"), Tag("error")]
+    | Annotated[Refuse, _Form("refuse"), Tag("refuse")],
+    Discriminator(_kind),
+    BeforeValidator(_one_known_kind),
+]
+"""A field that holds one fault."""
+
+
+def named(faults: Sequence[AnyFault]) -> list[AnyFault]:
+    """The same faults, those without a name named by kind and position, for example ``drop-1``.
+
+    Raises:
+        ValueError: two have the same name.
+    """
+    result = [
+        fault if fault.name else fault.model_copy(update={"name": f"{fault.kind}-{n}"})
+        for n, fault in enumerate(faults, 1)
+    ]
+    for name, times in Counter(fault.name for fault in result).items():
+        if times > 1:
+            raise ValueError(f"{times} faults are named {name!r}; give each a name of its own")
+    return result
+
+
+def _written_names(value: Any) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Path and name of each member of a list that nothing is known about."""
+    for n, item in enumerate(value if isinstance(value, list | tuple) else ()):
+        kind, fields = item, None
+        if isinstance(item, Mapping) and len(item) == 1:
+            kind, fields = next(iter(item.items()))
+        elif isinstance(item, get_args(AnyFault)):
+            kind, fields = item.kind, {"name": item.name}
+        if isinstance(kind, str):
+            name = fields.get("name") if isinstance(fields, Mapping) else None
+            if name and isinstance(name, str):
+                yield (n, kind, "name"), name
+            elif not name:
+                yield (n,), f"{kind}-{n + 1}"
+
+
+def _taken_names(names: Iterable[tuple[tuple[str | int, ...], str]]) -> Iterator[Conflict]:
+    first: dict[str, int] = {}
+    for path, name in names:
+        position = int(path[0])
+        if name in first:
+            text = f"the name {shown(name)} is that of fault {first[name]} in this list already"
+            yield Conflict(path, f"{text}; write another name")
+        first.setdefault(name, position + 1)
+
+
+def _own_names(value: Any, handler: Callable[[Any], list[AnyFault]]) -> list[AnyFault]:
+    return named(with_conflicts("faults", handler, value, _taken_names(_written_names(value))))
+
+
+FaultList: TypeAlias = Annotated[list[OneFault], WrapValidator(_own_names)]
+"""A field that holds faults, each with a name, no two with the same."""

@@ -1,0 +1,45 @@
+"""ApiVersions, on the SC and on every SPU.
+
+Served: versions 0 to 2. Emulated: the offer is exactly what is implemented; the SC closes the
+connection when ``client_version`` is not semver, as the real one does
+(``fluvio-sc/src/services/public_api/api_version.rs``); an SPU does not look at it, and says
+``0.0.0`` of its platform. Left out: the SPU's smaller offer of StreamFetch to old clients.
+"""
+
+import re
+
+from simulator.handlers.context import Context
+from wire.api import SC_APIS, SPU_APIS
+from wire.api.api_versions import ApiVersionRange, ApiVersionsRequest, ApiVersionsResponse
+from wire.codec import WireError
+
+SC_PLATFORM_VERSION = "0.18.1"
+"""The Fluvio release that the simulator stands for; clients refuse an SC below 0.9.0."""
+
+SPU_PLATFORM_VERSION = "0.0.0"
+"""A real SPU never fills it in."""
+
+_NUMBER = r"(?:0|[1-9][0-9]*)"
+_WORDS = r"[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*"
+_SEMVER = re.compile(rf"{_NUMBER}\.{_NUMBER}\.{_NUMBER}(?:-{_WORDS})?(?:\+{_WORDS})?")
+"""The grammar of semver.org, but for leading zeros in a pre-release, which nobody sends."""
+
+
+def handle(request: ApiVersionsRequest, context: Context) -> ApiVersionsResponse:
+    """Say what this server offers.
+
+    Raises:
+        WireError: an SC was told a client version that is not semver.
+    """
+    if context.spu is None and not _SEMVER.fullmatch(request.client_version):
+        raise WireError(f"client version {request.client_version[:40]!r} is not semver")
+    apis = SC_APIS if context.spu is None else SPU_APIS
+    return ApiVersionsResponse(
+        api_keys=[
+            ApiVersionRange(
+                api_key=api.key, min_version=api.min_version, max_version=api.max_version
+            )
+            for api in apis
+        ],
+        platform_version=SC_PLATFORM_VERSION if context.spu is None else SPU_PLATFORM_VERSION,
+    )

@@ -1,0 +1,38 @@
+"""Create, on the SC.
+
+Served: versions 15 to 19, topics. Emulated, after ``fluvio-sc``, ``public_api/topic/create.rs``:
+the checks in their order, ``dry_run``, and news to the watches before the answer. Any other object
+is answered with Other("unknown admin object type"). Left out: mirror topics, SmartModules, and the
+wait for partitions to come online (they are online at once); a topic with more replicas than SPUs
+is answered with TopicNotProvisioned at once, which a real SC says after 90 s.
+"""
+
+from simulator.cluster import ClusterError
+from simulator.handlers.context import Context
+from wire.api.admin import CreateRequest, CreateTopic, Status
+from wire.api.envelope import TOPIC
+from wire.error_code import Other
+
+
+def handle(request: CreateRequest, context: Context) -> Status:
+    """Create a topic, or say why not.
+
+    Raises:
+        WireError: the body of the envelope is not what its label says.
+    """
+    if request.object.label != TOPIC:
+        return unknown_type()
+    create = request.object.open(CreateTopic, context.version)
+    try:
+        if create.dry_run:
+            context.cluster.check_topic(create.name, create.spec)
+        else:
+            context.cluster.create_topic(create.name, create.spec)
+    except ClusterError as error:
+        return Status(name=create.name, error_code=error.code, error_message=error.text)
+    return Status(name=create.name)
+
+
+def unknown_type() -> Status:
+    """What a real SC says of an object that cannot be created or deleted."""
+    return Status(name="create error", error_code=Other(text="unknown admin object type"))

@@ -1,0 +1,52 @@
+"""List, on the SC.
+
+Served: versions 15 to 19; topics, partitions, SPUs. Emulated, after
+``fluvio-sc/src/services/public_api/list.rs``: name filters match any part of a name, none lists
+everything; ``system`` selects only system objects, or only the others; partitions ignore the name
+filters. Objects that the simulator does not hold are listed as none; a label that Fluvio does not
+know closes the connection. Left out: authorization.
+"""
+
+from simulator.cluster import Topic
+from simulator.handlers.context import Context
+from simulator.metadata import partition_object, spu_object, topic_object
+from wire.api.admin import ListFilter, ListRequest, ListResponse
+from wire.api.envelope import PARTITION, SPU, TOPIC, seal
+from wire.api.objects import Partitions, Spus, Topics
+from wire.codec import WireError
+
+EMPTY_LABELS = frozenset(("CustomSpu", "SpuGroup", "SmartModule", "TableFormat", "Mirror"))
+"""What a real SC knows and the simulator has none of."""
+
+
+def handle(request: ListRequest, context: Context) -> ListResponse:
+    """List what the label asks for.
+
+    Raises:
+        WireError: the label is unknown, or the body does not decode.
+    """
+    label, cluster = request.object.label, context.cluster
+    asked = request.object.open(ListFilter, context.version)
+    names = [name_filter.name for name_filter in asked.name_filters]
+
+    def wanted(name: str) -> bool:
+        return not names or any(part in name for part in names)
+
+    def selected(topic: Topic) -> bool:
+        return topic.spec.system == asked.system
+
+    found: Topics | Partitions | Spus
+    if label == TOPIC:
+        topics = [t for t in cluster.topics.values() if selected(t) and wanted(t.name)]
+        found = Topics(objects=[topic_object(cluster, topic) for topic in topics])
+    elif label == PARTITION:
+        partitions = [p for p in cluster.partitions() if selected(p.topic)]
+        found = Partitions(objects=[partition_object(cluster, p) for p in partitions])
+    elif label == SPU:
+        spus = [spu_object(cluster, spu) for spu in cluster.spus]
+        found = Spus(objects=[spu for spu in spus if wanted(spu.name)])
+    elif label in EMPTY_LABELS:
+        found = Topics(objects=[])
+    else:
+        raise WireError(f"unknown object type {label!r}")
+    return ListResponse(object=seal(label, found, context.version))

@@ -1,0 +1,106 @@
+"""Produce, on the SPU.
+
+Served: versions 8 to 25 (7 and below decode without the SmartModules, as those clients send it;
+there is no version check, as in the real SPU). Emulated, after
+``fluvio-spu/src/services/public/produce_handler.rs``: one result for each entry of the request, by
+position, repeated partitions and zero partitions included; NotLeaderForPartition for what this SPU
+does not lead or know; a record set without records succeeds at offset 0 and stores nothing; a codec
+that the topic does not allow; MessageTooLarge, with nothing of that record set stored; a failed
+storage that stays short-circuited; all entries are applied whatever became of the others; under
+ReadCommitted the wait for the high watermark, entry by entry, each with the whole timeout, and
+RequestTimedOut with the real offset when it runs out: the records stay stored.
+
+A record set that does not end with a whole batch closes the connection: the real SPU stops reading
+at the broken batch and takes the rest of it for the fields that follow, which then do not decode.
+
+Left out: SmartModules (SmartModuleNotFound, or Other for one sent along), deduplication, mirrors,
+segments on disk, retention.
+"""
+
+from collections.abc import Generator
+
+from simulator.handlers.context import CommitWait, Context
+from simulator.log import Appended, Batch
+from wire.api.produce import PartitionResult, ProduceRequest, ProduceResponse, TopicResult
+from wire.api.smartmodule import Predefined, SmartModuleInvocation
+from wire.batch import iter_batches
+from wire.codec import WireError
+from wire.error_code import (
+    Code,
+    ErrorCode,
+    Other,
+    PartitionFull,
+    RequestTimedOut,
+    SmartModuleNotFound,
+)
+
+
+def handle(
+    request: ProduceRequest, context: Context
+) -> Generator[CommitWait, bool, ProduceResponse]:
+    """Append what can be appended and answer every entry.
+
+    Raises:
+        WireError: the timeout is negative, or a record set is not a row of whole batches. Nothing
+            of the request is stored then.
+    """
+    if request.timeout_ms < 0:
+        raise WireError(f"a timeout of {request.timeout_ms} ms")
+    # Cut everything first: undecodable input must close the connection before anything is stored.
+    cut = iter([[*iter_batches(e.records)] for t in request.topics for e in t.partitions])
+    topics = [
+        TopicResult(
+            name=topic.name,
+            partitions=[
+                _produce(topic.name, entry.partition_index, next(cut), request, context)
+                for entry in topic.partitions
+            ],
+        )
+        for topic in request.topics
+    ]
+    if request.acks < 0:
+        committed_at = context.now + context.cluster.commit_delay_s
+        for topic in topics:
+            for result in topic.partitions:
+                if result.error_code is Code.NONE:
+                    in_time = yield CommitWait(committed_at, request.timeout_ms / 1000)
+                    result.error_code = _committed(topic.name, result, in_time, request, context)
+    return ProduceResponse(topics=topics)
+
+
+def _produce(
+    topic: str, index: int, batches: list[Batch], request: ProduceRequest, context: Context
+) -> PartitionResult:
+    assert context.spu is not None
+    partition = context.cluster.led_by(context.spu, topic, index)
+    if partition is None:
+        return PartitionResult(partition_index=index, error_code=Code.NOT_LEADER_FOR_PARTITION)
+    if request.smartmodules:
+        return PartitionResult(
+            partition_index=index, error_code=_no_smartmodule(request.smartmodules[0])
+        )
+    outcome = partition.log.append(batches, context.now, context.cluster.commit_delay_s)
+    if outcome is None:
+        outcome = PartitionFull(topic=topic, partition=index)
+    if not isinstance(outcome, Appended):
+        return PartitionResult(partition_index=index, error_code=outcome)
+    if outcome.records:
+        context.appended(partition, outcome.base_offset, outcome.records)
+    return PartitionResult(partition_index=index, base_offset=outcome.base_offset)
+
+
+def _committed(
+    topic: str, result: PartitionResult, in_time: bool, request: ProduceRequest, context: Context
+) -> ErrorCode:
+    """What an entry is answered after its wait; its records are stored in any case."""
+    assert context.spu is not None
+    if context.cluster.led_by(context.spu, topic, result.partition_index) is None:
+        result.base_offset = 0
+        return Code.NOT_LEADER_FOR_PARTITION
+    return Code.NONE if in_time else RequestTimedOut(timeout_ms=request.timeout_ms)
+
+
+def _no_smartmodule(invocation: SmartModuleInvocation) -> ErrorCode:
+    if isinstance(invocation.wasm, Predefined):
+        return SmartModuleNotFound(name=invocation.wasm.name)
+    return Other(text="this simulator runs no SmartModules")

@@ -1,0 +1,100 @@
+"""Watch, on the SC.
+
+Served: versions 15 to 19; topics, partitions, SPUs; any number of watches on one connection up to a
+limit. Emulated, after ``fluvio-sc/src/services/public_api/watch.rs``: the first answer holds all
+objects and leaves at once, the next ones, under the same correlation id, what changed; a deleted
+object comes with its last state. System objects are included. Different on purpose: news is sent
+when topics, leaders or SPUs change, not whenever a log grows. Left out: the summary.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from simulator.cluster import Cluster, Partition, Spu, Thing, Topic
+from simulator.handlers.context import Context
+from simulator.handlers.listing import EMPTY_LABELS
+from simulator.metadata import partition_object, spu_object, topic_object
+from wire.api import objects
+from wire.api.admin import WatchOptions, WatchRequest, WatchResponse
+from wire.api.envelope import PARTITION, SPU, TOPIC, seal
+from wire.codec import WireError
+
+WATCHES_MAX = 100
+"""Watches on one connection, each of which gets its own copy of all news. The official client
+opens six; a hundred is a client that repeats itself."""
+
+
+def handle(request: WatchRequest, context: Context) -> WatchResponse:
+    """Answer with everything there is, and see to it that news follows.
+
+    Raises:
+        WireError: the label is unknown, the body does not decode, or there are too many watches.
+    """
+    label, version, cluster = request.object.label, context.version, context.cluster
+    request.object.open(WatchOptions, version)
+    if label not in _FAMILIES and label not in EMPTY_LABELS:
+        raise WireError(f"unknown object type {label!r}")
+    if len(context.at_close) >= WATCHES_MAX:
+        raise WireError(f"more than {WATCHES_MAX} watches on one connection")
+    if label in EMPTY_LABELS:
+        empty = objects.TopicUpdate(epoch=cluster.epoch)
+        return WatchResponse(object=seal(label, empty, version))
+    family = _FAMILIES[label]
+
+    def tell(things: list[Thing], gone: bool) -> None:
+        if isinstance(things[0], family.thing):
+            update = family.changes(cluster, things, gone)
+            context.push(WatchResponse(object=seal(label, update, version)))
+
+    context.at_close.append(cluster.subscribe(tell))
+    return WatchResponse(object=seal(label, family.everything(cluster), version))
+
+
+class _Family:
+    """One type of object: how to find all of them, and the messages that carry them."""
+
+    def __init__(
+        self,
+        thing: type[Thing],
+        find: Callable[[Cluster], Iterable[Any]],
+        describe: Callable[[Cluster, Any], Any],
+        change: type[Any],
+        update: type[Any],
+    ) -> None:
+        self.thing = thing
+        self._find = find
+        self._describe = describe
+        self._change = change
+        self._update = update
+
+    def everything(self, cluster: Cluster) -> Any:
+        """An update with all objects."""
+        things = [self._describe(cluster, thing) for thing in self._find(cluster)]
+        return self._update(epoch=cluster.epoch, all=things)
+
+    def changes(self, cluster: Cluster, things: list[Thing], gone: bool) -> Any:
+        """An update with the objects that changed."""
+        kind = objects.ChangeKind.DELETE if gone else objects.ChangeKind.UPDATE
+        news = [self._change(kind=kind, content=self._describe(cluster, t)) for t in things]
+        return self._update(epoch=cluster.epoch, changes=news)
+
+
+_FAMILIES = {
+    TOPIC: _Family(
+        Topic,
+        lambda cluster: cluster.topics.values(),
+        topic_object,
+        objects.TopicChange,
+        objects.TopicUpdate,
+    ),
+    PARTITION: _Family(
+        Partition,
+        Cluster.partitions,
+        partition_object,
+        objects.PartitionChange,
+        objects.PartitionUpdate,
+    ),
+    SPU: _Family(
+        Spu, lambda cluster: cluster.spus, spu_object, objects.SpuChange, objects.SpuUpdate
+    ),
+}

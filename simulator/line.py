@@ -1,0 +1,100 @@
+"""A line: what carries frames one way over a connection, in order, each not before its time.
+
+The naive way gives every connection three tasks (read, apply, write) with queues between them, and
+pays a trip through the scheduler for each hop: half of what a request costs. Most frames are not
+delayed, though. So a frame that is due at once on an empty line is delivered by the task that
+brings it; only a frame with a delay, or one behind it, is held, and a task that exists as long as
+something is held delivers it. Bytes on one connection keep their order: a delayed frame holds back
+those behind it, while the delays of frames that follow each other overlap, as on a real network.
+"""
+
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar
+
+import trio
+
+HELD_MAX = 10_000
+"""Frames that a line holds. Beyond it the reader waits, and with it, through TCP, the peer."""
+
+T = TypeVar("T")
+
+
+class LineFullError(Exception):
+    """Too much is held for a peer that does not take what it asked for."""
+
+
+class Line(Generic[T]):
+    """One direction of one connection.
+
+    Args:
+        deliver: takes each item when its time has come; never called twice at once.
+        start_soon: starts a task that outlives the caller, as a nursery's method does.
+    """
+
+    def __init__(
+        self,
+        deliver: Callable[[T], Awaitable[None]],
+        start_soon: Callable[[Callable[[], Awaitable[None]]], object],
+    ) -> None:
+        self._deliver = deliver
+        self._start_soon = start_soon
+        self._held: deque[tuple[float, T]] = deque()
+        self._busy = False
+        self._moved = trio.Event()
+
+    async def put(self, item: T, delay_s: float = 0.0) -> None:
+        """Deliver an item after a delay and after everything put before it.
+
+        Returns when it is delivered, if it can be at once; else when it is held.
+        """
+        if not delay_s and not self._busy:
+            self._busy = True
+            try:
+                await self._deliver(item)
+            finally:
+                self._busy = False
+            if self._held:
+                self._start()
+            return
+        while len(self._held) >= HELD_MAX:
+            await self._moved.wait()
+        self._hold(item, delay_s)
+
+    def put_soon(self, item: T, delay_s: float = 0.0) -> None:
+        """Hold an item for delivery, from a place that cannot wait.
+
+        Raises:
+            LineFullError: the line holds all it can.
+        """
+        if len(self._held) >= HELD_MAX:
+            raise LineFullError
+        self._hold(item, delay_s)
+
+    async def drained(self) -> None:
+        """Wait until nothing is held or being delivered."""
+        while self._busy or self._held:
+            await self._moved.wait()
+
+    def _hold(self, item: T, delay_s: float) -> None:
+        self._held.append((trio.current_time() + delay_s, item))
+        if not self._busy:
+            self._start()
+
+    def _start(self) -> None:
+        self._busy = True
+        self._start_soon(self._pump)
+
+    async def _pump(self) -> None:
+        try:
+            while self._held:
+                due, item = self._held[0]
+                await trio.sleep_until(due)
+                self._held.popleft()
+                await self._deliver(item)
+                self._moved.set()
+                self._moved = trio.Event()
+        finally:
+            self._busy = False
+            self._moved.set()
+            self._moved = trio.Event()

@@ -1,0 +1,462 @@
+"""One connection: frames in, verdicts acted on, frames out.
+
+Every request frame goes the same way. It is read and numbered; the fault plan is asked once, at the
+cut point *request*; it travels down the request line, is applied by its handler, and the plan is
+asked again, at *response*, for each answer; the answer travels down the response line and is
+written. What a verdict says is done here and nowhere else.
+
+Requests of one connection are applied one after the other, each to its end, as an SPU does
+(``fluvio-spu/src/services/public/mod.rs``). A request that was read is applied even if its client
+has gone meanwhile. Input that does not decode ends this connection and no other; what was read
+before it is still applied.
+"""
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import Any
+
+import trio
+
+from simulator.answers import code_of, refused_status, with_code, with_refused, without_partition
+from simulator.cluster import Cluster, Partition, Spu
+from simulator.faults import Disconnect, Drop, Error, Stall
+from simulator.handlers import SC_HANDLERS, SPU_HANDLERS, CommitWait, Context, Handler
+from simulator.journal import Direction, Entry, Journal, Kind
+from simulator.line import Line, LineFullError
+from simulator.verdicts import CutPoint, Exchange, FaultPlan, Verdict
+from wire.api import FETCH, PRODUCE, Api
+from wire.codec import WireError, decode_from
+from wire.framing import REQUEST_BYTES_MIN, FrameReader, RequestHeader, response_frame
+
+RECEIVE_BYTES_MIN = 64 * 1024
+"""What one read asks for at least; more only for a large frame under way."""
+
+RECEIVE_BYTES_MAX = 1024 * 1024
+"""What one read asks for at most: larger buffers cost more to allocate than they save."""
+
+FIN_DRAIN_S = 0.001
+"""How long a ``fin`` waits for each piece of input that has arrived. Closing a socket with unread
+input sends a reset instead of the FIN that was asked for."""
+
+FIN_DRAIN_PIECES = 1024
+"""How many pieces it reads at most, so that a client that never stops cannot hold it open."""
+
+
+@dataclass(slots=True)
+class World:
+    """What all connections of a simulator share."""
+
+    cluster: Cluster
+    plan: FaultPlan
+    journal: Journal
+    elapsed: Callable[[], float]
+    """Seconds since the faults' clock started."""
+    start_soon: Callable[..., object]
+    """Starts a task that lives as long as the simulator."""
+    transmissions: int = 0
+    """How many request frames were read."""
+
+
+@dataclass(slots=True)
+class _Call:
+    """One request frame on its way to being applied."""
+
+    exchange: Exchange
+    header: RequestHeader
+    api: Api[Any, Any]
+    handler: Handler
+    request: Any
+    transmission: int
+    verdict: Verdict | None
+
+
+@dataclass(slots=True)
+class _Answer:
+    """One response frame on its way to being written."""
+
+    call: _Call
+    frame: bytes
+    verdict: Verdict | None
+    stored: int
+    """Records whose storing this frame acknowledges."""
+
+
+@dataclass(slots=True)
+class _Ending:
+    """The end of the connection, between frames."""
+
+    disconnect: Disconnect
+
+
+class Link:
+    """Serves one connection.
+
+    Args:
+        world: what the connection shares with the others.
+        number: its number, from 1 in the order of accepting.
+        stream: what carries the bytes.
+        reset: closes a stream at once, so that the peer sees a reset.
+        spu: the SPU that it was made to, or None for the SC.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        number: int,
+        stream: trio.abc.HalfCloseableStream,
+        reset: Callable[[trio.abc.HalfCloseableStream], None],
+        spu: Spu | None,
+    ) -> None:
+        self._world = world
+        self._number = number
+        self._stream = stream
+        self._reset = reset
+        self._spu = spu
+        self._handlers = SC_HANDLERS if spu is None else SPU_HANDLERS
+        self._requests: Line[_Call] = Line(self._deliver, world.start_soon)
+        self._answers: Line[_Answer | _Ending] = Line(self._write, world.start_soon)
+        self._at_close: list[Callable[[], None]] = []
+        self._task = trio.lowlevel.current_task()
+        self._reading = trio.CancelScope()
+        self._deaf = False
+        """Nothing more is read."""
+        self._mute = False
+        """Nothing more is written."""
+        self._stalled = False
+        """Kept open, though deaf."""
+        self._undecodable = False
+        """Nothing more is applied."""
+        self._finish = False
+        """Closed once the input that has arrived is read."""
+        self._reason = "closed by the simulator"
+
+    async def serve(self) -> None:
+        """Serve the connection to its end; the caller closes the stream."""
+        self._world.journal.connections += 1
+        self._note("connection", detail="opened")
+        try:
+            with self._reading:
+                await self._read()
+            if self._finish:
+                await self._drain_input()
+                await self._stream.aclose()
+            await self._requests.drained()
+            await self._answers.drained()
+            if self._stalled:
+                await trio.sleep_forever()
+        finally:
+            for call in self._at_close:
+                call()
+            self._world.plan.forget(self._number)
+            self._note("connection", detail=self._reason)
+
+    # --- reading
+
+    async def _read(self) -> None:
+        reader = FrameReader(REQUEST_BYTES_MIN)
+        try:
+            while True:
+                size = max(RECEIVE_BYTES_MIN, min(reader.missing, RECEIVE_BYTES_MAX))
+                data = await self._stream.receive_some(size)
+                if not data:
+                    self._reason = "closed by the client"
+                    return
+                for frame in reader.feed(bytes(data)):
+                    await self._received(frame)
+                    if self._deaf:
+                        return
+        except WireError as error:
+            self._reason = f"closed, undecodable input: {error}"
+        except trio.BrokenResourceError:
+            self._reason = "reset by the client"
+        except trio.ClosedResourceError:
+            pass  # one of our own endings closed it and said why
+
+    async def _received(self, frame: bytes) -> None:
+        header, position = decode_from(RequestHeader, frame, 0, 0)
+        known = self._handlers.get(header.api_key)
+        if known is None:
+            raise WireError(f"unknown api key {header.api_key}")
+        api, handler = known
+        request, _ = decode_from(api.request, frame, position, header.api_version)
+        named = _partitions_of(api, request)
+        exchange = Exchange(
+            connection=self._number,
+            spu=None if self._spu is None else self._spu.index,
+            api=api.name,
+            client_id=header.client_id,
+            partitions=named,
+            carries_partitions=api in _WITH_PARTITIONS,
+        )
+        world = self._world
+        world.plan.begin(exchange)
+        world.transmissions += 1
+        world.journal.frames += 1
+        call = _Call(exchange, header, api, handler, request, world.transmissions, None)
+        self._note("frame", "request", call, size=len(frame) + 4)
+        verdict = call.verdict = self._ask(call, CutPoint.REQUEST)
+        if verdict is None:
+            await self._requests.put(call)
+            return
+        if isinstance(verdict.ending, Stall | Disconnect) and not _half_closes(verdict):
+            # What stands behind this frame never reaches the server.
+            self._deaf = True
+            self._stalled = isinstance(verdict.ending, Stall)
+        await self._requests.put(call, verdict.delay_s)
+
+    # --- applying
+
+    async def _deliver(self, call: _Call) -> None:
+        """Act on the verdict at the request, then apply the request."""
+        if self._undecodable:
+            return
+        verdict = call.verdict
+        ending = verdict.ending if verdict else None
+        if isinstance(ending, Drop | Stall):
+            return
+        if isinstance(ending, Disconnect):
+            await self._answers.put(_Ending(ending))
+            if not _half_closes(verdict):
+                return
+        try:
+            await self._apply(call, ending if isinstance(ending, Error) else None)
+            for fault in verdict.duplicated_by if verdict else ():
+                await self._apply(call, None, copied_by=fault)
+        except WireError as error:
+            self._undecodable = True
+            self._stop_reading(f"closed, undecodable input: {error}")
+
+    async def _apply(self, call: _Call, error: Error | None, copied_by: str | None = None) -> None:
+        """Apply a request once and send its answer on its way."""
+        stored = 0
+
+        def appended(partition: Partition, base_offset: int, records: int) -> None:
+            nonlocal stored
+            stored += records
+            self._note_append(call, partition, base_offset, records, copied_by)
+
+        context = Context(
+            cluster=self._world.cluster,
+            spu=self._spu,
+            version=call.header.api_version,
+            now=trio.current_time(),
+            appended=appended,
+            push=lambda response: self._push(call, response),
+            at_close=self._at_close,
+        )
+        if error is None:
+            response = await _finished(call.handler(call.request, context))
+        else:
+            response = await _refused(call, error, context)
+        self._world.journal.unanswered_records += stored
+        answer, delay_s = self._answer(call, response, stored)
+        await self._answers.put(answer, delay_s)
+
+    def _push(self, call: _Call, response: Any) -> None:
+        """Send one more answer to a request whose first one has left."""
+        answer, delay_s = self._answer(call, response, stored=0)
+        try:
+            self._answers.put_soon(answer, delay_s)
+        except LineFullError:
+            self._end_abruptly("reset by the simulator: the client does not read its answers")
+
+    def _answer(self, call: _Call, response: Any, stored: int) -> tuple[_Answer, float]:
+        verdict = self._ask(call, CutPoint.RESPONSE)
+        if verdict is not None and isinstance(verdict.ending, Error):
+            code = code_of(verdict.ending.code, call.request, verdict.target)
+            response = with_code(response, verdict.target, code)
+        frame = response_frame(call.header.correlation_id, response, call.header.api_version)
+        return _Answer(call, frame, verdict, stored), verdict.delay_s if verdict else 0.0
+
+    # --- writing
+
+    async def _write(self, item: _Answer | _Ending) -> None:
+        """Act on the verdict at the response and write the answer."""
+        if isinstance(item, _Ending):
+            await self._end(item.disconnect)
+            return
+        verdict = item.verdict
+        ending = verdict.ending if verdict else None
+        if isinstance(ending, Stall):
+            self._mute = True
+            self._reason = "stalled"
+        if self._mute or isinstance(ending, Drop):
+            return
+        if isinstance(ending, Disconnect):
+            await self._send(item, item.frame[: ending.after_bytes])
+            await self._end(ending)
+            return
+        for _ in range(verdict.copies if verdict else 1):
+            await self._send(item, item.frame)
+
+    async def _send(self, answer: _Answer, data: bytes) -> None:
+        if not data or self._mute:
+            return
+        try:
+            await self._stream.send_all(data)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            self._mute = True
+            return
+        self._world.journal.frames += 1
+        if len(data) == len(answer.frame):
+            self._world.journal.unanswered_records -= answer.stored
+            answer.stored = 0  # a second copy of the answer acknowledges nothing new
+        self._note("frame", "response", answer.call, size=len(data))
+
+    # --- ending
+
+    async def _end(self, disconnect: Disconnect) -> None:
+        """End the connection the way a fault says."""
+        if self._mute:
+            return
+        if disconnect.how == "rst":
+            self._end_abruptly("reset by a fault")
+            return
+        self._mute = True
+        try:
+            await self._stream.send_eof()
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            return
+        if disconnect.how == "fin":
+            self._finish = True
+            self._stop_reading("closed by a fault")
+        else:
+            self._reason = "half-closed by a fault"
+
+    def _end_abruptly(self, reason: str) -> None:
+        self._mute = True
+        self._stop_reading(reason)
+        self._reset(self._stream)
+
+    def _stop_reading(self, reason: str) -> None:
+        self._deaf = True
+        self._reason = reason
+        # The reader's own task notices by itself; cancelling it would cut short what it does now.
+        if trio.lowlevel.current_task() is not self._task:
+            self._reading.cancel()
+
+    async def _drain_input(self) -> None:
+        for _ in range(FIN_DRAIN_PIECES):
+            with trio.move_on_after(FIN_DRAIN_S) as scope:
+                try:
+                    if not await self._stream.receive_some(RECEIVE_BYTES_MAX):
+                        return
+                except (trio.BrokenResourceError, trio.ClosedResourceError):
+                    return
+            if scope.cancelled_caught:
+                return
+
+    # --- telling
+
+    def _ask(self, call: _Call, at: CutPoint) -> Verdict | None:
+        """Ask the fault plan for its verdict and put it into the journal."""
+        verdict = self._world.plan.verdict(call.exchange, at, self._world.elapsed())
+        if verdict is not None:
+            for given in verdict.given:
+                detail = f"{given.kind} (shadowed)" if given.shadowed else given.detail
+                self._note("verdict", at.value, call, fault=given.fault, detail=detail)
+        return verdict
+
+    def _note_append(
+        self, call: _Call, partition: Partition, base_offset: int, records: int, fault: str | None
+    ) -> None:
+        if self._world.journal.active:
+            self._world.journal.record(
+                Entry(
+                    kind="append",
+                    connection=self._number,
+                    server=self._server,
+                    api=call.api.name,
+                    correlation_id=call.header.correlation_id,
+                    topic=partition.topic.name,
+                    partition=partition.index,
+                    base_offset=base_offset,
+                    records=records,
+                    transmission=call.transmission,
+                    fault=fault,
+                )
+            )
+
+    def _note(
+        self,
+        kind: Kind,
+        direction: Direction | None = None,
+        call: _Call | None = None,
+        *,
+        size: int | None = None,
+        fault: str | None = None,
+        detail: str | None = None,
+    ) -> None:
+        if not self._world.journal.active:
+            return
+        entry = Entry(
+            kind=kind,
+            connection=self._number,
+            server=self._server,
+            direction=direction,
+            size=size,
+            fault=fault,
+            detail=detail,
+        )
+        if call is not None:
+            entry.api = call.api.name
+            entry.api_version = call.header.api_version
+            entry.correlation_id = call.header.correlation_id
+            entry.client_id = call.header.client_id
+            entry.transmission = call.transmission
+            if call.exchange.partitions:
+                entry.topic, entry.partition = call.exchange.partitions[0]
+        self._world.journal.record(entry)
+
+    @property
+    def _server(self) -> str:
+        return "sc" if self._spu is None else f"spu:{self._spu.index}"
+
+
+_WITH_PARTITIONS = (PRODUCE, FETCH)
+
+
+def _partitions_of(api: Api[Any, Any], request: Any) -> tuple[tuple[str, int], ...]:
+    """The partitions that a request names, in its order."""
+    if api not in _WITH_PARTITIONS:
+        return ()
+    return tuple((t.name, p.partition_index) for t in request.topics for p in t.partitions)
+
+
+def _half_closes(verdict: Verdict | None) -> bool:
+    """Whether the server goes on reading and applying after this verdict's disconnect."""
+    return (
+        verdict is not None
+        and isinstance(verdict.ending, Disconnect)
+        and verdict.ending.how == "half-close"
+    )
+
+
+async def _refused(call: _Call, error: Error, context: Context) -> Any:
+    """The answer to a request of which a fault refuses a part, or all; the rest is applied."""
+    target = call.verdict.target if call.verdict else None
+    code = code_of(error.code, call.request, target)
+    if target is None:
+        return refused_status(call.request, context.version, code)
+    rest = await _finished(call.handler(without_partition(call.request, target), context))
+    return with_refused(call.request, rest, target, code)
+
+
+async def _finished(outcome: Any) -> Any:
+    """The response of a handler; waits for what a waiting handler asks for."""
+    if not isinstance(outcome, Generator):
+        return outcome
+    try:
+        wait = next(outcome)
+        while True:
+            wait = outcome.send(await _in_time(wait))
+    except StopIteration as finished:
+        return finished.value
+
+
+async def _in_time(wait: CommitWait) -> bool:
+    """Wait for a commit; whether it came within the timeout."""
+    left = wait.committed_at - trio.current_time()
+    if left > 0:
+        await trio.sleep(min(left, wait.timeout_s))
+    return left <= wait.timeout_s

@@ -1,0 +1,315 @@
+"""The simulator as a whole: listeners, connections, and what reaches in from outside.
+
+The one nursery of the simulator is here. It holds a task for each listener, one for each
+connection, one for each line with delayed frames, and one for each window in which a fault keeps a
+listener closed.
+"""
+
+import logging
+import math
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Unpack
+
+import trio
+
+from simulator.cluster import Cluster, ClusterError, Spu, topic_of
+from simulator.config import SPU_PORT_STEP, Config, Options, SimulatorError, configure
+from simulator.faults import Refuse
+from simulator.journal import Entry, Journal, Sink
+from simulator.link import Link, World
+from simulator.summary import Summary, summarize
+from simulator.tcp import Bound, Listen, Stream, listen_on_tcp
+from simulator.verdicts import FaultPlan
+from wire.batch import Record
+
+CONNECTIONS_MAX = 4096
+"""Connections at once; one more is reset. Each costs a task and a few kilobytes, and a client that
+opens so many is out of control."""
+
+logger = logging.getLogger("simulator")
+
+
+class _Node:
+    """One server of the cluster, the SC or an SPU: where it listens and who is connected."""
+
+    def __init__(self, spu: Spu | None, host: str, port: int) -> None:
+        self.spu = spu
+        self.host = host
+        self.port = port
+        self.kept_closed_by: set[str] = set()
+        self.streams: set[Stream] = set()
+        self.bound: Bound | None = None
+        self.serving: trio.CancelScope | None = None
+
+    @property
+    def index(self) -> int | None:
+        """The index of the SPU, None for the SC."""
+        return None if self.spu is None else self.spu.index
+
+    @property
+    def name(self) -> str:
+        """``sc``, or ``spu:0`` and so on."""
+        return "sc" if self.spu is None else f"spu:{self.spu.index}"
+
+
+class Simulator:
+    """A running SC with its SPUs; made by ``open_simulator``.
+
+    Args:
+        config: what it is made of.
+        nursery: what its tasks live in.
+        sinks: what takes the entries of the journal.
+        listen: how its servers listen.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        nursery: trio.Nursery,
+        sinks: Sequence[Sink] = (),
+        listen: Listen = listen_on_tcp,
+    ) -> None:
+        self.config = config
+        self.cluster = Cluster(config.spus, config.log_bytes_max, config.commit_delay_s)
+        for name, partitions in config.topics.items():
+            try:
+                self.cluster.create_topic(name, topic_of(partitions))
+            except ClusterError as error:
+                raise SimulatorError(f"topic {name}: {error.text}") from error
+        self.journal: list[Entry] = []
+        """Everything that happened, if it was asked for."""
+        self._plan = FaultPlan(config.faults, config.seed)
+        self._started = trio.current_time()
+        self._journal = Journal(self._elapsed, [*sinks])
+        self._world = World(
+            self.cluster, self._plan, self._journal, self._elapsed, nursery.start_soon
+        )
+        self._nursery = nursery
+        self._listen = listen
+        self._connections = 0
+        spu_port = config.spu_port
+        self._sc = _Node(None, config.host, config.port)
+        self._spus = [
+            _Node(spu, config.host, spu_port and spu_port + SPU_PORT_STEP * spu.index)
+            for spu in self.cluster.spus
+        ]
+
+    async def start(self) -> None:
+        """Listen everywhere; the faults' clock starts at the end.
+
+        Raises:
+            SimulatorError: a port cannot be had.
+        """
+        for node in (*self._spus, self._sc):
+            await self._open(node)
+            if node.spu is not None:
+                node.spu.host = self.config.advertise or self.config.host
+                node.spu.port = node.port
+        self._started = trio.current_time()
+        for fault in self._plan.faults:
+            if isinstance(fault, Refuse) and fault.how == "refuse":
+                self._nursery.start_soon(self._refuse, fault)
+
+    # --- what it tells
+
+    @property
+    def address(self) -> str:
+        """Where a Fluvio client connects: the SC's ``host:port``."""
+        return f"{self.config.host}:{self._sc.port}"
+
+    @property
+    def spu_addresses(self) -> list[str]:
+        """Where the SPUs listen."""
+        return [f"{node.host}:{node.port}" for node in self._spus]
+
+    @property
+    def seed(self) -> int:
+        """Where all randomness comes from."""
+        return self.config.seed
+
+    def log(self, topic: str, partition: int) -> list[Record]:
+        """What one partition holds, in order of offsets.
+
+        Raises:
+            SimulatorError: there is no such partition.
+            WireError: a producer stored a batch that does not decode.
+        """
+        found = self.cluster.partition(topic, partition)
+        if found is None:
+            raise SimulatorError(f"no partition {topic}/{partition}")
+        return list(found.log)
+
+    def summary(self) -> Summary:
+        """What it did so far."""
+        return summarize(self.cluster, self._plan.counts, self._journal)
+
+    def _elapsed(self) -> float:
+        return trio.current_time() - self._started
+
+    # --- what can be done to it
+
+    def move_leader(self, topic: str, partition: int, to: int) -> None:
+        """Make SPU ``to`` the leader of a partition; the log goes along.
+
+        Raises:
+            ClusterError: there is no such partition or SPU.
+        """
+        self.cluster.move_leader(topic, partition, to)
+        self._note(f"leader moved to spu:{to}", topic=topic, partition=partition)
+
+    async def take_away(self, spu: int) -> None:
+        """Make an SPU unreachable: nobody listens, connections are reset, its logs are kept."""
+        node = self._spus[spu]
+        assert node.spu is not None
+        self.cluster.set_online(node.spu, online=False)
+        self._note(f"{node.name} went away")
+        await self._keep_closed(node, "away")
+        assert node.bound is not None
+        for stream in tuple(node.streams):
+            node.bound.reset(stream)
+
+    async def bring_back(self, spu: int) -> None:
+        """Have an SPU listen again, on its old port.
+
+        Raises:
+            SimulatorError: somebody else took the port meanwhile.
+        """
+        node = self._spus[spu]
+        assert node.spu is not None
+        await self._let_open(node, "away")
+        self.cluster.set_online(node.spu, online=True)
+        self._note(f"{node.name} came back")
+
+    def _note(self, detail: str, *, topic: str | None = None, partition: int | None = None) -> None:
+        self._journal.record(Entry(kind="cluster", topic=topic, partition=partition, detail=detail))
+
+    # --- listening
+
+    async def _open(self, node: _Node) -> None:
+        try:
+            node.bound = await self._listen(node.host, node.port)
+        except OSError as error:
+            option = "--port" if node.spu is None else "--spu-port"
+            reason = (error.strerror or str(error)).lower()
+            raise SimulatorError(
+                f"cannot listen on {node.host}:{node.port}: {reason}; choose another {option} "
+                "or --host, or 0 for a free port"
+            ) from error
+        node.port = node.bound.port
+        node.serving = await self._nursery.start(self._serve, node, node.bound)
+
+    async def _serve(
+        self, node: _Node, bound: Bound, task_status: trio.TaskStatus[trio.CancelScope]
+    ) -> None:
+        with trio.CancelScope() as scope:
+            task_status.started(scope)
+            await trio.serve_listeners(
+                partial(self._accepted, node, bound),
+                list(bound.listeners),
+                handler_nursery=self._nursery,
+            )
+
+    async def _keep_closed(self, node: _Node, reason: str) -> None:
+        node.kept_closed_by.add(reason)
+        if node.serving is not None and node.bound is not None:
+            node.serving.cancel()
+            node.serving = None
+            for listener in node.bound.listeners:
+                await listener.aclose()
+
+    async def _let_open(self, node: _Node, reason: str) -> None:
+        node.kept_closed_by.discard(reason)
+        if not node.kept_closed_by and node.serving is None:
+            await self._open(node)
+
+    async def _refuse(self, fault: Refuse) -> None:
+        """Keep listeners closed for the window of a fault."""
+        name = str(fault.name)
+        start, end = fault.between or (0.0, math.inf)
+        await trio.sleep_until(self._started + start)
+        nodes = [n for n in (self._sc, *self._spus) if fault.covers(n.index)]
+        for node in nodes:
+            await self._keep_closed(node, name)
+            self._plan.count_fired(fault)
+            self._note(f"{node.name} refuses connections ({name})")
+        await trio.sleep_until(self._started + end)
+        for node in nodes:
+            await self._let_open(node, name)
+            self._note(f"{node.name} listens again ({name})")
+
+    # --- connections
+
+    async def _accepted(self, node: _Node, bound: Bound, stream: Stream) -> None:
+        if sum(len(n.streams) for n in (self._sc, *self._spus)) >= CONNECTIONS_MAX:
+            logger.warning("more than %d connections; one more was reset", CONNECTIONS_MAX)
+            bound.reset(stream)
+            return
+        self._connections += 1
+        node.streams.add(stream)
+        try:
+            refusal = self._plan.at_accept(node.index, self._elapsed())
+            if refusal is None:
+                link = Link(self._world, self._connections, stream, bound.reset, node.spu)
+                await link.serve()
+            else:
+                await self._turn_away(node, bound, stream, refusal)
+        finally:
+            node.streams.discard(stream)
+
+    async def _turn_away(self, node: _Node, bound: Bound, stream: Stream, refusal: Refuse) -> None:
+        self._journal.record(
+            Entry(
+                kind="verdict",
+                connection=self._connections,
+                server=node.name,
+                fault=refusal.name,
+                detail=f"refuse, how: {refusal.how}",
+            )
+        )
+        if refusal.how == "rst":
+            bound.reset(stream)
+        else:
+            await trio.sleep_forever()
+
+
+@asynccontextmanager
+async def open_simulator(
+    config: Config | None = None,
+    *,
+    sinks: Sequence[Sink] | None = None,
+    listen: Listen = listen_on_tcp,
+    **options: Unpack[Options],
+) -> AsyncIterator[Simulator]:
+    """Run a simulator inside trio for as long as the block lasts.
+
+    >>> async def main():
+    ...     async with open_simulator(drop=0.1, seed=7) as sim:
+    ...         print(sim.address, sim.log("greetings", 0))
+
+    Args:
+        config: what it is made of; made of ``options`` if None.
+        sinks: what takes the entries of the journal; if None they are kept, in ``journal``.
+        listen: how its servers listen; real sockets unless told otherwise.
+        options: see ``Options``.
+
+    Raises:
+        SimulatorError: an option is not possible, or a port cannot be had.
+    """
+    config = config or configure(**options)
+    kept: list[Entry] = []
+    failure: Exception | None = None
+    async with trio.open_nursery() as nursery:
+        try:
+            simulator = Simulator(
+                config, nursery, [kept.append] if sinks is None else sinks, listen
+            )
+            simulator.journal = kept
+            await simulator.start()
+            yield simulator
+        except Exception as error:
+            failure = error
+        nursery.cancel_scope.cancel()
+    if failure is not None:
+        raise failure

@@ -1,0 +1,117 @@
+"""What a run did, at a glance: for a person, or as one line of JSON."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from simulator.cluster import Cluster, Partition
+from simulator.journal import Journal
+from simulator.verdicts import FaultCount
+from wire.batch import decode_values
+from wire.codec import WireError
+
+DISTINCT_RECORDS_MAX = 500_000
+"""Records whose values are told apart. It takes a microsecond each, and a simulator that was asked
+to stop must be done within a second; with more it says how many copies there are and no more."""
+
+DISTINCT_BYTES_MAX = 256 * 1024 * 1024
+"""Bytes of batches whose values are told apart, for the same reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionSummary:
+    """What one partition holds."""
+
+    records: int | None
+    """How many distinct values; None where there are too many to tell, or they do not decode."""
+    copies: int
+    """How many records in all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a simulator did."""
+
+    partitions: Mapping[str, PartitionSummary]
+    """By ``topic/partition``; system topics are left out."""
+    faults: Mapping[str, FaultCount]
+    connections: int
+    frames: int
+    unanswered_records: int
+    """Records that are stored and whose answer was never written in full."""
+
+    def to_json(self) -> str:
+        """The summary as one line of JSON."""
+        return json.dumps(
+            {
+                "partitions": {
+                    name: {"records": p.records, "copies": p.copies}
+                    for name, p in self.partitions.items()
+                },
+                "faults": {
+                    name: {"fired": count.fired, "shadowed": count.shadowed}
+                    for name, count in self.faults.items()
+                },
+                "connections": self.connections,
+                "frames": self.frames,
+                "unanswered_records": self.unanswered_records,
+            }
+        )
+
+    def renderables(self) -> Iterable[RenderableType]:
+        """The summary as tables and sentences."""
+        logs = Table("partition", box=None, header_style="bold", pad_edge=False)
+        logs.add_column("records", justify="right")
+        logs.add_column("copies", justify="right")
+        for name, partition in self.partitions.items():
+            records = "?" if partition.records is None else str(partition.records)
+            logs.add_row(Text(name), records, str(partition.copies))
+        yield logs
+        if self.faults:
+            yield ""
+            faults = Table("fault", box=None, header_style="bold", pad_edge=False)
+            faults.add_column("fired", justify="right")
+            faults.add_column("shadowed", justify="right")
+            for name, count in self.faults.items():
+                faults.add_row(Text(name), str(count.fired), str(count.shadowed))
+            yield faults
+        yield ""
+        yield (
+            f"{self.connections} connections, {self.frames} frames; "
+            f"{self.unanswered_records} stored records whose answer was never written"
+        )
+
+
+def summarize(cluster: Cluster, faults: Mapping[str, FaultCount], journal: Journal) -> Summary:
+    """Look at the logs and counts as they are now."""
+    partitions = [p for p in cluster.partitions() if not p.topic.spec.system]
+    countable = (
+        sum(len(p.log) for p in partitions) <= DISTINCT_RECORDS_MAX
+        and sum(p.log.bytes for p in partitions) <= DISTINCT_BYTES_MAX
+    )
+    return Summary(
+        partitions={
+            f"{p.topic.name}/{p.index}": PartitionSummary(
+                _distinct(p) if countable else None, len(p.log)
+            )
+            for p in partitions
+        },
+        faults=dict(faults),
+        connections=journal.connections,
+        frames=journal.frames,
+        unanswered_records=journal.unanswered_records,
+    )
+
+
+def _distinct(partition: Partition) -> int | None:
+    values: set[bytes] = set()
+    try:
+        for batch in partition.log.batches:
+            values.update(decode_values(batch.data, check_crc=False))
+    except WireError:
+        return None
+    return len(values)

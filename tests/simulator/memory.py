@@ -1,0 +1,58 @@
+"""A network in memory for tests of one server: listeners, connects, resets, no time of its own."""
+
+from dataclasses import dataclass, field
+
+import trio
+from trio.testing import memory_stream_pair
+
+from simulator.tcp import Bound, Stream
+from tests.simulator.client import Client
+
+
+class MemoryListener(trio.abc.Listener[Stream]):
+    def __init__(self) -> None:
+        self._send, self._receive = trio.open_memory_channel[Stream](1000)
+        self.closed = False
+
+    def deliver(self, stream: Stream) -> None:
+        if self.closed:
+            raise OSError("connection refused")
+        self._send.send_nowait(stream)
+
+    async def accept(self) -> Stream:
+        return await self._receive.receive()
+
+    async def aclose(self) -> None:
+        self.closed = True
+        await trio.lowlevel.checkpoint()
+
+
+@dataclass
+class MemoryNetwork:
+    """Where a simulator can listen; ``connect`` makes a stream to a port of it."""
+
+    listeners: dict[int, MemoryListener] = field(default_factory=dict)
+
+    async def listen(self, _host: str, port: int) -> Bound:
+        listener = MemoryListener()
+        port = port or 50_000 + len(self.listeners)
+        self.listeners[port] = listener
+        await trio.lowlevel.checkpoint()
+        return Bound([listener], port, reset)
+
+    def connect(self, address: str) -> Stream:
+        ours, theirs = memory_stream_pair()
+        self.listeners[int(address.rpartition(":")[2])].deliver(theirs)
+        return ours
+
+
+def reset(stream: Stream) -> None:
+    """As near to a reset as memory streams come: both directions end at once."""
+    assert isinstance(stream, trio.StapledStream)
+    stream.send_stream.close()
+    stream.receive_stream.close()
+
+
+async def dial(network: MemoryNetwork, address: str, client_id: str = "test") -> Client:
+    """Connect to a server of the network and greet it."""
+    return await Client(network.connect(address), client_id).hello()
