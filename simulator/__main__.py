@@ -1,6 +1,7 @@
 """``python -m simulator``: an SC and SPUs on loopback that misbehave on purpose."""
 
 import re
+import resource
 import secrets
 import signal
 import sys
@@ -17,11 +18,14 @@ from simulator.distributions import CLI_FORMS, parse_distribution
 from simulator.faultfile import FaultFileError
 from simulator.journal import Sink, to_file
 from simulator.quantities import parse_duration
-from simulator.server import open_simulator
+from simulator.server import CONNECTIONS_MAX, open_simulator
 
 PORT = 9003
 SPU_PORT = 9010
 """Where a local Fluvio cluster listens too, so that a usual profile finds the simulator."""
+
+OTHER_FILES_MAX = 200
+"""Open files that are no connections: up to 100 SPUs listen, and libraries have some."""
 
 EPILOG = """\b
 Examples:
@@ -184,7 +188,18 @@ def main(summary: str, quiet: bool, verbose: bool, journal: Path | None, **given
             sinks.append(to_file(stack.enter_context(journal.open("w", buffering=1))))
         if not quiet:
             sinks.append(output.entry)
+        _allow_many_connections()
         trio.run(_serve, config, sinks, output, summary)
+
+
+def _allow_many_connections() -> None:
+    """Raise this process's limit of open files as far as many connections need and it may go."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = CONNECTIONS_MAX + OTHER_FILES_MAX
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 async def _serve(config: Config, sinks: list[Sink], output: Output, form: str) -> None:
@@ -208,8 +223,12 @@ def run() -> None:
         main(standalone_mode=False, prog_name="python -m simulator")
     except click.ClickException as error:
         message = error.format_message()
-    except (SimulatorError, FaultFileError) as error:
+    except SimulatorError as error:
         message = str(error)
+    except FaultFileError as error:
+        # Each line begins with its place, where editors and terminals look for one.
+        click.echo(str(error), err=True)
+        sys.exit(2)
     except OSError as error:
         message = f"{error.filename or 'error'}: {error.strerror or error}"
     except KeyboardInterrupt:

@@ -25,6 +25,17 @@ _STYLES = {
 }
 
 
+class _Console(Console):
+    """A console whose reader may go away."""
+
+    def on_broken_pipe(self) -> None:
+        """Print nothing from now on, and let nothing fail when Python closes standard output."""
+        self.quiet = True
+        devnull = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(devnull, sys.stdout.fileno())
+        os.close(devnull)
+
+
 class Output:
     """Standard output that never makes the simulator wait.
 
@@ -36,14 +47,14 @@ class Output:
     """
 
     def __init__(self, *, verbose: bool = False) -> None:
-        self._console = Console(highlight=False, soft_wrap=True)
+        self._console = _Console(highlight=False, soft_wrap=True)
         self._verbose = verbose
         self._skipped = 0
 
     def say(self, what: RenderableType) -> None:
         """Print something that must be seen, and flush it."""
         if self._ready(LAST_WORDS_S):
-            self._print(what)
+            self._console.print(what)
 
     def entry(self, entry: Entry) -> None:
         """Print an entry of the journal; a sink."""
@@ -51,19 +62,10 @@ class Output:
             self._skipped += 1
             return
         if self._skipped:
-            self._print(f"... {self._skipped} lines left out: nobody reads them fast enough")
-            self._skipped = 0
+            skipped, self._skipped = self._skipped, 0
+            self._console.print(f"... {skipped} lines left out: nobody reads them fast enough")
         line = _printable(line_of(entry, verbose=self._verbose))
-        self._print(Text(line, style=_STYLES[entry.kind] if self._console.is_terminal else ""))
-
-    def _print(self, what: RenderableType) -> None:
-        try:
-            self._console.print(what)
-            sys.stdout.flush()
-        except BrokenPipeError:
-            # The reader has gone, which is its right; from now on nothing is printed, and nothing
-            # fails when Python closes standard output at the end.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        self._console.print(Text(line, style=_STYLES[entry.kind]))
 
     def _ready(self, seconds: float) -> bool:
         return bool(select.select([], [sys.stdout], [], seconds)[1])

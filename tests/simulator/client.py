@@ -1,5 +1,6 @@
 """A plain client for tests: real frames over any stream, one request or many at once."""
 
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 import trio
@@ -102,8 +103,5 @@ class Client:
         return found
 
 
-async def connect(address: str, client_id: str = "test") -> Client:
-    """Connect over TCP and greet."""
-    host, _, port = address.rpartition(":")
-    stream = await trio.open_tcp_stream(host, int(port))
-    return await Client(stream, client_id).hello()
+Connect = Callable[[str], Awaitable[Client]]
+"""Connects over TCP to an address and greets; the fixture ``connect`` closes what it opened."""

@@ -1,5 +1,9 @@
-import pytest
+from collections.abc import AsyncIterator
 
+import pytest
+import trio
+
+from tests.simulator.client import Client, Connect
 from tests.simulator.memory import MemoryNetwork
 
 
@@ -7,3 +11,19 @@ from tests.simulator.memory import MemoryNetwork
 def network() -> MemoryNetwork:
     """A network in memory; a test in virtual time asks for ``autojump_clock`` too."""
     return MemoryNetwork()
+
+
+@pytest.fixture
+async def connect() -> AsyncIterator[Connect]:
+    """Connects over TCP; what it opened is closed at the end of the test."""
+    opened: list[trio.SocketStream] = []
+
+    async def to(address: str) -> Client:
+        host, _, port = address.rpartition(":")
+        stream = await trio.open_tcp_stream(host, int(port))
+        opened.append(stream)
+        return await Client(stream).hello()
+
+    yield to
+    for stream in opened:
+        await stream.aclose()

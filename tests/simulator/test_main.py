@@ -1,0 +1,237 @@
+"""The command line, as a process."""
+
+import json
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import trio
+
+from tests.simulator.client import Connect, batch, produce_request
+from wire.api import PRODUCE
+
+COMMAND = [sys.executable, "-m", "simulator"]
+READY = re.compile(r"ready sc=(127\.0\.0\.1:\d+) spu=((?:127\.0\.0\.1:\d+,?)+) seed=(\d+)\n")
+
+
+class Process:
+    """A simulator that has printed its ready line."""
+
+    def __init__(self, process: trio.Process) -> None:
+        self.process = process
+        self.output = b""
+
+    async def read_until(self, pattern: re.Pattern[str]) -> re.Match[str]:
+        assert self.process.stdout is not None
+        while not (match := pattern.search(self.output.decode())):
+            data = await self.process.stdout.receive_some()
+            assert data, f"no {pattern.pattern} in {self.output!r}"
+            self.output += data
+        return match
+
+    async def stop(self, how: signal.Signals = signal.SIGINT) -> str:
+        """Stop it and return all that it printed."""
+        self.process.send_signal(how)
+        assert self.process.stdout is not None
+        async for data in self.process.stdout:
+            self.output += data
+        assert await self.process.wait() == 0
+        return self.output.decode()
+
+
+@asynccontextmanager
+async def started(*options: str) -> AsyncIterator[tuple[Process, re.Match[str]]]:
+    command = [*COMMAND, "--port", "0", "--spu-port", "0", *options]
+    with trio.fail_after(30):
+        process = Process(await trio.lowlevel.open_process(command, stdout=subprocess.PIPE))
+        try:
+            yield process, await process.read_until(READY)
+        finally:
+            process.process.kill()
+            with trio.CancelScope(shield=True):
+                await process.process.wait()
+                if process.process.stdout is not None:
+                    await process.process.stdout.aclose()
+
+
+async def produce(connect: Connect, address: str, *values: bytes) -> None:
+    client = await connect(address)
+    for value in values:
+        await client.send(PRODUCE, produce_request(("greetings", 0, batch(value))))
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+async def test_a_signal_ends_it_with_a_summary_though_connections_are_open_and_delays_pending(
+    connect: Connect,
+    how: signal.Signals,
+) -> None:
+    async with started("--delay", "10m", "--summary", "json", "--quiet") as (process, ready):
+        await produce(connect, ready[2], b"never applied")
+        idle = await connect(ready[1])
+        last = (await process.stop(how)).splitlines()[-1]
+        await idle.stream.aclose()
+    assert json.loads(last)["partitions"] == {"greetings/0": {"records": 0, "copies": 0}}
+
+
+async def test_the_json_summary_has_the_fields_that_scripts_rely_on(connect: Connect) -> None:
+    options = ["--seed", "7", "--disconnect", "1", "--at", "response", "--summary", "json"]
+    async with started(*options) as (process, ready):
+        assert ready[3] == "7"
+        await produce(connect, ready[2], b"stored, never answered")
+        await process.read_until(re.compile("reset by a fault"))
+        summary = json.loads((await process.stop()).splitlines()[-1])
+    assert summary == {
+        "partitions": {"greetings/0": {"records": 1, "copies": 1}},
+        "faults": {"disconnect": {"fired": 1, "shadowed": 0}},
+        "connections": 1,
+        "frames": 3,
+        "unanswered_records": 1,
+    }
+
+
+async def test_each_frame_verdict_and_append_is_a_line_that_a_person_can_follow(
+    connect: Connect,
+) -> None:
+    options = ["--drop", "1", "--at", "response", "--topic", "greetings", "--topic", "t:2"]
+    async with started(*options) as (process, ready):
+        await produce(connect, ready[2], b"a")
+        await process.read_until(re.compile("drop: drop"))
+        printed = await process.stop()
+    lines = [line.split(maxsplit=3)[-1] for line in printed.splitlines() if "spu:0" in line]
+    assert lines == [
+        "= opened",
+        "> api-versions id=1",
+        "< api-versions id=1",
+        "> produce id=1 greetings/0",
+        "+ greetings/0 stored 1 record at 0",
+        "! drop: drop at response of produce id=1 greetings/0",
+        "= closed by the simulator",
+    ]
+    assert "greetings/0        1       1" in printed
+    assert "1 stored records whose answer was never written" in printed
+    assert "\x1b" not in printed
+
+
+async def test_quiet_prints_the_ready_line_and_the_summary_only(connect: Connect) -> None:
+    async with started("--quiet") as (process, ready):
+        await produce(connect, ready[2], b"a")
+        printed = await process.stop()
+    assert "produce" not in printed
+    assert printed.startswith("ready ")
+    assert "greetings/0" in printed
+
+
+async def test_the_journal_is_json_lines_in_one_order(connect: Connect, tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    async with started("--journal", str(path), "--duplicate", "1", "--quiet") as (process, ready):
+        client = await connect(ready[2])
+        await client.send(PRODUCE, produce_request(("greetings", 0, batch(b"a", b"b"))))
+        await client.answer()
+        await process.stop()
+    entries = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [entry["n"] for entry in entries] == list(range(1, len(entries) + 1))
+    appends = [entry for entry in entries if entry["kind"] == "append"]
+    assert [(a["base_offset"], a["records"], a["transmission"]) for a in appends] == [
+        (0, 2, 2),
+        (2, 2, 2),
+    ]
+    assert [a.get("fault") for a in appends] == [None, "duplicate"]
+
+
+async def test_a_seed_that_was_not_given_is_drawn_and_printed() -> None:
+    seeds = set()
+    for _ in range(2):
+        async with started("--quiet") as (_, ready):
+            seeds.add(ready[3])
+    assert len(seeds) == 2
+
+
+async def test_several_spus_are_joined_by_commas(connect: Connect) -> None:
+    async with started("--spus", "3", "--quiet") as (_, ready):
+        addresses = ready[2].split(",")
+        for address in addresses:
+            await connect(address)
+    assert len(set(addresses)) == 3
+
+
+async def test_a_reader_that_takes_only_the_ready_line_stops_nothing(connect: Connect) -> None:
+    async with started("-v") as (process, ready):
+        client = await connect(ready[2])
+        # Each request makes two lines or more: far more than a pipe holds.
+        for _ in range(2000):
+            await client.produce("greetings", 0, b"x")
+        printed = await process.stop()
+    assert "lines left out: nobody reads them fast enough" in printed
+    assert "greetings/0" in printed.splitlines()[-3]
+
+
+async def test_a_reader_that_goes_away_stops_nothing(connect: Connect) -> None:
+    async with started() as (process, ready):
+        assert process.process.stdout is not None
+        await process.process.stdout.aclose()
+        client = await connect(ready[2])
+        assert (await client.produce("greetings", 0, b"x")).base_offset == 0
+        process.process.send_signal(signal.SIGINT)
+        assert await process.process.wait() == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--dorp", "0.1"], "No such option '--dorp'. (Did you mean"),
+        (["--drop", "1.5"], "'--drop': 1.5 is not in the range 0<=x<=1"),
+        (["--drop", "often"], "'--drop': 'often' is not a valid float"),
+        (["--delay", "gamma(1,2)"], "'--delay'"),
+        (["--commit-delay", "5"], "'5' is not a duration"),
+        (["--topic", "a:b"], "'a:b' is not a topic; write NAME or NAME:PARTITIONS"),
+        (["--topic", "Bad_Name"], "topic Bad_Name: Invalid topic name"),
+        (["--topic", "a", "--topic", "a:2"], "--topic: the same name twice"),
+        (["--host", "0.0.0.0"], "say with --advertise HOST"),
+        (["--journal", "no/such/folder/j"], "no/such/folder/j: No such file or directory"),
+        (["--spus", "2", "--spu-port", "65530"], "ports end at 65535"),
+    ],
+)
+def test_a_mistake_is_one_line_on_stderr_and_status_2(options: list[str], message: str) -> None:
+    done = subprocess.run(
+        [*COMMAND, "--port", "0", *options], capture_output=True, text=True, timeout=30
+    )
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert message in done.stderr
+    assert done.stderr.startswith("simulator: ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_port_in_use_is_one_line_on_stderr_and_status_2() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        command = [*COMMAND, "--spu-port", "0", "--port", port]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert f"cannot listen on 127.0.0.1:{port}" in done.stderr
+
+
+def test_a_bad_faults_file_is_told_line_by_line_with_places(tmp_path: Path) -> None:
+    path = tmp_path / "faults.yaml"
+    path.write_text("- drop: {probability: 1.5}\n- stal\n")
+    command = [*COMMAND, "--faults", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 2
+    first, second = done.stderr.splitlines()
+    assert first == f"{path}:1:10: faults[0].drop.probability: 1.5 is outside 0..1"
+    assert second.startswith(f"{path}:2:3: faults[1]: ")
+    assert "did you mean 'stall'?" in second
+
+
+def test_help_teaches_by_example() -> None:
+    done = subprocess.run([*COMMAND, "--help"], capture_output=True, text=True, timeout=30)
+    assert done.returncode == 0
+    assert "python -m simulator --drop 0.1" in done.stdout
+    assert "fluvio profile add" in done.stdout

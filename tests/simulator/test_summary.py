@@ -1,0 +1,77 @@
+import json
+
+import pytest
+from rich.console import Console
+
+from simulator import summary as summary_module
+from simulator.cluster import Cluster, topic_of
+from simulator.journal import Journal
+from simulator.summary import PartitionSummary, Summary, summarize
+from simulator.verdicts import FaultCount
+from tests.simulator.client import batch
+from wire.batch import HEADER, iter_batches
+
+SENTENCE = "2 connections, 9 frames; 1 stored records whose answer was never written"
+
+
+def cluster_with(*batches: bytes) -> Cluster:
+    cluster = Cluster()
+    cluster.create_topic("t", topic_of(1))
+    cluster.topics["t"].partitions[0].log.append(list(iter_batches(b"".join(batches))))
+    return cluster
+
+
+def summary_of(cluster: Cluster) -> Summary:
+    journal = Journal(lambda: 0.0, [])
+    journal.connections, journal.frames, journal.unanswered_records = 2, 9, 1
+    return summarize(cluster, {"lost": FaultCount(fired=3, shadowed=1)}, journal)
+
+
+def test_records_are_distinct_values_and_copies_are_all() -> None:
+    summary = summary_of(cluster_with(batch(b"a", b"b"), batch(b"a")))
+    assert summary.partitions == {"t/0": PartitionSummary(records=2, copies=3)}
+
+
+def test_json_is_one_line_with_every_figure() -> None:
+    text = summary_of(cluster_with(batch(b"a"))).to_json()
+    assert "\n" not in text
+    assert json.loads(text) == {
+        "partitions": {"t/0": {"records": 1, "copies": 1}},
+        "faults": {"lost": {"fired": 3, "shadowed": 1}},
+        "connections": 2,
+        "frames": 9,
+        "unanswered_records": 1,
+    }
+
+
+def test_a_person_sees_tables_and_a_sentence() -> None:
+    console = Console(width=80, record=True, file=None, quiet=False, force_terminal=False)
+    with console.capture() as captured:
+        console.print(*summary_of(cluster_with(batch(b"a"))).renderables(), sep="\n")
+    assert [line.split() for line in captured.get().splitlines() if line.strip()] == [
+        ["partition", "records", "copies"],
+        ["t/0", "1", "1"],
+        ["fault", "fired", "shadowed"],
+        ["lost", "3", "1"],
+        SENTENCE.split(),
+    ]
+
+
+@pytest.mark.parametrize("limit", ["DISTINCT_RECORDS_MAX", "DISTINCT_BYTES_MAX"])
+def test_too_much_to_tell_apart_is_said_and_not_waited_for(
+    limit: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = cluster_with(batch(b"a", b"b"))
+    size = cluster.topics["t"].partitions[0].log.bytes
+    at_the_edge = {"DISTINCT_RECORDS_MAX": 2, "DISTINCT_BYTES_MAX": size}[limit]
+    monkeypatch.setattr(summary_module, limit, at_the_edge)
+    assert summary_of(cluster).partitions["t/0"].records == 2
+    monkeypatch.setattr(summary_module, limit, at_the_edge - 1)
+    assert summary_of(cluster).partitions["t/0"] == PartitionSummary(records=None, copies=2)
+
+
+def test_records_that_do_not_decode_are_copies_all_the_same() -> None:
+    broken = bytearray(batch(b"a"))
+    broken[HEADER.size :] = b"\x7f" * (len(broken) - HEADER.size)
+    summary = summary_of(cluster_with(bytes(broken)))
+    assert summary.partitions["t/0"] == PartitionSummary(records=None, copies=1)

@@ -1,0 +1,101 @@
+import asyncio
+import socket
+from typing import Self
+
+import pytest
+
+import simulator
+from tests.simulator.client import batch, produce_request
+from wire.api import PRODUCE
+from wire.codec import decode
+from wire.connection import ClientConnection
+from wire.error_code import Code
+
+
+class BlockingClient:
+    """A client on a plain socket."""
+
+    def __init__(self, address: str) -> None:
+        host, _, port = address.rpartition(":")
+        self.socket = socket.create_connection((host, int(port)), timeout=30)
+        self.wire = ClientConnection()
+        self.socket.sendall(self.wire.hello())
+        self.wire.welcome(self.answer())
+
+    def answer(self) -> bytes:
+        while True:
+            for _, body in self.wire.receive(self.socket.recv(65536)):
+                return body
+
+    def produce(self, value: bytes, partition: int = 0) -> object:
+        request = produce_request(("greetings", partition, batch(value)))
+        self.socket.sendall(self.wire.request(PRODUCE, request, 25)[1])
+        answer = decode(PRODUCE.response, self.answer(), 25)
+        return answer.topics[0].partitions[0].error_code
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.socket.close()
+
+
+def test_a_blocking_caller_produces_and_reads_log_and_journal() -> None:
+    with (
+        simulator.running(seed=7, topics={"greetings": 1}) as sim,
+        BlockingClient(sim.spu_addresses[0]) as client,
+    ):
+        assert client.produce(b"hello") is Code.NONE
+        assert [record.value for record in sim.log("greetings", 0)] == [b"hello"]
+        assert [e.records for e in sim.journal if e.kind == "append"] == [1]
+        assert sim.summary().partitions["greetings/0"].copies == 1
+        assert sim.seed == 7
+
+
+async def _asyncio_client(address: str) -> bytes:
+    host, _, port = address.rpartition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(ClientConnection().hello())
+    answer = await reader.read(65536)
+    writer.close()
+    await writer.wait_closed()
+    return answer
+
+
+def test_an_asyncio_caller_is_served() -> None:
+    with simulator.running() as sim:
+        assert len(asyncio.run(_asyncio_client(sim.address))) > 4
+
+
+def test_leaders_move_and_spus_go_and_come_from_another_thread() -> None:
+    with simulator.running(spus=2) as sim, BlockingClient(sim.spu_addresses[0]) as old:
+        sim.move_leader("greetings", 0, to=1)
+        assert old.produce(b"a") is Code.NOT_LEADER_FOR_PARTITION
+        sim.take_away(1)
+        with pytest.raises(ConnectionRefusedError):
+            BlockingClient(sim.spu_addresses[1])
+        sim.bring_back(1)
+        with BlockingClient(sim.spu_addresses[1]) as new:
+            assert new.produce(b"b") is Code.NONE
+        assert [record.value for record in sim.log("greetings", 0)] == [b"b"]
+
+
+def test_a_mistake_reaches_the_caller_as_one_error() -> None:
+    expected = "topic Bad_Name: Invalid topic name"
+    with (
+        pytest.raises(simulator.SimulatorError, match=expected),
+        simulator.running(topics={"Bad_Name": 1}),
+    ):
+        pass
+
+
+def test_an_error_of_the_block_is_the_callers_own() -> None:
+    with pytest.raises(KeyError, match="mine"), simulator.running():
+        raise KeyError("mine")
+
+
+def test_the_port_is_free_when_the_block_has_ended() -> None:
+    with simulator.running() as sim:
+        port = int(sim.address.rpartition(":")[2])
+    with simulator.running(port=port) as sim:
+        assert sim.address.endswith(f":{port}")
