@@ -2,7 +2,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test
+.PHONY: help setup check test chaos bench docs
 
 help:            ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
@@ -17,3 +17,12 @@ check: setup     ## lint, types, and the direction of the imports
 
 test: setup      ## the whole test suite
 	$(BIN)/pytest
+
+chaos: setup     ## the official client against a simulator that drops a tenth of all frames
+	$(BIN)/python -m chaos
+
+bench: setup     ## figures for the docs, never a test
+	$(BIN)/python -m benchmarks
+
+docs: setup      ## write again what is generated in docs/
+	$(BIN)/python -m wire.reference docs/wire.md

@@ -24,8 +24,11 @@ PORT = 9003
 SPU_PORT = 9010
 """Where a local Fluvio cluster listens too, so that a usual profile finds the simulator."""
 
-OTHER_FILES_MAX = 200
-"""Open files that are no connections: up to 100 SPUs listen, and libraries have some."""
+SPUS_MAX = 100
+"""More SPUs than any Fluvio cluster has; each is a listener."""
+
+OTHER_FILES_MAX = SPUS_MAX + 100
+"""Open files that are no connections: listeners, and what libraries open."""
 
 EPILOG = """\b
 Examples:
@@ -38,9 +41,11 @@ Examples:
   python -m simulator --faults faults.yaml --journal journal.jsonl
       Faults at exact moments, and a record of all that happened.
 
+\b
 Point a client at it (it finds the SPUs by itself):
   fluvio profile add simulator 127.0.0.1:9003 && fluvio produce greetings
 
+\b
 Stop it with Ctrl-C: it prints what it stored and what it did.
 The same seed gives the same faults to the same requests.
 """
@@ -111,7 +116,13 @@ _PORT = click.IntRange(0, 65535)
     show_default=True,
     help="SPU 0's port, the others are 10 apart; 0 picks them.",
 )
-@click.option("--spus", type=click.IntRange(1, 100), default=1, show_default=True)
+@click.option(
+    "--spus",
+    type=click.IntRange(1, SPUS_MAX),
+    default=1,
+    show_default=True,
+    help="How many SPUs; the partitions of a topic are spread over them.",
+)
 @click.option(
     "--topic",
     "topics",
@@ -130,6 +141,7 @@ _PORT = click.IntRange(0, 65535)
     type=click.Choice(["rst", "fin", "half-close"]),
     default="rst",
     show_default=True,
+    help="A reset, an orderly end, or an end of the answers only.",
 )
 @click.option(
     "--at",
@@ -165,7 +177,13 @@ _PORT = click.IntRange(0, 65535)
     metavar="FILE",
     help="Write every connection, frame, verdict and append there, as JSON Lines.",
 )
-@click.option("--summary", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option(
+    "--summary",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="How to say at the end what was stored and done; json is one line for scripts.",
+)
 @click.option("--quiet", is_flag=True, help="Print only the ready line and the summary.")
 @click.option("-v", "--verbose", is_flag=True, help="Print versions, sizes and client ids too.")
 def main(summary: str, quiet: bool, verbose: bool, journal: Path | None, **given: Any) -> None:
@@ -231,7 +249,7 @@ def run() -> None:
         sys.exit(2)
     except OSError as error:
         message = f"{error.filename or 'error'}: {error.strerror or error}"
-    except KeyboardInterrupt:
+    except (click.Abort, KeyboardInterrupt):
         sys.exit(130)
     else:
         return

@@ -74,6 +74,8 @@ class Journal:
     def __init__(self, clock: Callable[[], float], sinks: list[Sink]) -> None:
         self._clock = clock
         self._sinks = sinks
+        self.active = bool(sinks)
+        """Whether anybody reads entries; where not, the caller may save the work."""
         self._n = 0
         self.connections = 0
         """How many connections were accepted."""
@@ -81,11 +83,6 @@ class Journal:
         """How many frames were read and written."""
         self.unanswered_records = 0
         """Records that were stored and whose answer was not written in full, or not yet."""
-
-    @property
-    def active(self) -> bool:
-        """Whether anybody reads entries; where not, the caller may save the work."""
-        return bool(self._sinks)
 
     def record(self, entry: Entry) -> None:
         """Give an entry its number and time and hand it to the sinks."""

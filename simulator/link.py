@@ -11,8 +11,9 @@ has gone meanwhile. Input that does not decode ends this connection and no other
 before it is still applied.
 """
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from dataclasses import dataclass
+from types import GeneratorType
 from typing import Any
 
 import trio
@@ -210,16 +211,18 @@ class Link:
         """Act on the verdict at the request, then apply the request."""
         if self._undecodable:
             return
-        verdict = call.verdict
-        ending = verdict.ending if verdict else None
-        if isinstance(ending, Drop | Stall):
-            return
-        if isinstance(ending, Disconnect):
-            await self._answers.put(_Ending(ending))
-            if not _half_closes(verdict):
+        verdict, error = call.verdict, None
+        if verdict is not None and (ending := verdict.ending) is not None:
+            if isinstance(ending, Drop | Stall):
                 return
+            if isinstance(ending, Disconnect):
+                await self._answers.put(_Ending(ending))
+                if not _half_closes(verdict):
+                    return
+            else:
+                error = ending
         try:
-            await self._apply(call, ending if isinstance(ending, Error) else None)
+            await self._apply(call, error)
             for fault in verdict.duplicated_by if verdict else ():
                 await self._apply(call, None, copied_by=fault)
         except WireError as error:
@@ -245,7 +248,9 @@ class Link:
             at_close=self._at_close,
         )
         if error is None:
-            response = await _finished(call.handler(call.request, context))
+            response = call.handler(call.request, context)
+            if response.__class__ is GeneratorType:
+                response = await _finished(response)
         else:
             response = await _refused(call, error, context)
         self._world.journal.unanswered_records += stored
@@ -276,7 +281,10 @@ class Link:
             await self._end(item.disconnect)
             return
         verdict = item.verdict
-        ending = verdict.ending if verdict else None
+        if verdict is None:
+            await self._send(item, item.frame)
+            return
+        ending = verdict.ending
         if isinstance(ending, Stall):
             self._mute = True
             self._reason = "stalled"
@@ -286,7 +294,7 @@ class Link:
             await self._send(item, item.frame[: ending.after_bytes])
             await self._end(ending)
             return
-        for _ in range(verdict.copies if verdict else 1):
+        for _ in range(verdict.copies):
             await self._send(item, item.frame)
 
     async def _send(self, answer: _Answer, data: bytes) -> None:
@@ -350,6 +358,8 @@ class Link:
 
     def _ask(self, call: _Call, at: CutPoint) -> Verdict | None:
         """Ask the fault plan for its verdict and put it into the journal."""
+        if not call.exchange.marks:
+            return None
         verdict = self._world.plan.verdict(call.exchange, at, self._world.elapsed())
         if verdict is not None:
             for given in verdict.given:
@@ -444,7 +454,7 @@ async def _refused(call: _Call, error: Error, context: Context) -> Any:
 
 async def _finished(outcome: Any) -> Any:
     """The response of a handler; waits for what a waiting handler asks for."""
-    if not isinstance(outcome, Generator):
+    if outcome.__class__ is not GeneratorType:
         return outcome
     try:
         wait = next(outcome)

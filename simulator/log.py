@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from wire.api.storage import TopicCompression
-from wire.batch import BatchHeader, Record, decode_batch, with_base_offset
+from wire.batch import CODEC_BITS, BatchHeader, Record, decode_batch, with_base_offset
 from wire.compression import Codec
 from wire.error_code import Code, ErrorCode
 
@@ -102,20 +102,22 @@ class PartitionLog:
             Where the records are; or the code of the refusal; or None when the disk is full
             (the code for that names the partition, which the log does not know).
         """
-        records = sum(header.record_count for header, _ in batches)
+        counts = [header.record_count for header, _ in batches]
+        records = sum(counts)
         if not records:
             return Appended(0, 0)
-        refusal = self._refusal(batches)
+        sizes = [len(data) for _, data in batches]
+        refusal = self._refusal(batches, counts, max(sizes))
         if refusal is not None:
             return refusal
-        size = sum(len(data) for _, data in batches)
+        size = sum(sizes)
         if self._disk.bytes_used + size > self._disk.bytes_max:
             return None
-        base_offset = self.end_offset
-        for header, data in batches:
-            count, offset = header.record_count, self.end_offset
+        base_offset = offset = self.end_offset
+        for (_, data), count in zip(batches, counts, strict=True):
             self.batches.append(StoredBatch(offset, count, with_base_offset(data, offset)))
-            self.end_offset = offset + count
+            offset += count
+        self.end_offset = offset
         self.bytes += size
         self._disk.bytes_used += size
         if commit_delay_s > 0:
@@ -124,16 +126,16 @@ class PartitionLog:
             self._committed = self.end_offset
         return Appended(base_offset, records)
 
-    def _refusal(self, batches: list[Batch]) -> Code | None:
+    def _refusal(self, batches: list[Batch], counts: list[int], largest: int) -> Code | None:
         """The order of the checks is the SPU's (``produce_handler.rs``, ``replica.rs``)."""
-        codecs = {header.codec_bits for header, _ in batches}
-        if not codecs <= self._codecs:
-            return Code.COMPRESSION_ERROR
-        if any(len(data) > self._batch_bytes_max for _, data in batches):
+        for header, _ in batches:
+            if header.attributes & CODEC_BITS not in self._codecs:
+                return Code.COMPRESSION_ERROR
+        if largest > self._batch_bytes_max:
             return Code.MESSAGE_TOO_LARGE
         if self._short_circuited:
             return Code.PARTITION_SHORT_CIRCUITED
-        if any(header.record_count == 0 for header, _ in batches):
+        if 0 in counts:
             # An empty batch among others makes the real storage fail, and all writes behind it.
             self._short_circuited = True
             return Code.STORAGE_ERROR

@@ -81,8 +81,8 @@ class Summary:
             yield faults
         yield ""
         yield (
-            f"{self.connections} connections, {self.frames} frames; "
-            f"{self.unanswered_records} stored records whose answer was never written"
+            f"connections: {self.connections}, frames: {self.frames}, "
+            f"stored records whose answer was never written: {self.unanswered_records}"
         )
 
 

@@ -96,6 +96,8 @@ class ClientConnection:
     def receive(self, data: bytes) -> Iterator[tuple[int, bytes]]:
         """Take bytes in and give out each answer: its correlation id and its undecoded body.
 
+        The iterator must be used up before more is taken in.
+
         Raises:
             WireError: the length of a frame is out of range.
         """

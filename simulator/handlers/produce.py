@@ -37,7 +37,7 @@ from wire.error_code import (
 
 def handle(
     request: ProduceRequest, context: Context
-) -> Generator[CommitWait, bool, ProduceResponse]:
+) -> ProduceResponse | Generator[CommitWait, bool, ProduceResponse]:
     """Append what can be appended and answer every entry.
 
     Raises:
@@ -48,24 +48,32 @@ def handle(
         raise WireError(f"a timeout of {request.timeout_ms} ms")
     # Cut everything first: undecodable input must close the connection before anything is stored.
     cut = iter([[*iter_batches(e.records)] for t in request.topics for e in t.partitions])
-    topics = [
-        TopicResult(
-            name=topic.name,
-            partitions=[
-                _produce(topic.name, entry.partition_index, next(cut), request, context)
-                for entry in topic.partitions
-            ],
-        )
-        for topic in request.topics
-    ]
-    if request.acks < 0:
-        committed_at = context.now + context.cluster.commit_delay_s
-        for topic in topics:
-            for result in topic.partitions:
-                if result.error_code is Code.NONE:
-                    in_time = yield CommitWait(committed_at, request.timeout_ms / 1000)
-                    result.error_code = _committed(topic.name, result, in_time, request, context)
-    return ProduceResponse(topics=topics)
+    response = ProduceResponse(
+        topics=[
+            TopicResult(
+                name=topic.name,
+                partitions=[
+                    _produce(topic.name, entry.partition_index, next(cut), request, context)
+                    for entry in topic.partitions
+                ],
+            )
+            for topic in request.topics
+        ]
+    )
+    return response if request.acks >= 0 else _when_committed(response, request, context)
+
+
+def _when_committed(
+    response: ProduceResponse, request: ProduceRequest, context: Context
+) -> Generator[CommitWait, bool, ProduceResponse]:
+    """Wait for the commit of every entry that was stored."""
+    committed_at = context.now + context.cluster.commit_delay_s
+    for topic in response.topics:
+        for result in topic.partitions:
+            if result.error_code is Code.NONE:
+                in_time = yield CommitWait(committed_at, request.timeout_ms / 1000)
+                result.error_code = _committed(topic.name, result, in_time, request, context)
+    return response
 
 
 def _produce(

@@ -114,7 +114,7 @@ async def test_each_frame_verdict_and_append_is_a_line_that_a_person_can_follow(
         "= closed by the simulator",
     ]
     assert "greetings/0        1       1" in printed
-    assert "1 stored records whose answer was never written" in printed
+    assert "stored records whose answer was never written: 1" in printed
     assert "\x1b" not in printed
 
 

@@ -11,7 +11,7 @@ from simulator.verdicts import FaultCount
 from tests.simulator.client import batch
 from wire.batch import HEADER, iter_batches
 
-SENTENCE = "2 connections, 9 frames; 1 stored records whose answer was never written"
+SENTENCE = "connections: 2, frames: 9, stored records whose answer was never written: 1"
 
 
 def cluster_with(*batches: bytes) -> Cluster:

@@ -1,0 +1,63 @@
+"""``python -m benchmarks``: figures for the docs, in half a minute and on loopback alone.
+
+One simulator is started, as a user starts it, and serves every round. The rounds of all figures are
+interleaved, so that what else the machine does meanwhile strikes all of them alike. At the end the
+simulator is stopped as Ctrl-C does, and its summary must show every record that was sent.
+"""
+
+import os
+import platform
+import sys
+
+from rich.console import Console
+
+from benchmarks.codec import decode_and_encode_us, record_us
+from benchmarks.figures import Figure, table_of
+from benchmarks.load import TOPIC, Load
+from benchmarks.server import COMMAND, BenchmarkError, running_server
+
+ROUNDS = 6
+"""Enough for a median, few enough for half a minute and 1.5 GB."""
+
+FIGURES = (
+    Figure("one in flight", "requests/s", 0, target=8_000),
+    Figure("one in flight, p50", "ms", 3),
+    Figure("one in flight, p99", "ms", 3),
+    Figure("batches of 16 KiB", "records/s", 0, target=1_000_000),
+    Figure("decode a response", "us", 2),
+    Figure("encode a response", "us", 2),
+    Figure("encode and seal a record", "us", 2),
+)
+
+
+def main() -> None:
+    """Measure everything and print a table."""
+    console = Console(highlight=False, soft_wrap=True)
+    samples = []
+    with running_server() as server:
+        load = Load(server.spu_address)
+        for number in range(1, ROUNDS + 1):
+            with console.status(f"round {number} of {ROUNDS}"):
+                samples.append(
+                    (*load.one_in_flight(), load.batched(), *decode_and_encode_us(), record_us())
+                )
+        summary = server.stop()
+    stored = summary["partitions"][f"{TOPIC}/0"]["copies"]
+    if stored != load.records or summary["unanswered_records"]:
+        raise BenchmarkError(f"{load.records} records were sent, the summary is {summary}")
+    by_figure = zip(*samples, strict=True)
+    console.print(table_of(zip(FIGURES, by_figure, strict=True), ROUNDS))
+    console.print(
+        f"{platform.python_implementation()} {platform.python_version()}, {os.cpu_count()} cores; "
+        f"python {COMMAND}\n"
+        f"{load.records:,} records sent, {stored:,} stored"
+    )
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (BenchmarkError, OSError) as error:
+        sys.exit(f"benchmarks: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,39 @@
+"""What was measured: one sample for each round, shown as a median with its range."""
+
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from rich.table import Table
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One line of the table."""
+
+    name: str
+    unit: str
+    digits: int
+    """How many stand behind the point."""
+    target: float | None = None
+    """The least that the design promises on a machine with two cores, None where it does not."""
+
+
+def table_of(measured: Iterable[tuple[Figure, Sequence[float]]], rounds: int) -> Table:
+    """The medians and ranges of all figures."""
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column(f"{rounds} interleaved rounds", no_wrap=True)
+    for column in ("median", "lowest", "highest", "target"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for figure, samples in measured:
+        median = statistics.median(samples)
+        shown = [f"{value:,.{figure.digits}f}" for value in (median, min(samples), max(samples))]
+        table.add_row(f"{figure.name}, {figure.unit}", *shown, _against_target(figure, median))
+    return table
+
+
+def _against_target(figure: Figure, median: float) -> str:
+    if figure.target is None:
+        return ""
+    verdict = "met" if median >= figure.target else "missed"
+    return f">= {figure.target:,.0f} {verdict}"

@@ -1,0 +1,1 @@
+"""The experiment: clients on trial against the simulator."""

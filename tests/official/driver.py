@@ -1,0 +1,148 @@
+"""The official client as a program: operations come as JSON on stdin, results leave as JSON Lines.
+
+The naive way calls the client in the test's own process. Its calls hold the interpreter's lock
+while they wait for the simulator, which lives in the same process and then never answers. So each
+test starts this program, and the simulator stays with the test.
+
+Every operation gives one line: its result, or ``{"error": text}``. One line of input:
+``{"address": "127.0.0.1:9003", "operations": [{"do": "connect"}, ...]}``.
+"""
+
+import json
+import sys
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+from fluvio import (
+    Compression,
+    DeliverySemantic,
+    Fluvio,
+    FluvioAdmin,
+    FluvioConfig,
+    FluviorError,
+    Isolation,
+    TopicProducerConfigBuilder,
+    TopicSpec,
+)
+
+Result = dict[str, Any]
+
+ENUMS = {
+    "compression": Compression,
+    "delivery_semantic": DeliverySemantic,
+    "isolation": Isolation,
+}
+"""The options of a producer whose values are names; the others are numbers."""
+
+
+class Session:
+    """One client and one admin, each connected when it is first needed.
+
+    Args:
+        address: the SC's ``host:port``.
+    """
+
+    def __init__(self, address: str) -> None:
+        self._config = FluvioConfig.new(address)
+
+    @cached_property
+    def client(self) -> Any:
+        """The client that produces."""
+        return Fluvio.connect_with_config(self._config)
+
+    @cached_property
+    def admin(self) -> Any:
+        """The client that administers."""
+        return FluvioAdmin.connect_with_config(self._config)
+
+    def connect(self) -> Result:
+        """Connect and nothing else."""
+        return {"connected": bool(self.client)}
+
+    def produce(
+        self, topic: str, records: list[list[str | None]], options: Result, wait: str
+    ) -> Result:
+        """Send records and say for each of them where it is, or why it failed.
+
+        Args:
+            topic: where to.
+            records: key and value of each, in hex; without a key the value must be text.
+            options: those of the producer's configuration.
+            wait: ``each``, before the next record is sent; ``all``, once all are sent; ``never``.
+        """
+        builder = TopicProducerConfigBuilder()
+        for name, value in options.items():
+            setting = getattr(ENUMS[name], value) if name in ENUMS else value
+            builder = getattr(builder, name)(setting)
+        producer = self.client.topic_producer_with_config(topic, builder.build())
+        sending = (_Sending(producer, key, value) for key, value in records)
+        if wait == "each":
+            return {"sent": [one.outcome() for one in sending]}
+        sent = [*sending]
+        if wait == "all":
+            return {"sent": [one.outcome() for one in sent]}
+        producer.flush()
+        return {"flushed": len(sent)}
+
+    def create_topic(self, name: str, partitions: int) -> Result:
+        """Create a topic."""
+        self.admin.create_topic(name, TopicSpec.create().with_partitions(partitions).build())
+        return {"created": name}
+
+    def delete_topic(self, name: str) -> Result:
+        """Delete a topic."""
+        self.admin.delete_topic(name)
+        return {"deleted": name}
+
+    def list_topics(self, *names: str) -> Result:
+        """The names of all topics, or of those among these that exist."""
+        found = self.admin.list_topics([*names]) if names else self.admin.all_topics()
+        return {"topics": [topic.name() for topic in found]}
+
+
+class _Sending:
+    """A record on its way."""
+
+    def __init__(self, producer: Any, key: str | None, value: str | None) -> None:
+        data = bytes.fromhex(value or "")
+        self._output: Any = None
+        self._error: str | None = None
+        try:
+            if key is None:
+                self._output = producer.send_string(data.decode())
+            else:
+                self._output = producer.send(bytes.fromhex(key), data)
+        except FluviorError as error:
+            self._error = str(error)
+
+    def outcome(self) -> Result:
+        """Wait for it."""
+        if self._error is not None:
+            return {"error": self._error}
+        try:
+            metadata = self._output.wait()
+        except FluviorError as error:
+            return {"error": str(error)}
+        return {"partition": metadata.partition_id(), "offset": metadata.offset()}
+
+
+def _run(session: Session, operation: Result) -> Result:
+    arguments = dict(operation)
+    call: Callable[..., Result] = getattr(session, arguments.pop("do"))
+    try:
+        return call(*arguments.pop("names", ()), **arguments)
+    except FluviorError as error:
+        return {"error": str(error)}
+
+
+def main() -> None:
+    """Do what stdin says."""
+    task = json.load(sys.stdin)
+    session = Session(task["address"])
+    for operation in task["operations"]:
+        print(json.dumps(_run(session, operation)), flush=True)  # noqa: T201  its way to answer
+
+
+if __name__ == "__main__":
+    main()
