@@ -1,0 +1,64 @@
+"""The guides say what the code does."""
+
+import inspect
+import re
+import shlex
+from pathlib import Path
+from typing import get_args
+
+import pytest
+from click.testing import CliRunner
+
+from simulator.__main__ import main
+from simulator.faultfile import parse_faults
+from simulator.faults import AnyFault, Match, Placed
+
+DOCS = Path(__file__).parents[2] / "docs"
+FAULTS = (DOCS / "faults.md").read_text()
+PAGES = [*DOCS.glob("*.md"), DOCS.parent / "README.md"]
+
+
+def words(text: str) -> str:
+    return " ".join(text.replace("``", "`").split())
+
+
+@pytest.mark.parametrize("kind", get_args(AnyFault), ids=lambda kind: kind.kind)
+def test_each_kind_is_described_as_in_its_class(kind: type) -> None:
+    assert words(inspect.getdoc(kind) or "missing") in words(FAULTS)
+
+
+@pytest.mark.parametrize("name", [*Placed.model_fields, *Match.model_fields])
+def test_each_key_of_a_fault_is_described(name: str) -> None:
+    assert f"`{name}`" in FAULTS
+
+
+def test_the_faults_file_of_the_guide_is_a_faults_file() -> None:
+    (text,) = re.findall(r"```yaml\n(.*?)```", FAULTS, re.DOTALL)
+    assert [fault.kind for fault in parse_faults(text, "faults.md")] == [
+        "drop",
+        "disconnect",
+        "delay",
+        "error",
+        "stall",
+        "refuse",
+    ]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_each_command_of_the_guides_is_one_that_the_simulator_takes(page: Path) -> None:
+    text = page.read_text().replace("\\\n   ", "")
+    for line in re.findall(r"python -m simulator( -[^`#>\n]*)", text):
+        options = shlex.split(re.split(r" {3,}", line)[0])
+        parsed = CliRunner().invoke(main, [*options, "--help"])
+        assert parsed.exit_code == 0, f"{page.name}: {line}: {parsed.output}"
+
+
+@pytest.mark.parametrize("option", [o for p in main.params for o in p.opts if o != "--help"])
+def test_each_option_is_described(option: str) -> None:
+    assert f"`{option}" in (DOCS / "simulator.md").read_text()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_between_pages_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
+        assert (page.parent / target).exists(), f"{page.name} links to {target}"
