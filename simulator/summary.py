@@ -14,9 +14,10 @@ from simulator.verdicts import FaultCount
 from wire.batch import decode_values
 from wire.codec import WireError
 
-DISTINCT_RECORDS_MAX = 500_000
-"""Records whose values are told apart. It takes a microsecond each, and a simulator that was asked
-to stop must be done within a second; with more it says how many copies there are and no more."""
+DISTINCT_RECORDS_MAX = 250_000
+"""Records whose values are told apart. It takes up to two microseconds each, and a simulator that
+is asked to stop must have done so within a second; with more it tells only how many copies it has.
+"""
 
 DISTINCT_BYTES_MAX = 256 * 1024 * 1024
 """Bytes of batches whose values are told apart, for the same reason."""
