@@ -53,9 +53,10 @@ class Line(Generic[T]):
             try:
                 await self._deliver(item)
             finally:
+                # Even if the caller was cancelled: what others put meanwhile must not be stuck.
                 self._busy = False
-            if self._held:
-                self._start()
+                if self._held:
+                    self._start()
             return
         while len(self._held) >= HELD_MAX:
             await self._moved.wait()

@@ -127,6 +127,8 @@ class Link:
         """Kept open, though deaf."""
         self._undecodable = False
         """Nothing more is applied."""
+        self._cut = trio.Event()
+        """Ended from outside or by a reset, stalled or not."""
         self._finish = False
         """Closed once the input that has arrived is read."""
         self._reason = "closed by the simulator"
@@ -144,12 +146,19 @@ class Link:
             await self._requests.drained()
             await self._answers.drained()
             if self._stalled:
-                await trio.sleep_forever()
+                await self._cut.wait()
         finally:
             for call in self._at_close:
                 call()
             self._world.plan.forget(self._number)
             self._note("connection", detail=self._reason)
+
+    def cut(self, reason: str) -> None:
+        """Reset the connection; what was read is still applied."""
+        self._mute = True
+        self._cut.set()
+        self._stop_reading(reason)
+        self._reset(self._stream)
 
     # --- reading
 
@@ -211,7 +220,7 @@ class Link:
         """Act on the verdict at the request, then apply the request."""
         if self._undecodable:
             return
-        verdict, error = call.verdict, None
+        verdict, refusal = call.verdict, None
         if verdict is not None and (ending := verdict.ending) is not None:
             if isinstance(ending, Drop | Stall):
                 return
@@ -220,22 +229,25 @@ class Link:
                 if not _half_closes(verdict):
                     return
             else:
-                error = ending
+                refusal = ending
         try:
-            await self._apply(call, error)
+            await self._apply(call, refusal)
             for fault in verdict.duplicated_by if verdict else ():
                 await self._apply(call, None, copied_by=fault)
         except WireError as error:
             self._undecodable = True
             self._stop_reading(f"closed, undecodable input: {error}")
 
-    async def _apply(self, call: _Call, error: Error | None, copied_by: str | None = None) -> None:
+    async def _apply(
+        self, call: _Call, refusal: Error | None, copied_by: str | None = None
+    ) -> None:
         """Apply a request once and send its answer on its way."""
         stored = 0
 
         def appended(partition: Partition, base_offset: int, records: int) -> None:
             nonlocal stored
             stored += records
+            self._world.journal.unanswered_records += records
             self._note_append(call, partition, base_offset, records, copied_by)
 
         context = Context(
@@ -247,13 +259,12 @@ class Link:
             push=lambda response: self._push(call, response),
             at_close=self._at_close,
         )
-        if error is None:
+        if refusal is None:
             response = call.handler(call.request, context)
             if response.__class__ is GeneratorType:
                 response = await _finished(response)
         else:
-            response = await _refused(call, error, context)
-        self._world.journal.unanswered_records += stored
+            response = await _refused(call, refusal, context)
         answer, delay_s = self._answer(call, response, stored)
         await self._answers.put(answer, delay_s)
 
@@ -263,7 +274,7 @@ class Link:
         try:
             self._answers.put_soon(answer, delay_s)
         except LineFullError:
-            self._end_abruptly("reset by the simulator: the client does not read its answers")
+            self.cut("reset by the simulator: the client does not read its answers")
 
     def _answer(self, call: _Call, response: Any, stored: int) -> tuple[_Answer, float]:
         verdict = self._ask(call, CutPoint.RESPONSE)
@@ -315,10 +326,8 @@ class Link:
 
     async def _end(self, disconnect: Disconnect) -> None:
         """End the connection the way a fault says."""
-        if self._mute:
-            return
         if disconnect.how == "rst":
-            self._end_abruptly("reset by a fault")
+            self.cut("reset by a fault")
             return
         self._mute = True
         try:
@@ -330,11 +339,6 @@ class Link:
             self._stop_reading("closed by a fault")
         else:
             self._reason = "half-closed by a fault"
-
-    def _end_abruptly(self, reason: str) -> None:
-        self._mute = True
-        self._stop_reading(reason)
-        self._reset(self._stream)
 
     def _stop_reading(self, reason: str) -> None:
         self._deaf = True

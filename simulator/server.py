@@ -8,7 +8,7 @@ listener closed.
 import logging
 import math
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Unpack
 
@@ -39,7 +39,8 @@ class _Node:
         self.host = host
         self.port = port
         self.kept_closed_by: set[str] = set()
-        self.streams: set[Stream] = set()
+        self.links: dict[Stream, Link | None] = {}
+        """The connections; None where one is left hanging by a fault."""
         self.bound: Bound | None = None
         self.serving: trio.CancelScope | None = None
 
@@ -167,8 +168,11 @@ class Simulator:
         self._note(f"{node.name} went away")
         await self._keep_closed(node, "away")
         assert node.bound is not None
-        for stream in tuple(node.streams):
-            node.bound.reset(stream)
+        for stream, link in tuple(node.links.items()):
+            if link is None:
+                node.bound.reset(stream)
+            else:
+                link.cut(f"reset: {node.name} went away")
 
     async def bring_back(self, spu: int) -> None:
         """Have an SPU listen again, on its old port.
@@ -242,27 +246,30 @@ class Simulator:
     # --- connections
 
     async def _accepted(self, node: _Node, bound: Bound, stream: Stream) -> None:
-        if sum(len(n.streams) for n in (self._sc, *self._spus)) >= CONNECTIONS_MAX:
+        if sum(len(n.links) for n in (self._sc, *self._spus)) >= CONNECTIONS_MAX:
             logger.warning("more than %d connections; one more was reset", CONNECTIONS_MAX)
             bound.reset(stream)
             return
         self._connections += 1
-        node.streams.add(stream)
+        number, refusal = self._connections, self._plan.at_accept(node.index, self._elapsed())
         try:
-            refusal = self._plan.at_accept(node.index, self._elapsed())
             if refusal is None:
-                link = Link(self._world, self._connections, stream, bound.reset, node.spu)
+                link = Link(self._world, number, stream, bound.reset, node.spu)
+                node.links[stream] = link
                 await link.serve()
             else:
-                await self._turn_away(node, bound, stream, refusal)
+                node.links[stream] = None
+                await self._turn_away(node, bound, stream, number, refusal)
         finally:
-            node.streams.discard(stream)
+            node.links.pop(stream, None)
 
-    async def _turn_away(self, node: _Node, bound: Bound, stream: Stream, refusal: Refuse) -> None:
+    async def _turn_away(
+        self, node: _Node, bound: Bound, stream: Stream, number: int, refusal: Refuse
+    ) -> None:
         self._journal.record(
             Entry(
                 kind="verdict",
-                connection=self._connections,
+                connection=number,
                 server=node.name,
                 fault=refusal.name,
                 detail=f"refuse, how: {refusal.how}",
@@ -270,8 +277,11 @@ class Simulator:
         )
         if refusal.how == "rst":
             bound.reset(stream)
-        else:
-            await trio.sleep_forever()
+            return
+        with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+            # Read on, though nobody listens, so that the end of the client is noticed.
+            while await stream.receive_some():
+                pass
 
 
 @asynccontextmanager

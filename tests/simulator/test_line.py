@@ -85,3 +85,17 @@ async def test_a_full_line_makes_the_caller_wait_or_fail(
     assert trio.current_time() == receiver.start + 1.0
     await receiver.line.drained()
     assert len(receiver.got) == HELD_MAX + 1
+
+
+async def test_what_others_put_is_delivered_though_the_caller_was_cancelled(
+    nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    receiver = Receiver(nursery, takes_s=5.0)
+    with trio.move_on_after(1.0) as scope:
+        async with trio.open_nursery() as inner:
+            inner.start_soon(receiver.line.put, "cut short")
+            await trio.sleep(0.5)
+            receiver.line.put_soon("behind it")
+    assert scope.cancelled_caught
+    await receiver.line.drained()
+    assert receiver.got == [(6.0, "behind it")]

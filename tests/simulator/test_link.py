@@ -460,3 +460,81 @@ async def test_twice_the_same_frames_in_other_interleavings_meet_the_same_faults
     assert await struck(backwards, seed=7) == first
     assert await struck(in_turn, seed=8) != first
     assert 0 < sum(map(len, first.values())) < 30
+
+
+def links(sim: Simulator) -> int:
+    """How many connections the simulator holds on to."""
+    return sum(len(node.links) for node in (sim._sc, *sim._spus))
+
+
+@pytest.mark.parametrize("at", ["request", "response"])
+async def test_a_stalled_connection_is_reset_when_its_spu_goes_away(
+    network: MemoryNetwork, autojump_clock: MockClock, at: Any
+) -> None:
+    async with open_simulator(listen=network.listen, faults=[Stall(at=at)]) as sim:
+        client = await dial(network, sim.spu_addresses[0])
+        await send(client, b"a")
+        assert not await ended(client)
+        await sim.take_away(0)
+        assert await ended(client)
+        assert links(sim) == 0
+
+
+async def test_a_hung_connection_is_let_go_when_its_client_has_gone(
+    network: MemoryNetwork, autojump_clock: MockClock
+) -> None:
+    fault = Refuse(server="sc", how="hang")
+    async with open_simulator(listen=network.listen, faults=[fault]) as sim:
+        stream = network.connect(sim.address)
+        await trio.sleep(1)
+        assert links(sim) == 1
+        await stream.aclose()
+        await trio.sleep(1)
+        assert links(sim) == 0
+
+
+async def test_a_half_closed_connection_can_still_be_reset(
+    network: MemoryNetwork, autojump_clock: MockClock
+) -> None:
+    faults: list[AnyFault] = [
+        Disconnect(at="response", how="half-close", nth=(1,)),
+        Disconnect(at="request", how="rst", nth=(3,)),
+    ]
+    async with open_simulator(listen=network.listen, faults=faults) as sim:
+        client = await dial(network, sim.spu_addresses[0])
+        await send(client, b"a", b"b", b"c")
+        await trio.sleep(1)
+        with pytest.raises(trio.BrokenResourceError):
+            await send(client, b"d")
+        assert values(sim) == [b"a", b"b"]
+        assert links(sim) == 0
+
+
+async def test_a_client_that_does_not_read_its_news_is_reset_and_forgotten(
+    network: MemoryNetwork, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("simulator.line.HELD_MAX", 5)
+    delay = Delay(at="response", by=by("10m"), match=Match(api="watch"))
+    async with open_simulator(listen=network.listen, faults=[delay]) as sim:
+        client = await dial(network, sim.address)
+        await client.send(WATCH, WatchRequest(object=seal(TOPIC, WatchOptions(), 19)))
+        await trio.sleep(1)
+        for number in range(5):
+            sim.cluster.create_topic(f"t{number}", topic_of(1))
+        assert await ended(client)
+        await trio.sleep(3600)
+        assert links(sim) == 0
+        (told,) = [e.detail for e in sim.journal if e.kind == "connection" and e.detail != "opened"]
+    assert told == "reset by the simulator: the client does not read its answers"
+
+
+async def test_records_count_as_unanswered_while_their_commit_is_awaited(
+    network: MemoryNetwork, autojump_clock: MockClock
+) -> None:
+    async with open_simulator(listen=network.listen, commit_delay=1.0) as sim:
+        client = await dial(network, sim.spu_addresses[0])
+        await client.send(PRODUCE, produce_request(("greetings", 0, batch(b"a", b"b")), acks=-1))
+        await trio.sleep(0.5)
+        assert sim.summary().unanswered_records == 2
+        await client.answer()
+        assert sim.summary().unanswered_records == 0
