@@ -86,7 +86,10 @@ def _what(entry: Entry, verbose: bool) -> str:
             return f"{'>' if entry.direction == 'request' else '<'} {call}{more}"
         case "verdict":
             at = f" at {entry.direction} of {call}" if entry.direction else ""
-            return f"! {entry.fault}: {entry.detail}{at}"
+            detail = entry.detail or ""
+            # A fault of the command line is named by its kind, which the detail begins with.
+            name = "" if detail.split(" ")[0] == entry.fault else f"{entry.fault}: "
+            return f"! {name}{detail}{at}"
         case "append":
             copy = f", a copy made by {entry.fault}" if entry.fault else ""
             noun = "record" if entry.records == 1 else "records"

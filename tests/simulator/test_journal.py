@@ -1,5 +1,6 @@
 import io
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -64,6 +65,21 @@ def test_a_frame_is_a_short_line_and_a_longer_one_if_asked() -> None:
     short = "     1.235  #3    spu:0  < produce id=7 greetings/1"
     assert line_of(FRAME) == short
     assert line_of(FRAME, verbose=True) == short + " v25 61 bytes fluvio"
+
+
+@pytest.mark.parametrize(
+    ("fault", "detail", "line"),
+    [
+        ("drop", "drop", "! drop at response of produce id=7 greetings/1"),
+        ("lost-ack", "drop", "! lost-ack: drop at response of produce id=7 greetings/1"),
+        ("delay", "delay 50.000ms", "! delay 50.000ms at response of produce id=7 greetings/1"),
+    ],
+)
+def test_a_verdict_names_its_fault_unless_that_is_named_by_its_kind(
+    fault: str, detail: str, line: str
+) -> None:
+    entry = replace(FRAME, kind="verdict", fault=fault, detail=detail)
+    assert line_of(entry).endswith(line)
 
 
 def test_names_of_peers_cannot_move_the_cursor_or_flood_a_line(

@@ -101,7 +101,7 @@ async def test_each_frame_verdict_and_append_is_a_line_that_a_person_can_follow(
     options = ["--drop", "1", "--at", "response", "--topic", "greetings", "--topic", "t:2"]
     async with started(*options) as (process, ready):
         await produce(connect, ready[2], b"a")
-        await process.read_until(re.compile("drop: drop"))
+        await process.read_until(re.compile("! drop at"))
         printed = await process.stop()
     lines = [line.split(maxsplit=3)[-1] for line in printed.splitlines() if "spu:0" in line]
     assert lines == [
@@ -110,7 +110,7 @@ async def test_each_frame_verdict_and_append_is_a_line_that_a_person_can_follow(
         "< api-versions id=1",
         "> produce id=1 greetings/0",
         "+ greetings/0 stored 1 record at 0",
-        "! drop: drop at response of produce id=1 greetings/0",
+        "! drop at response of produce id=1 greetings/0",
         "= closed by the simulator",
     ]
     assert "greetings/0        1       1" in printed
