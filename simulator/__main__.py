@@ -1,5 +1,7 @@
 """``python -m simulator``: an SC and SPUs on loopback that misbehave on purpose."""
 
+import io
+import os
 import re
 import resource
 import secrets
@@ -16,9 +18,10 @@ from simulator.config import Config, Options, SimulatorError, configure
 from simulator.console import Output
 from simulator.distributions import CLI_FORMS, parse_distribution
 from simulator.faultfile import FaultFileError
-from simulator.journal import Sink, to_file
+from simulator.journal import Entry, Sink, to_file
 from simulator.quantities import parse_duration
 from simulator.server import CONNECTIONS_MAX, open_simulator
+from simulator.summary import Summary
 
 PORT = 9003
 SPU_PORT = 9010
@@ -26,6 +29,9 @@ SPU_PORT = 9010
 
 SPUS_MAX = 100
 """More SPUs than any Fluvio cluster has; each is a listener."""
+
+STOPPING = (signal.SIGINT, signal.SIGTERM)
+"""What ends the simulator, with its summary and status 0."""
 
 OTHER_FILES_MAX = SPUS_MAX + 100
 """Open files that are no connections: listeners, and what libraries open."""
@@ -198,12 +204,17 @@ def main(summary: str, quiet: bool, verbose: bool, journal: Path | None, **given
         raise click.UsageError("--topic: the same name twice")
     given["topics"] = dict(given["topics"])
     config = configure(**cast("Options", {k: v for k, v in given.items() if v is not None}))
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115  for as long as the process lives
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names come from peers
     output = Output(verbose=verbose)
     with ExitStack() as stack:
         sinks: list[Sink] = []
         if journal is not None:
             # Line-buffered: what happened is there for whoever looks while the simulator runs.
-            sinks.append(to_file(stack.enter_context(journal.open("w", buffering=1))))
+            file = stack.enter_context(journal.open("w", encoding="utf-8", buffering=1))
+            sinks.append(_until_it_fails(to_file(file), journal))
         if not quiet:
             sinks.append(output.entry)
         _allow_many_connections()
@@ -220,19 +231,45 @@ def _allow_many_connections() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
+def _until_it_fails(sink: Sink, journal: Path) -> Sink:
+    """A journal that says once that it cannot go on, instead of ending the simulator."""
+    failed = False
+
+    def write(entry: Entry) -> None:
+        nonlocal failed
+        if failed:
+            return
+        try:
+            sink(entry)
+        except OSError as error:
+            failed = True
+            message = f"simulator: {journal}: {error.strerror}; the journal ends here"
+            click.echo(message, err=True)
+
+    return write
+
+
 async def _serve(config: Config, sinks: list[Sink], output: Output, form: str) -> None:
-    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+    for number in STOPPING:
+        # What the receiver restores at its end: a second Ctrl-C must not spoil the summary.
+        signal.signal(number, signal.SIG_IGN)
+    with trio.open_signal_receiver(*STOPPING) as signals:
         async with open_simulator(config, sinks=sinks) as simulator:
             spus = ",".join(simulator.spu_addresses)
             output.say(f"ready sc={simulator.address} spu={spus} seed={simulator.seed}")
             async for _ in signals:
                 break
-            summary = simulator.summary()
-        if form == "json":
-            output.say(summary.to_json())
-        else:
-            for part in ("", *summary.renderables()):
-                output.say(part)
+            _say(simulator.summary(), output, form)
+            # Cancelling four thousand connections takes seconds; the system closes them at once.
+            os._exit(0)
+
+
+def _say(summary: Summary, output: Output, form: str) -> None:
+    if form == "json":
+        output.say(summary.to_json())
+    else:
+        for part in ("", *summary.renderables()):
+            output.say(part)
 
 
 def run() -> None:

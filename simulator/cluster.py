@@ -8,6 +8,7 @@ that a client's watch hears of a topic before the answer to its creation leaves.
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from simulator.log import SEGMENT_BYTES_DEFAULT, Disk, PartitionLog
 from wire.api.storage import TopicCompression
@@ -28,8 +29,8 @@ LOG_BYTES_MAX = 2 * 1024**3
 Two GiB leave room on a machine with 4 GiB."""
 
 SYSTEM_TOPIC = "consumer-offset"
-"""Every real cluster has it. A watch must never be empty: a client counts an empty answer as none
-and waits a minute for another."""
+"""Every real cluster has it. A watch without objects would be a trap: a client counts an empty
+answer as none and waits a minute for another."""
 
 RETENTION_SECONDS_MIN = 10
 SEGMENT_BYTES_MIN = 1024
@@ -119,6 +120,8 @@ class Cluster:
         self.topics: dict[str, Topic] = {}
         self.commit_delay_s = commit_delay_s
         self.epoch = 0
+        self.latest_news: dict[tuple[str, int], Any] = {}
+        """What subscribers made of the latest change, for each other; emptied by the next one."""
         self.disk = Disk(log_bytes_max)
         self._subscribers: list[Subscriber] = []
         self.create_topic(SYSTEM_TOPIC, topic_of(1, system=True))
@@ -213,8 +216,10 @@ class Cluster:
             raise ClusterError(
                 Code.SPU_NOT_FOUND, f"no SPU {to}; there are {len(self.spus)}, numbered from 0"
             )
-        others = [replica for replica in partition.replicas[1:] if replica != to]
-        partition.replicas = [to, *others]
+        was = partition.replicas
+        # A replica changes places; an SPU that had none takes over the old leader's.
+        others = was if to in was else was[1:]
+        partition.replicas = [to, *(replica for replica in others if replica != to)]
         self._tell([partition])
 
     def set_online(self, spu: Spu, *, online: bool) -> None:
@@ -237,6 +242,7 @@ class Cluster:
     def _tell(self, things: list[Thing], *, gone: bool = False) -> None:
         if things:
             self.epoch += 1
+            self.latest_news.clear()
             for subscriber in tuple(self._subscribers):
                 subscriber(things, gone)
 

@@ -12,11 +12,19 @@ from simulator.distributions import parse_distribution
 from simulator.faultfile import load_faults
 from simulator.faultlist import FaultList, named
 from simulator.faults import AnyFault, Delay, Disconnect, Drop, Duplicate, PlacedFault, Refuse
+from simulator.models import hint, shown
 
 SPU_PORT_STEP = 10
 """SPU i listens this much above SPU i - 1, as in ``fluvio cluster start --local``."""
 
 PORT_MAX = 65535
+
+_WORDS = {
+    "at": ("request", "response", "both"),
+    "api": ("produce", "fetch", "all"),
+    "disconnect_how": ("rst", "fin", "half-close"),
+}
+"""Options that are one of some words."""
 
 _FAULTS: TypeAdapter[list[AnyFault]] = TypeAdapter(FaultList)
 
@@ -93,6 +101,7 @@ def configure(**options: Unpack[Options]) -> Config:
         SimulatorError: an option is not possible.
         FaultFileError: the faults file is wrong; the text has all mistakes with their places.
     """
+    _check_options(options)
     try:
         faults = named([*_faults_of(options), *_faults_given(options.get("faults", ()))])
     except ValidationError as error:
@@ -143,7 +152,23 @@ def _faults_of(options: Options) -> list[AnyFault]:
     return [kind(name=kind.kind, **common, **special) for kind, special in wanted]
 
 
+def _check_options(options: Options) -> None:
+    """Refuse what is no option, and words that an option does not take."""
+    for name, value in options.items():
+        if name not in Options.__annotations__:
+            known = hint(name, Options.__annotations__)
+            raise SimulatorError(f"unknown option {shown(name)}{known}")
+        words = _WORDS.get(name)
+        if words is not None and value not in words:
+            raise SimulatorError(f"{name}: {shown(value)} is not one of {', '.join(words)}")
+
+
 def _check(config: Config) -> None:
+    for option, port in (("port", config.port), ("spu_port", config.spu_port)):
+        if not 0 <= port <= PORT_MAX:
+            raise SimulatorError(f"{option}: {port} is not a port; ports are 0 to {PORT_MAX}")
+    if config.commit_delay_s < 0:
+        raise SimulatorError(f"commit_delay: {config.commit_delay_s} seconds; it is 0 at least")
     if config.spus < 1:
         raise SimulatorError(f"{config.spus} SPUs; there must be one at least")
     last_port = config.spu_port + SPU_PORT_STEP * (config.spus - 1)
@@ -151,7 +176,7 @@ def _check(config: Config) -> None:
         raise SimulatorError(
             f"SPU {config.spus - 1} would listen on port {last_port}; ports end at {PORT_MAX}"
         )
-    if config.host in _EVERYWHERE and config.advertise is None:
+    if (config.advertise or config.host) in _EVERYWHERE:
         raise SimulatorError(
             f"{config.host} listens on every address but is none that clients could connect to; "
             "say with --advertise HOST under which name they reach this machine"

@@ -1,8 +1,11 @@
 """What a person sees: one line for each entry of the journal, in colour on a terminal."""
 
+import fcntl
 import os
 import select
 import sys
+import termios
+from array import array
 
 from rich.console import Console, RenderableType
 from rich.text import Text
@@ -47,28 +50,54 @@ class Output:
     """
 
     def __init__(self, *, verbose: bool = False) -> None:
-        self._console = _Console(highlight=False, soft_wrap=True)
+        # Names may hold anything: no markup, no emoji.
+        self._console = _Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
         self._verbose = verbose
         self._skipped = 0
+        self._room = _half_of_pipe()
 
     def say(self, what: RenderableType) -> None:
-        """Print something that must be seen, and flush it."""
+        """Print something that must be seen."""
         if self._ready(LAST_WORDS_S):
+            self._admit_gaps()
             self._console.print(what)
 
     def entry(self, entry: Entry) -> None:
         """Print an entry of the journal; a sink."""
-        if not self._ready(0):
+        if self._console.quiet:
+            return
+        if not self._ready(0) or (self._room is not None and _unread() > self._room):
             self._skipped += 1
             return
-        if self._skipped:
-            skipped, self._skipped = self._skipped, 0
-            self._console.print(f"... {skipped} lines left out: nobody reads them fast enough")
+        self._admit_gaps()
         line = _printable(line_of(entry, verbose=self._verbose))
         self._console.print(Text(line, style=_STYLES[entry.kind]))
 
+    def _admit_gaps(self) -> None:
+        if self._skipped:
+            skipped, self._skipped = self._skipped, 0
+            self._console.print(f"... {skipped} lines left out: nobody reads them fast enough")
+
     def _ready(self, seconds: float) -> bool:
         return bool(select.select([], [sys.stdout], [], seconds)[1])
+
+
+def _half_of_pipe() -> int | None:
+    """Half of what standard output holds unread, if it is a pipe and the system tells.
+
+    The other half is for the summary, so that it is there even for a reader who comes only then.
+    """
+    try:
+        return fcntl.fcntl(sys.stdout, fcntl.F_GETPIPE_SZ) // 2
+    except (AttributeError, OSError):
+        return None
+
+
+def _unread() -> int:
+    """How many bytes wait in the pipe that standard output is."""
+    waiting = array("i", [0])
+    fcntl.ioctl(sys.stdout, termios.FIONREAD, waiting)
+    return waiting[0]
 
 
 def line_of(entry: Entry, *, verbose: bool = False) -> str:

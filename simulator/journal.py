@@ -78,7 +78,7 @@ class Journal:
         """Whether anybody reads entries; where not, the caller may save the work."""
         self._n = 0
         self.connections = 0
-        """How many connections were accepted."""
+        """How many connections were accepted; one that a fault then refused has a number too."""
         self.frames = 0
         """How many frames were read and written."""
         self.unanswered_records = 0

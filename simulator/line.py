@@ -17,6 +17,9 @@ import trio
 HELD_MAX = 10_000
 """Frames that a line holds. Beyond it the reader waits, and with it, through TCP, the peer."""
 
+HELD_BYTES_MAX = 64 * 1024 * 1024
+"""Bytes of frames that a line holds, for the same reason; the largest frame alone is as much."""
+
 T = TypeVar("T")
 
 
@@ -39,12 +42,13 @@ class Line(Generic[T]):
     ) -> None:
         self._deliver = deliver
         self._start_soon = start_soon
-        self._held: deque[tuple[float, T]] = deque()
+        self._held: deque[tuple[float, T, int]] = deque()
+        self._held_bytes = 0
         self._busy = False
         self._moved = trio.Event()
 
-    async def put(self, item: T, delay_s: float = 0.0) -> None:
-        """Deliver an item after a delay and after everything put before it.
+    async def put(self, item: T, size: int, delay_s: float = 0.0) -> None:
+        """Deliver an item of some bytes after a delay and after everything put before it.
 
         Returns when it is delivered, if it can be at once; else when it is held.
         """
@@ -58,27 +62,32 @@ class Line(Generic[T]):
                 if self._held:
                     self._start()
             return
-        while len(self._held) >= HELD_MAX:
+        while self._full(size):
             await self._moved.wait()
-        self._hold(item, delay_s)
+        self._hold(item, size, delay_s)
 
-    def put_soon(self, item: T, delay_s: float = 0.0) -> None:
+    def put_soon(self, item: T, size: int, delay_s: float = 0.0) -> None:
         """Hold an item for delivery, from a place that cannot wait.
 
         Raises:
             LineFullError: the line holds all it can.
         """
-        if len(self._held) >= HELD_MAX:
+        if self._full(size):
             raise LineFullError
-        self._hold(item, delay_s)
+        self._hold(item, size, delay_s)
 
     async def drained(self) -> None:
         """Wait until nothing is held or being delivered."""
         while self._busy or self._held:
             await self._moved.wait()
 
-    def _hold(self, item: T, delay_s: float) -> None:
-        self._held.append((trio.current_time() + delay_s, item))
+    def _full(self, size: int) -> bool:
+        held = len(self._held)
+        return held >= HELD_MAX or (held > 0 and self._held_bytes + size > HELD_BYTES_MAX)
+
+    def _hold(self, item: T, size: int, delay_s: float) -> None:
+        self._held.append((trio.current_time() + delay_s, item, size))
+        self._held_bytes += size
         if not self._busy:
             self._start()
 
@@ -89,9 +98,10 @@ class Line(Generic[T]):
     async def _pump(self) -> None:
         try:
             while self._held:
-                due, item = self._held[0]
+                due, item, size = self._held[0]
                 await trio.sleep_until(due)
                 self._held.popleft()
+                self._held_bytes -= size
                 await self._deliver(item)
                 self._moved.set()
                 self._moved = trio.Event()

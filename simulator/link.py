@@ -27,7 +27,13 @@ from simulator.line import Line, LineFullError
 from simulator.verdicts import CutPoint, Exchange, FaultPlan, Verdict
 from wire.api import FETCH, PRODUCE, Api
 from wire.codec import WireError, decode_from
-from wire.framing import REQUEST_BYTES_MIN, FrameReader, RequestHeader, response_frame
+from wire.framing import (
+    LENGTH_BYTES,
+    REQUEST_BYTES_MIN,
+    FrameReader,
+    RequestHeader,
+    response_frame,
+)
 
 RECEIVE_BYTES_MIN = 64 * 1024
 """What one read asks for at least; more only for a large frame under way."""
@@ -68,7 +74,9 @@ class _Call:
     handler: Handler
     request: Any
     transmission: int
-    verdict: Verdict | None
+    size: int
+    """Bytes of the frame on the wire."""
+    verdict: Verdict | None = None
 
 
 @dataclass(slots=True)
@@ -117,14 +125,15 @@ class Link:
         self._requests: Line[_Call] = Line(self._deliver, world.start_soon)
         self._answers: Line[_Answer | _Ending] = Line(self._write, world.start_soon)
         self._at_close: list[Callable[[], None]] = []
-        self._task = trio.lowlevel.current_task()
         self._reading = trio.CancelScope()
+        self._receiving = False
+        """The reader waits for input, and does nothing else."""
         self._deaf = False
         """Nothing more is read."""
         self._mute = False
         """Nothing more is written."""
-        self._stalled = False
-        """Kept open, though deaf."""
+        self.stalled = False
+        """Kept open, though nothing more is read from it."""
         self._undecodable = False
         """Nothing more is applied."""
         self._cut = trio.Event()
@@ -135,17 +144,15 @@ class Link:
 
     async def serve(self) -> None:
         """Serve the connection to its end; the caller closes the stream."""
-        self._world.journal.connections += 1
         self._note("connection", detail="opened")
         try:
             with self._reading:
                 await self._read()
-            if self._finish:
-                await self._drain_input()
-                await self._stream.aclose()
+            await self._finish_up()
             await self._requests.drained()
             await self._answers.drained()
-            if self._stalled:
+            await self._finish_up()  # for an end that had to wait its turn
+            if self.stalled:
                 await self._cut.wait()
         finally:
             for call in self._at_close:
@@ -167,13 +174,17 @@ class Link:
         try:
             while True:
                 size = max(RECEIVE_BYTES_MIN, min(reader.missing, RECEIVE_BYTES_MAX))
+                self._receiving = True
                 data = await self._stream.receive_some(size)
+                self._receiving = False
+                if self._is_deaf():
+                    return
                 if not data:
                     self._reason = "closed by the client"
                     return
                 for frame in reader.feed(bytes(data)):
                     await self._received(frame)
-                    if self._deaf:
+                    if self._is_deaf():
                         return
         except WireError as error:
             self._reason = f"closed, undecodable input: {error}"
@@ -182,37 +193,44 @@ class Link:
         except trio.ClosedResourceError:
             pass  # one of our own endings closed it and said why
 
+    def _is_deaf(self) -> bool:
+        return self._deaf
+
     async def _received(self, frame: bytes) -> None:
         header, position = decode_from(RequestHeader, frame, 0, 0)
         known = self._handlers.get(header.api_key)
         if known is None:
             raise WireError(f"unknown api key {header.api_key}")
         api, handler = known
-        request, _ = decode_from(api.request, frame, position, header.api_version)
-        named = _partitions_of(api, request)
+        world = self._world
+        world.transmissions += 1
+        world.journal.frames += 1
         exchange = Exchange(
             connection=self._number,
             spu=None if self._spu is None else self._spu.index,
             api=api.name,
             client_id=header.client_id,
-            partitions=named,
+            partitions=(),
             carries_partitions=api in _WITH_PARTITIONS,
         )
-        world = self._world
+        size = len(frame) + LENGTH_BYTES
+        call = _Call(exchange, header, api, handler, None, world.transmissions, size)
+        try:
+            call.request, _ = decode_from(api.request, frame, position, header.api_version)
+            exchange.partitions = _partitions_of(api, call.request)
+        finally:
+            # A frame was read, whether its body means something or not.
+            self._note("frame", "request", call, size=size)
         world.plan.begin(exchange)
-        world.transmissions += 1
-        world.journal.frames += 1
-        call = _Call(exchange, header, api, handler, request, world.transmissions, None)
-        self._note("frame", "request", call, size=len(frame) + 4)
         verdict = call.verdict = self._ask(call, CutPoint.REQUEST)
         if verdict is None:
-            await self._requests.put(call)
+            await self._requests.put(call, size)
             return
         if isinstance(verdict.ending, Stall | Disconnect) and not _half_closes(verdict):
             # What stands behind this frame never reaches the server.
             self._deaf = True
-            self._stalled = isinstance(verdict.ending, Stall)
-        await self._requests.put(call, verdict.delay_s)
+            self.stalled = isinstance(verdict.ending, Stall)
+        await self._requests.put(call, size, verdict.delay_s)
 
     # --- applying
 
@@ -225,7 +243,7 @@ class Link:
             if isinstance(ending, Drop | Stall):
                 return
             if isinstance(ending, Disconnect):
-                await self._answers.put(_Ending(ending))
+                await self._answers.put(_Ending(ending), size=0)
                 if not _half_closes(verdict):
                     return
             else:
@@ -266,13 +284,13 @@ class Link:
         else:
             response = await _refused(call, refusal, context)
         answer, delay_s = self._answer(call, response, stored)
-        await self._answers.put(answer, delay_s)
+        await self._answers.put(answer, len(answer.frame), delay_s)
 
     def _push(self, call: _Call, response: Any) -> None:
         """Send one more answer to a request whose first one has left."""
         answer, delay_s = self._answer(call, response, stored=0)
         try:
-            self._answers.put_soon(answer, delay_s)
+            self._answers.put_soon(answer, len(answer.frame), delay_s)
         except LineFullError:
             self.cut("reset by the simulator: the client does not read its answers")
 
@@ -316,10 +334,13 @@ class Link:
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             self._mute = True
             return
+        if len(data) < len(answer.frame):
+            cut = f"cut, {len(answer.frame)} bytes long"
+            self._note("frame", "response", answer.call, size=len(data), detail=cut)
+            return
         self._world.journal.frames += 1
-        if len(data) == len(answer.frame):
-            self._world.journal.unanswered_records -= answer.stored
-            answer.stored = 0  # a second copy of the answer acknowledges nothing new
+        self._world.journal.unanswered_records -= answer.stored
+        answer.stored = 0  # a second copy of the answer acknowledges nothing new
         self._note("frame", "response", answer.call, size=len(data))
 
     # --- ending
@@ -343,9 +364,17 @@ class Link:
     def _stop_reading(self, reason: str) -> None:
         self._deaf = True
         self._reason = reason
-        # The reader's own task notices by itself; cancelling it would cut short what it does now.
-        if trio.lowlevel.current_task() is not self._task:
+        # A reader that is applying a request notices by itself, when that is applied to its end.
+        if self._receiving:
             self._reading.cancel()
+
+    async def _finish_up(self) -> None:
+        """Close for a FIN: when the input that has arrived is read, so that it is no reset."""
+        if not self._finish:
+            return
+        self._finish = False
+        await self._drain_input()
+        await self._stream.aclose()
 
     async def _drain_input(self) -> None:
         for _ in range(FIN_DRAIN_PIECES):
@@ -368,7 +397,14 @@ class Link:
         if verdict is not None:
             for given in verdict.given:
                 detail = f"{given.kind} (shadowed)" if given.shadowed else given.detail
-                self._note("verdict", at.value, call, fault=given.fault, detail=detail)
+                self._note(
+                    "verdict",
+                    at.value,
+                    call,
+                    fault=given.fault,
+                    detail=detail,
+                    partition=given.partition,
+                )
         return verdict
 
     def _note_append(
@@ -400,6 +436,7 @@ class Link:
         size: int | None = None,
         fault: str | None = None,
         detail: str | None = None,
+        partition: tuple[str, int] | None = None,
     ) -> None:
         if not self._world.journal.active:
             return
@@ -418,8 +455,10 @@ class Link:
             entry.correlation_id = call.header.correlation_id
             entry.client_id = call.header.client_id
             entry.transmission = call.transmission
-            if call.exchange.partitions:
-                entry.topic, entry.partition = call.exchange.partitions[0]
+            if partition is None and call.exchange.partitions:
+                partition = call.exchange.partitions[0]
+            if partition is not None:
+                entry.topic, entry.partition = partition
         self._world.journal.record(entry)
 
     @property

@@ -28,6 +28,9 @@ CONNECTIONS_MAX = 4096
 """Connections at once; one more is reset. Each costs a task and a few kilobytes, and a client that
 opens so many is out of control."""
 
+REOPEN_S = 1.0
+"""How often a listener is tried again whose port somebody else took while it was closed."""
+
 logger = logging.getLogger("simulator")
 
 
@@ -53,6 +56,15 @@ class _Node:
     def name(self) -> str:
         """``sc``, or ``spu:0`` and so on."""
         return "sc" if self.spu is None else f"spu:{self.spu.index}"
+
+
+def _bracketed(host: str) -> str:
+    """A host as it stands before a port: an IPv6 address in brackets."""
+    return f"[{host}]" if ":" in host else host
+
+
+def _address(node: _Node) -> str:
+    return f"{_bracketed(node.host)}:{node.port}"
 
 
 class Simulator:
@@ -89,7 +101,8 @@ class Simulator:
         )
         self._nursery = nursery
         self._listen = listen
-        self._connections = 0
+        self.defect: Exception | None = None
+        """An error of ours on a connection; ``open_simulator`` raises it."""
         spu_port = config.spu_port
         self._sc = _Node(None, config.host, config.port)
         self._spus = [
@@ -106,7 +119,7 @@ class Simulator:
         for node in (*self._spus, self._sc):
             await self._open(node)
             if node.spu is not None:
-                node.spu.host = self.config.advertise or self.config.host
+                node.spu.host = _bracketed(self.config.advertise or self.config.host)
                 node.spu.port = node.port
         self._started = trio.current_time()
         for fault in self._plan.faults:
@@ -118,12 +131,12 @@ class Simulator:
     @property
     def address(self) -> str:
         """Where a Fluvio client connects: the SC's ``host:port``."""
-        return f"{self.config.host}:{self._sc.port}"
+        return _address(self._sc)
 
     @property
     def spu_addresses(self) -> list[str]:
         """Where the SPUs listen."""
-        return [f"{node.host}:{node.port}" for node in self._spus]
+        return [_address(node) for node in self._spus]
 
     @property
     def seed(self) -> int:
@@ -161,8 +174,12 @@ class Simulator:
         self._note(f"leader moved to spu:{to}", topic=topic, partition=partition)
 
     async def take_away(self, spu: int) -> None:
-        """Make an SPU unreachable: nobody listens, connections are reset, its logs are kept."""
-        node = self._spus[spu]
+        """Make an SPU unreachable: nobody listens, connections are reset, its logs are kept.
+
+        Raises:
+            SimulatorError: there is no such SPU.
+        """
+        node = self._spu(spu)
         assert node.spu is not None
         self.cluster.set_online(node.spu, online=False)
         self._note(f"{node.name} went away")
@@ -178,13 +195,19 @@ class Simulator:
         """Have an SPU listen again, on its old port.
 
         Raises:
-            SimulatorError: somebody else took the port meanwhile.
+            SimulatorError: there is no such SPU, or somebody else took its port meanwhile.
         """
-        node = self._spus[spu]
+        node = self._spu(spu)
         assert node.spu is not None
         await self._let_open(node, "away")
         self.cluster.set_online(node.spu, online=True)
         self._note(f"{node.name} came back")
+
+    def _spu(self, index: int) -> _Node:
+        if not 0 <= index < len(self._spus):
+            count = len(self._spus)
+            raise SimulatorError(f"no SPU {index}; there are {count}, numbered from 0")
+        return self._spus[index]
 
     def _note(self, detail: str, *, topic: str | None = None, partition: int | None = None) -> None:
         self._journal.record(Entry(kind="cluster", topic=topic, partition=partition, detail=detail))
@@ -240,18 +263,29 @@ class Simulator:
             self._note(f"{node.name} refuses connections ({name})")
         await trio.sleep_until(self._started + end)
         for node in nodes:
-            await self._let_open(node, name)
-            self._note(f"{node.name} listens again ({name})")
+            await self._reopen(node, name)
+
+    async def _reopen(self, node: _Node, reason: str) -> None:
+        """Listen again, as soon as the port can be had."""
+        while True:
+            try:
+                await self._let_open(node, reason)
+            except SimulatorError as error:
+                logger.warning("%s stays closed: %s", node.name, error)
+                await trio.sleep(REOPEN_S)
+            else:
+                self._note(f"{node.name} listens again ({reason})")
+                return
 
     # --- connections
 
     async def _accepted(self, node: _Node, bound: Bound, stream: Stream) -> None:
-        if sum(len(n.links) for n in (self._sc, *self._spus)) >= CONNECTIONS_MAX:
-            logger.warning("more than %d connections; one more was reset", CONNECTIONS_MAX)
+        if node.kept_closed_by or not self._has_room():
             bound.reset(stream)
             return
-        self._connections += 1
-        number, refusal = self._connections, self._plan.at_accept(node.index, self._elapsed())
+        self._journal.connections += 1
+        number = self._journal.connections
+        refusal = self._plan.at_accept(node.index, self._elapsed())
         try:
             if refusal is None:
                 link = Link(self._world, number, stream, bound.reset, node.spu)
@@ -260,8 +294,24 @@ class Simulator:
             else:
                 node.links[stream] = None
                 await self._turn_away(node, bound, stream, number, refusal)
+        except Exception as error:
+            # While a stream is closed forcefully a cancellation could take this error's place.
+            self.defect = error
+            raise
         finally:
             node.links.pop(stream, None)
+
+    def _has_room(self) -> bool:
+        """Whether one more connection may be; the longest stalled one makes room for it."""
+        links = [link for node in (self._sc, *self._spus) for link in node.links.values()]
+        if len(links) < CONNECTIONS_MAX:
+            return True
+        stalled = next((link for link in links if link is not None and link.stalled), None)
+        if stalled is None:
+            return False
+        # Nothing is read from it, so that nobody knows whether its client is still there.
+        stalled.cut("reset: others need its place")
+        return True
 
     async def _turn_away(
         self, node: _Node, bound: Bound, stream: Stream, number: int, refusal: Refuse
@@ -310,6 +360,7 @@ async def open_simulator(
     config = config or configure(**options)
     kept: list[Entry] = []
     failure: Exception | None = None
+    simulator: Simulator | None = None
     async with trio.open_nursery() as nursery:
         try:
             simulator = Simulator(
@@ -321,5 +372,7 @@ async def open_simulator(
         except Exception as error:
             failure = error
         nursery.cancel_scope.cancel()
+    if failure is None and simulator is not None:
+        failure = simulator.defect
     if failure is not None:
         raise failure

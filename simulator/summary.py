@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from hashlib import blake2b
 
 from rich.console import RenderableType
 from rich.table import Table
@@ -20,7 +21,11 @@ is asked to stop must have done so within a second; with more it tells only how 
 """
 
 DISTINCT_BYTES_MAX = 256 * 1024 * 1024
-"""Bytes of batches whose values are told apart, for the same reason."""
+"""Bytes of values that are told apart, unpacked, for the same reason: a few kilobytes of a
+compressed batch can hold 32 MiB."""
+
+VALUE_BYTES_MAX = 64
+"""A longer value is remembered by its digest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,15 +95,10 @@ class Summary:
 def summarize(cluster: Cluster, faults: Mapping[str, FaultCount], journal: Journal) -> Summary:
     """Look at the logs and counts as they are now."""
     partitions = [p for p in cluster.partitions() if not p.topic.spec.system]
-    countable = (
-        sum(len(p.log) for p in partitions) <= DISTINCT_RECORDS_MAX
-        and sum(p.log.bytes for p in partitions) <= DISTINCT_BYTES_MAX
-    )
+    budget = _Budget(DISTINCT_RECORDS_MAX, DISTINCT_BYTES_MAX)
     return Summary(
         partitions={
-            f"{p.topic.name}/{p.index}": PartitionSummary(
-                _distinct(p) if countable else None, len(p.log)
-            )
+            f"{p.topic.name}/{p.index}": PartitionSummary(_distinct(p, budget), len(p.log))
             for p in partitions
         },
         faults=dict(faults),
@@ -108,11 +108,30 @@ def summarize(cluster: Cluster, faults: Mapping[str, FaultCount], journal: Journ
     )
 
 
-def _distinct(partition: Partition) -> int | None:
-    values: set[bytes] = set()
-    try:
-        for batch in partition.log.batches:
-            values.update(decode_values(batch.data, check_crc=False))
-    except WireError:
-        return None
-    return len(values)
+@dataclass(slots=True)
+class _Budget:
+    """How much more may be looked at."""
+
+    records: int
+    bytes: int
+
+
+def _distinct(partition: Partition, budget: _Budget) -> int | None:
+    """How many different values a partition holds, or None if that cannot be told in time."""
+    seen: set[bytes] = set()
+    for batch in partition.log.batches:
+        if min(budget.records, budget.bytes) < 0:
+            return None
+        try:
+            values = decode_values(batch.data, check_crc=False)
+        except WireError:
+            return None
+        budget.records -= len(values)
+        budget.bytes -= sum(map(len, values))
+        seen.update(v if len(v) <= VALUE_BYTES_MAX else _digest(v) for v in values)
+    return None if min(budget.records, budget.bytes) < 0 else len(seen)
+
+
+def _digest(value: bytes) -> bytes:
+    # One byte longer than any value that is remembered whole, so that the two never collide.
+    return blake2b(value, digest_size=VALUE_BYTES_MAX).digest() + b"#"

@@ -101,6 +101,8 @@ class Given(NamedTuple):
     detail: str
     """Kind and circumstances, for a person."""
     shadowed: bool
+    partition: tuple[str, int] | None
+    """What the exchange counts for with this fault, or None where that is its connection."""
 
 
 @dataclass(slots=True)
@@ -153,7 +155,6 @@ class FaultPlan:
         ]
         self._by_partition: dict[tuple[int, str, int], int] = {}
         self._by_connection: dict[int, dict[int, int]] = {}
-        self._lifted = False
 
     def begin(self, exchange: Exchange) -> None:
         """Give an exchange its ordinals; to be called once, when its request has been read."""
@@ -183,7 +184,7 @@ class FaultPlan:
             at: whether it is the request or an answer.
             elapsed_s: seconds since the faults' clock started.
         """
-        if not exchange.marks or self._lifted:
+        if not exchange.marks:
             return None
         striking = [
             mark for mark in exchange.marks if mark.armed.strikes(mark, exchange, at, elapsed_s)
@@ -200,7 +201,7 @@ class FaultPlan:
             elapsed_s: seconds since the faults' clock started.
         """
         decided: Refuse | None = None
-        for refuse in () if self._lifted else self._refusals:
+        for refuse in self._refusals:
             if refuse.covers(spu) and _inside(refuse.between, elapsed_s):
                 if decided is None:
                     decided = refuse
@@ -216,10 +217,6 @@ class FaultPlan:
     def forget(self, connection: int) -> None:
         """Drop what was counted for a connection; to be called when it has ended."""
         self._by_connection.pop(connection, None)
-
-    def lift(self) -> None:
-        """Heal: from now on nothing strikes."""
-        self._lifted = True
 
     def _next_of_partition(self, index: int, partition: tuple[str, int]) -> int:
         key = (index, *partition)
@@ -315,7 +312,8 @@ def _combined(striking: Sequence[Mark], exchange: Exchange, at: CutPoint) -> Ver
         armed, fault = mark.armed, mark.armed.fault
         delay_s = armed.delay_s(mark, exchange, at)
         shadowed = winner is not None and mark is not winner and not isinstance(fault, Delay)
-        given.append(Given(fault.name, fault.kind, _detail(fault, at, delay_s), shadowed))
+        detail = _detail(fault, at, delay_s)
+        given.append(Given(fault.name, fault.kind, detail, shadowed, mark.partition))
         if shadowed:
             armed.count.shadowed += 1
             continue

@@ -18,6 +18,9 @@ up to 32 MiB, and twice that leaves room for what stands around them."""
 REQUEST_BYTES_MIN = 10
 """The shortest request: key, version, correlation id, and an empty client id."""
 
+LENGTH_BYTES = 4
+"""The length in front of a frame, which does not count itself."""
+
 RESPONSE_BYTES_MIN = 4
 """The shortest response: a correlation id."""
 
@@ -47,7 +50,7 @@ class FrameReader:
         self._shortest = shortest
         self._longest = longest
         self._held = bytearray()
-        self._missing = _LENGTH.size
+        self._missing = LENGTH_BYTES
 
     @property
     def missing(self) -> int:
@@ -72,7 +75,7 @@ class FrameReader:
         with memoryview(self._held or data) as view:
             position = 0
             while (end := self._end_of_frame(view, position)) <= len(view):
-                yield bytes(view[position + _LENGTH.size : end])
+                yield bytes(view[position + LENGTH_BYTES : end])
                 position = end
             rest = bytearray(view[position:])
         self._missing = end - position - len(rest)
@@ -80,14 +83,14 @@ class FrameReader:
 
     def _end_of_frame(self, view: memoryview, position: int) -> int:
         """Where the frame at ``position`` ends, or its length as long as that has not arrived."""
-        if len(view) - position < _LENGTH.size:
-            return position + _LENGTH.size
+        if len(view) - position < LENGTH_BYTES:
+            return position + LENGTH_BYTES
         (length,) = _LENGTH.unpack_from(view, position)
         if not self._shortest <= length <= self._longest:
             raise WireError(
                 f"a frame of {length} bytes; it must be {self._shortest} to {self._longest}"
             )
-        return position + _LENGTH.size + int(length)
+        return position + LENGTH_BYTES + int(length)
 
 
 def request_frame(header: RequestHeader, body: Any) -> bytes:
@@ -100,9 +103,15 @@ def request_frame(header: RequestHeader, body: Any) -> bytes:
 
 
 def response_frame(correlation_id: int, body: Any, version: int) -> bytes:
-    """The frame of a response; ``body`` is encoded at the version of its request."""
+    """The frame of a response; ``body`` is encoded at the version of its request.
+
+    Raises:
+        WireError: a field does not fit its type, or the frame would be too long.
+    """
     parts: list[Buffer] = [b""]
     encode_to(parts, body, version)
-    size = sum(map(len, parts))
-    parts[0] = _REPLY.pack(size + RESPONSE_BYTES_MIN, correlation_id)
+    size = sum(map(len, parts)) + RESPONSE_BYTES_MIN
+    if size > FRAME_BYTES_MAX:
+        raise WireError(f"a response of {size} bytes; at most {FRAME_BYTES_MAX}")
+    parts[0] = _REPLY.pack(size, correlation_id)
     return b"".join(parts)

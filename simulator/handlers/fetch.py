@@ -3,9 +3,10 @@
 Served: versions 0 to 25. Emulated, after ``fluvio-spu/src/services/public/fetch_handler.rs``: one
 answer for each partition of the request, by position, at once and without waiting; only the
 top-level ``max_bytes`` and the isolation are honoured; NotLeaderForPartition for what this SPU does
-not lead; Other for an offset beyond the end. Different on purpose: a batch is never cut, while the
-real SPU cuts at ``max_bytes`` (official consumers lose records over that). Left out: StreamFetch,
-which official consumers use, and with it consuming by them.
+not lead; Other for an offset beyond the end. Different on purpose: ``max_bytes`` is for all
+partitions together, and a batch is never cut, while the real SPU cuts (official consumers lose
+records over that). Left out: StreamFetch, which official consumers use, and with it consuming by
+them.
 """
 
 from simulator.handlers.context import Context
@@ -18,25 +19,30 @@ from wire.api.fetch import (
 )
 from wire.error_code import Code, Other
 
+RESPONSE_BYTES_MAX = 16 * 1024 * 1024
+"""The most that one answer holds, beyond its first batch, whatever the client asks for: a request
+of a few bytes could name one partition a hundred times, and frames end at 64 MiB."""
+
 READ_COMMITTED = 1
 """The isolation of a reader that wants committed records only."""
 
 
 def handle(request: FetchRequest, context: Context) -> FetchResponse:
-    """Read every partition asked for."""
-    return FetchResponse(
-        topics=[
-            FetchedTopic(
-                name=topic.name,
-                partitions=[_fetch(topic.name, p, request, context) for p in topic.partitions],
-            )
-            for topic in request.topics
-        ]
-    )
+    """Read every partition asked for, as long as there is room in the answer."""
+    room = min(max(request.max_bytes, 1), RESPONSE_BYTES_MAX)  # one batch at least
+    topics = []
+    for topic in request.topics:
+        fetched = FetchedTopic(name=topic.name, partitions=[])
+        for asked in topic.partitions:
+            answer = _fetch(topic.name, asked, request.isolation, room, context)
+            room -= len(answer.records)
+            fetched.partitions.append(answer)
+        topics.append(fetched)
+    return FetchResponse(topics=topics)
 
 
 def _fetch(
-    topic: str, asked: FetchPartition, request: FetchRequest, context: Context
+    topic: str, asked: FetchPartition, isolation: int, room: int, context: Context
 ) -> FetchedPartition:
     assert context.spu is not None
     answer = FetchedPartition(partition_index=asked.partition_index)
@@ -46,7 +52,7 @@ def _fetch(
         return answer
     log = partition.log
     answer.high_watermark = log.high_watermark(context.now)
-    end = answer.high_watermark if request.isolation == READ_COMMITTED else log.end_offset
+    end = answer.high_watermark if isolation == READ_COMMITTED else log.end_offset
     offset = asked.fetch_offset
     if offset < 0:
         answer.error_code = Code.OFFSET_OUT_OF_RANGE
@@ -54,6 +60,6 @@ def _fetch(
         answer.error_code = Other(
             text=f"start offset: {offset} is greater than leo: {log.end_offset}"
         )
-    else:
-        answer.records = log.read(offset, end, request.max_bytes)
+    elif room > 0:
+        answer.records = log.read(offset, end, room)
     return answer

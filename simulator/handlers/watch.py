@@ -43,8 +43,12 @@ def handle(request: WatchRequest, context: Context) -> WatchResponse:
 
     def tell(things: list[Thing], gone: bool) -> None:
         if isinstance(things[0], family.thing):
-            update = family.changes(cluster, things, gone)
-            context.push(WatchResponse(object=seal(label, update, version)))
+            news = cluster.latest_news
+            if (label, version) not in news:
+                # One encoding for all watches: of many partitions it takes a good while.
+                update = family.changes(cluster, things, gone)
+                news[label, version] = WatchResponse(object=seal(label, update, version))
+            context.push(news[label, version])
 
     context.at_close.append(cluster.subscribe(tell))
     return WatchResponse(object=seal(label, family.everything(cluster), version))

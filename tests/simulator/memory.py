@@ -32,8 +32,12 @@ class MemoryNetwork:
     """Where a simulator can listen; ``connect`` makes a stream to a port of it."""
 
     listeners: dict[int, MemoryListener] = field(default_factory=dict)
+    taken: bool = False
+    """Whether somebody else has every port."""
 
     async def listen(self, _host: str, port: int) -> Bound:
+        if self.taken:
+            raise OSError("address already in use")
         listener = MemoryListener()
         port = port or 50_000 + len(self.listeners)
         self.listeners[port] = listener

@@ -191,8 +191,10 @@ def test_a_moved_leader_takes_the_whole_log_along() -> None:
     partition = cluster.topics["t"].partitions[0]
     partition.log.append(list(iter_batches(batch(b"a"))))
     cluster.move_leader("t", 0, to=1)
-    assert partition.replicas == [1]
-    assert cluster.led_by(cluster.spus[1], "t", 0) is partition
+    assert partition.replicas == [1, 0]
+    cluster.move_leader("t", 0, to=2)
+    assert partition.replicas == [2, 0]
+    assert cluster.led_by(cluster.spus[2], "t", 0) is partition
     assert [record.value for record in partition.log] == [b"a"]
 
 

@@ -45,6 +45,12 @@ def test_faults_are_taken_as_models_and_the_way_a_file_has_them() -> None:
     [
         ({"drop": 1.5}, "1.5"),
         ({"delay": "soon"}, "'soon' is not a duration"),
+        ({"dropp": 1.0}, "unknown option 'dropp'; did you mean 'drop'?"),
+        ({"at": "sideways"}, "at: 'sideways' is not one of request, response, both"),
+        ({"port": 65536}, "port: 65536 is not a port"),
+        ({"spu_port": -1}, "spu_port: -1 is not a port"),
+        ({"commit_delay": -0.1}, "commit_delay: -0.1 seconds; it is 0 at least"),
+        ({"host": "0.0.0.0", "advertise": ""}, "say with --advertise HOST"),
         ({"spus": 0}, "0 SPUs; there must be one at least"),
         ({"spu_port": 65530, "spus": 2}, "SPU 1 would listen on port 65540; ports end at 65535"),
         ({"host": "0.0.0.0"}, "say with --advertise HOST"),

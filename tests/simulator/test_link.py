@@ -6,7 +6,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from simulator import open_simulator
+from simulator import SimulatorError, open_simulator
 from simulator.cluster import topic_of
 from simulator.distributions import parse_distribution
 from simulator.faults import (
@@ -24,8 +24,15 @@ from simulator.faults import (
 from simulator.server import Simulator
 from tests.simulator.client import Client, batch, produce_request
 from tests.simulator.memory import MemoryNetwork, dial
-from wire.api import API_VERSIONS, CREATE, PRODUCE, WATCH
-from wire.api.admin import CreateRequest, CreateTopic, WatchOptions, WatchRequest
+from wire.api import API_VERSIONS, CREATE, LIST, PRODUCE, WATCH
+from wire.api.admin import (
+    CreateRequest,
+    CreateTopic,
+    ListFilter,
+    ListRequest,
+    WatchOptions,
+    WatchRequest,
+)
 from wire.api.envelope import TOPIC, seal
 from wire.api.produce import ProduceRequest, TopicRecords
 from wire.api.topic import Computed, TopicSpec
@@ -538,3 +545,151 @@ async def test_records_count_as_unanswered_while_their_commit_is_awaited(
         assert sim.summary().unanswered_records == 2
         await client.answer()
         assert sim.summary().unanswered_records == 0
+
+
+async def test_a_request_is_applied_to_its_end_though_an_end_comes_meanwhile(
+    network: MemoryNetwork, autojump_clock: MockClock
+) -> None:
+    faults: list[AnyFault] = [
+        Delay(at="response", by=by("1s"), nth=(1,)),
+        Disconnect(at="response", how="rst", nth=(1,)),
+        Duplicate(at="request", nth=(2,)),
+    ]
+    async with open_simulator(listen=network.listen, faults=faults, commit_delay=3.0) as sim:
+        client = await dial(network, sim.spu_addresses[0])
+        await send(client, b"a")
+        # It waits for its commit while the connection is reset.
+        await client.send(PRODUCE, produce_request(("greetings", 0, batch(b"b")), acks=-1))
+        await trio.sleep(20)
+        assert values(sim) == [b"a", b"b", b"b"]
+        assert links(sim) == 0
+
+
+async def test_a_late_fin_ends_the_connection_of_a_silent_client(
+    network: MemoryNetwork, autojump_clock: MockClock
+) -> None:
+    faults: list[AnyFault] = [
+        Delay(at="response", by=by("2s")),
+        Disconnect(at="response", how="fin"),
+    ]
+    async with open_simulator(listen=network.listen, faults=faults) as sim:
+        client = await dial(network, sim.spu_addresses[0])
+        await send(client, b"a")
+        await trio.sleep(1)
+        assert links(sim) == 1
+        await trio.sleep(2)
+        assert links(sim) == 0
+
+
+async def test_a_verdict_names_the_partition_that_its_fault_struck(
+    network: MemoryNetwork, autojump_clock: MockClock
+) -> None:
+    fault = Error(at="request", code="StorageError", match=Match(partition=1))
+    request = produce_request(("t", 0, batch(b"x")), ("t", 1, batch(b"y")))
+    async with open_simulator(listen=network.listen, faults=[fault], topics={"t": 2}) as sim:
+        client = await dial(network, sim.spu_addresses[0])
+        await client.call(PRODUCE, request)
+        (verdict,) = [entry for entry in sim.journal if entry.kind == "verdict"]
+    assert (verdict.topic, verdict.partition) == ("t", 1)
+
+
+async def test_an_answer_that_was_cut_is_told_as_such_and_is_no_frame(
+    network: MemoryNetwork, autojump_clock: MockClock
+) -> None:
+    fault = Disconnect(at="response", after_bytes=5)
+    async with open_simulator(listen=network.listen, faults=[fault]) as sim:
+        client = await dial(network, sim.spu_addresses[0])
+        before = sim.summary().frames
+        await send(client, b"a")
+        await trio.sleep(1)
+        assert sim.summary().frames == before + 1
+        (cut,) = [e for e in sim.journal if e.kind == "frame" and e.size == 5]
+    assert cut.detail == "cut, 61 bytes long"
+
+
+async def test_requests_behind_an_undecodable_one_are_not_applied(
+    network: MemoryNetwork, autojump_clock: MockClock
+) -> None:
+    delay = Delay(at="request", by=by("1s"))
+    async with open_simulator(listen=network.listen, faults=[delay]) as sim:
+        client = await dial(network, sim.spu_addresses[0])
+        await send(client, b"a")
+        await client.send(PRODUCE, produce_request(("greetings", 0, b"no batch")))
+        await send(client, b"behind")
+        await trio.sleep(5)
+        assert values(sim) == [b"a"]
+        assert links(sim) == 0
+
+
+async def test_a_connection_that_has_ended_leaves_no_watch_and_no_ordinal_behind(
+    network: MemoryNetwork, autojump_clock: MockClock
+) -> None:
+    fault = Drop(at="response", match=Match(api="list"))
+    async with open_simulator(listen=network.listen, faults=[fault]) as sim:
+        client = await dial(network, sim.address)
+        await client.call(WATCH, WatchRequest(object=seal(TOPIC, WatchOptions(), 19)))
+        await client.send(LIST, ListRequest(object=seal(TOPIC, ListFilter(), 19)))
+        await trio.sleep(1)
+        assert len(sim.cluster._subscribers) == len(sim._plan._by_connection) == 1
+        await client.stream.aclose()
+        await trio.sleep(1)
+        assert len(sim.cluster._subscribers) == len(sim._plan._by_connection) == 0
+
+
+async def test_the_oldest_stalled_connection_makes_room_for_a_new_one(
+    network: MemoryNetwork, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("simulator.server.CONNECTIONS_MAX", 2)
+    stall = Stall(at="request", limit=2)
+    async with open_simulator(listen=network.listen, faults=[stall]) as sim:
+        stalled = [await dial(network, sim.spu_addresses[0]) for _ in range(2)]
+        for client in stalled:
+            await send(client, b"x")
+        await trio.sleep(1)
+        third = await dial(network, sim.spu_addresses[0])
+        assert (await third.produce("greetings", 0, b"a")).error_code is Code.NONE
+        assert [await ended(client) for client in stalled] == [True, False]
+
+
+async def test_a_connection_made_just_before_its_spu_goes_away_is_reset_too(
+    network: MemoryNetwork, autojump_clock: MockClock
+) -> None:
+    async with open_simulator(listen=network.listen) as sim:
+        client = Client(network.connect(sim.spu_addresses[0]))
+        await sim.take_away(0)
+        with pytest.raises((EOFError, trio.BrokenResourceError)):
+            await client.hello()
+        with pytest.raises(SimulatorError, match="no SPU 1; there are 1, numbered from 0"):
+            await sim.take_away(1)
+
+
+async def test_a_listener_whose_port_was_taken_meanwhile_opens_when_it_is_free(
+    network: MemoryNetwork, autojump_clock: MockClock
+) -> None:
+    fault = {"refuse": {"server": "spu", "between": ["1s", "2s"]}}
+    async with open_simulator(listen=network.listen, faults=[fault]) as sim:
+        network.taken = True
+        await trio.sleep(5)
+        with pytest.raises(OSError, match="refused"):
+            network.connect(sim.spu_addresses[0])
+        network.taken = False
+        await trio.sleep(2)
+        await dial(network, sim.spu_addresses[0])
+
+
+async def test_a_defect_of_ours_is_never_swallowed(
+    network: MemoryNetwork, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("a defect")
+
+    monkeypatch.setattr("simulator.link.FrameReader.feed", broken)
+
+    async def meet_it() -> None:
+        async with open_simulator(listen=network.listen) as sim:
+            await network.connect(sim.address).send_all(b"x")
+            await trio.testing.wait_all_tasks_blocked()
+
+    with pytest.raises((ZeroDivisionError, ExceptionGroup)) as caught:
+        await meet_it()
+    assert "a defect" in repr(caught.value)

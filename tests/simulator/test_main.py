@@ -1,7 +1,9 @@
 """The command line, as a process."""
 
 import json
+import os
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -13,7 +15,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from tests.simulator.client import Connect, batch, produce_request
+from tests.simulator.client import Client, Connect, batch, produce_request
 from wire.api import PRODUCE
 
 COMMAND = [sys.executable, "-m", "simulator"]
@@ -38,18 +40,29 @@ class Process:
     async def stop(self, how: signal.Signals = signal.SIGINT) -> str:
         """Stop it and return all that it printed."""
         self.process.send_signal(how)
+        printed = await self.rest()
+        assert await self.process.wait() == 0
+        return printed
+
+    async def rest(self) -> str:
+        """All that it printed, to its end."""
         assert self.process.stdout is not None
         async for data in self.process.stdout:
             self.output += data
-        assert await self.process.wait() == 0
         return self.output.decode()
 
 
 @asynccontextmanager
-async def started(*options: str) -> AsyncIterator[tuple[Process, re.Match[str]]]:
+async def started(
+    *options: str, environment: dict[str, str] | None = None
+) -> AsyncIterator[tuple[Process, re.Match[str]]]:
     command = [*COMMAND, "--port", "0", "--spu-port", "0", *options]
     with trio.fail_after(30):
-        process = Process(await trio.lowlevel.open_process(command, stdout=subprocess.PIPE))
+        process = Process(
+            await trio.lowlevel.open_process(
+                command, stdout=subprocess.PIPE, env={**os.environ, **(environment or {})}
+            )
+        )
         try:
             yield process, await process.read_until(READY)
         finally:
@@ -111,7 +124,6 @@ async def test_each_frame_verdict_and_append_is_a_line_that_a_person_can_follow(
         "> produce id=1 greetings/0",
         "+ greetings/0 stored 1 record at 0",
         "! drop at response of produce id=1 greetings/0",
-        "= closed by the simulator",
     ]
     assert "greetings/0        1       1" in printed
     assert "stored records whose answer was never written: 1" in printed
@@ -160,15 +172,79 @@ async def test_several_spus_are_joined_by_commas(connect: Connect) -> None:
     assert len(set(addresses)) == 3
 
 
-async def test_a_reader_that_takes_only_the_ready_line_stops_nothing(connect: Connect) -> None:
-    async with started("-v") as (process, ready):
+async def test_a_reader_that_takes_only_the_ready_line_stops_nothing_and_finds_the_summary(
+    connect: Connect,
+) -> None:
+    async with started("-v", "--summary", "json") as (process, ready):
         client = await connect(ready[2])
         # Each request makes two lines or more: far more than a pipe holds.
         for _ in range(2000):
             await client.produce("greetings", 0, b"x")
-        printed = await process.stop()
+        process.process.send_signal(signal.SIGINT)
+        assert await process.process.wait() == 0
+        printed = await process.rest()
     assert "lines left out: nobody reads them fast enough" in printed
-    assert "greetings/0" in printed.splitlines()[-3]
+    assert json.loads(printed.splitlines()[-1])["partitions"]["greetings/0"]["copies"] == 2000
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [(signal.SIGINT, signal.SIGTERM), (signal.SIGTERM, signal.SIGINT)]
+)
+async def test_a_second_signal_spoils_nothing(
+    first: signal.Signals, second: signal.Signals
+) -> None:
+    async with started("--quiet", "--summary", "json") as (process, _):
+        process.process.send_signal(first)
+        process.process.send_signal(second)
+        assert json.loads((await process.stop(second)).splitlines()[-1])["connections"] == 0
+
+
+async def test_names_that_look_like_markup_are_names(tmp_path: Path) -> None:
+    path = tmp_path / "faults.yaml"
+    path.write_text("- drop: {name: '[/x]:bug:'}\n")
+    async with started("--quiet", "--summary", "json", "--faults", str(path)) as (process, _):
+        summary = json.loads((await process.stop()).splitlines()[-1])
+    assert list(summary["faults"]) == ["[/x]:bug:"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+async def test_a_journal_that_cannot_be_written_ends_and_the_simulator_goes_on(
+    connect: Connect,
+) -> None:
+    async with started("--journal", "/dev/full", "--quiet") as (process, ready):
+        client = await connect(ready[2])
+        assert (await client.produce("greetings", 0, b"x")).base_offset == 0
+        printed = await process.stop()
+    assert "greetings/0        1       1" in printed
+
+
+async def test_foreign_letters_are_printed_whatever_the_terminal_takes(
+    connect: Connect, tmp_path: Path
+) -> None:
+    path = tmp_path / "journal.jsonl"
+    plain = {"PYTHONIOENCODING": "ascii", "LC_ALL": "POSIX", "PYTHONUTF8": "0"}
+    async with started("-v", "--journal", str(path), environment=plain) as (process, ready):
+        host, _, port = ready[2].rpartition(":")
+        async with await trio.open_tcp_stream(host, int(port)) as stream:
+            await Client(stream, client_id="é").hello()
+        await process.stop()
+    assert '"client_id": "é"' in path.read_text(encoding="utf-8")
+
+
+async def test_a_thousand_connections_fit_though_the_soft_limit_of_files_is_lower(
+    connect: Connect,
+) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+    try:
+        async with started("--quiet", "--summary", "json") as (process, ready):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 8192), hard))
+            for _ in range(1000):
+                await connect(ready[2])
+            summary = json.loads((await process.stop()).splitlines()[-1])
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert summary["connections"] == 1000
 
 
 async def test_a_reader_that_goes_away_stops_nothing(connect: Connect) -> None:

@@ -10,6 +10,7 @@ import trio
 from trio.testing import MockClock
 
 from simulator import Simulator, open_simulator
+from simulator.handlers.fetch import RESPONSE_BYTES_MAX
 from simulator.handlers.watch import WATCHES_MAX
 from tests.simulator.client import Client, batch, produce_request
 from tests.simulator.memory import MemoryNetwork, dial
@@ -370,6 +371,24 @@ async def test_what_was_produced_can_be_fetched_back(
     assert elsewhere.error_code is Code.NOT_LEADER_FOR_PARTITION
 
 
+async def test_one_small_fetch_cannot_ask_for_a_flood(
+    network: MemoryNetwork, autojump_clock: MockClock
+) -> None:
+    asked = [FetchPartition(partition_index=0, fetch_offset=0, max_bytes=0)] * 100
+    async with simulated(network) as sim:
+        client = await dial(network, sim.spu_addresses[0])
+        await client.produce("greetings", 0, bytes(3 * RESPONSE_BYTES_MAX // 4))
+        request = FetchRequest(
+            max_bytes=2**31 - 1, topics=[FetchTopic(name="greetings", partitions=asked)]
+        )
+        answers = (await client.call(FETCH, request)).topics[0].partitions
+        partition = sim.cluster.partition("greetings", 0)
+        assert partition is not None
+        batch_bytes = partition.log.bytes
+    # The second one still begins within the room, and a batch is never cut.
+    assert [len(answer.records) for answer in answers] == [batch_bytes] * 2 + [0] * 98
+
+
 async def test_the_first_answer_to_a_watch_tells_all_and_where_to_connect(
     network: MemoryNetwork,
     autojump_clock: MockClock,
@@ -549,6 +568,7 @@ def raw(api_key: int, body: str, version: int = 25) -> bytes:
         (b"GET / HTTP/1.1\r\n\r\n", "a frame of 1195725856 bytes"),
         (b"\xff\xff\xff\xff", "a frame of -1 bytes"),
         (b"\x04\x00\x00\x01", "a frame of 67108865 bytes"),
+        (b"\x00\x00\x00\x09", "a frame of 9 bytes"),
         (raw(4711, ""), "unknown api key 4711"),
         (raw(0, "02"), "2 where 0 .none. or 1 .some. stands"),
         (raw(0, "00 00 01"), "ends in the middle of a field"),

@@ -9,7 +9,8 @@ from simulator.journal import Journal
 from simulator.summary import PartitionSummary, Summary, summarize
 from simulator.verdicts import FaultCount
 from tests.simulator.client import batch
-from wire.batch import HEADER, iter_batches
+from wire.batch import HEADER, decode_values, iter_batches
+from wire.compression import Codec
 
 SENTENCE = "connections: 2, frames: 9, stored records whose answer was never written: 1"
 
@@ -61,13 +62,32 @@ def test_a_person_sees_tables_and_a_sentence() -> None:
 def test_too_much_to_tell_apart_is_said_and_not_waited_for(
     limit: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cluster = cluster_with(batch(b"a", b"b"))
-    size = cluster.topics["t"].partitions[0].log.bytes
-    at_the_edge = {"DISTINCT_RECORDS_MAX": 2, "DISTINCT_BYTES_MAX": size}[limit]
-    monkeypatch.setattr(summary_module, limit, at_the_edge)
-    assert summary_of(cluster).partitions["t/0"].records == 2
-    monkeypatch.setattr(summary_module, limit, at_the_edge - 1)
-    assert summary_of(cluster).partitions["t/0"] == PartitionSummary(records=None, copies=2)
+    cluster = cluster_with(batch(b"a", b"b"), batch(b"c"))
+    monkeypatch.setattr(summary_module, limit, 3)
+    assert summary_of(cluster).partitions["t/0"].records == 3
+    monkeypatch.setattr(summary_module, limit, 2)
+    assert summary_of(cluster).partitions["t/0"] == PartitionSummary(records=None, copies=3)
+
+
+def test_a_few_bytes_that_unpack_to_many_end_the_counting(monkeypatch: pytest.MonkeyPatch) -> None:
+    decoded: list[bytes] = []
+
+    def counting(data: bytes, *, check_crc: bool) -> list[bytes]:
+        decoded.append(data)
+        return decode_values(data, check_crc=check_crc)
+
+    monkeypatch.setattr(summary_module, "decode_values", counting)
+    monkeypatch.setattr(summary_module, "DISTINCT_BYTES_MAX", 100_000)
+    bombs = [batch(bytes(90_000) + b"%d" % n, codec=Codec.ZSTD) for n in range(50)]
+    assert sum(map(len, bombs)) < 10_000
+    assert summary_of(cluster_with(*bombs)).partitions["t/0"].records is None
+    assert len(decoded) == 2
+
+
+def test_long_values_are_told_apart_too() -> None:
+    long = bytes(1000)
+    summary = summary_of(cluster_with(batch(long + b"1", long + b"2", long + b"1")))
+    assert summary.partitions["t/0"] == PartitionSummary(records=2, copies=3)
 
 
 def test_records_that_do_not_decode_are_copies_all_the_same() -> None:

@@ -264,9 +264,9 @@ def test_the_journal_is_told_what_each_fault_said() -> None:
         [Delay(name="slow", by="10ms"), Disconnect(how="fin", after_bytes=3), Drop()], RESPONSE
     )
     assert verdict.given == (
-        Given("slow", "delay", "delay 10.000ms", shadowed=False),
-        Given("disconnect-2", "disconnect", "disconnect fin after 3 bytes", shadowed=False),
-        Given("drop-3", "drop", "drop", shadowed=True),
+        Given("slow", "delay", "delay 10.000ms", False, TOPIC),
+        Given("disconnect-2", "disconnect", "disconnect fin after 3 bytes", False, TOPIC),
+        Given("drop-3", "drop", "drop", True, TOPIC),
     )
 
 
@@ -326,17 +326,6 @@ def test_a_refusal_strikes_no_frame() -> None:
 
 
 # --- healing and names
-
-
-def test_after_lifting_nothing_strikes() -> None:
-    plan = FaultPlan([Drop(), Refuse(server="sc", how="rst")], seed=7)
-    begun = produce(TOPIC)
-    plan.begin(begun)
-    plan.lift()
-    assert plan.verdict(begun, RESPONSE, 0.0) is None
-    assert not strikes(plan, produce(TOPIC))
-    assert plan.at_accept(None, 0.0) is None
-    assert counts(plan) == {"drop-1": (0, 0), "refuse-2": (0, 0)}
 
 
 def test_a_plan_names_its_faults_and_counts_them_from_the_start() -> None:

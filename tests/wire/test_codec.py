@@ -8,6 +8,7 @@ import pytest
 
 from wire.codec import WireError, decode, encode, message, read_varint, since, write_varint
 from wire.codec.generate import decoder, encoder
+from wire.codec.schema import ITEMS_MAX
 from wire.codec.types import Fixed, blob, i8, i16, i32, u8, u16, view
 
 
@@ -137,6 +138,19 @@ def test_a_huge_count_is_refused_without_a_loop() -> None:
 
     with pytest.raises(WireError, match="2147483647 items announced with 4 bytes left"):
         decode(Nested, bytes.fromhex("00000001 7fffffff 00000000"), 0)
+
+
+def test_a_message_has_so_many_items_in_all_its_lists_and_not_one_more() -> None:
+    @message
+    class Nested:
+        lists: list[list[u8]]
+
+    half = bytes(ITEMS_MAX // 2 - 1)
+    most = Nested(lists=[list(half), list(half)])
+    assert decode(Nested, encode(most, 0), 0) == most
+    most.lists[1].append(0)
+    with pytest.raises(WireError, match=f"more than {ITEMS_MAX} items in one message"):
+        decode(Nested, encode(most, 0), 0)
 
 
 @pytest.mark.parametrize(

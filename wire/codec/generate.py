@@ -23,6 +23,7 @@ from typing import Any
 
 from wire.codec.errors import WireError
 from wire.codec.schema import (
+    ITEMS_MAX,
     MAP_ENTRIES_MAX,
     STRING_BYTES_MAX,
     Boolean,
@@ -74,6 +75,7 @@ class _Source:
         self.names: dict[str, Any] = {"WireError": WireError}
         self.noted: list[tuple[str, str]] = []
         self.count = 0
+        self.counts_items = False
 
     def fresh(self, stem: str) -> str:
         self.count += 1
@@ -111,6 +113,8 @@ class _Decoder(_Source):
     def function(self, cls: type) -> Decode:
         result = self.read_struct(cls)
         self.flush()
+        if self.counts_items:
+            self.lines.insert(0, "    items = 0")
         self.emit(f"return {result()}, pos")
         decode: Decode = self.compile(
             "def generated(data, pos, end):", f"decode {cls.__name__} v{self.version}"
@@ -247,10 +251,15 @@ class _Decoder(_Source):
         return lambda: entries
 
     def _check_count(self, count: str) -> None:
+        self.counts_items = True
         # Every item takes at least one byte, so a larger count is a lie and costs nothing.
         self.emit(
             f"if {count} > end - pos: "
             f"raise WireError(f'{{{count}}} items announced with {{end - pos}} bytes left')"
+        )
+        self.emit(f"if {count} > 0: items += {count}")
+        self.emit(
+            f"if items > {ITEMS_MAX}: raise WireError('more than {ITEMS_MAX} items in one message')"
         )
 
     def _read_option(self, item: Kind) -> Callable[[], str]:

@@ -20,6 +20,12 @@ MAP_ENTRIES_MAX = 65535
 """A map's count is u16 (``core/encoder.rs``)."""
 
 
+ITEMS_MAX = 200_000
+"""The most items in all lists and maps of one message together. A frame of 64 MiB could announce
+millions of the smallest ones and keep its reader busy for a minute; the largest honest message, a
+watch's answer about 10,000 partitions, has a third of this."""
+
+
 @dataclass(frozen=True, slots=True)
 class Integer:
     """An integer of the ``struct`` format ``format``."""
