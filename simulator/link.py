@@ -18,10 +18,11 @@ from typing import Any
 
 import trio
 
-from simulator.answers import code_of, refused_status, with_code, with_refused, without_partition
+from simulator.answers import code_of, with_code
+from simulator.applying import finished, refused
 from simulator.cluster import Cluster, Partition, Spu
 from simulator.faults import Disconnect, Drop, Error, Stall
-from simulator.handlers import SC_HANDLERS, SPU_HANDLERS, CommitWait, Context, Handler
+from simulator.handlers import SC_HANDLERS, SPU_HANDLERS, Context, Handler
 from simulator.journal import Direction, Entry, Journal, Kind
 from simulator.line import Line, LineFullError
 from simulator.verdicts import CutPoint, Exchange, FaultPlan, Verdict
@@ -280,9 +281,10 @@ class Link:
         if refusal is None:
             response = call.handler(call.request, context)
             if response.__class__ is GeneratorType:
-                response = await _finished(response)
+                response = await finished(response)
         else:
-            response = await _refused(call, refusal, context)
+            target = call.verdict.target if call.verdict else None
+            response = await refused(call.handler, call.request, context, refusal.code, target)
         answer, delay_s = self._answer(call, response, stored)
         await self._answers.put(answer, len(answer.frame), delay_s)
 
@@ -483,33 +485,3 @@ def _half_closes(verdict: Verdict | None) -> bool:
         and isinstance(verdict.ending, Disconnect)
         and verdict.ending.how == "half-close"
     )
-
-
-async def _refused(call: _Call, error: Error, context: Context) -> Any:
-    """The answer to a request of which a fault refuses a part, or all; the rest is applied."""
-    target = call.verdict.target if call.verdict else None
-    code = code_of(error.code, call.request, target)
-    if target is None:
-        return refused_status(call.request, context.version, code)
-    rest = await _finished(call.handler(without_partition(call.request, target), context))
-    return with_refused(call.request, rest, target, code)
-
-
-async def _finished(outcome: Any) -> Any:
-    """The response of a handler; waits for what a waiting handler asks for."""
-    if outcome.__class__ is not GeneratorType:
-        return outcome
-    try:
-        wait = next(outcome)
-        while True:
-            wait = outcome.send(await _in_time(wait))
-    except StopIteration as finished:
-        return finished.value
-
-
-async def _in_time(wait: CommitWait) -> bool:
-    """Wait for a commit; whether it came within the timeout."""
-    left = wait.committed_at - trio.current_time()
-    if left > 0:
-        await trio.sleep(min(left, wait.timeout_s))
-    return left <= wait.timeout_s

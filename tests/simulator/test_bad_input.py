@@ -1,0 +1,90 @@
+"""What clients send that is none of the protocol, or hardly anything."""
+
+import re
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from tests.simulator.admin import (
+    listing,
+    simulated,
+    watch,
+)
+from tests.simulator.client import Client, batch, produce_request
+from tests.simulator.memory import MemoryNetwork, dial
+from wire.api import LIST, PRODUCE, WATCH
+from wire.codec import encode
+from wire.framing import RequestHeader
+
+
+def raw(api_key: int, body: str, version: int = 25) -> bytes:
+    """A request whose body is any bytes, given in hex."""
+    header = RequestHeader(api_key=api_key, api_version=version, correlation_id=1, client_id="test")
+    payload = encode(header, 0) + bytes.fromhex(body)
+    return len(payload).to_bytes(4, "big") + payload
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (b"GET / HTTP/1.1\r\n\r\n", "a frame of 1195725856 bytes"),
+        (b"\xff\xff\xff\xff", "a frame of -1 bytes"),
+        (b"\x04\x00\x00\x01", "a frame of 67108865 bytes"),
+        (b"\x00\x00\x00\x09", "a frame of 9 bytes"),
+        (raw(4711, ""), "unknown api key 4711"),
+        (raw(0, "02"), "2 where 0 .none. or 1 .some. stands"),
+        (raw(0, "00 00 01"), "ends in the middle of a field"),
+        (raw(0, "00 0001 ffffffff 00000000 00000000"), "a timeout of -1 ms"),
+        (
+            raw(0, "00 0001 00000000 00000001 000174 00000001 00000000 00000001 ff 00000000"),
+            "a batch of 1 bytes has no whole header",
+        ),
+    ],
+)
+async def test_undecodable_input_ends_its_connection_and_no_other(
+    network: MemoryNetwork, autojump_clock: MockClock, data: bytes, why: str
+) -> None:
+    async with simulated(network) as sim:
+        broken, other = [await dial(network, sim.spu_addresses[0]) for _ in range(2)]
+        # A good request before the broken input is still applied and answered.
+        await broken.send(PRODUCE, produce_request(("greetings", 0, batch(b"a"))))
+        await broken.stream.send_all(data)
+        assert (await broken.answer())[0] == 1
+        with pytest.raises(EOFError):
+            await broken.answer()
+        assert (await other.produce("greetings", 0, b"b")).base_offset == 1
+        (ended,) = [e for e in sim.journal if e.kind == "connection" and e.detail != "opened"]
+    assert (ended.connection, ended.server) == (1, "spu:0")
+    assert str(ended.detail).startswith("closed, undecodable input: ")
+    assert re.search(why, str(ended.detail))
+
+
+async def test_an_unknown_label_closes_the_connection(
+    network: MemoryNetwork, autojump_clock: MockClock
+) -> None:
+    async with simulated(network) as sim:
+        for request in ((LIST, listing("Nonsense")), (WATCH, watch("Nonsense"))):
+            client = await dial(network, sim.address)
+            await client.send(*request)
+            with pytest.raises(EOFError):
+                await client.answer()
+
+
+async def test_a_client_that_says_nothing_or_next_to_nothing_holds_up_nobody(
+    network: MemoryNetwork,
+    autojump_clock: MockClock,
+) -> None:
+    async with simulated(network) as sim:
+        tasks = trio.lowlevel.current_statistics().tasks_living
+        silent = network.connect(sim.spu_addresses[0])
+        slow = network.connect(sim.spu_addresses[0])
+        for byte in Client(slow).wire.hello()[:-1]:
+            await slow.send_all(bytes([byte]))
+            await trio.sleep(1)
+        assert trio.lowlevel.current_statistics().tasks_living - tasks == 2
+        client = await dial(network, sim.spu_addresses[0])
+        assert (await client.produce("greetings", 0, b"a")).base_offset == 0
+        await silent.aclose()
+        await trio.sleep(1)
+    assert [e.detail for e in sim.journal if e.detail == "closed by the client"]

@@ -1,0 +1,246 @@
+"""What the SC answers, over real frames."""
+
+from typing import Any
+
+import pytest
+from trio.testing import MockClock
+
+from simulator.handlers.watch import WATCHES_MAX
+from tests.simulator.admin import (
+    create,
+    delete,
+    listing,
+    simulated,
+    update,
+    watch,
+)
+from tests.simulator.memory import MemoryNetwork, dial
+from wire.api import CREATE, DELETE, LIST, WATCH
+from wire.api.admin import (
+    CreateRequest,
+    DeleteRequest,
+    ListFilter,
+    ListRequest,
+)
+from wire.api.envelope import PARTITION, SPU, TOPIC, Envelope, seal
+from wire.api.objects import (
+    ChangeKind,
+    Partitions,
+    PartitionUpdate,
+    Spus,
+    SpuUpdate,
+    Topics,
+    TopicUpdate,
+)
+from wire.api.partition import PartitionResolution
+from wire.api.spu import SpuResolution
+from wire.codec import decode
+from wire.error_code import Code, Other
+
+
+async def test_the_offer_is_exactly_what_is_implemented(
+    network: MemoryNetwork, autojump_clock: MockClock
+) -> None:
+    async with simulated(network) as sim:
+        sc = await dial(network, sim.address)
+        spu = await dial(network, sim.spu_addresses[0])
+    offers = [
+        [(k.api_key, k.min_version, k.max_version) for k in client.offered.api_keys]
+        for client in (sc, spu)
+    ]
+    assert offers == [
+        [(1001, 15, 19), (1002, 15, 19), (1003, 15, 19), (1004, 15, 19)],
+        [(0, 8, 25), (1, 0, 25)],
+    ]
+    assert [sc.offered.platform_version, spu.offered.platform_version] == ["0.18.1", "0.0.0"]
+
+
+@pytest.mark.parametrize("version", ["", "one", "1.2", "01.2.3"])
+async def test_an_sc_closes_on_a_client_version_that_is_not_semver(
+    network: MemoryNetwork, autojump_clock: MockClock, version: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wire.connection.CLIENT_VERSION", version)
+    async with simulated(network) as sim:
+        with pytest.raises(EOFError):
+            await dial(network, sim.address)
+        await dial(network, sim.spu_addresses[0])
+
+
+@pytest.mark.parametrize("version", range(15, 20))
+async def test_watches_and_lists_are_answered_at_every_version(
+    network: MemoryNetwork, autojump_clock: MockClock, version: int
+) -> None:
+    async with simulated(network, topics={"t": 2}) as sim:
+        client = await dial(network, sim.address)
+        await client.send(WATCH, watch(PARTITION, version), version)
+        everything = (await update(client, PartitionUpdate, version)).all
+        assert [p.name for p in everything] == ["consumer-offset-0", "t-0", "t-1"]
+        request = ListRequest(object=seal(TOPIC, ListFilter(), version))
+        answer = await client.call(LIST, request, version)
+        assert [t.name for t in answer.object.open(Topics, version).objects] == ["t"]
+
+
+async def test_the_first_answer_to_a_watch_tells_all_and_where_to_connect(
+    network: MemoryNetwork,
+    autojump_clock: MockClock,
+) -> None:
+    async with simulated(network, spus=2, topics={"t": 2}, advertise="example.test") as sim:
+        client = await dial(network, sim.address)
+        for label in (SPU, PARTITION, TOPIC):
+            await client.send(WATCH, watch(label))
+        spus = (await update(client, SpuUpdate)).all
+        partitions = (await update(client, PartitionUpdate)).all
+        topics = (await update(client, TopicUpdate)).all
+        ports = [int(address.rpartition(":")[2]) for address in sim.spu_addresses]
+    endpoints = [s.spec.public_endpoint for s in spus]
+    assert [s.spec.id for s in spus] == [5001, 5002]
+    assert [(e.ingress[0].hostname, e.port) for e in endpoints] == [
+        ("example.test", port) for port in ports
+    ]
+    assert [(p.name, p.spec.leader) for p in partitions] == [
+        ("consumer-offset-0", 5001),
+        ("t-0", 5001),
+        ("t-1", 5002),
+    ]
+    assert {p.status.resolution for p in partitions} == {PartitionResolution.ONLINE}
+    assert {t.name: t.status.replica_map for t in topics} == {
+        "consumer-offset": {0: [5001]},
+        "t": {0: [5001], 1: [5002]},
+    }
+
+
+async def test_watches_hear_of_topics_that_come_and_go_under_their_correlation_ids(
+    network: MemoryNetwork,
+    autojump_clock: MockClock,
+) -> None:
+    async with simulated(network) as sim:
+        watcher, admin = [await dial(network, sim.address) for _ in range(2)]
+        topic_id = await watcher.send(WATCH, watch(TOPIC))
+        partition_id = await watcher.send(WATCH, watch(PARTITION))
+        for _ in range(2):
+            await watcher.answer()
+        await admin.call(CREATE, create("newt", partitions=2))
+        await admin.call(DELETE, delete("newt"))
+        heard = await watcher.answers_within(1.0)
+    found = []
+    for correlation_id, body in heard:
+        cls: Any = TopicUpdate if correlation_id == topic_id else PartitionUpdate
+        news = decode(WATCH.response, body, 19).object.open(cls, 19)
+        assert news.all == []
+        found.append((correlation_id, [(c.kind, c.content.name) for c in news.changes]))
+    new, gone = ChangeKind.UPDATE, ChangeKind.DELETE
+    assert found == [
+        (partition_id, [(new, "newt-0"), (new, "newt-1")]),
+        (topic_id, [(new, "newt")]),
+        (partition_id, [(gone, "newt-0"), (gone, "newt-1")]),
+        (topic_id, [(gone, "newt")]),
+    ]
+
+
+async def test_news_of_a_topic_leaves_before_the_answer_to_its_creation(
+    network: MemoryNetwork,
+    autojump_clock: MockClock,
+) -> None:
+    async with simulated(network) as sim:
+        client = await dial(network, sim.address)
+        watch_id = await client.send(WATCH, watch(PARTITION))
+        await client.answer()
+        create_id = await client.send(CREATE, create("newt"))
+        order = [correlation_id for correlation_id, _ in await client.answers_within(1.0)]
+    assert order == [watch_id, create_id]
+
+
+async def test_watches_hear_of_a_moved_leader_and_of_an_spu_that_goes_and_comes(
+    network: MemoryNetwork,
+    autojump_clock: MockClock,
+) -> None:
+    async with simulated(network, spus=2) as sim:
+        client = await dial(network, sim.address)
+        await client.send(WATCH, watch(PARTITION))
+        await update(client, PartitionUpdate)
+        sim.move_leader("greetings", 0, to=1)
+        (moved,) = (await update(client, PartitionUpdate)).changes
+        await sim.take_away(1)
+        (away,) = (await update(client, PartitionUpdate)).changes
+        await sim.bring_back(1)
+        (back,) = (await update(client, PartitionUpdate)).changes
+        request = LIST, listing(SPU)
+        spus = (await client.call(*request)).object.open(Spus, 19).objects
+    assert moved.content.spec.leader == 5002
+    assert away.content.status.resolution is PartitionResolution.LEADER_OFFLINE
+    assert back.content.status.resolution is PartitionResolution.ONLINE
+    assert [spu.status.resolution for spu in spus] == [SpuResolution.ONLINE] * 2
+
+
+async def test_a_connection_has_so_many_watches_and_not_one_more(
+    network: MemoryNetwork, autojump_clock: MockClock
+) -> None:
+    async with simulated(network) as sim:
+        client = await dial(network, sim.address)
+        for _ in range(WATCHES_MAX):
+            await client.call(WATCH, watch(TOPIC))
+        await client.send(WATCH, watch(TOPIC))
+        with pytest.raises(EOFError):
+            await client.answer()
+        assert f"more than {WATCHES_MAX} watches" in str(sim.journal[-1].detail)
+
+
+@pytest.mark.parametrize(
+    ("label", "names", "system", "expected"),
+    [
+        (TOPIC, [], False, ["alpha", "beta"]),
+        (TOPIC, [], True, ["consumer-offset"]),
+        (TOPIC, ["et"], False, ["beta"]),
+        (TOPIC, ["et", "alpha"], False, ["alpha", "beta"]),
+        (TOPIC, ["gamma"], False, []),
+        (PARTITION, ["ignored"], False, ["alpha-0", "beta-0"]),
+        (SPU, [], False, ["custom-spu-5001"]),
+        (SPU, ["5002"], False, []),
+        ("SmartModule", [], False, []),
+    ],
+)
+async def test_a_list_holds_what_its_filters_select(
+    network: MemoryNetwork,
+    autojump_clock: MockClock,
+    label: str,
+    names: list[str],
+    system: bool,
+    expected: list[str],
+) -> None:
+    families: dict[str, Any] = {TOPIC: Topics, PARTITION: Partitions, SPU: Spus}
+    async with simulated(network, topics={"alpha": 1, "beta": 1}) as sim:
+        client = await dial(network, sim.address)
+        answer = await client.call(LIST, listing(label, *names, system=system))
+    assert answer.object.label == label
+    found = answer.object.open(families.get(label, Topics), 19).objects
+    assert [thing.name for thing in found] == expected
+
+
+async def test_a_topic_is_created_checked_and_deleted(
+    network: MemoryNetwork, autojump_clock: MockClock
+) -> None:
+    async with simulated(network) as sim:
+        client = await dial(network, sim.address)
+        dry = await client.call(CREATE, create("newt", dry_run=True))
+        assert "newt" not in sim.cluster.topics
+        created = await client.call(CREATE, create("newt"))
+        again = await client.call(CREATE, create("newt"))
+        deleted = await client.call(DELETE, delete("newt"))
+        missing = await client.call(DELETE, delete("newt"))
+    found = [(s.name, s.error_code, s.error_message) for s in (dry, created, deleted)]
+    assert found == [("newt", Code.NONE, None)] * 3
+    assert (again.error_code, again.error_message) == (
+        Code.TOPIC_ALREADY_EXISTS,
+        "Topic 'newt' already exists",
+    )
+    assert (missing.error_code, missing.error_message) == (Code.TOPIC_NOT_FOUND, "not found")
+
+
+@pytest.mark.parametrize(("api", "request_of"), [(CREATE, CreateRequest), (DELETE, DeleteRequest)])
+async def test_an_object_that_is_no_topic_is_refused_with_a_status(
+    network: MemoryNetwork, autojump_clock: MockClock, api: Any, request_of: Any
+) -> None:
+    async with simulated(network) as sim:
+        client = await dial(network, sim.address)
+        status = await client.call(api, request_of(object=Envelope(label="Mirror", body=b"")))
+    assert status.error_code == Other(text="unknown admin object type")
