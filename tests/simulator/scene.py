@@ -6,9 +6,7 @@ import trio
 
 from simulator import open_simulator
 from simulator.distributions import parse_distribution
-from simulator.faults import (
-    AnyFault,
-)
+from simulator.faults import AnyFault
 from simulator.server import Simulator
 from tests.simulator.client import Client, batch, produce_request
 from tests.simulator.memory import MemoryNetwork, dial

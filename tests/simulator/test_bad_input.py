@@ -6,11 +6,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from tests.simulator.admin import (
-    listing,
-    simulated,
-    watch,
-)
+from tests.simulator.admin import listing, simulated, watch
 from tests.simulator.client import Client, batch, produce_request
 from tests.simulator.memory import MemoryNetwork, dial
 from wire.api import LIST, PRODUCE, WATCH

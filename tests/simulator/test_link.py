@@ -21,20 +21,9 @@ from simulator.faults import (
 )
 from tests.simulator.client import Client, batch, produce_request
 from tests.simulator.memory import MemoryNetwork, dial
-from tests.simulator.scene import (
-    Case,
-    by,
-    ids_within,
-    send,
-    values,
-)
+from tests.simulator.scene import Case, by, ids_within, send, values
 from wire.api import API_VERSIONS, CREATE, PRODUCE, WATCH
-from wire.api.admin import (
-    CreateRequest,
-    CreateTopic,
-    WatchOptions,
-    WatchRequest,
-)
+from wire.api.admin import CreateRequest, CreateTopic, WatchOptions, WatchRequest
 from wire.api.envelope import TOPIC, seal
 from wire.api.produce import ProduceRequest, TopicRecords
 from wire.api.topic import Computed, TopicSpec

@@ -6,22 +6,10 @@ import pytest
 from trio.testing import MockClock
 
 from simulator.handlers.watch import WATCHES_MAX
-from tests.simulator.admin import (
-    create,
-    delete,
-    listing,
-    simulated,
-    update,
-    watch,
-)
+from tests.simulator.admin import create, delete, listing, simulated, update, watch
 from tests.simulator.memory import MemoryNetwork, dial
 from wire.api import CREATE, DELETE, LIST, WATCH
-from wire.api.admin import (
-    CreateRequest,
-    DeleteRequest,
-    ListFilter,
-    ListRequest,
-)
+from wire.api.admin import CreateRequest, DeleteRequest, ListFilter, ListRequest
 from wire.api.envelope import PARTITION, SPU, TOPIC, Envelope, seal
 from wire.api.objects import (
     ChangeKind,

@@ -8,34 +8,12 @@ from trio.testing import MockClock
 
 from simulator import SimulatorError, open_simulator
 from simulator.cluster import topic_of
-from simulator.faults import (
-    AnyFault,
-    Delay,
-    Disconnect,
-    Drop,
-    Duplicate,
-    Match,
-    Refuse,
-    Stall,
-)
+from simulator.faults import AnyFault, Delay, Disconnect, Drop, Duplicate, Match, Refuse, Stall
 from tests.simulator.client import Client, batch, produce_request
 from tests.simulator.memory import MemoryNetwork, dial
-from tests.simulator.scene import (
-    by,
-    counts,
-    ended,
-    ids_within,
-    links,
-    send,
-    values,
-)
+from tests.simulator.scene import by, counts, ended, ids_within, links, send, values
 from wire.api import LIST, PRODUCE, WATCH
-from wire.api.admin import (
-    ListFilter,
-    ListRequest,
-    WatchOptions,
-    WatchRequest,
-)
+from wire.api.admin import ListFilter, ListRequest, WatchOptions, WatchRequest
 from wire.api.envelope import TOPIC, seal
 from wire.error_code import Code
 

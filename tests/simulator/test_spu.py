@@ -8,9 +8,7 @@ from trio.testing import MockClock
 
 from simulator import Simulator
 from simulator.handlers.fetch import RESPONSE_BYTES_MAX
-from tests.simulator.admin import (
-    simulated,
-)
+from tests.simulator.admin import simulated
 from tests.simulator.client import batch, produce_request
 from tests.simulator.memory import MemoryNetwork, dial
 from wire.api import FETCH, PRODUCE
