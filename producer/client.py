@@ -1,0 +1,208 @@
+"""The client of a cluster: ``Fluvio.connect`` and ``topic_producer``.
+
+>>> async def main():
+...     async with Fluvio.connect("127.0.0.1:9003") as fluvio:
+...         async with fluvio.topic_producer("greetings") as producer:
+...             output = await producer.send("Hello", "Fluvio!")
+...             print(await output.wait())
+"""
+
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import trio
+
+from producer.accumulator import Limits
+from producer.config import TopicProducerConfig
+from producer.connection import Connection
+from producer.counters import Counters, Tally
+from producer.dialing import Dial, dial_tcp, open_connection
+from producer.errors import ConfigError, ConnectError, DeliveryError
+from producer.metadata import Metadata, watch
+from producer.pool import Pool
+from producer.producer import TopicProducer
+from producer.profile import Profile, TlsPolicy, load_profile, parse_address
+from producer.sender import Shared
+from wire.api import WATCH
+from wire.api.storage import TopicCompression
+from wire.codec import WireError
+from wire.compression import Codec
+
+CONNECT_TIMEOUT_S = 10.0
+"""How long connecting to the SC may take, its first answers included: as long as one attempt."""
+
+CLOSE_TIMEOUT_S = 1.0
+"""How long closing waits for SPUs to close their side, once everything is settled."""
+
+CLIENT_ID = "fluvio"
+"""What the official client calls itself; an SPU uses it for its statistics only."""
+
+_CODECS = {
+    TopicCompression.NONE: Codec.NONE,
+    TopicCompression.GZIP: Codec.GZIP,
+    TopicCompression.SNAPPY: Codec.SNAPPY,
+    TopicCompression.LZ4: Codec.LZ4,
+    TopicCompression.ZSTD: Codec.ZSTD,
+}
+
+
+class Fluvio:
+    """A connected client; made by ``Fluvio.connect``."""
+
+    def __init__(self, metadata: Metadata, pool: Pool, now_ns: Callable[[], int]) -> None:
+        self._metadata = metadata
+        self._pool = pool
+        self._now_ns = now_ns
+
+    @staticmethod
+    @asynccontextmanager
+    async def connect(
+        address: str | None = None,
+        *,
+        profile: str | Profile | None = None,
+        tls: TlsPolicy | None = None,
+        client_id: str | None = None,
+        connect_timeout: float = CONNECT_TIMEOUT_S,
+        dial: Dial = dial_tcp,
+        now_ns: Callable[[], int] = time.time_ns,
+    ) -> AsyncIterator["Fluvio"]:
+        """Connect to a cluster, for as long as the block lasts.
+
+        Args:
+            address: the SC's ``HOST:PORT``; None takes it from the profile file.
+            profile: the name of a profile in that file, or a profile; None for the current one.
+                Without an effect if there is an address.
+            tls: how connections are secured; None for what the profile says, or not at all.
+            client_id: what requests are sent under; None for the profile's, or ``fluvio``.
+            connect_timeout: how long connecting may take, in seconds.
+            dial: makes streams.
+            now_ns: the time of day in nanoseconds, which records are stamped with.
+
+        Raises:
+            ConfigError: the address, the profile or the certificates are not usable.
+            ConnectError: the SC cannot be reached in that time, or is none.
+        """
+        if address is not None:
+            chosen = Profile(address)
+        else:
+            chosen = profile if isinstance(profile, Profile) else load_profile(profile)
+        policy = tls or chosen.tls
+        host, port = parse_address(chosen.endpoint)
+        context = policy.context()
+        name = client_id or chosen.client_id or CLIENT_ID
+
+        async def connect_sc() -> Connection:
+            with trio.move_on_after(connect_timeout):
+                return await open_connection(
+                    dial, host, port, client_id=name, tls=context, server_name=policy.sc_name
+                )
+            raise ConnectError(f"cannot connect to {host}:{port}: no answer in time")
+
+        metadata = Metadata(chosen.use_spu_local_address)
+        failure: Exception | None = None
+        async with trio.open_nursery() as nursery:
+            pool = Pool(nursery, dial, name, policy, context)
+            try:
+                await _begin_watching(nursery, metadata, connect_sc, connect_timeout)
+                yield Fluvio(metadata, pool, now_ns)
+                await pool.close(CLOSE_TIMEOUT_S)
+            except Exception as error:
+                failure = error
+            nursery.cancel_scope.cancel()
+        if failure is not None:
+            raise failure
+
+    @asynccontextmanager
+    async def topic_producer(
+        self, topic: str, config: TopicProducerConfig | None = None
+    ) -> AsyncIterator[TopicProducer]:
+        """A producer for one topic; leaving the block closes it, as ``close`` does.
+
+        An exception that leaves the block is raised as it is, after everything was settled; a
+        cancelled block gives up what is open at once.
+
+        Args:
+            topic: the name of the topic.
+            config: how to produce; ``TopicProducerConfig()`` if None.
+
+        Raises:
+            NotFoundError: there is no such topic.
+            ConfigError: the topic forbids the compression, or the topic's name leaves no room.
+            FlushError: on leaving, if records were given up since the last flush.
+        """
+        config = config or TopicProducerConfig()
+        self._metadata.partition_count(topic)
+        limits = Limits(
+            config.batch_size,
+            config.max_request_size,
+            config.batch_queue_size,
+            self._codec(topic, config.compression),
+            len(topic.encode()) + len(self._pool.client_id.encode()),
+        )
+        failure: Exception | None = None
+        producer: TopicProducer | None = None
+        try:
+            async with trio.open_nursery() as nursery:
+                producer = TopicProducer(self._shared(topic, config, limits, nursery))
+                try:
+                    yield producer
+                except Exception as error:
+                    failure = error
+                try:
+                    await producer.close()
+                except DeliveryError as error:
+                    failure = failure or error
+        finally:
+            if producer is not None:
+                producer.abandon()
+        if failure is not None:
+            raise failure
+
+    def _shared(
+        self, topic: str, config: TopicProducerConfig, limits: Limits, nursery: trio.Nursery
+    ) -> Shared:
+        return Shared(
+            topic=topic,
+            config=config,
+            limits=limits,
+            metadata=self._metadata,
+            pool=self._pool,
+            nursery=nursery,
+            now_ns=self._now_ns,
+            counters=Counters(),
+            tallies=[Tally()],
+            endpoints={},
+        )
+
+    def _codec(self, topic: str, wanted: Codec | None) -> Codec:
+        """How batches of a topic are compressed."""
+        rule = self._metadata.compression(topic)
+        if rule is TopicCompression.ANY:
+            return wanted or Codec.NONE
+        only = _CODECS[rule]
+        if wanted is not None and wanted is not only:
+            raise ConfigError(
+                f"topic {topic!r} takes only compression {only.name.lower()}, "
+                f"not {wanted.name.lower()}"
+            )
+        return only
+
+
+async def _begin_watching(
+    nursery: trio.Nursery,
+    metadata: Metadata,
+    connect: Callable[[], Awaitable[Connection]],
+    seconds: float,
+) -> None:
+    """Connect to the SC and wait until it has told everything once."""
+    connection = await connect()
+    try:
+        connection.version_of(WATCH)
+    except WireError as error:
+        raise ConnectError(f"{connection.name} is no SC that can be used: {error}") from error
+    nursery.start_soon(watch, metadata, connection, connect)
+    with trio.move_on_after(seconds):
+        await metadata.all_synced()
+        return
+    raise ConnectError(f"{connection.name} did not tell of its topics in {seconds:g} s")

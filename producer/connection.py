@@ -1,0 +1,303 @@
+"""One connection to an SC or an SPU: requests pipelined, answers paired by correlation id.
+
+The naive way lets each caller write its own frame under a lock. A caller whose time is over then
+leaves half a frame behind and has to break the connection for everybody, and all others lose
+requests that were perfectly well. So callers never write. They put their frame into a line, a
+task of the connection's own writes one after the other and is never interrupted by a caller, and
+another one reads. A caller can turn away from its ``Call`` at any time without harm to the others.
+
+A connection whose answer is *overdue* is retired. Nothing new goes out on it, so frames that still
+stand in line are given back as *displaced*, at no cost to their owners. Answers to what
+was transmitted still count until their owners lose patience too, and then it closes. An answer
+that nobody waits for any more is ignored: its attempt is over.
+
+The moment that decides between "not stored" and "perhaps stored" is when the first byte of a frame
+is handed to the stream; ``Call.begun`` is set right before it, without a checkpoint between.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from typing import TypeVar
+
+import trio
+
+from producer.errors import ConnectionLostError
+from wire.api import Api
+from wire.codec import WireError
+from wire.connection import ClientConnection
+
+RECEIVE_BYTES = 64 * 1024
+"""What one read asks for: hundreds of answers, and most metadata updates."""
+
+CLOSE_S = 0.5
+"""How long a TLS connection may take to say goodbye; TCP takes no time for it."""
+
+R = TypeVar("R")
+Q = TypeVar("Q")
+
+
+class Call:
+    """One request on its way, in the hands of whoever made it.
+
+    Args:
+        frame: what will be written.
+        correlation_id: what the answer will carry.
+        begun: called right before the first byte leaves.
+        answered: called with each answer's body; None to keep the first one for ``answer``.
+    """
+
+    __slots__ = (
+        "_begun_hook",
+        "_body",
+        "_done",
+        "_failure",
+        "_hook",
+        "_written",
+        "begun",
+        "correlation_id",
+        "displaced",
+        "frame",
+    )
+
+    def __init__(
+        self,
+        frame: bytes,
+        correlation_id: int,
+        begun: Callable[[], None] | None,
+        answered: Callable[[bytes], None] | None,
+    ) -> None:
+        self.frame = frame
+        self.correlation_id = correlation_id
+        self.begun = False
+        """Its first byte was handed to the stream."""
+        self.displaced = False
+        """It was taken out of the line because the connection was retired."""
+        self._begun_hook = begun
+        self._hook = answered
+        self._body: bytes | None = None
+        self._failure: Exception | None = None
+        self._written = trio.Event()
+        self._done = trio.Event()
+
+    async def written(self) -> None:
+        """Wait until all of its bytes were handed over.
+
+        Raises:
+            ConnectionLostError: they were not, and will not be.
+        """
+        await self._written.wait()
+        if self._failure is not None and self._body is None:
+            raise self._failure
+
+    async def answer(self) -> bytes:
+        """Wait for the body of the answer.
+
+        Raises:
+            ConnectionLostError: none will come.
+        """
+        await self._done.wait()
+        if self._body is None:
+            assert self._failure is not None
+            raise self._failure
+        return self._body
+
+    # --- for the connection
+
+    def begin(self) -> None:
+        """The next thing that happens is that its first byte leaves."""
+        self.begun = True
+        if self._begun_hook is not None:
+            self._begun_hook()
+
+    def write_ended(self) -> None:
+        """All of it was handed over."""
+        self.frame = b""
+        self._written.set()
+
+    def take_answer(self, body: bytes) -> bool:
+        """Take an answer in; returns whether more of them may come."""
+        if self._hook is not None:
+            self._hook(body)
+            return True
+        self._body = body
+        self._written.set()
+        self._done.set()
+        return False
+
+    def fail(self, error: Exception) -> None:
+        """There will be no answer."""
+        if self._body is None and self._failure is None:
+            self._failure = error
+            self._written.set()
+            self._done.set()
+
+
+class Connection:
+    """A connection that was greeted; made by ``dialing.open_connection``, run by ``run``.
+
+    Args:
+        stream: what carries the bytes.
+        wire: the protocol's side of it, greeted.
+        name: the server, for errors.
+    """
+
+    def __init__(self, stream: trio.abc.Stream, wire: ClientConnection, name: str) -> None:
+        self.name = name
+        self._stream = stream
+        self._wire = wire
+        self._line: deque[Call] = deque()
+        self._calls: dict[int, Call] = {}
+        self._wake = trio.Event()
+        self._scope = trio.CancelScope()
+        self._failure: Exception | None = None
+        self._finishing = False
+        self.retired = False
+        """Nothing new may go out on it."""
+        self.ended = trio.Event()
+        """Set when it is closed."""
+
+    @property
+    def usable(self) -> bool:
+        """Whether requests may be put on it."""
+        return not self.retired and self._failure is None
+
+    def version_of(self, api: Api[Q, R]) -> int:
+        """The version to speak.
+
+        Raises:
+            WireError: there is none in common.
+        """
+        return self._wire.version_of(api)
+
+    def submit(
+        self,
+        api: Api[Q, R],
+        body: Q,
+        *,
+        begun: Callable[[], None] | None = None,
+        answered: Callable[[bytes], None] | None = None,
+    ) -> Call:
+        """Put a request in line; never waits.
+
+        Args:
+            api: the API to ask.
+            body: the request.
+            begun: called right before its first byte leaves.
+            answered: for requests with many answers: called with the body of each.
+
+        Raises:
+            ConnectionLostError: the connection is not usable any more.
+            WireError: no version in common, or the request does not encode.
+        """
+        if not self.usable:
+            raise self._failure or ConnectionLostError(f"{self.name}: the connection was given up")
+        correlation_id, frame = self._wire.request(api, body, self.version_of(api))
+        call = Call(frame, correlation_id, begun, answered)
+        self._line.append(call)
+        self._calls[correlation_id] = call
+        self._wake.set()
+        return call
+
+    def forget(self, call: Call, *, overdue: bool = False) -> None:
+        """Turn away from a request; if its answer is overdue, retire the connection."""
+        self._calls.pop(call.correlation_id, None)
+        if not call.begun and call in self._line:
+            self._line.remove(call)
+        if overdue:
+            self.retire()
+        elif self.retired and not self._calls:
+            self._scope.cancel()
+
+    def retire(self) -> None:
+        """Put nothing new on it; close it when nobody waits for anything from it."""
+        self.retired = True
+        displaced = ConnectionLostError(f"{self.name}: the connection was given up as overdue")
+        for call in self._line:
+            self._calls.pop(call.correlation_id, None)
+            call.displaced = True
+            call.fail(displaced)
+        self._line.clear()
+        if not self._calls:
+            self._scope.cancel()
+
+    def finish(self) -> None:
+        """Say that no more requests will come, read the answers that do, then close."""
+        self._finishing = self.retired = True
+        self._wake.set()
+        if not self._calls:
+            self._scope.cancel()
+
+    async def run(self) -> None:
+        """Write and read until the connection ends; whatever is open then has failed."""
+        try:
+            with self._scope:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._write)
+                    nursery.start_soon(self._read)
+        finally:
+            self._end(ConnectionLostError(f"{self.name}: the connection was closed"))
+            try:
+                with trio.move_on_after(CLOSE_S):
+                    await self._stream.aclose()
+            finally:
+                self.ended.set()
+
+    # --- its two tasks
+
+    async def _write(self) -> None:
+        try:
+            while True:
+                while self._line:
+                    call = self._line.popleft()
+                    call.begin()
+                    await self._stream.send_all(call.frame)
+                    call.write_ended()
+                if self._finishing:
+                    await self._send_eof()
+                    return
+                self._wake = trio.Event()
+                await self._wake.wait()
+        except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+            # The reader may still find answers that arrived before the end; it sees it as well.
+            self._failure = self._lost("broke while writing", error)
+
+    async def _send_eof(self) -> None:
+        if isinstance(self._stream, trio.abc.HalfCloseableStream):  # TLS cannot
+            await self._stream.send_eof()
+
+    async def _read(self) -> None:
+        try:
+            while True:
+                data = await self._stream.receive_some(RECEIVE_BYTES)
+                if not data:
+                    self._end(ConnectionLostError(f"{self.name}: the server closed the connection"))
+                    break
+                for correlation_id, body in self._wire.receive(bytes(data)):
+                    self._answer(correlation_id, body)
+        except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+            self._end(self._lost("the connection broke", error))
+        except WireError as error:
+            self._end(self._lost("sent what is not the protocol", error))
+        self._scope.cancel()
+
+    def _answer(self, correlation_id: int, body: bytes) -> None:
+        call = self._calls.get(correlation_id)
+        if call is None or not call.begun:
+            return  # its owner turned away, or the server repeats itself
+        if not call.take_answer(body):
+            del self._calls[correlation_id]
+            if self.retired and not self._calls:
+                self._scope.cancel()
+
+    def _lost(self, what: str, cause: Exception) -> ConnectionLostError:
+        reason = str(cause.__cause__ or cause)
+        lost = ConnectionLostError(f"{self.name}: {what}{f': {reason}' if reason else ''}")
+        lost.__cause__ = cause
+        return lost
+
+    def _end(self, error: Exception) -> None:
+        self._failure = self._failure or error
+        calls, self._calls = self._calls, {}
+        self._line.clear()
+        for call in calls.values():
+            call.fail(self._failure)

@@ -1,0 +1,91 @@
+"""The connections to SPUs: one for each, shared by all partitions and producers.
+
+Whoever needs a connection that is not there opens it, within the time of its own attempt; others
+that need the same one wait behind it and open it themselves if the first one runs out of time. So a
+server that accepts and never answers cannot hold anybody longer than one's own attempt may take.
+"""
+
+import ssl
+from collections.abc import Iterable
+
+import trio
+
+from producer.connection import Connection
+from producer.dialing import Dial, open_connection
+from producer.metadata import Endpoint
+from producer.profile import TlsPolicy
+
+
+class Pool:
+    """Connections to SPUs, opened when they are needed.
+
+    Args:
+        nursery: what the connections' tasks live in.
+        dial: makes streams.
+        client_id: what requests are sent under.
+        tls: the policy of the profile.
+        context: made from ``tls``; None for plain TCP.
+    """
+
+    def __init__(
+        self,
+        nursery: trio.Nursery,
+        dial: Dial,
+        client_id: str,
+        tls: TlsPolicy,
+        context: ssl.SSLContext | None,
+    ) -> None:
+        self.client_id = client_id
+        self._nursery = nursery
+        self._dial = dial
+        self._tls = tls
+        self._context = context
+        self._connections: dict[Endpoint, Connection] = {}
+        self._locks: dict[Endpoint, trio.Lock] = {}
+
+    async def connection(self, endpoint: Endpoint) -> Connection:
+        """A usable connection to an SPU.
+
+        Raises:
+            ConnectError: it cannot be had.
+        """
+        found = self._connections.get(endpoint)
+        if found is not None and found.usable:
+            return found
+        async with self._locks.setdefault(endpoint, trio.Lock()):
+            found = self._connections.get(endpoint)
+            if found is not None and found.usable:
+                return found
+            made = await open_connection(
+                self._dial,
+                endpoint.host,
+                endpoint.port,
+                client_id=self.client_id,
+                tls=self._context,
+                server_name=self._tls.spu_name(endpoint.name),
+            )
+            self._retire_predecessors(endpoint)
+            self._connections[endpoint] = made
+            self._nursery.start_soon(made.run)
+            return made
+
+    def _retire_predecessors(self, endpoint: Endpoint) -> None:
+        """An SPU that moved is not found under its old address any more."""
+        for old in [e for e in self._connections if e.spu == endpoint.spu and e != endpoint]:
+            self._locks.pop(old, None)
+            self._connections.pop(old).retire()
+
+    def finish(self, endpoints: Iterable[Endpoint]) -> None:
+        """Tell these SPUs that nothing more will come; their answers are still read."""
+        for endpoint in endpoints:
+            found = self._connections.pop(endpoint, None)
+            if found is not None:
+                found.finish()
+
+    async def close(self, seconds: float) -> None:
+        """Finish all connections and wait for their ends, up to so many seconds."""
+        connections = list(self._connections.values())
+        self.finish(tuple(self._connections))
+        with trio.move_on_after(seconds):
+            for connection in connections:
+                await connection.ended.wait()

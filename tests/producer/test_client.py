@@ -1,0 +1,264 @@
+"""Connecting, and every mistake as its own clear error before anything is lost."""
+
+import re
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import trio
+import trustme
+from trio.testing import MockClock
+
+from producer import (
+    ConfigError,
+    ConnectError,
+    DeliverySemantic,
+    Fluvio,
+    NotFoundError,
+    Profile,
+    RetryPolicy,
+    TlsPolicy,
+    TopicProducerConfig,
+)
+from simulator import open_simulator
+from simulator.tcp import Bound, Stream, listen_on_tcp
+from tests.producer.cluster import Cluster
+from tests.producer.test_at_least_once import fault
+
+
+async def test_an_unknown_topic_is_an_error_at_once(
+    cluster: Cluster, autojump_clock: MockClock
+) -> None:
+    async with cluster.client() as fluvio:
+        with pytest.raises(NotFoundError, match="there is no topic 'nope'"):
+            async with fluvio.topic_producer("nope"):
+                pass
+
+
+@pytest.mark.parametrize("how", ["refuse", "rst", "hang"])
+async def test_an_sc_that_cannot_be_reached_is_an_error_in_time(
+    cluster: Cluster, autojump_clock: MockClock, how: str
+) -> None:
+    faults = [fault("refuse", server="sc", how=how)]
+    async with open_simulator(listen=cluster.network.listen, faults=faults) as sim:
+        cluster.simulator = sim
+        await trio.testing.wait_all_tasks_blocked()
+        with pytest.raises(ConnectError, match=r"cannot connect to 127\.0\.0\.1"):
+            async with cluster.connect():
+                pass
+        assert trio.current_time() <= 10.1
+
+
+async def test_an_sc_that_does_not_tell_is_an_error_in_time(
+    cluster: Cluster, autojump_clock: MockClock
+) -> None:
+    faults = [fault("drop", match={"api": "watch"})]
+    async with open_simulator(listen=cluster.network.listen, faults=faults) as cluster.simulator:
+        with pytest.raises(ConnectError, match="did not tell of its topics in 3 s"):
+            async with cluster.connect(connect_timeout=3):
+                pass
+
+
+async def test_an_spu_is_no_sc(cluster: Cluster, autojump_clock: MockClock) -> None:
+    async with open_simulator(listen=cluster.network.listen) as sim:
+        with pytest.raises(ConnectError, match="is no SC that can be used: no common version"):
+            async with Fluvio.connect(sim.spu_addresses[0], dial=cluster.dial):
+                pass
+
+
+@pytest.mark.parametrize("address", ["", ":9003", "host:", "host:0", "host:65536", "host:x"])
+async def test_an_address_that_is_none_is_an_error(address: str) -> None:
+    with pytest.raises(ConfigError, match="is not an address"):
+        async with Fluvio.connect(address):
+            pass
+
+
+async def test_nobody_listening_is_an_error_that_says_so() -> None:
+    listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    port = listeners[0].socket.getsockname()[1]
+    await listeners[0].aclose()
+    with pytest.raises(ConnectError, match=rf"cannot connect to 127.0.0.1:{port}: .*refused"):
+        async with Fluvio.connect(f"127.0.0.1:{port}"):
+            pass
+
+
+@pytest.mark.parametrize("host", ["no-such-host.invalid", "x" * 64 + ".invalid"])
+async def test_a_host_that_does_not_resolve_is_an_error_that_says_so(host: str) -> None:
+    with pytest.raises(ConnectError, match=f"cannot connect to {re.escape(host)}:9003: .+"):
+        async with Fluvio.connect(host):
+            pass
+
+
+async def test_an_exception_of_the_block_is_raised_as_it_is(
+    cluster: Cluster, autojump_clock: MockClock
+) -> None:
+    with pytest.raises(KeyError):
+        async with cluster.client():
+            raise KeyError
+
+
+async def test_without_an_address_the_profile_says_where(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_simulator() as sim:
+        path = tmp_path / "config"
+        path.write_text(
+            'version = "2.0"\ncurrent_profile = "here"\n[profile.here]\ncluster = "it"\n'
+            f'[cluster.it]\nendpoint = "{sim.address}"\n'
+        )
+        monkeypatch.setenv("FLV_PROFILE_PATH", str(path))
+        async with Fluvio.connect() as fluvio, fluvio.topic_producer("greetings") as producer:
+            assert (await (await producer.send(None, b"a")).wait()).offset == 0
+
+
+# --- over TCP
+
+
+POLICY = RetryPolicy(max_retries=3, initial_delay=0.005, max_delay=0.05, timeout=2)
+QUICK = TopicProducerConfig(delivery_semantic=DeliverySemantic.at_least_once(POLICY))
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        fault("drop", at="request", nth=1),
+        fault("drop", at="response", nth=1),
+        fault("disconnect", at="response", nth=1),
+        fault("disconnect", at="request", how="fin", nth=1),
+        fault("disconnect", at="response", how="half-close", nth=1),
+        fault("disconnect", at="response", after_bytes=5, nth=1),
+        fault("stall", at="request", nth=1),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("retries", [True, False])
+async def test_over_tcp_both_promises_hold(given: dict[str, object], retries: bool) -> None:
+    at_most_once = TopicProducerConfig(
+        delivery_semantic=DeliverySemantic.at_most_once(), response_timeout=0.3
+    )
+    config = QUICK if retries else at_most_once
+    async with open_simulator(faults=[given]) as sim:
+        async with (
+            Fluvio.connect(sim.address) as fluvio,
+            fluvio.topic_producer("greetings", config) as producer,
+        ):
+            await producer.send("key", b"a")
+            await producer.flush()
+        stored = [record.value for record in sim.log("greetings", 0)]
+        assert set(stored) == {b"a"} if retries else len(stored) <= 1
+
+
+async def test_over_tcp_many_records_arrive_in_order() -> None:
+    async with open_simulator(topics={"greetings": 2}) as sim:
+        async with (
+            Fluvio.connect(sim.address) as fluvio,
+            fluvio.topic_producer("greetings") as producer,
+        ):
+            await producer.send_all((None, b"%06d" % number) for number in range(50_000))
+        logs = [[record.value for record in sim.log("greetings", index)] for index in (0, 1)]
+        assert all(log == sorted(log) for log in logs)
+        assert sum(map(len, logs)) == 50_000
+
+
+# --- TLS
+
+
+def secured(authority: trustme.CA, names: list[str], verify: bool = False) -> ssl.SSLContext:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert(*names).configure_cert(context)
+    if verify:
+        authority.configure_trust(context)
+        context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
+class _SecureListener(trio.abc.Listener[Stream]):
+    """Shakes hands before it gives a stream out, as the proxy in front of a real SC does."""
+
+    def __init__(self, inner: trio.abc.Listener[Stream], context: ssl.SSLContext) -> None:
+        self._inner = inner
+        self._context = context
+
+    async def accept(self) -> Stream:
+        while True:
+            stream = await self._inner.accept()
+            secure = trio.SSLStream(stream, self._context, server_side=True)
+            try:
+                await secure.do_handshake()
+            except trio.BrokenResourceError:
+                await trio.aclose_forcefully(secure)
+                continue
+            return secure  # type: ignore[return-value]  # it lacks send_eof, unused here
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+@asynccontextmanager
+async def secure_simulator(context: ssl.SSLContext) -> AsyncIterator[str]:
+    async def listen(host: str, port: int) -> Bound:
+        bound = await listen_on_tcp(host, port)
+        listeners = [_SecureListener(listener, context) for listener in bound.listeners]
+        return Bound(listeners, bound.port, bound.reset)
+
+    async with open_simulator(listen=listen) as sim:
+        yield sim.address
+
+
+NAMES = ["fluvio.local", "custom-spu-5001.fluvio.local"]
+
+
+def verified(authority: trustme.CA, **more: str) -> TlsPolicy:
+    pem = authority.cert_pem.bytes().decode()
+    return TlsPolicy("verified", more.pop("domain", "fluvio.local"), pem, **more)
+
+
+async def produce_one(address: str, policy: TlsPolicy) -> int:
+    async with (
+        Fluvio.connect(profile=Profile(address, policy)) as fluvio,
+        fluvio.topic_producer("greetings", QUICK) as producer,
+    ):
+        return (await (await producer.send(None, b"a")).wait()).offset
+
+
+async def test_tls_verifies_the_sc_and_the_spu_by_their_names() -> None:
+    authority = trustme.CA()
+    async with secure_simulator(secured(authority, NAMES)) as address:
+        assert await produce_one(address, verified(authority)) == 0
+
+
+async def test_tls_shows_the_clients_certificate(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    mine = authority.issue_cert("me@example.org")
+    cert = mine.cert_chain_pems[0].bytes().decode()
+    key = mine.private_key_pem.bytes().decode()
+    (tmp_path / "cert").write_text(cert)
+    (tmp_path / "key").write_text(key)
+    async with secure_simulator(secured(authority, NAMES, verify=True)) as address:
+        inline = verified(authority, cert=cert, key=key)
+        assert await produce_one(address, inline) == 0
+        pem = authority.cert_pem.bytes().decode()
+        files = TlsPolicy("verified", "fluvio.local", pem, tmp_path / "cert", tmp_path / "key")
+        assert await produce_one(address, files) == 1
+
+
+async def test_anonymous_tls_trusts_anybody() -> None:
+    async with secure_simulator(secured(trustme.CA(), ["elsewhere"])) as address:
+        assert await produce_one(address, TlsPolicy("anonymous")) == 0
+
+
+async def test_tls_that_does_not_verify_is_an_error_that_says_so() -> None:
+    authority = trustme.CA()
+    async with secure_simulator(secured(authority, NAMES)) as address:
+        with pytest.raises(ConnectError, match="certificate does not verify"):
+            await produce_one(address, verified(trustme.CA()))
+        with pytest.raises(ConnectError, match="certificate does not verify: Hostname mismatch"):
+            await produce_one(address, verified(authority, domain="other.local"))
+
+
+async def test_a_client_that_speaks_tls_to_a_plain_sc_learns_it() -> None:
+    async with open_simulator() as sim:
+        with pytest.raises(ConnectError, match="cannot connect"):
+            await produce_one(sim.address, verified(trustme.CA()))
