@@ -22,7 +22,7 @@ chaos: setup     ## the official client against a simulator that drops a tenth o
 	$(BIN)/python -m chaos
 
 bench: setup     ## figures for the docs, never a test
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks && $(BIN)/python -m benchmarks.producers
 
 docs: setup      ## write again what is generated in docs/
 	$(BIN)/python -m wire.reference docs/wire.md

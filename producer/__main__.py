@@ -1,5 +1,6 @@
 """``python -m producer TOPIC``: lines from standard input become records."""
 
+import os
 import re
 import sys
 from typing import Any
@@ -154,11 +155,15 @@ def _of_policy(what: str, default: float) -> str:
 @click.option("--quiet", is_flag=True, help="Print errors, but neither progress nor the tally.")
 def main(**given: Any) -> int:
     """Send lines from standard input to TOPIC, each as one record."""
+    if given["key_separator"] == "":
+        raise click.UsageError("--key-separator: an empty text stands everywhere in a line")
+    if sys.stdin is None:
+        raise click.UsageError("standard input is closed; give the lines to send there")
     job = Job(
         topic=given["topic"],
         address=given["address"],
         profile=given["profile"],
-        separator=None if given["key_separator"] is None else given["key_separator"].encode(),
+        separator=None if given["key_separator"] is None else os.fsencode(given["key_separator"]),
         quiet=given["quiet"],
         config=_config_of(given),
     )

@@ -38,6 +38,9 @@ CLOSE_TIMEOUT_S = 1.0
 CLIENT_ID = "fluvio"
 """What the official client calls itself; an SPU uses it for its statistics only."""
 
+_PASSED_ON = (Exception, KeyboardInterrupt, SystemExit)
+"""What leaves a block as it is; a nursery would wrap it into a group."""
+
 _CODECS = {
     TopicCompression.NONE: Codec.NONE,
     TopicCompression.GZIP: Codec.GZIP,
@@ -100,14 +103,14 @@ class Fluvio:
             raise ConnectError(f"cannot connect to {host}:{port}: no answer in time")
 
         metadata = Metadata(chosen.use_spu_local_address)
-        failure: Exception | None = None
+        failure: BaseException | None = None
         async with trio.open_nursery() as nursery:
             pool = Pool(nursery, dial, name, policy, context)
             try:
                 await _begin_watching(nursery, metadata, connect_sc, connect_timeout)
                 yield Fluvio(metadata, pool, now_ns)
                 await pool.close(CLOSE_TIMEOUT_S)
-            except Exception as error:
+            except _PASSED_ON as error:
                 failure = error
             nursery.cancel_scope.cancel()
         if failure is not None:
@@ -140,19 +143,24 @@ class Fluvio:
             self._codec(topic, config.compression),
             len(topic.encode()) + len(self._pool.client_id.encode()),
         )
-        failure: Exception | None = None
+        failure: BaseException | None = None
         producer: TopicProducer | None = None
         try:
             async with trio.open_nursery() as nursery:
                 producer = TopicProducer(self._shared(topic, config, limits, nursery))
                 try:
                     yield producer
-                except Exception as error:
+                except _PASSED_ON as error:
                     failure = error
-                try:
-                    await producer.close()
-                except DeliveryError as error:
-                    failure = failure or error
+                if isinstance(failure, KeyboardInterrupt | SystemExit):
+                    # Whoever ends the program does not wait for a flush.
+                    producer.abandon()
+                    nursery.cancel_scope.cancel()
+                else:
+                    try:
+                        await producer.close()
+                    except DeliveryError as error:
+                        failure = failure or error
         finally:
             if producer is not None:
                 producer.abandon()
@@ -196,13 +204,15 @@ async def _begin_watching(
     seconds: float,
 ) -> None:
     """Connect to the SC and wait until it has told everything once."""
+    deadline = trio.current_time() + seconds
     connection = await connect()
     try:
         connection.version_of(WATCH)
     except WireError as error:
+        await connection.discard()
         raise ConnectError(f"{connection.name} is no SC that can be used: {error}") from error
     nursery.start_soon(watch, metadata, connection, connect)
-    with trio.move_on_after(seconds):
+    with trio.move_on_at(deadline):
         await metadata.all_synced()
         return
     raise ConnectError(f"{connection.name} did not tell of its topics in {seconds:g} s")

@@ -161,6 +161,10 @@ class Connection:
         """Whether requests may be put on it."""
         return not self.retired and self._failure is None
 
+    async def discard(self) -> None:
+        """Close a connection that was never used and never run."""
+        await trio.aclose_forcefully(self._stream)
+
     def version_of(self, api: Api[Q, R]) -> int:
         """The version to speak.
 

@@ -8,7 +8,7 @@ is given up. A second interrupt gives up at once.
 import os
 import signal
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 
 import trio
@@ -80,12 +80,17 @@ class Reporter:
     def complain(self, text: str) -> None:
         """Print one line about what went wrong."""
         shown = "".join(c if c.isprintable() else "?" for c in text)
-        self.console.print(Text(f"producer: {shown}"))
+        self._print(Text(f"producer: {shown}"))
 
     def tell(self, text: str) -> None:
         """Print one line, if anything but errors is wanted."""
         if not self.quiet:
-            self.console.print(text)
+            self._print(text)
+
+    def _print(self, what: str | Text) -> None:
+        # What was delivered is delivered, whether anybody can read of it or not.
+        with suppress(OSError):
+            self.console.print(what)
 
 
 class Run:

@@ -180,7 +180,7 @@ class Delivery:
             case Elapsed():
                 then = self._resumed()
             case Stopped():
-                self._close_attempt(answered=False)
+                self._close_attempt()
                 closed = ProducerClosedError("the producer was closed before it was delivered")
                 self._give_up(self._unsettled, closed, ProducerClosedError)
                 then = Done()
@@ -219,9 +219,9 @@ class Delivery:
         self._begun = False
         return refused
 
-    def _close_attempt(self, *, answered: bool) -> None:
-        """The attempt is over; without an answer to what was begun it stays open for good."""
-        if self._begun and not answered:
+    def _close_attempt(self) -> None:
+        """The attempt ends without an answer: what was begun stays open for good."""
+        if self._begun:
             self._open_attempts.update(self._unsettled)
         self._begun = False
 
@@ -272,7 +272,7 @@ class AtLeastOnce(Delivery):
     def _failed(self, error: BaseException, displaced: bool) -> Attempt | Pause | Done:
         if displaced and not self._begun and self._now < self._until:
             return self._attempt(again=True)
-        self._close_attempt(answered=False)
+        self._close_attempt()
         return self._retry(dict.fromkeys(self._unsettled, error))
 
     def _answered(self, results: Sequence[PartitionResult]) -> Attempt | Pause | Done:
@@ -326,7 +326,7 @@ class AtMostOnce(Delivery):
 
     def _failed(self, error: BaseException, displaced: bool) -> Attempt | Pause | Done:
         if self._begun:
-            self._close_attempt(answered=False)
+            self._close_attempt()
             self._give_up(self._unsettled, error)
             return Done()
         self._last_error = error

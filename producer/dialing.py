@@ -72,7 +72,7 @@ async def open_connection(
     try:
         stream = await dial(host, port)
         if tls is not None:
-            stream = trio.SSLStream(stream, tls, server_hostname=server_name or host)
+            stream = _secured(stream, tls, server_name or host)
             await stream.do_handshake()
         wire = ClientConnection(client_id)
         await _greet(stream, wire)
@@ -83,6 +83,14 @@ async def open_connection(
             raise ConnectError(f"cannot connect to {name}: {_reason(error)}") from error
         raise
     return Connection(stream, wire, name)
+
+
+def _secured(stream: trio.abc.Stream, tls: ssl.SSLContext, name: str) -> trio.SSLStream[Any]:
+    try:
+        return trio.SSLStream(stream, tls, server_hostname=name)
+    except (ValueError, TypeError) as error:
+        # An SPU's name is the SC's word, and not each is one that a certificate could carry.
+        raise ConnectError(f"{name!r} is no name for a TLS server: {error}") from error
 
 
 async def _greet(stream: trio.abc.Stream, wire: ClientConnection) -> None:

@@ -15,6 +15,10 @@ from producer.dialing import Dial, open_connection
 from producer.metadata import Endpoint
 from producer.profile import TlsPolicy
 
+TURN_S = 0.2
+"""How long an attempt leaves dialling to another one. A healthy dial is over by then; one that
+hangs must not take the time of everybody else's attempts, so that they then dial by themselves."""
+
 
 class Pool:
     """Connections to SPUs, opened when they are needed.
@@ -52,22 +56,40 @@ class Pool:
         found = self._connections.get(endpoint)
         if found is not None and found.usable:
             return found
-        async with self._locks.setdefault(endpoint, trio.Lock()):
-            found = self._connections.get(endpoint)
-            if found is not None and found.usable:
+        lock = self._locks.setdefault(endpoint, trio.Lock())
+        mine = False
+        with trio.move_on_after(TURN_S):
+            await lock.acquire()
+            mine = True
+        try:
+            return await self._connect(endpoint)
+        finally:
+            if mine:
+                lock.release()
+
+    async def _connect(self, endpoint: Endpoint) -> Connection:
+        """The connection that somebody else made meanwhile, or a new one."""
+        found = self._connections.get(endpoint)
+        if found is not None and found.usable:
+            return found
+        made = await open_connection(
+            self._dial,
+            endpoint.host,
+            endpoint.port,
+            client_id=self.client_id,
+            tls=self._context,
+            server_name=self._tls.spu_name(endpoint.name),
+        )
+        self._nursery.start_soon(made.run)
+        found = self._connections.get(endpoint)
+        if found is not None:
+            if found.usable:
+                made.retire()
                 return found
-            made = await open_connection(
-                self._dial,
-                endpoint.host,
-                endpoint.port,
-                client_id=self.client_id,
-                tls=self._context,
-                server_name=self._tls.spu_name(endpoint.name),
-            )
-            self._retire_predecessors(endpoint)
-            self._connections[endpoint] = made
-            self._nursery.start_soon(made.run)
-            return made
+            found.retire()
+        self._retire_predecessors(endpoint)
+        self._connections[endpoint] = made
+        return made
 
     def _retire_predecessors(self, endpoint: Endpoint) -> None:
         """An SPU that moved is not found under its old address any more."""

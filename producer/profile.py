@@ -65,6 +65,10 @@ class TlsPolicy:
             reason = error.strerror or str(error)
             where = f"{error.filename}: " if error.filename else ""
             raise ConfigError(f"TLS: {where}{reason}") from error
+        except ConfigError:
+            raise
+        except (ValueError, TypeError) as error:  # text that is no certificate, a path that is none
+            raise ConfigError(f"TLS: {error}") from error
         return context
 
     def _load_authority(self, context: ssl.SSLContext) -> None:
@@ -123,7 +127,8 @@ def parse_address(address: str) -> tuple[str, int]:
     if not colon or address.endswith("]"):
         host, port = address, str(SC_PORT)
     host = host.removeprefix("[").removesuffix("]")
-    if not host or not port.isascii() or not port.isdigit() or not 0 < int(port) <= PORT_MAX:
+    digits = port.isascii() and port.isdigit() and len(port) <= len(str(PORT_MAX))
+    if not host or not digits or not 0 < int(port) <= PORT_MAX:
         raise ConfigError(f"{address!r} is not an address; write HOST:PORT")
     return host, int(port)
 
@@ -157,11 +162,13 @@ def load_profile(name: str | None = None, path: Path | None = None) -> Profile:
         ) from error
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror or error}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ConfigError:
+        raise
+    except (ValueError, RecursionError) as error:  # both decoders' errors are ValueErrors
         raise ConfigError(f"{path}: not TOML: {error}") from error
     try:
         return _profile(document, name)
-    except ConfigError as error:
+    except (ValueError, RuntimeError) as error:  # a ConfigError, or a home that nobody has
         raise ConfigError(f"{path}: {error}") from error
 
 

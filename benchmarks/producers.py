@@ -1,0 +1,285 @@
+"""``python -m benchmarks.producers``: our producer beside the official client, in about a minute.
+
+Each round starts a simulator and both clients, all as processes of their own on loopback, and
+measures each case with one client right after the other, the first of which changes from round to
+round; so what else the machine does strikes both alike. At the end of a round the simulator's
+summary must show every record once. Nothing here outlives its bounds: a client that does not answer
+is killed, and then there are no figures.
+"""
+
+import gc
+import json
+import os
+import platform
+import re
+import statistics
+import subprocess
+import sys
+import threading
+import tracemalloc
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from itertools import product
+from time import perf_counter, time_ns  # noqa: TID251  a benchmark measures real time
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.producing import TOPIC, Done, Task
+from benchmarks.server import COMMAND, READY_S_MAX, BenchmarkError, Server
+from producer.accumulator import Accumulator, Limits
+from producer.config import BATCH_QUEUE_SIZE, BATCH_SIZE, MAX_REQUEST_SIZE
+from wire.compression import Codec
+
+ROUNDS = 6
+"""Enough for a median of ratios, few enough for a minute."""
+
+CLIENTS = ("ours", "official")
+
+SIZES = (100, 1024)
+
+SENDING_S = 0.45
+"""How long a client sends in one case of one round."""
+
+BYTES_MAX = 100_000_000
+"""What it sends at most: the 16 of a round stay below the simulator's 2 GiB for all logs."""
+
+ANSWER_S_MAX = 10.0
+"""A case that takes longer never ends; the official client may hang."""
+
+RUN_S_MAX = 85.0
+"""The whole run ends by then, however slow the machine."""
+
+SEND_TARGET, SEND_ALL_TARGET = 4.0, 2.5
+"""How many times as fast as the official client ours has to be."""
+
+QUEUED_TARGET = 100
+"""Bytes that a queued record may cost beyond its own."""
+
+WIDTH = 112
+"""Columns that the table needs, in a pipe too."""
+
+OPEN_BATCH_BYTES = 8_000_000
+"""A batch that takes everything: its records are objects of their own for as long as it is open."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One line of the table."""
+
+    at_most_once: bool
+    send_all: bool
+    size: int
+
+    @property
+    def name(self) -> str:
+        """For the table."""
+        call = "send_all" if self.send_all else "send"
+        return f"{call}, at-{'most' if self.at_most_once else 'least'}-once, {self.size} B"
+
+    @property
+    def target(self) -> float:
+        """The least ratio."""
+        return SEND_ALL_TARGET if self.send_all else SEND_TARGET
+
+    @property
+    def task(self) -> Task:
+        """What the clients are told."""
+        bounds = (BYTES_MAX // self.size, SENDING_S)
+        return Task(self.at_most_once, self.send_all, self.size, *bounds)
+
+
+CASES = [
+    Case(most, many, size) for many, most, size in product((False, True), (False, True), SIZES)
+]
+
+Samples = dict[tuple[Case, str], list[float]]
+
+
+class Client:
+    """A running client.
+
+    Args:
+        name: which one.
+        process: the process.
+        deadline: when the whole run has to be over.
+    """
+
+    def __init__(self, name: str, process: "subprocess.Popen[str]", deadline: float) -> None:
+        self._name = name
+        self._process = process
+        self._deadline = deadline
+
+    def run(self, task: Task) -> Done:
+        """Let it send; returns what it did."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        seconds = min(ANSWER_S_MAX, max(self._deadline - perf_counter(), 0.0))
+        with _killing(self._process, seconds):
+            try:
+                self._process.stdin.write(json.dumps(asdict(task)) + "\n")
+                self._process.stdin.flush()
+            except BrokenPipeError:
+                pass  # it ended, as the empty line says too
+            line = self._process.stdout.readline()
+        if not line:
+            raise BenchmarkError(f"the {self._name} client failed at {task}")
+        return Done(**json.loads(line))
+
+
+@contextmanager
+def _killing(process: "subprocess.Popen[str]", seconds: float) -> Iterator[None]:
+    """Kill a process that does not answer in time; its end closes the pipe, and ends the read."""
+    watchdog = threading.Timer(seconds, process.kill)
+    watchdog.daemon = True
+    watchdog.start()
+    try:
+        yield
+    finally:
+        watchdog.cancel()
+
+
+@contextmanager
+def _simulator() -> Iterator[tuple[Server, str]]:
+    """A simulator, and its SC's address; it ends with the block."""
+    command = [sys.executable, *COMMAND.split()]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            with _killing(process, READY_S_MAX):
+                line = process.stdout.readline()
+            ready = re.match(r"ready sc=([\d.:]+) spu=([\d.]+):(\d+)", line)
+            if ready is None:
+                raise BenchmarkError("the simulator does not become ready")
+            yield Server(process, (ready[2], int(ready[3]))), ready[1]
+        finally:
+            process.kill()
+
+
+@contextmanager
+def _client(name: str, address: str, deadline: float) -> Iterator[Client]:
+    """A client, which ends with the block."""
+    command = [sys.executable, "-m", "benchmarks.producing", name, address]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            yield Client(name, process, deadline)
+        finally:
+            process.kill()
+
+
+def measure_round(number: int, deadline: float, samples: Samples) -> int:
+    """Measure every case with both clients; returns how many records were sent and stored.
+
+    Raises:
+        BenchmarkError: a client failed, or the simulator holds another number of records.
+    """
+    sent = 0
+    with _simulator() as (server, address):
+        with (
+            _client("ours", address, deadline) as ours,
+            _client("official", address, deadline) as b,
+        ):
+            clients = dict(zip(CLIENTS, (ours, b), strict=True))
+            for case in CASES:
+                for name in CLIENTS if number % 2 else reversed(CLIENTS):
+                    done = clients[name].run(case.task)
+                    samples[case, name].append(done.records / done.seconds)
+                    sent += done.records + done.before
+        summary = server.stop()
+    stored = summary["partitions"][f"{TOPIC}/0"]["copies"]
+    if stored != sent or summary["unanswered_records"]:
+        raise BenchmarkError(f"{sent} records were sent, the summary is {summary}")
+    return sent
+
+
+def queued_bytes(size: int, batch_size: int) -> float:
+    """What a queue full of records costs beyond their values, for each, in bytes; no outputs."""
+    limits = Limits(
+        batch_size, max(MAX_REQUEST_SIZE, 2 * batch_size), BATCH_QUEUE_SIZE, Codec.NONE, 15
+    )
+    accumulator = Accumulator(TOPIC, 0, limits, time_ns, perf_counter, lambda: None)
+    records, room = 0, OPEN_BATCH_BYTES if batch_size > BATCH_SIZE else MAX_REQUEST_SIZE * 100
+    gc.collect()
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        while room > 2 * size and accumulator.append(None, bytes(size)) is not None:
+            records += 1
+            room -= size + 16
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    return (after - before) / records - size
+
+
+def _rates_table(samples: Samples) -> Table:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column(f"{ROUNDS} interleaved rounds, 1000 records/s", no_wrap=True)
+    for column in ("ours", "range", "official", "range", "ratio", "range", "target"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for case in CASES:
+        ours, official = (samples[case, name] for name in CLIENTS)
+        ratios = [a / b for a, b in zip(ours, official, strict=True)]
+        ratio = statistics.median(ratios)
+        verdict = "met" if ratio >= case.target else "missed"
+        table.add_row(
+            case.name,
+            *_shown([rate / 1000 for rate in ours], 0),
+            *_shown([rate / 1000 for rate in official], 0),
+            *_shown(ratios, 2),
+            f">= {case.target:g} {verdict}",
+        )
+    return table
+
+
+def _shown(values: list[float], digits: int) -> tuple[str, str]:
+    median, least, most = (f"{f(values):,.{digits}f}" for f in (statistics.median, min, max))
+    return median, f"{least}-{most}"
+
+
+def _memory_table() -> Table:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("a queued record beyond its own bytes, no outputs kept", no_wrap=True)
+    for column in ("bytes", "target"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for (name, batch_size), size in product(
+        (("a full queue of 16 KiB", BATCH_SIZE), ("one open batch of 8 MB", OPEN_BATCH_BYTES)),
+        SIZES,
+    ):
+        spent = queued_bytes(size, batch_size)
+        verdict = "met" if spent <= QUEUED_TARGET else "missed"
+        table.add_row(f"{name}, {size} B", f"{spent:.1f}", f"<= {QUEUED_TARGET} {verdict}")
+    return table
+
+
+def main() -> None:
+    """Measure everything and print two tables."""
+    console = Console(highlight=False, soft_wrap=True)
+    console.width = max(console.width, WIDTH)
+    deadline = perf_counter() + RUN_S_MAX
+    samples: Samples = defaultdict(list)
+    sent = 0
+    for number in range(1, ROUNDS + 1):
+        with console.status(f"round {number} of {ROUNDS}"):
+            sent += measure_round(number, deadline, samples)
+    console.print(_rates_table(samples))
+    console.print()
+    console.print(_memory_table())
+    console.print(
+        f"{platform.python_implementation()} {platform.python_version()}, {os.cpu_count()} cores; "
+        f"python {COMMAND}\n"
+        f"{sent:,} records sent, {sent:,} stored, each once"
+    )
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (BenchmarkError, OSError) as error:
+        sys.exit(f"benchmarks: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)
