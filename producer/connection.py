@@ -224,6 +224,11 @@ class Connection:
         if not self._calls:
             self._scope.cancel()
 
+    def end(self) -> None:
+        """Close it now; whatever is open on it has failed."""
+        self.retired = True
+        self._scope.cancel()
+
     def finish(self) -> None:
         """Say that no more requests will come, read the answers that do, then close."""
         self._finishing = self.retired = True

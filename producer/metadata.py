@@ -42,6 +42,10 @@ LABELS = (SPU, PARTITION, TOPIC)
 logger = logging.getLogger("producer")
 
 
+RENEW_S = 2.0
+"""How long a connection to the SC is given at least: an SPU that is down makes producers doubt with
+every attempt, and the SC should not suffer for it."""
+
 T = TypeVar("T", Topic, Partition, Spu)
 
 
@@ -74,6 +78,19 @@ class Metadata:
     on_change: list[Callable[[], None]] = field(default_factory=list)
     """Called after each update."""
     _changed: trio.Event = field(default_factory=trio.Event)
+    _doubted: trio.Event = field(default_factory=trio.Event)
+
+    def doubt(self) -> None:
+        """Say that what was told led nowhere: a leader that is none, an SPU that is not there."""
+        self._doubted.set()
+
+    async def doubted(self) -> None:
+        """Wait until that is said, from the last ``renewing`` on."""
+        await self._doubted.wait()
+
+    def renewing(self) -> None:
+        """Everything is asked for anew: what was doubted so far is dealt with."""
+        self._doubted = trio.Event()
 
     def apply(self, label: str, body: bytes, version: int, *, first: bool) -> None:
         """Take in an answer of the watch with this label; ``first`` of its connection.
@@ -208,7 +225,21 @@ async def _follow(metadata: Metadata, connection: Connection) -> None:
         except (FluvioError, WireError) as error:
             logger.warning("the SC cannot be watched: %s", error)
             connection.retire()
-        nursery.start_soon(connection.run)
+        nursery.start_soon(_renew, metadata, connection)
+        await connection.run()
+        nursery.cancel_scope.cancel()
+
+
+async def _renew(metadata: Metadata, connection: Connection) -> None:
+    """End a connection whose news led nowhere; the next one begins with everything there is.
+
+    An update can be lost on its way, and an SC can fall silent with its connection open. Nobody
+    would ever notice but by the leader that is none.
+    """
+    metadata.renewing()
+    await trio.sleep(RENEW_S)
+    await metadata.doubted()
+    connection.end()
 
 
 def _submit_watch(metadata: Metadata, connection: Connection, label: str) -> None:

@@ -36,13 +36,21 @@ from producer.delivery import (
     Step,
     Stopped,
 )
-from producer.errors import ConnectionLostError, FluvioError, OverdueError, Persisted
+from producer.errors import (
+    ConnectError,
+    ConnectionLostError,
+    FluvioError,
+    NotFoundError,
+    OverdueError,
+    Persisted,
+)
 from producer.metadata import Endpoint, Metadata
 from producer.output import Accepted, Batch, DeliveryReport, Failure
 from producer.pool import Pool
 from wire.api import PRODUCE
 from wire.api.produce import PartitionRecords, PartitionResult, ProduceRequest, TopicRecords
 from wire.codec import WireError, decode
+from wire.error_code import Code
 
 IN_FLIGHT_MAX = 1000
 """Unanswered requests of one partition under at-most-once. Each costs a task and a few kilobytes; a
@@ -291,8 +299,12 @@ class PartitionSender:
     async def _submit(self, request: _Request, attempt: Attempt) -> tuple[Call, int]:
         """Look up, connect, and put the request in line."""
         shared = self._shared
-        endpoint = shared.metadata.leader(shared.topic, self.partition)
-        connection = await shared.pool.connection(endpoint)
+        try:
+            endpoint = shared.metadata.leader(shared.topic, self.partition)
+            connection = await shared.pool.connection(endpoint)
+        except (NotFoundError, ConnectError):
+            shared.metadata.doubt()
+            raise
         if self._abandoned:
             raise ConnectionLostError("the producer was closed")
         shared.endpoints[endpoint] = None
@@ -333,6 +345,8 @@ class PartitionSender:
         if [r.partition_index for r in results] != [self.partition] * len(attempt.entries):
             raise WireError(f"an answer with {len(results)} results that are not those asked for")
         counters.errors += any(result.error_code for result in results)
+        if any(result.error_code is Code.NOT_LEADER_FOR_PARTITION for result in results):
+            self._shared.metadata.doubt()
         self._detach(request)
         return Answered(results)
 

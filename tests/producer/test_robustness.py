@@ -139,3 +139,20 @@ def test_a_mistake_on_the_command_line_is_one_line_and_status_2(shell: str, mess
     assert done.returncode == 2
     assert message in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("kind", ["drop", "stall"])
+async def test_a_leader_that_moved_without_a_word_is_found_by_asking_anew(
+    cluster: Cluster, autojump_clock: MockClock, kind: str
+) -> None:
+    # The first three answers are the lists; the news of the move is what gets lost.
+    lost = {kind: {"at": "response", "match": {"api": "watch"}, "between": ["5s", "6s"]}}
+    policy = RetryPolicy(max_retries=5, initial_delay=0.01, max_delay=2, timeout=10)
+    config = TopicProducerConfig(delivery_semantic=DeliverySemantic.at_least_once(policy))
+    async with cluster.producer(config, faults=[lost], spus=2) as producer:
+        await trio.sleep(5.5)
+        cluster.simulator.move_leader("greetings", 0, to=1)
+        await trio.sleep(5)
+        output = await producer.send(None, "after the move")
+        await output.wait()
+        assert cluster.values() == [b"after the move"]
