@@ -25,6 +25,7 @@ would end behind it, waiting could not help any more, and the entries are given 
 ``Begun`` on there is nothing it could do but wait for the answer.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -128,7 +129,7 @@ class Step:
     settled: list[tuple[int, Outcome]] = field(default_factory=list)
 
 
-class Delivery:
+class Delivery(ABC):
     """What both machines have in common: which entries are unsettled, and what is known of them.
 
     Args:
@@ -194,14 +195,17 @@ class Delivery:
     def _resumed(self) -> Attempt | Pause | Await | Done:
         return self._attempt()
 
+    @abstractmethod
     def _attempt(self, *, again: bool = False) -> Attempt | Pause | Await | Done:
-        raise NotImplementedError
+        """The next attempt, or what comes instead."""
 
+    @abstractmethod
     def _failed(self, error: BaseException, displaced: bool) -> Attempt | Pause | Await | Done:
-        raise NotImplementedError
+        """What follows an attempt without an answer."""
 
+    @abstractmethod
     def _answered(self, results: Sequence[PartitionResult]) -> Attempt | Pause | Await | Done:
-        raise NotImplementedError
+        """What follows an answer."""
 
     # --- what they share
 
