@@ -73,7 +73,7 @@ class Simulator:
     Args:
         config: what it is made of.
         nursery: what its tasks live in.
-        sinks: what takes the entries of the journal.
+        sinks: what takes the entries of the journal; if None they are kept, in ``journal``.
         listen: how its servers listen.
     """
 
@@ -81,8 +81,8 @@ class Simulator:
         self,
         config: Config,
         nursery: trio.Nursery,
-        sinks: Sequence[Sink] = (),
-        listen: Listen = listen_on_tcp,
+        sinks: Sequence[Sink] | None,
+        listen: Listen,
     ) -> None:
         self.config = config
         self.cluster = Cluster(config.spus, config.log_bytes_max, config.commit_delay_s)
@@ -92,10 +92,10 @@ class Simulator:
             except ClusterError as error:
                 raise SimulatorError(f"topic {name}: {error.text}") from error
         self.journal: list[Entry] = []
-        """Everything that happened, if it was asked for."""
+        """Everything that happened, unless it goes to other sinks."""
         self._plan = FaultPlan(config.faults, config.seed)
         self._started = trio.current_time()
-        self._journal = Journal(self._elapsed, [*sinks])
+        self._journal = Journal(self._elapsed, [self.journal.append] if sinks is None else [*sinks])
         self._world = World(
             self.cluster, self._plan, self._journal, self._elapsed, nursery.start_soon
         )
@@ -358,15 +358,11 @@ async def open_simulator(
         SimulatorError: an option is not possible, or a port cannot be had.
     """
     config = config or configure(**options)
-    kept: list[Entry] = []
     failure: Exception | None = None
     simulator: Simulator | None = None
     async with trio.open_nursery() as nursery:
         try:
-            simulator = Simulator(
-                config, nursery, [kept.append] if sinks is None else sinks, listen
-            )
-            simulator.journal = kept
+            simulator = Simulator(config, nursery, sinks, listen)
             await simulator.start()
             yield simulator
         except Exception as error:
