@@ -3,6 +3,7 @@
 import os
 import re
 import sys
+from contextlib import suppress
 from typing import Any
 
 import click
@@ -209,11 +210,14 @@ def run() -> None:
         message = error.format_message()
     except FluvioError as error:
         message = str(error)
+    except OSError as error:  # the help could not be printed; nothing else here writes or reads
+        message = (error.strerror or str(error)).lower()
     except KeyboardInterrupt:
         sys.exit(130)
     else:
         sys.exit(status)
-    click.echo(f"producer: {message}", err=True)
+    with suppress(OSError):  # the status says it too
+        click.echo(f"producer: {message}", err=True)
     sys.exit(2)
 
 

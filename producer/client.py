@@ -19,7 +19,7 @@ from producer.connection import Connection
 from producer.counters import Counters, Tally
 from producer.dialing import Dial, dial_tcp, open_connection
 from producer.errors import ConfigError, ConnectError, DeliveryError
-from producer.metadata import Metadata, watch
+from producer.metadata import Endpoint, Metadata, watch
 from producer.pool import Pool
 from producer.producer import TopicProducer
 from producer.profile import Profile, TlsPolicy, load_profile, parse_address
@@ -145,9 +145,11 @@ class Fluvio:
         )
         failure: BaseException | None = None
         producer: TopicProducer | None = None
+        endpoints: dict[Endpoint, None] = {}
+        self._pool.join(endpoints)
         try:
             async with trio.open_nursery() as nursery:
-                producer = TopicProducer(self._shared(topic, config, limits, nursery))
+                producer = TopicProducer(self._shared(topic, config, limits, nursery, endpoints))
                 try:
                     yield producer
                 except _PASSED_ON as error:
@@ -164,11 +166,17 @@ class Fluvio:
         finally:
             if producer is not None:
                 producer.abandon()
+            self._pool.leave(endpoints)
         if failure is not None:
             raise failure
 
     def _shared(
-        self, topic: str, config: TopicProducerConfig, limits: Limits, nursery: trio.Nursery
+        self,
+        topic: str,
+        config: TopicProducerConfig,
+        limits: Limits,
+        nursery: trio.Nursery,
+        endpoints: dict[Endpoint, None],
     ) -> Shared:
         return Shared(
             topic=topic,
@@ -180,7 +188,7 @@ class Fluvio:
             now_ns=self._now_ns,
             counters=Counters(),
             tallies=[Tally()],
-            endpoints={},
+            endpoints=endpoints,
         )
 
     def _codec(self, topic: str, wanted: Codec | None) -> Codec:

@@ -6,10 +6,10 @@ requests that were perfectly well. So callers never write. They put their frame 
 task of the connection's own writes one after the other and is never interrupted by a caller, and
 another one reads. A caller can turn away from its ``Call`` at any time without harm to the others.
 
-A connection whose answer is *overdue* is retired. Nothing new goes out on it, so frames that still
-stand in line are given back as *displaced*, at no cost to their owners. Answers to what
-was transmitted still count until their owners lose patience too, and then it closes. An answer
-that nobody waits for any more is ignored: its attempt is over.
+A connection whose answer is *overdue* is retired, and so is one on which a write failed. Nothing
+new goes out on it, so frames that still stand in line are given back as *displaced*, at no cost to
+their owners. Answers to what was transmitted still count until their owners lose patience too, and
+then it closes. An answer that nobody waits for any more is ignored: its attempt is over.
 
 The moment that decides between "not stored" and "perhaps stored" is when the first byte of a frame
 is handed to the stream; ``Call.begun`` is set right before it, without a checkpoint between.
@@ -71,7 +71,7 @@ class Call:
         self.begun = False
         """Its first byte was handed to the stream."""
         self.displaced = False
-        """It was taken out of the line because the connection was retired."""
+        """It was taken out of the line, untouched, because the connection was retired."""
         self._begun_hook = begun
         self._hook = answered
         self._body: bytes | None = None
@@ -149,7 +149,7 @@ class Connection:
         self._calls: dict[int, Call] = {}
         self._wake = trio.Event()
         self._scope = trio.CancelScope()
-        self._failure: Exception | None = None
+        self._failure: ConnectionLostError | None = None
         self._finishing = False
         self.retired = False
         """Nothing new may go out on it."""
@@ -214,12 +214,15 @@ class Connection:
 
     def retire(self) -> None:
         """Put nothing new on it; close it when nobody waits for anything from it."""
+        self._retire(ConnectionLostError(f"{self.name}: the connection was given up as overdue"))
+
+    def _retire(self, reason: ConnectionLostError) -> None:
+        """Give back what stands in line, for this reason: it was certainly not transmitted."""
         self.retired = True
-        displaced = ConnectionLostError(f"{self.name}: the connection was given up as overdue")
         for call in self._line:
             self._calls.pop(call.correlation_id, None)
             call.displaced = True
-            call.fail(displaced)
+            call.fail(reason)
         self._line.clear()
         if not self._calls:
             self._scope.cancel()
@@ -267,8 +270,10 @@ class Connection:
                 self._wake = trio.Event()
                 await self._wake.wait()
         except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
-            # The reader may still find answers that arrived before the end; it sees it as well.
+            # The reader may still find answers that arrived before the end; it sees it as well,
+            # perhaps much later. Those in line need not wait for that: another connection will do.
             self._failure = self._lost("broke while writing", error)
+            self._retire(self._failure)
 
     async def _send_eof(self) -> None:
         if isinstance(self._stream, trio.abc.HalfCloseableStream):  # TLS cannot
@@ -304,7 +309,7 @@ class Connection:
         lost.__cause__ = cause
         return lost
 
-    def _end(self, error: Exception) -> None:
+    def _end(self, error: ConnectionLostError) -> None:
         self._failure = self._failure or error
         calls, self._calls = self._calls, {}
         self._line.clear()

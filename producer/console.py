@@ -5,11 +5,14 @@ the reading, then the producer has some seconds to deliver what it has, and what
 is given up. A second interrupt gives up at once.
 """
 
+import io
 import os
 import signal
+import sys
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
+from typing import TextIO, cast
 
 import trio
 from rich.console import Console
@@ -17,6 +20,7 @@ from rich.text import Text
 
 from producer.client import Fluvio
 from producer.config import TopicProducerConfig
+from producer.dialing import Dial, dial_tcp
 from producer.errors import FlushError, FluvioError, NotFoundError, RecordTooLargeError
 from producer.output import DeliveryReport
 from producer.producer import TopicProducer
@@ -52,7 +56,48 @@ class Job:
 
 
 class LineError(FluvioError):
-    """A line of the input cannot become a record; the text says which and why."""
+    """A line of the input cannot become a record, or none can be read; the text says why."""
+
+
+class Forgiving(io.TextIOBase):
+    """A stream for messages, which nobody has to read: what cannot be written is lost.
+
+    What was delivered is delivered, whether anybody can read of it or not. A console of rich would
+    end the program when its reader has gone, keep what a full disk refused to print it again and
+    again, and die in the thread that draws the progress.
+
+    Args:
+        stream: where to write; None for a stream that was closed before the program began.
+    """
+
+    def __init__(self, stream: TextIO | None) -> None:
+        self._stream = stream
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]  # a stream without a place has one too
+        """What can be shown depends on it."""
+        return "utf-8" if self._stream is None else self._stream.encoding
+
+    def isatty(self) -> bool:
+        """Whether a person may be watching."""
+        return self._stream is not None and self._stream.isatty()
+
+    def fileno(self) -> int:
+        """What the size of a terminal is asked of."""
+        return super().fileno() if self._stream is None else self._stream.fileno()
+
+    def write(self, text: str) -> int:
+        """Write it, if that can be done."""
+        if self._stream is not None:
+            with suppress(OSError):
+                self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Write what is held back, if that can be done."""
+        if self._stream is not None:
+            with suppress(OSError):
+                self._stream.flush()
 
 
 class Reporter:
@@ -63,7 +108,8 @@ class Reporter:
     """
 
     def __init__(self, *, quiet: bool) -> None:
-        self.console = Console(stderr=True, highlight=False, soft_wrap=True)
+        stream = cast("TextIO", Forgiving(sys.stderr))
+        self.console = Console(file=stream, highlight=False, soft_wrap=True)
         self.quiet = quiet
         self._failures = 0
 
@@ -80,17 +126,12 @@ class Reporter:
     def complain(self, text: str) -> None:
         """Print one line about what went wrong."""
         shown = "".join(c if c.isprintable() else "?" for c in text)
-        self._print(Text(f"producer: {shown}"))
+        self.console.print(Text(f"producer: {shown}"))
 
     def tell(self, text: str) -> None:
         """Print one line, if anything but errors is wanted."""
         if not self.quiet:
-            self._print(text)
-
-    def _print(self, what: str | Text) -> None:
-        # What was delivered is delivered, whether anybody can read of it or not.
-        with suppress(OSError):
-            self.console.print(what)
+            self.console.print(text)
 
 
 class Run:
@@ -99,11 +140,13 @@ class Run:
     Args:
         job: what to do.
         fileno: the file descriptor to read lines from.
+        dial: makes streams.
     """
 
-    def __init__(self, job: Job, fileno: int) -> None:
+    def __init__(self, job: Job, fileno: int, dial: Dial = dial_tcp) -> None:
         self._job = job
         self._fileno = fileno
+        self._dial = dial
         self._reporter = Reporter(quiet=job.quiet)
         self._everything = trio.CancelScope()
         self._reading = trio.CancelScope()
@@ -134,7 +177,7 @@ class Run:
         job = self._job
         config = replace(job.config, callback=self._reporter.delivered)
         async with (
-            Fluvio.connect(job.address, profile=job.profile) as fluvio,
+            Fluvio.connect(job.address, profile=job.profile, dial=self._dial) as fluvio,
             fluvio.topic_producer(job.topic, config) as self._producer,
         ):
             with self._reading:
@@ -213,12 +256,10 @@ async def lines_of(fileno: int, longest: int) -> AsyncGenerator[bytes, None]:
         longest: the most bytes in a line.
 
     Raises:
-        LineError: a line is longer.
+        LineError: a line is longer, or reading fails.
     """
     held, number = b"", 0
-    while data := await trio.to_thread.run_sync(
-        os.read, fileno, READ_BYTES, abandon_on_cancel=True
-    ):
+    while data := await _read(fileno):
         *whole, held = (held + data).split(b"\n")
         for line in whole:
             number += 1
@@ -227,6 +268,14 @@ async def lines_of(fileno: int, longest: int) -> AsyncGenerator[bytes, None]:
             raise LineError(f"line {number + 1} is longer than {longest} bytes")
     if held:
         yield held
+
+
+async def _read(fileno: int) -> bytes:
+    try:
+        return await trio.to_thread.run_sync(os.read, fileno, READ_BYTES, abandon_on_cancel=True)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise LineError(f"standard input cannot be read: {reason}") from error
 
 
 def _records(count: int) -> str:

@@ -78,3 +78,16 @@ class Tally:
         noun = "record was" if self.records == 1 else "records were"
         text = f"{self.records} {noun} not delivered; the first: {error}"
         raise FlushError(text, persisted=self.persisted, records=self.records) from error
+
+
+def count_failure(tallies: list[Tally], batch: Batch, failure: Failure) -> None:
+    """Count a batch that was given up where it will be told.
+
+    Args:
+        tallies: of the flushes under way, behind the one for what none of them covers.
+        batch: the batch.
+        failure: what became of it.
+    """
+    covering = [tally for tally in tallies[1:] if tally.covers(batch)]
+    for tally in covering or tallies[:1]:
+        tally.add(batch, failure)

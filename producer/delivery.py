@@ -18,8 +18,8 @@ stored. Second, it takes the loss of a connection for its own failure even when 
 because of somebody else; such an attempt is simply made again and costs nothing (``displaced``).
 
 **At-least-once** makes attempts until every entry has a final answer, no retry is left, or the
-policy's time is over. An attempt never lasts beyond the policy's time. When the next delay
-would end behind it, waiting could not help any more, and the entries are given up at once.
+policy's time is over. An attempt never lasts beyond the policy's time. When the next one would
+start only at its end or later, no further attempt fits, and the entries are given up at once.
 
 **At-most-once** makes attempts only as long as not one byte was handed to a connection. From
 ``Begun`` on there is nothing it could do but wait for the answer.
@@ -288,7 +288,13 @@ class AtLeastOnce(Delivery):
         return self._retry(refused) if refused else Done()
 
     def _retry(self, errors: dict[int, BaseException] | dict[int, RefusedError]) -> Pause | Done:
-        """Try again after the next delay, or give up for these reasons."""
+        """Try again after the next delay, or give up for these reasons.
+
+        It gives up at once when the next attempt would start at or after the policy's end,
+        although some of the policy's time is left. No further attempt fits into what is left, so
+        the policy is used up: waiting for its end could not change the outcome, and telling the
+        caller sooner costs nothing.
+        """
         if self._attempts <= self._policy.max_retries:
             resume = self._now + self._policy.delay(self._attempts)
             if resume < self._end:

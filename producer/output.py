@@ -147,8 +147,20 @@ class ProduceOutput(tuple[Batch, int, int]):
         Raises:
             DeliveryError: the record was given up; ``persisted`` says whether it may be stored.
         """
+        await self[0].settled()
+        return self.result()
+
+    def result(self) -> RecordMetadata:
+        """What ``wait`` returns or raises, of a record that is settled.
+
+        Raises:
+            RuntimeError: it is not; see ``done``.
+            DeliveryError: the record was given up.
+        """
         batch, index, timestamp = self
-        outcome = await batch.settled()
+        outcome = batch.outcome
+        if outcome is None:
+            raise RuntimeError(f"{batch.where}: the record is not settled yet")
         if isinstance(outcome, Failure):
             raise outcome.to_error(batch.where)
         return RecordMetadata(outcome.base_offset + index, batch.partition, timestamp)
@@ -215,3 +227,26 @@ class DeliveryReport:
     """From its first record until its first attempt began, in seconds."""
     delivery_s: float
     """From there until it was settled, in seconds."""
+
+    @classmethod
+    def of(cls, batch: Batch, outcome: Outcome, taken_at: float, now: float) -> "DeliveryReport":
+        """What became of a batch.
+
+        Args:
+            batch: the batch.
+            outcome: what it was settled with.
+            taken_at: when it was taken for sending, in seconds of trio's clock.
+            now: when it was settled, by the same clock.
+        """
+        error = outcome.to_error(batch.where) if isinstance(outcome, Failure) else None
+        base_offset = outcome.base_offset if isinstance(outcome, Accepted) else None
+        return cls(
+            topic=batch.topic,
+            partition=batch.partition,
+            records=batch.count,
+            size=batch.size,
+            base_offset=base_offset,
+            error=error,
+            queued_s=taken_at - batch.created,
+            delivery_s=now - taken_at,
+        )

@@ -1,12 +1,16 @@
 """The connections to SPUs: one for each, shared by all partitions and producers.
 
+A connection is told that nothing more will come (FIN) only when the last producer that sent on it
+leaves. So each producer says which SPUs it sends to, from its beginning to its end; another one's
+requests, under way or in line, would else be at the mercy of what an SPU makes of a FIN.
+
 Whoever needs a connection that is not there opens it, within the time of its own attempt; others
 that need the same one wait behind it and open it themselves if the first one runs out of time. So a
 server that accepts and never answers cannot hold anybody longer than one's own attempt may take.
 """
 
 import ssl
-from collections.abc import Iterable
+from collections.abc import Collection, Container, Iterable
 
 import trio
 
@@ -46,6 +50,19 @@ class Pool:
         self._context = context
         self._connections: dict[Endpoint, Connection] = {}
         self._locks: dict[Endpoint, trio.Lock] = {}
+        self._users: dict[int, Container[Endpoint]] = {}
+        """By identity: two producers may have sent to the same SPUs, and are two all the same."""
+
+    def join(self, endpoints: Container[Endpoint]) -> None:
+        """A producer begins; ``endpoints`` is where it keeps the SPUs that it has sent to.
+
+        An SPU must be there before the producer's next checkpoint after ``connection``.
+        """
+        self._users[id(endpoints)] = endpoints
+
+    def leave(self, endpoints: Container[Endpoint]) -> None:
+        """That producer will send nothing more; it may have left before."""
+        self._users.pop(id(endpoints), None)
 
     async def connection(self, endpoint: Endpoint) -> Connection:
         """A usable connection to an SPU.
@@ -97,8 +114,16 @@ class Pool:
             self._locks.pop(old, None)
             self._connections.pop(old).retire()
 
-    def finish(self, endpoints: Iterable[Endpoint]) -> None:
-        """Tell these SPUs that nothing more will come; their answers are still read."""
+    def finish(self, endpoints: Collection[Endpoint]) -> None:
+        """That producer leaves and tells its SPUs so, unless others still send to them.
+
+        Answers are still read.
+        """
+        self.leave(endpoints)
+        users = self._users.values()
+        self._finish([e for e in endpoints if not any(e in others for others in users)])
+
+    def _finish(self, endpoints: Iterable[Endpoint]) -> None:
         for endpoint in endpoints:
             found = self._connections.pop(endpoint, None)
             if found is not None:
@@ -107,7 +132,7 @@ class Pool:
     async def close(self, seconds: float) -> None:
         """Finish all connections and wait for their ends, up to so many seconds."""
         connections = list(self._connections.values())
-        self.finish(tuple(self._connections))
+        self._finish(tuple(self._connections))
         with trio.move_on_after(seconds):
             for connection in connections:
                 await connection.ended.wait()

@@ -3,7 +3,7 @@
 ``send`` does only what a record needs: the choice of a partition, and one call of its accumulator.
 It reaches no checkpoint unless it has to wait for room, so that a loop of sends runs at full speed
 until a queue is full; whoever needs a checkpoint between records makes one. Everything else is done
-by one task for each partition (``sender.py``).
+by one task for each partition (``sender.py``) and its requests (``request.py``).
 """
 
 import itertools
@@ -123,10 +123,13 @@ class TopicProducer:
         limit = QUEUE_TIMEOUT_S if policy is None else policy.timeout
         with trio.move_on_after(limit):
             while True:
-                await sender.moved()
+                await sender.room()
                 output = sender.append(key, value)
                 if output is not None:
                     return output
+        output = sender.append(key, value)  # there may be room that was not announced yet
+        if output is not None:
+            return output
         raise QueueFull(
             f"{self.topic}/{sender.partition}: the queue stayed full for {limit:g} s; "
             "records arrive faster than they can be delivered, or nothing is delivered at all",

@@ -78,6 +78,14 @@ class _Varints(dict[int, bytes]):
 
 _VARINT = _Varints((number, write_varint(number)) for number in range(SMALL_VARINTS))
 
+VARINTS = tuple(_VARINT.values())
+"""The same ones by their numbers, for a loop that cannot afford to call ``encode_record``. Without
+a key a record is ``VARINTS[size]``, ``stamp(delta)``, ``VARINTS[position]``, ``NO_KEY``,
+``VARINTS[len(value)]``, the value and ``NO_HEADERS``, where the size counts what stands behind it.
+A larger number is an IndexError; what is negative must not come here."""
+
+NO_KEY = NO_HEADERS = b"\0"
+
 
 @dataclass(slots=True)
 class BatchHeader:
@@ -197,6 +205,15 @@ def encode_record(
     return b"".join(
         (small[size], b"\0", timestamp, offset, b"\1", key_length, key, length, value, b"\0")
     )
+
+
+def stamp(timestamp_delta_ms: int) -> bytes:
+    """What stands between the size of a record and its position: attributes and time.
+
+    Raises:
+        WireError: the number needs more than 32 bits.
+    """
+    return b"\0" + _VARINT[timestamp_delta_ms]
 
 
 def encode_batch(

@@ -9,7 +9,13 @@ from producer.errors import ProducerClosedError, RecordTooLargeError
 from producer.output import Batch, ProduceOutputs
 from wire.api import PRODUCE
 from wire.api.produce import PartitionRecords, ProduceRequest, TopicRecords
-from wire.batch import EMPTY_BATCH_BYTES, decode_batch
+from wire.batch import (
+    EMPTY_BATCH_BYTES,
+    SMALL_VARINTS,
+    decode_batch,
+    encode_batch,
+    encode_record,
+)
 from wire.compression import Codec
 from wire.framing import RequestHeader, request_frame
 
@@ -19,11 +25,19 @@ TOPIC, CLIENT = "greetings", "fluvio"
 
 class Time:
     def __init__(self) -> None:
-        self.ms = NOW_MS
+        self.ns = NOW_MS * 1_000_000
         self.woken = 0
 
+    @property
+    def ms(self) -> int:
+        return self.ns // 1_000_000
+
+    @ms.setter
+    def ms(self, ms: int) -> None:
+        self.ns = ms * 1_000_000
+
     def now_ns(self) -> int:
-        return self.ms * 1_000_000
+        return self.ns
 
     def clock(self) -> float:
         return (self.ms - NOW_MS) / 1000
@@ -149,19 +163,72 @@ def test_its_sender_is_woken_for_the_first_record_and_for_each_full_batch_only()
     assert time.woken <= 3
 
 
-def test_records_carry_the_time_at_which_they_were_sent() -> None:
+@pytest.mark.parametrize("key", [None, b"key"])
+def test_records_carry_the_time_at_which_they_were_sent(key: bytes | None) -> None:
     time = Time()
     taking = accumulator(time)
-    first = taking.append(None, b"a")
-    time.ms += 70
-    second = taking.append(None, b"b")
+    outputs = []
+    for elapsed_ms in (0, 0, 70, 0, 1, 0):
+        time.ms += elapsed_ms
+        outputs.append(taking.append(key, b"a"))
     ((batch,),) = drain(taking)
     header, records = decode_batch(batch.data)
-    assert first is not None
-    assert second is not None
-    assert [record.timestamp_ms for record in records] == [NOW_MS, NOW_MS + 70]
-    assert (first[2], second[2]) == (NOW_MS, NOW_MS + 70)
-    assert (header.first_timestamp_ms, header.max_timestamp_ms) == (NOW_MS, NOW_MS + 70)
+    times = [NOW_MS + after for after in (0, 0, 70, 70, 71, 71)]
+    assert [record.timestamp_ms for record in records] == times
+    assert [output[2] for output in outputs if output is not None] == times
+    assert (header.first_timestamp_ms, header.max_timestamp_ms) == (NOW_MS, NOW_MS + 71)
+
+
+MS = 1_000_000
+STEPS_NS = [0, 1, MS - 1, MS, 70 * MS + 5, -1, -MS, 2**40 * MS, -(2**40) * MS]
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([None, None, None, b"", b"key"]),
+            st.sampled_from([0, 1, 63, 64, 100]) | st.sampled_from([*range(2036, 2050), 8192]),
+            st.sampled_from(STEPS_NS),
+        ),
+        min_size=1,
+        max_size=40,
+    ),
+    st.sampled_from([1, 1000, 16_384, 100_000]),
+)
+def test_a_batch_is_what_its_records_and_times_encode_to(
+    records: list[tuple[bytes | None, int, int]], batch_size: int
+) -> None:
+    time = Time()
+    taking = accumulator(time, batch_size=batch_size)
+    expected: dict[int, list[tuple[bytes | None, bytes, int]]] = {}
+    for key, size, step_ns in records:
+        time.ns += step_ns
+        output = taking.append(key, bytes(size))
+        assert output is not None
+        batch, index, timestamp = output
+        expected.setdefault(batch.number, []).append((key, bytes(size), timestamp))
+        assert timestamp == time.ns // MS
+        assert index == len(expected[batch.number]) - 1
+    for batch in [batch for batches in drain(taking) for batch in batches]:
+        mine = expected.pop(batch.number)
+        first = mine[0][2]
+        encoded = [
+            encode_record(key, value, index, timestamp - first)
+            for index, (key, value, timestamp) in enumerate(mine)
+        ]
+        assert batch.data == encode_batch(
+            encoded, first_timestamp_ms=first, max_timestamp_ms=mine[-1][2]
+        )
+        assert (batch.count, batch.size) == (len(encoded), sum(map(len, encoded)))
+    assert not expected
+
+
+def test_a_batch_holds_more_records_than_there_are_small_varints() -> None:
+    taking = accumulator(batch_size=100_000)
+    for _ in range(SMALL_VARINTS + 2):
+        taking.append(None, b"")
+    ((batch,),) = drain(taking)
+    assert len(decode_batch(batch.data)[1]) == batch.count == SMALL_VARINTS + 2
 
 
 @pytest.mark.parametrize("jump_ms", [2**40, -(2**40), -5])

@@ -1,5 +1,6 @@
 """At-most-once against the real simulator, in virtual time: never twice, never a hang."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -126,6 +127,27 @@ async def test_closing_reads_the_answers_that_come_and_learns_of_the_end_of_the_
         assert (await error_of(second)).persisted is Persisted.MAYBE
         async with fluvio.topic_producer("greetings", CONFIG) as producer:
             await (await producer.send(None, b"c")).wait()  # over a new connection
+
+
+async def test_only_so_many_requests_are_unanswered_at_a_time(
+    cluster: Cluster, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("producer.sender.IN_FLIGHT_MAX", 2)
+    config = replace(CONFIG, batch_size=1)  # each record has a time of its own
+    async with cluster.producer(config, faults=[fault("drop", at="response")]) as producer:
+        transmitted = []
+        for number in range(5):
+            await producer.send(None, b"%d" % number)
+            await trio.testing.wait_all_tasks_blocked()
+            transmitted.append(cluster.transmissions())
+        await trio.sleep(5)
+        last = await producer.send(None, b"5")
+        assert cluster.transmissions() == 2
+        await error_of(last)
+        transmitted.append(cluster.transmissions())
+        assert transmitted == [1, 2, 2, 2, 2, 3]  # the time of those between was over by then
+        with pytest.raises(FlushError, match="3 records were not delivered"):
+            await producer.flush()
 
 
 class _DeafNetwork(MemoryNetwork):

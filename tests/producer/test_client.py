@@ -1,14 +1,10 @@
 """Connecting, and every mistake as its own clear error before anything is lost."""
 
 import re
-import ssl
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 import trio
-import trustme
 from trio.testing import MockClock
 
 from producer import (
@@ -17,13 +13,10 @@ from producer import (
     DeliverySemantic,
     Fluvio,
     NotFoundError,
-    Profile,
     RetryPolicy,
-    TlsPolicy,
     TopicProducerConfig,
 )
 from simulator import open_simulator
-from simulator.tcp import Bound, Stream, listen_on_tcp
 from tests.producer.cluster import Cluster
 from tests.producer.test_at_least_once import fault
 
@@ -160,105 +153,3 @@ async def test_over_tcp_many_records_arrive_in_order() -> None:
         logs = [[record.value for record in sim.log("greetings", index)] for index in (0, 1)]
         assert all(log == sorted(log) for log in logs)
         assert sum(map(len, logs)) == 50_000
-
-
-# --- TLS
-
-
-def secured(authority: trustme.CA, names: list[str], verify: bool = False) -> ssl.SSLContext:
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    authority.issue_cert(*names).configure_cert(context)
-    if verify:
-        authority.configure_trust(context)
-        context.verify_mode = ssl.CERT_REQUIRED
-    return context
-
-
-class _SecureListener(trio.abc.Listener[Stream]):
-    """Shakes hands before it gives a stream out, as the proxy in front of a real SC does."""
-
-    def __init__(self, inner: trio.abc.Listener[Stream], context: ssl.SSLContext) -> None:
-        self._inner = inner
-        self._context = context
-
-    async def accept(self) -> Stream:
-        while True:
-            stream = await self._inner.accept()
-            secure = trio.SSLStream(stream, self._context, server_side=True)
-            try:
-                await secure.do_handshake()
-            except trio.BrokenResourceError:
-                await trio.aclose_forcefully(secure)
-                continue
-            return secure  # type: ignore[return-value]  # it lacks send_eof, unused here
-
-    async def aclose(self) -> None:
-        await self._inner.aclose()
-
-
-@asynccontextmanager
-async def secure_simulator(context: ssl.SSLContext) -> AsyncIterator[str]:
-    async def listen(host: str, port: int) -> Bound:
-        bound = await listen_on_tcp(host, port)
-        listeners = [_SecureListener(listener, context) for listener in bound.listeners]
-        return Bound(listeners, bound.port, bound.reset)
-
-    async with open_simulator(listen=listen) as sim:
-        yield sim.address
-
-
-NAMES = ["fluvio.local", "custom-spu-5001.fluvio.local"]
-
-
-def verified(authority: trustme.CA, **more: str) -> TlsPolicy:
-    pem = authority.cert_pem.bytes().decode()
-    return TlsPolicy("verified", more.pop("domain", "fluvio.local"), pem, **more)
-
-
-async def produce_one(address: str, policy: TlsPolicy) -> int:
-    async with (
-        Fluvio.connect(profile=Profile(address, policy)) as fluvio,
-        fluvio.topic_producer("greetings", QUICK) as producer,
-    ):
-        return (await (await producer.send(None, b"a")).wait()).offset
-
-
-async def test_tls_verifies_the_sc_and_the_spu_by_their_names() -> None:
-    authority = trustme.CA()
-    async with secure_simulator(secured(authority, NAMES)) as address:
-        assert await produce_one(address, verified(authority)) == 0
-
-
-async def test_tls_shows_the_clients_certificate(tmp_path: Path) -> None:
-    authority = trustme.CA()
-    mine = authority.issue_cert("me@example.org")
-    cert = mine.cert_chain_pems[0].bytes().decode()
-    key = mine.private_key_pem.bytes().decode()
-    (tmp_path / "cert").write_text(cert)
-    (tmp_path / "key").write_text(key)
-    async with secure_simulator(secured(authority, NAMES, verify=True)) as address:
-        inline = verified(authority, cert=cert, key=key)
-        assert await produce_one(address, inline) == 0
-        pem = authority.cert_pem.bytes().decode()
-        files = TlsPolicy("verified", "fluvio.local", pem, tmp_path / "cert", tmp_path / "key")
-        assert await produce_one(address, files) == 1
-
-
-async def test_anonymous_tls_trusts_anybody() -> None:
-    async with secure_simulator(secured(trustme.CA(), ["elsewhere"])) as address:
-        assert await produce_one(address, TlsPolicy("anonymous")) == 0
-
-
-async def test_tls_that_does_not_verify_is_an_error_that_says_so() -> None:
-    authority = trustme.CA()
-    async with secure_simulator(secured(authority, NAMES)) as address:
-        with pytest.raises(ConnectError, match="certificate does not verify"):
-            await produce_one(address, verified(trustme.CA()))
-        with pytest.raises(ConnectError, match="certificate does not verify: Hostname mismatch"):
-            await produce_one(address, verified(authority, domain="other.local"))
-
-
-async def test_a_client_that_speaks_tls_to_a_plain_sc_learns_it() -> None:
-    async with open_simulator() as sim:
-        with pytest.raises(ConnectError, match="cannot connect"):
-            await produce_one(sim.address, verified(trustme.CA()))

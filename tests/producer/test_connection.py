@@ -4,9 +4,20 @@ import pytest
 import trio
 from trio.testing import MockClock, memory_stream_pair
 
+from producer import (
+    DeliveryError,
+    DeliverySemantic,
+    FlushError,
+    Persisted,
+    RetryPolicy,
+    TopicProducerConfig,
+)
 from producer.connection import Connection
 from producer.dialing import open_connection
 from producer.errors import ConnectError, ConnectionLostError
+from simulator.tcp import Stream
+from tests.producer.cluster import Cluster
+from tests.simulator.memory import MemoryNetwork
 from wire.api import API_VERSIONS, LIST, PRODUCE
 from wire.api.api_versions import ApiVersionRange, ApiVersionsResponse
 from wire.api.produce import ProduceRequest, ProduceResponse
@@ -112,6 +123,83 @@ async def test_what_stands_in_line_when_a_connection_is_retired_is_displaced_and
             await behind.answer()
         assert (begun.displaced, behind.displaced) == (False, True)
         await connection.ended.wait()
+
+
+async def test_what_stands_in_line_when_a_write_fails_is_displaced_at_once(
+    autojump_clock: MockClock,
+) -> None:
+    server = Server()
+    async with trio.open_nursery() as nursery:
+        connection = await opened(server, nursery)
+        answered = connection.submit(PRODUCE, EMPTY)
+        await server.request()
+
+        async def send_all(data: bytes | bytearray | memoryview) -> None:
+            await trio.sleep(1)
+            raise trio.BrokenResourceError from BrokenPipeError("broken pipe")
+
+        server.client.send_stream.send_all = send_all  # type: ignore[method-assign]
+        begun, behind = (connection.submit(PRODUCE, EMPTY) for _ in range(2))
+        with pytest.raises(ConnectionLostError, match="host:9010: broke while writing: broken"):
+            await behind.answer()
+        with pytest.raises(ConnectionLostError, match="broke while writing"):
+            await behind.written()
+        assert trio.current_time() == 1
+        assert (begun.begun, begun.displaced) == (True, False)
+        assert (behind.begun, behind.displaced) == (False, True)
+        assert not connection.usable
+        # The reader did not notice yet; what arrives before the end still counts.
+        await server.answer(answered.correlation_id)
+        assert await answered.answer()
+        await server.stream.send_eof()
+        with pytest.raises(ConnectionLostError, match="broke while writing"):
+            await begun.answer()
+        await connection.ended.wait()
+
+
+class _BreakingNetwork(MemoryNetwork):
+    """A network on which the next write fails after a second; its reader notices nothing."""
+
+    breaks = False
+
+    def connect(self, address: str) -> Stream:
+        stream = super().connect(address)
+        assert isinstance(stream, trio.StapledStream)
+        send = stream.send_stream
+        original = send.send_all
+
+        async def send_all(data: bytes) -> None:
+            if self.breaks:
+                self.breaks = False
+                await trio.sleep(1)
+                raise trio.BrokenResourceError
+            await original(data)
+
+        send.send_all = send_all
+        return stream
+
+
+async def test_a_write_that_fails_for_another_costs_no_attempt(autojump_clock: MockClock) -> None:
+    network = _BreakingNetwork()
+    cluster = Cluster(network)
+    once = DeliverySemantic.at_least_once(RetryPolicy(max_retries=0, timeout=5))
+    config = TopicProducerConfig(delivery_semantic=once)
+    async with cluster.producer(config, topics={"greetings": 2}) as producer:
+        for partition in (0, 1):
+            output = await producer.send(None, b"before")
+            assert (await output.wait()).partition == partition
+        network.breaks = True
+        broken = await producer.send(None, b"is being written")
+        await trio.testing.wait_all_tasks_blocked()
+        behind = await producer.send(None, b"stands in line")
+        assert (await behind.wait()).partition == 1
+        assert trio.current_time() == 1
+        with pytest.raises(DeliveryError) as caught:
+            await broken.wait()
+        assert caught.value.persisted is Persisted.MAYBE
+        with pytest.raises(FlushError, match="1 record was not delivered"):
+            await producer.flush()
+    assert cluster.values(1) == [b"before", b"stands in line"]
 
 
 async def test_turning_away_before_the_first_byte_sends_nothing(

@@ -208,6 +208,18 @@ def test_a_delay_that_ends_behind_the_timeout_is_not_waited_for() -> None:
     assert (failure.attempts, failure.seconds, failure.cause) == (2, 1.0, LOST)
 
 
+@pytest.mark.parametrize(("failed_at", "then"), [(107.5, Pause(109.5)), (108.0, Done())])
+def test_an_attempt_that_would_start_at_the_end_of_the_policy_or_later_is_none(
+    failed_at: float, then: Pause | Done
+) -> None:
+    policy = RetryPolicy(1, 2.0, 2.0, 10, RetryStrategy.FIXED_DELAY)
+    driver = Driver(AtLeastOnce(policy, 8.0, 1, read_committed=False), 1, read_committed=False)
+    driver.tell(Started())
+    driver.now = failed_at
+    driver.tell(Failed(LOST))
+    assert driver.last == then
+
+
 def test_a_displaced_attempt_costs_nothing_and_keeps_its_time() -> None:
     driver = at_least_once()
     first = driver.last

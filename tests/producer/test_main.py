@@ -179,24 +179,6 @@ async def test_an_interrupted_process_delivers_what_it_has_and_says_130() -> Non
         await process.stdin.aclose()
 
 
-async def test_interrupted_twice_it_ends_at_once_and_says_what_is_open() -> None:
-    dropped = Watcher("verdict")
-    faults = [fault("drop", at="request")]
-    async with open_simulator(faults=faults, sinks=[dropped]) as sim:
-        process = await _start(sim)
-        assert process.stdin is not None
-        await process.stdin.send_all(b"a\nb\n")
-        await dropped.seen.wait()
-        process.send_signal(signal.SIGINT)
-        await trio.sleep(0.1)
-        process.send_signal(signal.SIGINT)
-        assert await process.wait() == 130
-        assert process.stderr is not None
-        told = b"".join([bytes(data) async for data in process.stderr])
-        assert b"interrupted, 2 records not delivered" in told
-        await process.stdin.aclose()
-
-
 class Watcher:
     """A sink of the journal that waits for the first entry of a kind."""
 
