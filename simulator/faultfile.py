@@ -17,9 +17,11 @@ from simulator.models import Strict, shown
 from simulator.problems import Document, PathInFile
 from simulator.yamlfile import YamlError, parse, read_text
 
-_END = r"[-+]?[0-9][0-9.]*?(?: ?[A-Za-z]+)?"
-_RANGE = re.compile(rf"{_END}\.\.{_END}")
-"""Two quantities with two dots between them. Names may hold dots, too, but no such thing."""
+_END = r"([-+]?[0-9]{1,18}(?:\.[0-9]{1,18})?)(?: ?([A-Za-z]{1,8}))?"
+RANGE = re.compile(rf"({_END})\.\.({_END})")
+"""Two quantities with two dots between them: each as written, its number and its unit. Names may
+hold dots, too, but no such thing. Every part is bounded: digits and dots without end would be taken
+apart in ever new ways."""
 
 
 class FaultFileError(Exception):
@@ -78,14 +80,13 @@ def parse_faults(text: str, filename: str) -> list[AnyFault]:
     else:
         if not document.problems:
             return faults.faults
-    in_order = sorted(document.problems, key=lambda problem: (problem.line, problem.column))
-    raise FaultFileError([problem.located(filename, above) for problem in in_order])
+    raise FaultFileError(document.lines(filename, above))
 
 
 def _refuse_open_values(document: Document, value: Any, path: PathInFile) -> None:
     """Note every open value; nothing else is said about its place."""
     match value:
-        case str() if _RANGE.fullmatch(value):
+        case str() if RANGE.fullmatch(value):
             written = value
         case {"any": _} | {"some": _} if len(value) == 1:
             written = f"{next(iter(value))}:"

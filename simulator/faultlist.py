@@ -7,19 +7,9 @@ an error in it is the path in the document, for example ``1, drop, probability``
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Annotated, Any, TypeAlias, get_args
 
-from pydantic import (
-    BeforeValidator,
-    Discriminator,
-    GetCoreSchemaHandler,
-    GetJsonSchemaHandler,
-    Tag,
-    WrapValidator,
-)
-from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema, core_schema
+from pydantic import BeforeValidator, Discriminator, Tag, WrapValidator
 
 from simulator.faults import (
     AnyFault,
@@ -31,79 +21,25 @@ from simulator.faults import (
     Refuse,
     Stall,
 )
-from simulator.models import Conflict, hint, shown, with_conflicts
+from simulator.models import Conflict, Form, kind_of, one_known_kind, shown, with_conflicts
 
 KINDS: tuple[str, ...] = tuple(kind.kind for kind in get_args(AnyFault))
 """The words for faults, in the order of the documentation."""
 
 
-@dataclass(frozen=True)
-class _Form:
-    """Annotates a kind with its YAML form: its fields below its word, or the word alone."""
-
-    kind: str
-
-    def _fields(self, value: Any) -> Any:
-        if isinstance(value, str):
-            return {}
-        return value[self.kind] if isinstance(value, Mapping) else value
-
-    def __get_pydantic_core_schema__(
-        self, source: Any, handler: GetCoreSchemaHandler
-    ) -> CoreSchema:
-        return core_schema.no_info_before_validator_function(self._fields, handler(source))
-
-    def __get_pydantic_json_schema__(
-        self, schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
-        return {
-            "anyOf": [
-                {"const": self.kind},
-                {
-                    "type": "object",
-                    "properties": {self.kind: handler(schema)},
-                    "required": [self.kind],
-                    "additionalProperties": False,
-                },
-            ]
-        }
-
-
 def _one_known_kind(value: Any) -> Any:
-    """Let a fault through, or what has the form of one."""
-    if isinstance(value, get_args(AnyFault)):
-        return value
-    if isinstance(value, Mapping) and len(value) != 1:
-        keys = f"{len(value)} keys are here: {shown(', '.join(map(str, value)))}"
-        raise ValueError(
-            "a fault is one kind with its fields below it,"
-            f" but {keys if value else 'here is none'}; indent the fields below the kind"
-        )
-    kind = next(iter(value)) if isinstance(value, Mapping) else value
-    if not isinstance(kind, str):
-        raise ValueError(f"{shown(value)} is not a fault; write one of {', '.join(KINDS)}")
-    if kind not in KINDS:
-        raise ValueError(f"unknown kind {shown(kind)}{hint(kind, KINDS)}")
-    if isinstance(value, Mapping) and value[kind] is None:
-        raise ValueError(f"nothing stands below {kind}; for its defaults write {kind}: {{}}")
-    return value
-
-
-def _kind(value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    return str(next(iter(value))) if isinstance(value, Mapping) else str(value.kind)
+    return one_known_kind(value, "fault", {kind.kind: kind for kind in get_args(AnyFault)})
 
 
 OneFault: TypeAlias = Annotated[
-    Annotated[Delay, _Form("delay"), Tag("delay")]
-    | Annotated[Drop, _Form("drop"), Tag("drop")]
-    | Annotated[Duplicate, _Form("duplicate"), Tag("duplicate")]
-    | Annotated[Disconnect, _Form("disconnect"), Tag("disconnect")]
-    | Annotated[Stall, _Form("stall"), Tag("stall")]
-    | Annotated[Error, _Form("error"), Tag("error")]
-    | Annotated[Refuse, _Form("refuse"), Tag("refuse")],
-    Discriminator(_kind),
+    Annotated[Delay, Form("delay"), Tag("delay")]
+    | Annotated[Drop, Form("drop"), Tag("drop")]
+    | Annotated[Duplicate, Form("duplicate"), Tag("duplicate")]
+    | Annotated[Disconnect, Form("disconnect"), Tag("disconnect")]
+    | Annotated[Stall, Form("stall"), Tag("stall")]
+    | Annotated[Error, Form("error"), Tag("error")]
+    | Annotated[Refuse, Form("refuse"), Tag("refuse")],
+    Discriminator(kind_of),
     BeforeValidator(_one_known_kind),
 ]
 """A field that holds one fault."""

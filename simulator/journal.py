@@ -10,9 +10,11 @@ the second one names the fault that made it; two transmissions are the client's 
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from typing import Literal, TextIO
+
+from wire.codec.types import Buffer
 
 Kind = Literal["connection", "frame", "verdict", "append", "cluster"]
 Direction = Literal["request", "response"]
@@ -45,12 +47,17 @@ class Entry:
     """Bytes of the frame on the wire, its length field included."""
     fault: str | None = None
     """The fault that gave the verdict, or that made this copy of an append."""
+    ordinal: int | None = None
+    """Of a verdict: as which of its exchanges the fault counts this one, as ``nth`` has it."""
     base_offset: int | None = None
     records: int | None = None
     transmission: int | None = None
     """The number of the request frame that this entry belongs to, from 1."""
     detail: str | None = None
     """The rest, for a person."""
+    carried: Sequence[tuple[str, int, Buffer]] = ()
+    """Of a produce request: topic, partition and batches of each entry, as they arrived. Only for
+    sinks in the same process; JSON leaves it out."""
 
     def to_json(self) -> str:
         """One line of JSON Lines, without its end."""
@@ -58,7 +65,7 @@ class Entry:
         return json.dumps({k: v for k, v in present.items() if v is not None}, ensure_ascii=False)
 
 
-_NAMES = tuple(field.name for field in fields(Entry))
+_NAMES = tuple(field.name for field in fields(Entry) if field.name != "carried")
 
 Sink = Callable[[Entry], None]
 

@@ -11,7 +11,7 @@ has gone meanwhile. Input that does not decode ends this connection and no other
 before it is still applied.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import GeneratorType
 from typing import Any
@@ -28,6 +28,7 @@ from simulator.line import Line, LineFullError
 from simulator.verdicts import CutPoint, Exchange, FaultPlan, Verdict
 from wire.api import FETCH, PRODUCE, Api
 from wire.codec import WireError, decode_from
+from wire.codec.types import Buffer
 from wire.framing import (
     LENGTH_BYTES,
     REQUEST_BYTES_MIN,
@@ -135,6 +136,8 @@ class Link:
         """Nothing more is written."""
         self.stalled = False
         """Kept open, though nothing more is read from it."""
+        self.silent = False
+        """Kept open, though nothing more is written to it."""
         self._undecodable = False
         """Nothing more is applied."""
         self._cut = trio.Event()
@@ -221,7 +224,7 @@ class Link:
             exchange.partitions = _partitions_of(api, call.request)
         finally:
             # A frame was read, whether its body means something or not.
-            self._note("frame", "request", call, size=size)
+            self._note("frame", "request", call, size=size, carried=_carried(call))
         world.plan.begin(exchange)
         verdict = call.verdict = self._ask(call, CutPoint.REQUEST)
         if verdict is None:
@@ -317,7 +320,7 @@ class Link:
             return
         ending = verdict.ending
         if isinstance(ending, Stall):
-            self._mute = True
+            self._mute = self.silent = True
             self._reason = "stalled"
         if self._mute or isinstance(ending, Drop):
             return
@@ -406,6 +409,7 @@ class Link:
                     fault=given.fault,
                     detail=detail,
                     partition=given.partition,
+                    ordinal=given.ordinal,
                 )
         return verdict
 
@@ -439,6 +443,8 @@ class Link:
         fault: str | None = None,
         detail: str | None = None,
         partition: tuple[str, int] | None = None,
+        ordinal: int | None = None,
+        carried: Sequence[tuple[str, int, Buffer]] = (),
     ) -> None:
         if not self._world.journal.active:
             return
@@ -450,6 +456,8 @@ class Link:
             size=size,
             fault=fault,
             detail=detail,
+            ordinal=ordinal,
+            carried=carried,
         )
         if call is not None:
             entry.api = call.api.name
@@ -476,6 +484,17 @@ def _partitions_of(api: Api[Any, Any], request: Any) -> tuple[tuple[str, int], .
     if api not in _WITH_PARTITIONS:
         return ()
     return tuple((t.name, p.partition_index) for t in request.topics for p in t.partitions)
+
+
+def _carried(call: _Call) -> Sequence[tuple[str, int, Buffer]]:
+    """What a produce request brings, entry by entry."""
+    if call.api is not PRODUCE or call.request is None:
+        return ()
+    return [
+        (topic.name, entry.partition_index, entry.records)
+        for topic in call.request.topics
+        for entry in topic.partitions
+    ]
 
 
 def _half_closes(verdict: Verdict | None) -> bool:

@@ -8,16 +8,20 @@ fields. The same place turns an unknown key into a line that names the known one
 
 import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, NamedTuple, Self, TypeVar
 
 from pydantic import (
     BaseModel,
     ConfigDict,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
     ModelWrapValidatorHandler,
     ValidationError,
     model_validator,
 )
-from pydantic_core import InitErrorDetails
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, InitErrorDetails, core_schema
 
 SHOWN_CHARS_MAX = 60
 """How much of a bad value a message repeats: enough to find it, and the message stays one line."""
@@ -118,3 +122,71 @@ def hint(word: str, known: Iterable[str]) -> str:
     known = list(known)
     near = difflib.get_close_matches(word, known, n=1)
     return f"; did you mean {near[0]!r}?" if near else f"; write one of {', '.join(known)}"
+
+
+@dataclass(frozen=True)
+class Form:
+    """Annotates a model with its YAML form: its fields below its word, or the word alone."""
+
+    kind: str
+
+    def _fields(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return {}
+        return value[self.kind] if isinstance(value, Mapping) else value
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(self._fields, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return {
+            "anyOf": [
+                {"const": self.kind},
+                {
+                    "type": "object",
+                    "properties": {self.kind: handler(schema)},
+                    "required": [self.kind],
+                    "additionalProperties": False,
+                },
+            ]
+        }
+
+
+def one_known_kind(value: Any, noun: str, models: Mapping[str, type[BaseModel]]) -> Any:
+    """Let a model through, or what has the YAML form of one of several.
+
+    Args:
+        value: what was written.
+        noun: what it should be, for messages.
+        models: by their words.
+
+    Raises:
+        ValueError: it has not; the text says what to write.
+    """
+    if isinstance(value, tuple(models.values())):
+        return value
+    if isinstance(value, Mapping) and len(value) != 1:
+        keys = f"{len(value)} keys are here: {shown(', '.join(map(str, value)))}"
+        raise ValueError(
+            f"a {noun} is one kind with its fields below it,"
+            f" but {keys if value else 'here is none'}; indent the fields below the kind"
+        )
+    kind = next(iter(value)) if isinstance(value, Mapping) else value
+    if not isinstance(kind, str):
+        raise ValueError(f"{shown(value)} is not a {noun}; write one of {', '.join(models)}")
+    if kind not in models:
+        raise ValueError(f"unknown kind {shown(kind)}{hint(kind, models)}")
+    if isinstance(value, Mapping) and value[kind] is None:
+        raise ValueError(f"nothing stands below {kind}; for its defaults write {kind}: {{}}")
+    return value
+
+
+def kind_of(value: Any) -> str:
+    """The word of a model, or of what has the YAML form of one."""
+    if isinstance(value, str):
+        return value
+    return str(next(iter(value))) if isinstance(value, Mapping) else str(value.kind)

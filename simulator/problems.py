@@ -1,6 +1,7 @@
 """What is wrong in a file, and where: problems, and the document that they are found in."""
 
 import re
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -62,24 +63,47 @@ class Document:
             error: from the validation of the data.
             above: how many parts of the error's paths lead to the data, where more was validated.
         """
-        for found in error.errors(include_url=False):
-            path = self._within(found["loc"][above:])
-            if not any(path[:n] in self.opaque for n in range(len(path) + 1)):
-                self.add(path, _text_of(found))
+        for path, text in explained(error, self.places, above):
+            if not self.hides(path):
+                self.add(path, text)
 
-    def _within(self, loc: PathInFile) -> PathInFile:
-        """The part of an error's path that leads to a value of the data.
+    def hides(self, path: PathInFile) -> bool:
+        """Whether a path leads to something that cannot be taken, or into it."""
+        return any(path[:n] in self.opaque for n in range(len(path) + 1))
 
-        pydantic also names the member of a union that it chose (in angle brackets here), keys that
-        are missing, and items that a validator made.
-        """
-        path: PathInFile = ()
-        for part in loc:
-            if (*path, part) in self.places:
-                path = (*path, part)
-            elif not str(part).startswith("<"):
-                break
-        return path
+    def lines(self, filename: str, above: PathInFile = ()) -> list[str]:
+        """The problems as lines, in the order of the file; see ``Problem.located``."""
+        in_order = sorted(self.problems, key=lambda problem: (problem.line, problem.column))
+        return [problem.located(filename, above) for problem in in_order]
+
+
+def explained(
+    error: ValidationError, places: Container[PathInFile], above: int = 0
+) -> Iterator[tuple[PathInFile, str]]:
+    """Everything that pydantic found: where in the data, and what is wrong there.
+
+    Args:
+        error: from the validation of the data.
+        places: the paths of the data.
+        above: how many parts of the error's paths lead to the data, where more was validated.
+    """
+    for found in error.errors(include_url=False):
+        yield _within(found["loc"][above:], places), _text_of(found)
+
+
+def _within(loc: PathInFile, places: Container[PathInFile]) -> PathInFile:
+    """The part of an error's path that leads to a value of the data.
+
+    pydantic also names the member of a union that it chose (in angle brackets here), keys that are
+    missing, and items that a validator made.
+    """
+    path: PathInFile = ()
+    for part in loc:
+        if (*path, part) in places:
+            path = (*path, part)
+        elif not str(part).startswith("<"):
+            break
+    return path
 
 
 def shown_path(path: PathInFile) -> str:
@@ -118,6 +142,12 @@ def _text_of(found: ErrorDetails) -> str:
             return f"{shown(value)} is not known{hint(word, known)}"
         case "string_too_short":
             return "empty text; write something, or leave the key out"
+        case "too_short":
+            return f"{context['actual_length']} items; write {context['min_length']} at least"
+        case "too_long":
+            return f"more than {context['max_length']:,} items, the most"
+        case "greater_than_equal":
+            return f"{shown(value)} is less than {context['ge']:,}, the least"
     if kind in _EXPECTED:
         return f"{shown(value)} is not {_EXPECTED[kind]}"
     return found["msg"]

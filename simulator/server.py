@@ -94,13 +94,16 @@ class Simulator:
         self.journal: list[Entry] = []
         """Everything that happened, unless it goes to other sinks."""
         self._plan = FaultPlan(config.faults, config.seed)
-        self._started = trio.current_time()
-        self._journal = Journal(self._elapsed, [self.journal.append] if sinks is None else [*sinks])
+        self._plan.active = False
+        self._ready_at = self._faults_since = trio.current_time()
+        self._journal = Journal(self.elapsed, [self.journal.append] if sinks is None else [*sinks])
         self._world = World(
-            self.cluster, self._plan, self._journal, self._elapsed, nursery.start_soon
+            self.cluster, self._plan, self._journal, self._faults_elapsed, nursery.start_soon
         )
         self._nursery = nursery
         self._listen = listen
+        self._connected = 0
+        self._left = trio.Event()
         self.defect: Exception | None = None
         """An error of ours on a connection; ``open_simulator`` raises it."""
         spu_port = config.spu_port
@@ -111,7 +114,7 @@ class Simulator:
         ]
 
     async def start(self) -> None:
-        """Listen everywhere; the faults' clock starts at the end.
+        """Listen everywhere, without faults as yet.
 
         Raises:
             SimulatorError: a port cannot be had.
@@ -121,10 +124,7 @@ class Simulator:
             if node.spu is not None:
                 node.spu.host = _bracketed(self.config.advertise or self.config.host)
                 node.spu.port = node.port
-        self._started = trio.current_time()
-        for fault in self._plan.faults:
-            if isinstance(fault, Refuse) and fault.how == "refuse":
-                self._nursery.start_soon(self._refuse, fault)
+        self._ready_at = trio.current_time()
 
     # --- what it tells
 
@@ -159,10 +159,47 @@ class Simulator:
         """What it did so far."""
         return summarize(self.cluster, self._plan.counts, self._journal)
 
-    def _elapsed(self) -> float:
-        return trio.current_time() - self._started
+    def elapsed(self) -> float:
+        """Seconds since it was ready, the time of the journal."""
+        return trio.current_time() - self._ready_at
+
+    def _faults_elapsed(self) -> float:
+        return trio.current_time() - self._faults_since
 
     # --- what can be done to it
+
+    def begin_faults(self) -> None:
+        """Let faults strike from now on; their clock starts and exchanges count from here."""
+        self._faults_since = trio.current_time()
+        self._plan.active = True
+        for fault in self._plan.faults:
+            if isinstance(fault, Refuse) and fault.how == "refuse":
+                self._nursery.start_soon(self._refuse, fault)
+
+    async def heal(self) -> None:
+        """End all trouble: faults strike no more, SPUs are back, listeners are open.
+
+        Frames that are delayed still arrive. Connections that a fault left hanging or stalled are
+        reset. Leaders stay where they are.
+
+        Raises:
+            SimulatorError: somebody else took a port that was closed meanwhile.
+        """
+        self._plan.active = False
+        self._note("healed")
+        for node in (self._sc, *self._spus):
+            for stream, link in tuple(node.links.items()):
+                if link is None:
+                    assert node.bound is not None
+                    node.bound.reset(stream)
+                elif link.stalled or link.silent:
+                    link.cut("reset: the cluster healed")
+            node.kept_closed_by.clear()
+            if node.serving is None:
+                await self._open(node)
+        for spu in self.cluster.spus:
+            if not spu.online:
+                self.cluster.set_online(spu, online=True)
 
     def move_leader(self, topic: str, partition: int, to: int) -> None:
         """Make SPU ``to`` the leader of a partition; the log goes along.
@@ -202,6 +239,12 @@ class Simulator:
         await self._let_open(node, "away")
         self.cluster.set_online(node.spu, online=True)
         self._note(f"{node.name} came back")
+
+    async def drained(self) -> None:
+        """Wait until every connection has ended and all that was read is applied."""
+        while self._connected:
+            self._left = trio.Event()
+            await self._left.wait()
 
     def _spu(self, index: int) -> _Node:
         if not 0 <= index < len(self._spus):
@@ -255,19 +298,21 @@ class Simulator:
         """Keep listeners closed for the window of a fault."""
         name = str(fault.name)
         start, end = fault.between or (0.0, math.inf)
-        await trio.sleep_until(self._started + start)
+        await trio.sleep_until(self._faults_since + start)
+        if not self._plan.active:
+            return
         nodes = [n for n in (self._sc, *self._spus) if fault.covers(n.index)]
         for node in nodes:
             await self._keep_closed(node, name)
             self._plan.count_fired(fault)
             self._note(f"{node.name} refuses connections ({name})")
-        await trio.sleep_until(self._started + end)
+        await trio.sleep_until(self._faults_since + end)
         for node in nodes:
             await self._reopen(node, name)
 
     async def _reopen(self, node: _Node, reason: str) -> None:
         """Listen again, as soon as the port can be had."""
-        while True:
+        while reason in node.kept_closed_by or node.serving is None:
             try:
                 await self._let_open(node, reason)
             except SimulatorError as error:
@@ -283,9 +328,10 @@ class Simulator:
         if node.kept_closed_by or not self._has_room():
             bound.reset(stream)
             return
+        self._connected += 1
         self._journal.connections += 1
         number = self._journal.connections
-        refusal = self._plan.at_accept(node.index, self._elapsed())
+        refusal = self._plan.at_accept(node.index, self._faults_elapsed())
         try:
             if refusal is None:
                 link = Link(self._world, number, stream, bound.reset, node.spu)
@@ -300,6 +346,8 @@ class Simulator:
             raise
         finally:
             node.links.pop(stream, None)
+            self._connected -= 1
+            self._left.set()
 
     def _has_room(self) -> bool:
         """Whether one more connection may be; the longest stalled one makes room for it."""
@@ -340,6 +388,7 @@ async def open_simulator(
     *,
     sinks: Sequence[Sink] | None = None,
     listen: Listen = listen_on_tcp,
+    faults_wait: bool = False,
     **options: Unpack[Options],
 ) -> AsyncIterator[Simulator]:
     """Run a simulator inside trio for as long as the block lasts.
@@ -352,6 +401,7 @@ async def open_simulator(
         config: what it is made of; made of ``options`` if None.
         sinks: what takes the entries of the journal; if None they are kept, in ``journal``.
         listen: how its servers listen; real sockets unless told otherwise.
+        faults_wait: whether no fault strikes before ``begin_faults`` is called.
         options: see ``Options``.
 
     Raises:
@@ -364,6 +414,8 @@ async def open_simulator(
         try:
             simulator = Simulator(config, nursery, sinks, listen)
             await simulator.start()
+            if not faults_wait:
+                simulator.begin_faults()
             yield simulator
         except Exception as error:
             failure = error

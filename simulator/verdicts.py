@@ -103,6 +103,8 @@ class Given(NamedTuple):
     shadowed: bool
     partition: tuple[str, int] | None
     """What the exchange counts for with this fault, or None where that is its connection."""
+    ordinal: int
+    """As which it counts there, from 1."""
 
 
 @dataclass(slots=True)
@@ -153,11 +155,15 @@ class FaultPlan:
         self._refusals = [
             each for each in self.faults if isinstance(each, Refuse) and each.how != "refuse"
         ]
+        self.active = True
+        """Whether faults strike and exchanges count; what was decided before goes on."""
         self._by_partition: dict[tuple[int, str, int], int] = {}
         self._by_connection: dict[int, dict[int, int]] = {}
 
     def begin(self, exchange: Exchange) -> None:
         """Give an exchange its ordinals; to be called once, when its request has been read."""
+        if not self.active:
+            return
         marks = []
         for armed in self._by_api.get(exchange.api, ()):
             if not armed.concerns_sender(exchange):
@@ -184,7 +190,7 @@ class FaultPlan:
             at: whether it is the request or an answer.
             elapsed_s: seconds since the faults' clock started.
         """
-        if not exchange.marks:
+        if not exchange.marks or not self.active:
             return None
         striking = [
             mark for mark in exchange.marks if mark.armed.strikes(mark, exchange, at, elapsed_s)
@@ -201,7 +207,7 @@ class FaultPlan:
             elapsed_s: seconds since the faults' clock started.
         """
         decided: Refuse | None = None
-        for refuse in self._refusals:
+        for refuse in self._refusals if self.active else ():
             if refuse.covers(spu) and _inside(refuse.between, elapsed_s):
                 if decided is None:
                     decided = refuse
@@ -313,7 +319,9 @@ def _combined(striking: Sequence[Mark], exchange: Exchange, at: CutPoint) -> Ver
         delay_s = armed.delay_s(mark, exchange, at)
         shadowed = winner is not None and mark is not winner and not isinstance(fault, Delay)
         detail = _detail(fault, at, delay_s)
-        given.append(Given(fault.name, fault.kind, detail, shadowed, mark.partition))
+        given.append(
+            Given(fault.name, fault.kind, detail, shadowed, mark.partition, mark.ordinal)
+        )
         if shadowed:
             armed.count.shadowed += 1
             continue

@@ -144,7 +144,8 @@ async def test_the_journal_is_json_lines_in_one_order(connect: Connect, tmp_path
     async with started("--journal", str(path), "--duplicate", "1", "--quiet") as (process, ready):
         client = await connect(ready[2])
         await client.send(PRODUCE, produce_request(("greetings", 0, batch(b"a", b"b"))))
-        await client.answer()
+        for _ in range(4):  # both copies of the request are applied, each answered twice
+            await client.answer()
         await process.stop()
     entries = [json.loads(line) for line in path.read_text().splitlines()]
     assert [entry["n"] for entry in entries] == list(range(1, len(entries) + 1))

@@ -264,9 +264,9 @@ def test_the_journal_is_told_what_each_fault_said() -> None:
         [Delay(name="slow", by="10ms"), Disconnect(how="fin", after_bytes=3), Drop()], RESPONSE
     )
     assert verdict.given == (
-        Given("slow", "delay", "delay 10.000ms", False, TOPIC),
-        Given("disconnect-2", "disconnect", "disconnect fin after 3 bytes", False, TOPIC),
-        Given("drop-3", "drop", "drop", True, TOPIC),
+        Given("slow", "delay", "delay 10.000ms", False, TOPIC, 1),
+        Given("disconnect-2", "disconnect", "disconnect fin after 3 bytes", False, TOPIC, 1),
+        Given("drop-3", "drop", "drop", True, TOPIC, 1),
     )
 
 
