@@ -319,9 +319,7 @@ def _combined(striking: Sequence[Mark], exchange: Exchange, at: CutPoint) -> Ver
         delay_s = armed.delay_s(mark, exchange, at)
         shadowed = winner is not None and mark is not winner and not isinstance(fault, Delay)
         detail = _detail(fault, at, delay_s)
-        given.append(
-            Given(fault.name, fault.kind, detail, shadowed, mark.partition, mark.ordinal)
-        )
+        given.append(Given(fault.name, fault.kind, detail, shadowed, mark.partition, mark.ordinal))
         if shadowed:
             armed.count.shadowed += 1
             continue
