@@ -2,7 +2,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test chaos bench docs
+.PHONY: help setup check test chaos soak bench docs
 
 help:            ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
@@ -18,11 +18,16 @@ check: setup     ## lint, types, and the direction of the imports
 test: setup      ## the whole test suite
 	$(BIN)/pytest
 
-chaos: setup     ## the official client against a simulator that drops a tenth of all frames
-	$(BIN)/python -m chaos
+chaos: setup     ## every scenario, in virtual time and over real sockets, judged record by record
+	$(BIN)/python -m chaos run scenarios
+
+soak: setup      ## 100,000 examples of the properties that open everything (minutes)
+	$(BIN)/python -m chaos explore scenarios/at-least-once-everything-open.yaml scenarios/at-most-once-everything-open.yaml --examples 50000
 
 bench: setup     ## figures for the docs, never a test
 	$(BIN)/python -m benchmarks && $(BIN)/python -m benchmarks.producers
 
 docs: setup      ## write again what is generated in docs/
 	$(BIN)/python -m wire.reference docs/wire.md
+	$(BIN)/python -m chaos.schema scenarios/schema.json
+	$(BIN)/python -m chaos.guide docs/scenarios.md
