@@ -1,0 +1,26 @@
+"""Copies that nothing explains."""
+
+from collections.abc import Iterator
+
+from chaos.history import Evidence
+
+
+def surplus(evidence: Evidence) -> Iterator[tuple[int, str]]:
+    """Records with more copies than one for each time they were transmitted, and what to say.
+
+    Copies of a request that a fault duplicated are not counted, and neither are copies that no
+    request brought at all, which are phantoms.
+    """
+    transmissions = evidence.transmissions
+    for record_id, copies in enumerate(evidence.copies):
+        if len(copies) < 2 or evidence.records[record_id].probe:
+            continue
+        own = [c for c in copies if c.copied_by is None and c.transmission is not None]
+        if len(own) > len(transmissions[record_id]):
+            where = " and ".join(f"{copy.partition}@{copy.offset}" for copy in own[:2])
+            times = "once" if len(transmissions[record_id]) == 1 else "less often"
+            text = (
+                f"record {record_id} is stored {len(own)} times ({where}), but it was transmitted "
+                f"{times}, and no fault duplicated the request"
+            )
+            yield record_id, text
