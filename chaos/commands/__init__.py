@@ -1,0 +1,1 @@
+"""What ``python -m chaos`` does: one module for each command, and what they share."""

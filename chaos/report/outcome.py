@@ -1,0 +1,122 @@
+"""What became of one scenario in one world: plain data, made where it ran, told elsewhere.
+
+A run happens in a process of its own and its history stays there: it may take a gigabyte. What
+leaves that process is this, with the stories of a few records told already.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from chaos.checks import Finding
+from chaos.judge import FIGURES, Verdict
+from chaos.report.story import Story
+from chaos.world import WorldName
+
+STORIES_MAX = 3
+"""Stories in a summary, each of another kind: nobody reads more at once."""
+
+STATUS_VALID = 0
+STATUS_INVALID = 1
+STATUS_NO_VERDICT = 2
+STATUS_INTERRUPTED = 130
+"""The exit statuses; 130 is what shells give to a command that SIGINT ended."""
+
+_STATUS: Mapping[Verdict, int] = {
+    "valid": STATUS_VALID,
+    "invalid": STATUS_INVALID,
+    "inconclusive": STATUS_NO_VERDICT,
+}
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of one scenario, or of one property, in one world."""
+
+    name: str
+    file: str
+    """Where it was read from."""
+    world: WorldName
+    seed: int
+    """Of a property: what its examples were drawn from."""
+    verdict: Verdict = "inconclusive"
+    reasons: Sequence[str] = ()
+    """Why it is inconclusive."""
+    findings: Sequence[Finding] = ()
+    """What each check found; of a property: in the smallest example that fails."""
+    figures: Mapping[str, int] = field(default_factory=lambda: dict.fromkeys(FIGURES, 0))
+    """How many records had which outcome; of a property: in all examples together."""
+    fired: Mapping[str, int] = field(default_factory=dict)
+    """How often each fault struck; of a property: in all examples together."""
+    examples: int | None = None
+    """Of a property, how many were run; None of a concrete scenario."""
+    stories: Sequence[Story] = ()
+    """Of the records of the first broken promises."""
+    notes: Sequence[str] = ()
+    """What else a person should know of this run."""
+    directory: str | None = None
+    """Where the run was kept."""
+    command: str = ""
+    """What repeats it."""
+    seconds: float = 0.0
+    """How long it took, in real time."""
+
+    @property
+    def broken(self) -> Sequence[Finding]:
+        """The findings of broken promises."""
+        return [finding for finding in self.findings if finding.count]
+
+    @property
+    def title(self) -> str:
+        """Name and world."""
+        return f"{self.name} [{self.world}]"
+
+    def to_data(self) -> dict[str, Any]:
+        """The outcome as ``result.json`` has it.
+
+        Nothing in it depends on the machine or the moment, so that in the virtual world the same
+        run gives the same file.
+        """
+        return {
+            "verdict": self.verdict,
+            "reasons": list(self.reasons),
+            "name": self.name,
+            "file": self.file,
+            "world": self.world,
+            "seed": self.seed,
+            "examples": self.examples,
+            "command": self.command,
+            "figures": dict(self.figures),
+            "fired": dict(self.fired),
+            "findings": [_finding_data(finding) for finding in self.findings],
+            "stories": [
+                {"record": story.record, "alike": story.alike, "lines": list(story.lines)}
+                for story in self.stories
+            ],
+            "notes": list(self.notes),
+        }
+
+
+def _finding_data(finding: Finding) -> dict[str, Any]:
+    return {
+        "check": finding.check,
+        "looked_at": finding.looked_at,
+        "count": finding.count,
+        "violations": [
+            {"text": violation.text, "records": list(violation.records)}
+            for violation in finding.violations
+        ],
+    }
+
+
+def status_of(outcomes: Sequence[Outcome], *, bad_input: bool = False) -> int:
+    """The exit status for several: one broken promise beats all, no verdict beats valid.
+
+    Args:
+        outcomes: what was run.
+        bad_input: whether a file could not be run at all.
+    """
+    found = {_STATUS[outcome.verdict] for outcome in outcomes}
+    if STATUS_INVALID in found:
+        return STATUS_INVALID
+    return STATUS_NO_VERDICT if bad_input or not found or max(found) else STATUS_VALID

@@ -1,0 +1,93 @@
+"""Standard output and the progress bar, whoever reads them or does not."""
+
+import io
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.text import Text
+
+REDIRECTED_COLUMNS = 120
+"""How wide a table may be where no terminal says: names of scenarios are sentences."""
+
+
+class _Console(Console):
+    """A console whose reader may go away."""
+
+    def on_broken_pipe(self) -> None:
+        """Print nothing from now on; what was run still has its verdict."""
+        self.quiet = True
+        discard_output()
+
+
+def discard_output() -> None:
+    """Let standard output lead nowhere, so that Python can close it without a complaint."""
+    devnull = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(devnull, sys.stdout.fileno())
+    os.close(devnull)
+
+
+def prepare_streams() -> None:
+    """See to it that there is a standard output and error, and that they take any character."""
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115  for as long as the process lives
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115  the same
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # names come from files
+
+
+class Terminal:
+    """Everything that goes to standard output, and the progress bar on standard error."""
+
+    def __init__(self) -> None:
+        width = None if sys.stdout.isatty() else REDIRECTED_COLUMNS
+        self._console = _Console(highlight=False, markup=False, emoji=False, width=width)
+
+    def say(self, what: RenderableType = "") -> None:
+        """Print a line or a table."""
+        self._console.print(what, soft_wrap=isinstance(what, str))
+
+    def say_all(self, lines: Iterable[str], style: str = "") -> None:
+        """Print lines, the first one in a style."""
+        for n, line in enumerate(lines):
+            self._console.print(Text(line, style="" if n else style), soft_wrap=True)
+
+    def raw(self, text: str) -> None:
+        """Print text for a machine, to the last character as it is."""
+        if self._console.quiet:
+            return
+        try:
+            sys.stdout.write(text)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            self._console.on_broken_pipe()
+
+    @contextmanager
+    def progress(self, what: str, total: int | None) -> Iterator[Callable[[int], None]]:
+        """Show a bar for as long as the block lasts, if standard error is a terminal.
+
+        It is drawn when something is done, not by a thread with a clock of its own.
+
+        Args:
+            what: what is being done.
+            total: how many there are to do; None if nobody knows.
+
+        Yields:
+            A function that takes how many are done.
+        """
+        console = Console(stderr=True, highlight=False)
+        columns = TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn()
+        with Progress(
+            *columns,
+            console=console,
+            transient=True,
+            auto_refresh=False,
+            disable=not console.is_terminal,
+        ) as bar:
+            task = bar.add_task(what, total=total)
+            yield lambda done: bar.update(task, completed=done, refresh=True)
