@@ -2,7 +2,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test chaos soak bench docs
+.PHONY: help setup check test chaos trial soak bench docs
 
 help:            ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
@@ -20,6 +20,9 @@ test: setup      ## the whole test suite
 
 chaos: setup     ## every scenario, in virtual time and over real sockets, judged record by record
 	$(BIN)/python -m chaos run scenarios
+
+trial: setup     ## the official client through its known defects, held against docs/official-client.md
+	$(BIN)/python -m chaos.trial docs/official-client.md --compare
 
 soak: setup      ## 100,000 examples of the properties that open everything (minutes)
 	$(BIN)/python -m chaos explore scenarios/at-least-once-everything-open.yaml scenarios/at-most-once-everything-open.yaml --examples 50000

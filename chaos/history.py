@@ -53,6 +53,9 @@ class SentRecord:
     offset: int | None = None
     error: str | None = None
     """What the client was told went wrong."""
+    asked_at: float | None = None
+    """When the client was asked; None if it tells by itself, at once. What is told right after it
+    was asked for may have been known for long."""
     queue_full: bool = False
     """It was not even taken in: the producer had no room for it in time."""
 
@@ -67,6 +70,8 @@ class Call:
     started: float
     ended: float | None = None
     """None if it did not end before the harness gave it up."""
+    given_up: float | None = None
+    """When the harness gave it up."""
     outcome: Told = "unknown"
     error: str | None = None
     first: int = 0
@@ -150,6 +155,11 @@ class History:
     """When all faults were lifted; None if the run did not get there."""
     drained: bool = False
     """Whether nothing was in flight any more when the logs were read."""
+    silent: str | None = None
+    """What the client did not answer, for as long as a step may take; it was ended then."""
+    not_applicable: Sequence[str] = ()
+    """What of the scenario the client cannot do, and what it did instead; the scenario here has
+    its options."""
     crash: str | None = None
     """An error of the client that belongs to no call: the client is broken."""
     defect: str | None = None

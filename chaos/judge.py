@@ -77,6 +77,8 @@ def _reasons(evidence: Evidence, figures: Mapping[str, int], *, example: bool) -
         why = connect.error if connect is not None and connect.error else "no reason known"
         yield f"the client could not connect, before any fault: {why}"
         return
+    if history.silent is not None:
+        yield f"the client was ended: {history.silent}"
     if not history.drained:
         yield "the logs were read before everything that was under way had arrived"
     if example:

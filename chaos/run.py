@@ -6,16 +6,19 @@ probe for each partition shows that. Only when every connection has ended are th
 then on a record that is not there is lost, and not late.
 
 Every call of the client has a bound. The harness gives up waiting a little behind it and writes
-down that the call did not end, so that a client that hangs is a finding and no hanging test.
+down that the call did not end, so that a client that hangs is a finding and no hanging test. A
+client in a process of its own is ended then: nothing can be asked of it any more. What it left is
+judged all the same.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import count
 
 import trio
 
-from chaos.clients import Client, OpenClient, Recorder, Refused
+from chaos.clients import Broken, Client, OpenClient, Recorder, Refused, Silent
+from chaos.clients.adapted import adapted
 from chaos.clients.producer import open_producer
 from chaos.garbage import uncollected
 from chaos.history import Call, ClientEvent, History, Op, SentRecord, Told
@@ -36,6 +39,9 @@ from chaos.scenario import (
 from chaos.world import World, WorldName, run_in
 from producer.partitioner import partition_of_key
 from simulator import Config, Simulator, open_simulator
+
+LET_GO_S = {"virtual": 3600.0, "tcp": 1.0}
+"""How long a client that was closed may take to let go of its connections by itself."""
 
 DRAIN_S = {"virtual": 24 * 3600.0, "tcp": 10.0}
 """How long every connection may take to end once the client is gone: the longest delay of a fault
@@ -73,6 +79,7 @@ class _Run(Recorder):
         """Records that were taken in and not settled yet, by id."""
         self._simulator: Simulator
         self._client: Client
+        self._end_client: Callable[[], None] = lambda: None
 
     async def main(self, world: World) -> History:
         """All of it."""
@@ -99,9 +106,12 @@ class _Run(Recorder):
         ) as simulator:
             self._simulator = simulator
             await self._let_client_work(world)
-            with trio.move_on_after(DRAIN_S[world.name]):
-                await simulator.drained()
-                history.drained = history.healed_at is not None
+            for patience_s in (LET_GO_S[world.name], DRAIN_S[world.name]):
+                with trio.move_on_after(patience_s):
+                    await simulator.drained()
+                    history.drained = history.healed_at is not None
+                    break
+                self._end_client()
             for index in range(scenario.topic.partitions):
                 history.logs[index] = simulator.log(scenario.topic.name, index)
             history.faults = simulator.summary().faults
@@ -114,22 +124,60 @@ class _Run(Recorder):
             async with self._open_client(
                 self._simulator.address, self._scenario, world, self
             ) as self._client:
+                self._end_client = self._client.end
                 self._end(call, "ok")
+                self._adapt()
                 try:
                     await self._work(world)
                 except Exception as error:
                     history.defect = _one_line(error)
         except Refused as refusal:
             self._end(call, refusal.told, str(refusal))
+        except (Silent, Broken) as failure:
+            self._lost_client(failure)
         except Exception as error:
             history.crash = _one_line(error)
 
+    def _adapt(self) -> None:
+        """Hold the client to what it can do."""
+        self._scenario, self._history.not_applicable = adapted(
+            self._scenario, self._client.not_applicable
+        )
+        self._history.scenario = self._scenario
+
     async def _work(self, world: World) -> None:
         self._simulator.begin_faults()
-        for step in self._scenario.workload:
-            await self._perform(step)
+        there = await self._while_there(self._perform_all)
         await self._simulator.heal()
         self._history.healed_at = self._simulator.elapsed()
+        if there:
+            await self._while_there(partial(self._finish, world))
+
+    async def _while_there(self, work: Callable[[], Awaitable[None]]) -> bool:
+        """Do something with the client; whether it was there to the end of it."""
+        try:
+            await work()
+        except (Silent, Broken) as failure:
+            self._lost_client(failure)
+            return False
+        return True
+
+    def _lost_client(self, failure: Silent | Broken) -> None:
+        """Write down that nothing can be asked of the client any more."""
+        if isinstance(failure, Silent):
+            self._history.silent = str(failure)
+        else:
+            self._history.crash = str(failure)
+        for call in self._history.calls:
+            if call.ended is None and call.given_up is None:
+                self._give_up(call, str(failure))
+
+    async def _perform_all(self) -> None:
+        for step in self._scenario.workload:
+            await self._perform(step)
+
+    async def _finish(self, world: World) -> None:
+        """See that the client works with a cluster that is whole, and close it."""
         await self._call("wait", self._client.wait, self._settle_s())
         await trio.sleep(world.settle_s)
         await self._probe()
@@ -173,11 +221,11 @@ class _Run(Recorder):
                     self._open[record.id] = record
                     try:
                         await client.send(record)
-                        record.taken_at = now = self._now()
+                        record.taken_at = now = self.now()
                     except Refused as refusal:
                         record.queue_full = refusal.queue_full
                         self.failed(record, refusal.told, str(refusal))
-                        now = self._now()
+                        now = self.now()
                     if step is not None and (step.wait or step.pace):
                         break
                     if now > record.sent_at:
@@ -198,7 +246,7 @@ class _Run(Recorder):
             try:
                 await self._client.send_all(records)
                 for record in records:
-                    record.taken_at = self._now()
+                    record.taken_at = self.now()
                 self._end(call, "ok")
             except Refused as refusal:
                 # Which of them were taken in, the client does not say.
@@ -207,6 +255,8 @@ class _Run(Recorder):
                         record.queue_full = True
                         self.failed(record, "unknown", str(refusal))
                 self._end(call, refusal.told, str(refusal))
+        if call.ended is None:
+            self._give_up(call)
 
     async def _flush(self) -> None:
         before = list(self._open)
@@ -238,6 +288,8 @@ class _Run(Recorder):
                 self._end(call, "ok")
             except Refused as refusal:
                 self._end(call, refusal.told, str(refusal))
+        if call.ended is None:
+            self._give_up(call)
         return call
 
     def _settle_s(self) -> float:
@@ -249,7 +301,7 @@ class _Run(Recorder):
         call = Call(
             n=len(history.calls),
             op=op,
-            started=self._now(),
+            started=self.now(),
             first=len(history.records),
             open_before=len(self._open),
         )
@@ -258,16 +310,23 @@ class _Run(Recorder):
         return call
 
     def _end(self, call: Call, told: Told, error: str | None = None) -> None:
-        call.ended, call.outcome, call.error = self._now(), told, error
+        call.ended, call.outcome, call.error = self.now(), told, error
         self._history.events.append(
             ClientEvent(call.ended, "return", told, call=call.n, detail=error)
+        )
+
+    def _give_up(self, call: Call, why: str | None = None) -> None:
+        """Write down that a call did not end."""
+        call.given_up, call.error = self.now(), why
+        self._history.events.append(
+            ClientEvent(call.given_up, "return", "unknown", call=call.n, detail=why or "given up")
         )
 
     def _new_record(
         self, call: Call, size: int, key: bytes | None, *, probe: bool = False
     ) -> SentRecord:
         records = self._history.records
-        now = self._now()
+        now = self.now()
         value = (b"%08x" % len(records)).ljust(size, b".")
         record = SentRecord(len(records), key, value, call.n, now, probe=probe)
         records.append(record)
@@ -276,12 +335,13 @@ class _Run(Recorder):
         )
         return record
 
-    def _now(self) -> float:
+    def now(self) -> float:
+        """The time of the run."""
         return self._simulator.elapsed()
 
     # --- what the client is told
 
-    def stored(self, record: SentRecord, partition: int, offset: int) -> None:
+    def stored(self, record: SentRecord, partition: int | None, offset: int | None) -> None:
         """The client was told that a record is stored."""
         record.partition, record.offset = partition, offset
         self._told(record, "ok", f"{partition}@{offset}")
@@ -292,7 +352,7 @@ class _Run(Recorder):
         self._told(record, told, error)
 
     def _told(self, record: SentRecord, told: Told, detail: str) -> None:
-        record.told, record.told_at = told, self._now()
+        record.told, record.told_at = told, self.now()
         self._open.pop(record.id, None)
         self._history.events.append(
             ClientEvent(record.told_at, "told", told, id=record.id, detail=detail)

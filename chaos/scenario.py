@@ -334,6 +334,8 @@ class Scenario(Strict):
     """Whether it may take more than 3 s over tcp."""
     examples: Annotated[Count, _at_most(EXAMPLES_MAX, "examples")] = 200
     """How many examples ``run`` draws if it is a property."""
+    step_timeout: PositiveDuration = 20.0
+    """How long a client in a process of its own may be silent before it is given up."""
     cluster: Cluster = Cluster()
     topic: Topic = Topic()
     network: Network = Network()

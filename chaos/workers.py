@@ -6,8 +6,9 @@ that are still being imported too; and when the parent is killed its workers wai
 
 So workers are started while SIGINT is blocked. They inherit that, ignore it from their first
 instruction on, and leave it to the parent to end them. A thread in each of them waits for the end
-of the parent and then ends the process. They come from a fork server that has imported what they
-need, so that one more of them costs a millisecond and not half a second.
+of the parent and then ends the process. Each leads a process group of its own, so that a client
+that it started, and that may hang, ends with it. They come from a fork server that has imported
+what they need, so that one more of them costs a millisecond and not half a second.
 """
 
 import os
@@ -60,7 +61,11 @@ class Workers:
         processes = list((self._pool._processes or {}).values())  # noqa: SLF001  no public way
         self._pool.shutdown(wait=False, cancel_futures=True)
         for process in processes:
-            process.kill()
+            assert process.pid is not None  # it was started
+            try:
+                os.killpg(process.pid, signal.SIGKILL)
+            except ProcessLookupError:  # it has ended, or leads no group yet
+                process.kill()
         for process in processes:
             process.join()
 
@@ -87,6 +92,7 @@ def open_workers(jobs: int) -> Iterator[Workers]:
 
 def _begin() -> None:
     """Prepare a worker process."""
+    os.setpgid(0, 0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # Clients that are processes of their own must not inherit a blocked signal.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
@@ -97,4 +103,4 @@ def _end_with_parent() -> None:
     parent = parent_process()
     if parent is not None:
         connection.wait([parent.sentinel])
-        os._exit(1)
+        os.killpg(0, signal.SIGKILL)

@@ -4,10 +4,11 @@ One probe for each partition is sent to a cluster that is whole again, and must 
 producer that an earlier fault left broken shows here. An error that leaves the client outside of
 any call breaks this promise, too.
 
-Nothing is asked of a producer whose configuration leaves an attempt less time than the network, or
-the commit, takes. And at a time when faults had kept the news of a moved leader from the client, a
-probe that an SPU refuses with NotLeaderForPartition is excused: only by that does the client learn
-of it, and a policy without enough retries cannot do more.
+Nothing is asked of a client that was ended because it did not answer, nor of a producer whose
+configuration leaves an attempt less time than the network, or the commit, takes. And at a time when
+faults had kept the news of a moved leader from the client, a probe that an SPU refuses with
+NotLeaderForPartition is excused: only by that does the client learn of it, and a policy without
+enough retries cannot do more.
 """
 
 from chaos.checks.answers import answers
@@ -27,6 +28,8 @@ def check(evidence: Evidence) -> Finding:
     if history.crash is not None:
         found.looked_at += 1
         found.add(f"the client broke down: {history.crash}")
+    if history.silent is not None:
+        return found.finding()
     if evidence.once(timing).is_too_slow(evidence.scenario.topic.partitions):
         return found.finding()
     for record in evidence.records:

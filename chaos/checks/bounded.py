@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from chaos.checks.finding import Finding, Violations, at, lasting, named
 from chaos.checks.timing import timing
 from chaos.history import Call, Evidence
-from chaos.policy import GRACE_S, send_bound, settle_bound
+from chaos.policy import send_bound, settle_bound
 
 NAME = "bounded"
 SEMANTICS = ("at-least-once", "at-most-once")
@@ -35,12 +35,10 @@ def check(evidence: Evidence) -> Finding:
         if call.op not in WAITING:
             continue
         found.looked_at += 1
-        end = call.ended
-        if end is None:
-            if evidence.history.crash is not None:
-                continue
-            # The harness gave it up then, and nobody knows what would have become of it.
-            end = call.started + settle_bound(producer, call.open_before) + GRACE_S
+        # When the harness gave it up nobody knows what would have become of it later.
+        end = call.ended if call.ended is not None else call.given_up
+        if end is None or (call.ended is None and evidence.history.crash is not None):
+            continue
         if end <= call.started + least + slack:
             continue
         bound = _bound(evidence, call)
@@ -62,7 +60,9 @@ def _look_at_sends(evidence: Evidence, found: Violations) -> None:
         if end is None and record.told != "ok":
             end = record.told_at
         if end is None:
-            if evidence.history.crash is None:
+            given_up = calls[record.call].given_up
+            short = given_up is not None and given_up <= record.sent_at + bound + slack
+            if evidence.history.crash is None and not short:
                 text = f"send of {named([record.id])} {at(record.sent_at)} never ended"
                 found.add(text, [record.id])
         elif end > record.sent_at + bound + slack:
@@ -82,11 +82,9 @@ def _look_at_long_sends(evidence: Evidence, found: Violations) -> None:
             continue
         found.looked_at += 1
         following = calls[call.n + 1].first if call.n + 1 < len(calls) else len(evidence.records)
-        end = call.ended
-        if end is None:
-            if evidence.history.crash is not None:
-                continue
-            end = call.started + bound * (following - call.first) + GRACE_S
+        end = call.ended if call.ended is not None else call.given_up
+        if end is None or (call.ended is None and evidence.history.crash is not None):
+            continue
         if end <= call.started + bound + slack:
             continue
         most = bound * max(1, _batches(evidence, range(call.first, following)))

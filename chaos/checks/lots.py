@@ -62,14 +62,21 @@ def lots(evidence: Evidence) -> list[Lot]:
         lot = found.get(key)
         if lot is None:
             lot = found[key] = Lot([], trails[key[0]], record.told, record.told_at, 0.0)
-            if record.told_at is not None and record.told_at > record.taken_at:
-                lot.settled_at = record.told_at
+            lot.settled_at = _settled_at(record, evidence.once(timing).slack)
         lot.records.append(record)
     for lot in found.values():
         lot.earliest = lot.records[-1].sent_at
     if evidence.scenario.producer.retries:
         _wait_for_predecessors(list(found.values()))
     return list(found.values())
+
+
+def _settled_at(record: SentRecord, slack: float) -> float | None:
+    """When a record was settled, if the moment at which the client was told says so."""
+    known_from = record.taken_at if record.asked_at is None else record.asked_at + slack
+    if record.told_at is None or known_from is None or record.told_at <= known_from:
+        return None
+    return record.told_at
 
 
 def _wait_for_predecessors(found: list[Lot]) -> None:
@@ -119,6 +126,7 @@ class Course:
         self.partitions = evidence.scenario.topic.partitions
         closed = [call.started for call in evidence.history.calls if call.op == "close"]
         self._closed_at = closed[0] if closed else inf
+        self._silent = evidence.history.silent is not None
         self._end = evidence.history.events[-1].t if evidence.history.events else 0.0
 
     def spans(self, lot: Lot) -> Iterator[Span]:
@@ -174,6 +182,8 @@ class Course:
             return None
         end = lot.told_at
         if end is None:
+            if self._silent:
+                return None  # it was ended, and might have gone on
             spans = list(self.spans(lot))
             end = spans[-1].end_by if spans else self._end
             if end == inf or (spans and end + self.delays.before(len(spans)) >= self._end):

@@ -64,6 +64,8 @@ def _unexplained(evidence: Evidence, lot: Lot) -> str | None:
 def _unexplained_unseen(evidence: Evidence, seen: Sight, lot: Lot) -> str | None:
     times, producer = evidence.once(timing), evidence.scenario.producer
     closed = [call.started for call in evidence.history.calls if call.op == "close"]
+    if lot.told_at is None and evidence.history.silent is not None:
+        return None  # the client was ended with it
     end = inf if lot.told_at is None else lot.told_at
     if closed and end >= closed[0] and lot.told_at is not None:
         return None

@@ -1,8 +1,9 @@
 """What can be put on trial: a client of a Fluvio cluster, driven through one interface."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from typing import Any
 
 from chaos.history import SentRecord, Told
 from chaos.scenario import Scenario
@@ -24,12 +25,32 @@ class Refused(Exception):  # noqa: N818  an outcome, not a mistake
         self.queue_full = queue_full
 
 
+class Silent(Exception):  # noqa: N818  an outcome, not a mistake
+    """The client did not answer for as long as a step may take, and is gone.
+
+    Args:
+        text: to what, and for how long.
+    """
+
+
+class Broken(Exception):  # noqa: N818  an outcome, not a mistake
+    """The client ended, or does not speak the language that was agreed on: its own failure.
+
+    Args:
+        text: what it did.
+    """
+
+
 class Recorder(ABC):
     """Takes down what the client is told; the harness makes it."""
 
     @abstractmethod
-    def stored(self, record: SentRecord, partition: int, offset: int) -> None:
-        """The client was told that a record is stored."""
+    def now(self) -> float:
+        """The time of the run, in seconds."""
+
+    @abstractmethod
+    def stored(self, record: SentRecord, partition: int | None, offset: int | None) -> None:
+        """The client was told that a record is stored, and perhaps where."""
 
     @abstractmethod
     def failed(self, record: SentRecord, told: Told, error: str) -> None:
@@ -39,9 +60,14 @@ class Recorder(ABC):
 class Client(ABC):
     """One connected producer of one topic.
 
-    Every method may raise ``Refused``. None has a bound of its own: the harness cancels what takes
-    longer than the scenario allows.
+    Every method may raise ``Refused``. A client in the same process has no bounds of its own: the
+    harness cancels what takes longer than the scenario allows. One in another process raises
+    ``Silent`` or ``Broken``, and then nothing more is asked of it.
     """
+
+    not_applicable: Mapping[str, Any] = {}
+    """What of the scenario it cannot do, and what it does instead. Options of the producer have
+    values as in a scenario, and it is judged by those; everything else is said in words."""
 
     @abstractmethod
     async def send(self, record: SentRecord) -> None:
@@ -62,6 +88,9 @@ class Client(ABC):
     @abstractmethod
     async def close(self) -> None:
         """Close the producer, settling what is open."""
+
+    def end(self) -> None:  # noqa: B027  most have nothing left to end
+        """End what still holds connections although it was closed and its context was left."""
 
 
 OpenClient = Callable[[str, Scenario, World, Recorder], AbstractAsyncContextManager[Client]]

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from chaos.clients.named import NamedClient
 from chaos.commands.conclude import Conclusion, Format, complain
-from chaos.commands.files import gather
+from chaos.commands.files import gather, not_there
 from chaos.commands.options import DurationType, files_argument, run_options
-from chaos.commands.run import not_there
 from chaos.commands.session import Interrupted, interruptible
 from chaos.commands.tasks import Task, perform, task_of, unfinished, with_reached
 from chaos.report.words import counted, printable
@@ -49,6 +49,7 @@ def explore(
     examples: int | None,
     seconds: float | None,
     world: WorldName | None,
+    client: NamedClient,
     seed: int | None,
     out: Path | None,
     form: Format,
@@ -66,13 +67,14 @@ def explore(
     sources, mistakes = gather(files)
     tasks: list[Task] = []
     for source in sources:
-        worlds = source.worlds(world, explored=True)
+        worlds = source.worlds(world, client, explored=True)
         if not worlds:
-            mistakes.append(not_there(source, world))
+            mistakes.append(not_there(source, world, client))
         tasks += [
             task_of(
                 source,
                 each,
+                client,
                 seed=seed,
                 out=out,
                 explored=True,

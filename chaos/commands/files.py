@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from chaos.clients.named import NamedClient
 from chaos.loader import ScenarioFileError, load_scenario_file
 from chaos.report.rundir import slug_of
 from chaos.template import Template
@@ -30,18 +31,30 @@ class Source:
         written = self.template.data.get("seed", 0)
         return written if isinstance(written, int) else 0
 
-    def worlds(self, wanted: WorldName | None, *, explored: bool) -> list[WorldName]:
+    def worlds(
+        self, wanted: WorldName | None, client: NamedClient, *, explored: bool
+    ) -> list[WorldName]:
         """Where it is to run.
 
         Args:
             wanted: the only world, if there is one.
+            client: who runs it; most clients know only one world.
             explored: whether many examples of it are run. That is for the virtual world, unless
                 the file knows only the other one.
         """
-        own: list[WorldName] = [w for w in ("virtual", "tcp") if w in self.template.worlds]
+        own = [world for world in client.worlds if world in self.template.worlds]
         if wanted is not None:
             return [wanted] if wanted in own else []
         return own[:1] if explored else own
+
+
+def not_there(source: Source, wanted: WorldName | None, client: NamedClient) -> str:
+    """Why a file does not run in any world that was asked for."""
+    only = " and ".join(source.template.worlds)
+    reason = f"--world is {wanted}" if wanted else f"the client {client.name} knows only tcp"
+    if wanted and wanted not in client.worlds:
+        return f"{source.file}: not run, since the client {client.name} knows only tcp"
+    return f"{source.file}: not run, since its worlds are {only}, and {reason}"
 
 
 def gather(paths: Sequence[str]) -> tuple[list[Source], list[str]]:

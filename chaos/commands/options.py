@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 import click
 
+from chaos.clients.named import PRODUCER, NamedClient, client_named
 from chaos.workers import default_jobs
 from simulator.quantities import parse_duration
 
@@ -30,6 +31,24 @@ class DurationType(click.ParamType[float]):
             self.fail(str(error), param, ctx)
 
 
+class ClientType(click.ParamType[NamedClient]):
+    """A client by its name."""
+
+    name = "CLIENT"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> NamedClient:
+        """The client."""
+        try:
+            client = client_named(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+        if client.unavailable is not None:
+            self.fail(client.unavailable, param, ctx)
+        return client
+
+
 def together(*options: Callable[[C], C]) -> Callable[[C], C]:
     """Several options as one decorator, in the order of the help."""
 
@@ -47,6 +66,16 @@ world_option = click.option(
     "--world",
     type=click.Choice(["virtual", "tcp"]),
     help="Run only there: in memory and virtual time, or on real sockets.",
+)
+
+client_option = click.option(
+    "--client",
+    type=ClientType(),
+    default=PRODUCER,
+    show_default=True,
+    metavar="producer|fluvio|command:PROGRAM ARG...",
+    help="Who is on trial: our producer, the official client, or any program that speaks the "
+    "client protocol. All but ours run in processes of their own, and so over tcp.",
 )
 
 _seed = click.option(
@@ -81,5 +110,5 @@ _jobs = click.option(
     help="How many processes share the work.  [default: two for each core]",
 )
 
-run_options = together(world_option, _seed, _out, _format, _junit, _jobs)
+run_options = together(world_option, client_option, _seed, _out, _format, _junit, _jobs)
 """What both ``run`` and ``explore`` take."""

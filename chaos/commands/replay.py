@@ -4,9 +4,10 @@ from pathlib import Path
 
 import click
 
+from chaos.clients.named import NamedClient
 from chaos.commands.conclude import complain
-from chaos.commands.files import gather
-from chaos.commands.options import world_option
+from chaos.commands.files import Source, gather, not_there
+from chaos.commands.options import client_option, world_option
 from chaos.commands.session import Interrupted, interruptible
 from chaos.commands.tasks import judged
 from chaos.history import Evidence, History, SentRecord
@@ -23,7 +24,6 @@ from chaos.report.summary import story_lines, summary
 from chaos.report.table import STYLES
 from chaos.report.terminal import Terminal
 from chaos.run import run_scenario
-from chaos.template import Template
 from chaos.world import WorldName
 
 EPILOG = """\b
@@ -38,8 +38,9 @@ Examples:
 @click.command(epilog=EPILOG)
 @click.argument("file", metavar="FILE|RUN_DIR")
 @world_option
+@client_option
 @click.option("--all", "everything", is_flag=True, help="Tell the story of every record.")
-def replay(file: str, world: WorldName | None, everything: bool) -> int:
+def replay(file: str, world: WorldName | None, client: NamedClient, everything: bool) -> int:
     """Run one again and tell its full story.
 
     Told are the records of broken promises; if none was broken, those that were lost, duplicated,
@@ -57,10 +58,9 @@ def replay(file: str, world: WorldName | None, everything: bool) -> int:
     if source.template.open:
         complain([f"{path}: a property is many runs; python -m chaos explore {path} runs them"])
         return STATUS_NO_VERDICT
-    worlds = source.worlds(world, explored=False)
+    worlds = source.worlds(world, client, explored=False)
     if not worlds:
-        known = ", ".join(source.template.worlds)
-        complain([f"{path}: it does not run in the world {world}, only in {known}"])
+        complain([not_there(source, world, client)])
         return STATUS_NO_VERDICT
     terminal = Terminal()
     terminal.say(f"seed {source.seed}")
@@ -68,23 +68,23 @@ def replay(file: str, world: WorldName | None, everything: bool) -> int:
     for each in worlds:
         try:
             with interruptible():
-                outcomes.append(_replay(terminal, source.template, path, each, everything))
+                outcomes.append(_replay(terminal, source, each, client, everything))
         except Interrupted:
             return STATUS_INTERRUPTED
     return status_of(outcomes)
 
 
 def _replay(
-    terminal: Terminal, template: Template, path: Path, world: WorldName, everything: bool
+    terminal: Terminal, source: Source, world: WorldName, client: NamedClient, everything: bool
 ) -> Outcome:
-    scenario = template.scenario()
-    history = run_scenario(scenario, world)
+    scenario = source.template.scenario()
+    history = run_scenario(scenario, world, client.open)
     result = judge(history)
-    blank = Outcome(template.name, str(path), world, scenario.seed)
+    blank = Outcome(scenario.name, source.file, world, scenario.seed, client.name)
     outcome = judged(blank, history, result, stories_max=0)
     terminal.say()
     terminal.say_all(summary(outcome, full=True), STYLES[outcome.verdict])
-    note = _compared(path, world, history)
+    note = _compared(Path(source.file), world, history)
     if note:
         terminal.say(f"  {note}")
     evidence = Evidence(history)

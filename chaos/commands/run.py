@@ -5,8 +5,9 @@ from pathlib import Path
 
 import click
 
+from chaos.clients.named import NamedClient
 from chaos.commands.conclude import Conclusion, Format, complain
-from chaos.commands.files import Source, gather
+from chaos.commands.files import gather, not_there
 from chaos.commands.options import files_argument, run_options
 from chaos.commands.session import Interrupted, interruptible, perform_all
 from chaos.commands.tasks import Task, task_of
@@ -30,6 +31,7 @@ Examples:
 def run(
     files: Sequence[str],
     world: WorldName | None,
+    client: NamedClient,
     seed: int | None,
     out: Path | None,
     form: Format,
@@ -46,10 +48,10 @@ def run(
     sources, mistakes = gather(files)
     tasks: list[Task] = []
     for source in sources:
-        worlds = source.worlds(world, explored=source.template.open)
+        worlds = source.worlds(world, client, explored=source.template.open)
         if not worlds:
-            mistakes.append(not_there(source, world))
-        tasks += [task_of(source, each, seed=seed, out=out) for each in worlds]
+            mistakes.append(not_there(source, world, client))
+        tasks += [task_of(source, each, client, seed=seed, out=out) for each in worlds]
     complain(mistakes)
     conclusion = Conclusion(form, junit, mistakes)
     try:
@@ -69,9 +71,3 @@ def _perform(tasks: Sequence[Task], jobs: int, conclusion: Conclusion) -> None:
             progress(len(conclusion.outcomes))
 
         perform_all(tasks, jobs, done)
-
-
-def not_there(source: Source, world: WorldName | None) -> str:
-    """Why a file does not run in the only world that was asked for."""
-    only = " and ".join(source.template.worlds)
-    return f"{source.file}: not run, since its worlds are {only}, and --world is {world}"

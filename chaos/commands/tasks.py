@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from chaos.clients.named import PRODUCER, NamedClient, client_named
 from chaos.commands.files import Source
 from chaos.history import Evidence, History
 from chaos.judge import Result, judge
@@ -19,6 +20,7 @@ from chaos.report.rundir import (
     DEFAULT,
     SCENARIO,
     concrete,
+    directory_name,
     saved_find,
     write_result,
     write_run,
@@ -42,6 +44,8 @@ class Task:
     """What stands in the file."""
     name: str
     world: WorldName
+    client: str
+    """Who runs it, by the name on the command line."""
     seed: int
     directory: str
     """Where the run is kept."""
@@ -64,6 +68,7 @@ class Task:
 def task_of(
     source: Source,
     world: WorldName,
+    client: NamedClient,
     *,
     seed: int | None,
     out: Path | None,
@@ -76,6 +81,7 @@ def task_of(
     Args:
         source: the file.
         world: where.
+        client: who runs it.
         seed: in place of the seed in the file.
         out: what holds the directories of all runs; None for failures only, in a default place.
         explored: whether examples are drawn; None for those of properties.
@@ -88,8 +94,9 @@ def task_of(
         text=template.text,
         name=template.name,
         world=world,
+        client=client.name,
         seed=source.seed if seed is None else seed,
-        directory=str((out or DEFAULT) / f"{source.slug}-{world}"),
+        directory=str((out or DEFAULT) / directory_name(source.slug, world, client.name)),
         keep=out is not None,
         explored=template.open if explored is None else explored,
         slow=template.slow,
@@ -129,6 +136,7 @@ def unfinished(task: Task, reason: str = "") -> Outcome:
         name=task.name,
         file=task.file,
         world=task.world,
+        client=task.client,
         seed=task.seed,
         reasons=[reason] if reason else [],
         command=_command(task),
@@ -147,6 +155,7 @@ def judged(
         figures=dict(result.figures),
         fired=dict(result.fired),
         stories=stories_of(history, result, stories_max),
+        not_applicable=list(history.not_applicable),
         notes=[f"the client crashed: {history.crash}"] if history.crash else [],
     )
 
@@ -169,7 +178,7 @@ def stories_of(history: History, result: Result, most: int) -> list[Story]:
 def _run(task: Task, outcome: Outcome) -> Outcome:
     template = parse_scenario(task.text, task.file)
     scenario = template.scenario().model_copy(update={"seed": task.seed})
-    history = run_scenario(scenario, task.world)
+    history = run_scenario(scenario, task.world, client_named(task.client).open)
     outcome = judged(outcome, history, judge(history))
     if task.keep or outcome.verdict != "valid":
         outcome = _kept(task, outcome, concrete(template.data, task.world, task.seed), history)
@@ -178,7 +187,9 @@ def _run(task: Task, outcome: Outcome) -> Outcome:
 
 def _kept(task: Task, outcome: Outcome, data: Mapping[str, Any], history: History) -> Outcome:
     directory = Path(task.directory)
-    command = f"python -m chaos replay {shlex.quote(str(directory / SCENARIO))}"
+    command = shlex.join(
+        ["python", "-m", "chaos", "replay", str(directory / SCENARIO), *_client(task)]
+    )
     kept = replace(outcome, directory=task.directory, command=command)
     try:
         write_run(directory, data, history.to_jsonl(), kept)
@@ -254,9 +265,13 @@ def _with_find(task: Task, outcome: Outcome, data: Mapping[str, Any], first: Res
 
 def _command(task: Task) -> str:
     words = ["python", "-m", "chaos", "explore" if task.explored else "run", task.file]
-    words += ["--world", task.world, "--seed", str(task.seed)]
+    words += ["--world", task.world, *_client(task), "--seed", str(task.seed)]
     if task.explored and task.examples is not None:
         words += ["--examples", str(task.examples)]
     if task.given_seconds is not None:
         words += ["--for", f"{task.given_seconds:g}s"]
     return shlex.join(words)
+
+
+def _client(task: Task) -> list[str]:
+    return [] if task.client == PRODUCER else ["--client", task.client]

@@ -39,6 +39,8 @@ class Outcome:
     world: WorldName
     seed: int
     """Of a property: what its examples were drawn from."""
+    client: str = "producer"
+    """Who ran it."""
     verdict: Verdict = "inconclusive"
     reasons: Sequence[str] = ()
     """Why it is inconclusive."""
@@ -52,6 +54,8 @@ class Outcome:
     """Of a property, how many were run; None of a concrete scenario."""
     stories: Sequence[Story] = ()
     """Of the records of the first broken promises."""
+    not_applicable: Sequence[str] = ()
+    """What of the scenario the client cannot do, and what it did instead."""
     notes: Sequence[str] = ()
     """What else a person should know of this run."""
     directory: str | None = None
@@ -68,8 +72,9 @@ class Outcome:
 
     @property
     def title(self) -> str:
-        """Name and world."""
-        return f"{self.name} [{self.world}]"
+        """Name, world and, if it is not our own producer, the client."""
+        client = "" if self.client == "producer" else f", {self.client}"
+        return f"{self.name} [{self.world}{client}]"
 
     def to_data(self) -> dict[str, Any]:
         """The outcome as ``result.json`` has it.
@@ -83,6 +88,7 @@ class Outcome:
             "name": self.name,
             "file": self.file,
             "world": self.world,
+            "client": self.client,
             "seed": self.seed,
             "examples": self.examples,
             "command": self.command,
@@ -93,6 +99,7 @@ class Outcome:
                 {"record": story.record, "alike": story.alike, "lines": list(story.lines)}
                 for story in self.stories
             ],
+            "not_applicable": list(self.not_applicable),
             "notes": list(self.notes),
         }
 

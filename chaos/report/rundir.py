@@ -53,6 +53,12 @@ def slug_of(path: str) -> str:
     return stem[:SLUG_CHARS_MAX].rstrip("-") or "scenario"
 
 
+def directory_name(slug: str, world: WorldName, client: str) -> str:
+    """The name of the directory of a run; that of our own producer goes without saying."""
+    name = f"{slug}-{world}"
+    return name if client == "producer" else f"{name}-{slug_of(client.replace('/', '-'))}"
+
+
 def concrete(data: Mapping[str, Any], world: WorldName, seed: int) -> dict[str, Any]:
     """A scenario as it is kept: for one world, with its seed."""
     rest = {key: value for key, value in data.items() if key not in ("worlds", "seed", "examples")}

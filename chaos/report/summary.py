@@ -54,6 +54,8 @@ def _lines(outcome: Outcome, full: bool) -> Iterator[str]:
     for finding in outcome.broken:
         yield f"  broken: {finding.check}, {counted(finding.count, 'time')}"
         yield from _sentences(finding, full)
+    for sentence in outcome.not_applicable:
+        yield f"  not applicable: {sentence}"
     for note in outcome.notes:
         yield f"  note: {note}"
     if outcome.directory is not None:
@@ -63,6 +65,8 @@ def _lines(outcome: Outcome, full: bool) -> Iterator[str]:
 
 def _circumstances(outcome: Outcome) -> str:
     parts = [outcome.file, f"world {outcome.world}", f"seed {outcome.seed}"]
+    if outcome.client != "producer":
+        parts.insert(2, f"client {outcome.client}")
     if outcome.examples is not None:
         parts.append(counted(outcome.examples, "example"))
     return ", ".join(parts)

@@ -368,7 +368,7 @@ def test_nothing_there_cannot_be_replayed() -> None:
 
 def test_a_world_that_a_scenario_does_not_know_cannot_be_replayed(write: Write) -> None:
     ended = Ended("replay", write(QUIET), "--world", "tcp")
-    assert ended.err == "one.yaml: it does not run in the world tcp, only in virtual\n"
+    assert ended.err == "one.yaml: not run, since its worlds are virtual, and --world is tcp\n"
 
 
 # --- validate, schema, list

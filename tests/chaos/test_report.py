@@ -124,6 +124,12 @@ def test_a_summary_tells_why_there_is_no_verdict() -> None:
     assert "  no verdict: fault lost-answer never struck" in summary(unclear())
 
 
+def test_a_summary_of_another_client_names_it_and_what_it_cannot_do() -> None:
+    lines = summary(outcome(client="fluvio", not_applicable=["send_all: one by one"]))
+    assert "  lost-answer.yaml, world virtual, client fluvio, seed 7" in lines
+    assert "  not applicable: send_all: one by one" in lines
+
+
 def test_a_summary_of_a_property_counts_its_examples() -> None:
     assert "  lost-answer.yaml, world virtual, seed 7, 200 examples" in summary(
         outcome(examples=200)

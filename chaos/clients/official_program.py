@@ -1,0 +1,127 @@
+"""The official Python client as a program of the client protocol (``docs/client-protocol.md``).
+
+It is started by its path and imports nothing of this project, so that it is up as fast as the
+client can be imported. Its calls hold the interpreter's lock while they wait, and some wait for
+ever, so that nothing but killing it helps then.
+
+``connect`` may come again: whatever was connected before is let go.
+"""
+
+import json
+import os
+import sys
+from base64 import b64decode
+from typing import Any
+
+from fluvio import (
+    Compression,
+    DeliverySemantic,
+    Fluvio,
+    FluvioConfig,
+    FluviorError,
+    Isolation,
+    TopicProducerConfigBuilder,
+)
+
+Answer = dict[str, Any]
+
+COMPRESSIONS = {
+    "none": Compression.None_,
+    "gzip": Compression.Gzip,
+    "snappy": Compression.Snappy,
+    "lz4": Compression.Lz4,
+    "zstd": Compression.Zstd,
+}
+ISOLATIONS = {
+    "read-uncommitted": Isolation.ReadUncommitted,
+    "read-committed": Isolation.ReadCommitted,
+}
+SEMANTICS = {
+    "at-least-once": DeliverySemantic.AtLeastOnce,
+    "at-most-once": DeliverySemantic.AtMostOnce,
+}
+
+NOT_APPLICABLE = {
+    "retry": {},  # the default policy of a scenario is that of Fluvio
+    "attempt_timeout": f"{os.environ.get('FLV_SOCKET_WAIT', '60')}s",
+    "response_timeout": "10s",
+    "records without a key": "the client sends an empty key, so that all go to one partition",
+}
+"""What of a scenario the client cannot be told. It has no bound at all for ``wait`` under
+at-most-once; it is held to the one that scenarios have by default."""
+
+
+class Session:
+    """One connection, one producer, and what it promised."""
+
+    fluvio: Any = None
+    producer: Any = None
+
+    def __init__(self) -> None:
+        self.outputs: dict[int, Any] = {}
+
+    def connect(self, address: str) -> Answer:
+        """Connect; what was connected before is let go."""
+        self.fluvio = self.producer = None
+        self.outputs.clear()
+        self.fluvio = Fluvio.connect_with_config(FluvioConfig.new(address))
+        return {}
+
+    def make_producer(self, topic: str, **options: Any) -> Answer:
+        """Make a producer with the options of a scenario, durations in seconds."""
+        builder = TopicProducerConfigBuilder()
+        for name in ("batch_size", "max_request_size", "batch_queue_size"):
+            builder = getattr(builder, name)(options[name])
+        for name in ("linger", "timeout"):
+            builder = getattr(builder, name)(round(options[name] * 1000))
+        builder = builder.compression(COMPRESSIONS[options["compression"]])
+        builder = builder.isolation(ISOLATIONS[options["isolation"]])
+        builder = builder.delivery_semantic(SEMANTICS[options["delivery_semantic"]])
+        self.producer = self.fluvio.topic_producer_with_config(topic, builder.build())
+        return {"not_applicable": NOT_APPLICABLE}
+
+    def send(self, id: int, key: str | None, value: str) -> Answer:  # noqa: A002  its name there
+        """Send one record."""
+        self.outputs[id] = self.producer.send(b64decode(key or ""), b64decode(value))
+        return {}
+
+    def send_all(self, records: list[Answer]) -> Answer:
+        """Send many records with one call."""
+        pairs = [(b64decode(r["key"] or ""), b64decode(r["value"])) for r in records]
+        ids = [record["id"] for record in records]
+        self.outputs.update(zip(ids, self.producer.send_all(pairs), strict=True))
+        return {}
+
+    def flush(self) -> Answer:
+        """Flush."""
+        self.producer.flush()
+        return {}
+
+    def wait(self, id: int) -> Answer:  # noqa: A002  its name there
+        """Wait for one record."""
+        metadata = self.outputs.pop(id).wait()
+        return {"partition": metadata.partition_id(), "offset": metadata.offset()}
+
+    def close(self) -> Answer:
+        """Let go of everything."""
+        self.fluvio = self.producer = None
+        self.outputs.clear()
+        return {}
+
+
+def main() -> None:
+    """Answer each line on standard input with one on standard output."""
+    session = Session()
+    for line in sys.stdin:
+        question = json.loads(line)
+        op = question.pop("op")
+        try:
+            answer = getattr(session, "make_producer" if op == "producer" else op)(**question)
+            answer = {"ok": True, **answer}
+        except FluviorError as error:
+            answer = {"error": str(error)}
+        print(json.dumps(answer), flush=True)  # noqa: T201  its way to answer
+
+
+if __name__ == "__main__":
+    main()
