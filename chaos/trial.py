@@ -47,7 +47,7 @@ may take and was ended: what it was told by then is *unknown*, and the promise's
 over.
 """
 
-_TIMES = re.compile(r"\d+\.\d+ (?:s|ms)\b")
+_TIMES = re.compile(r" *\d+\.\d+ (?:s|ms)\b")
 _REQUESTS = re.compile(r"\(request \d+")
 
 
@@ -161,7 +161,7 @@ def _differences(page: Path, text: str) -> list[str]:
 
 def masked(text: str) -> str:
     """A page without what differs from run to run."""
-    return _REQUESTS.sub("(request N", _TIMES.sub("T", text))
+    return _REQUESTS.sub("(request N", _TIMES.sub(" T", text))
 
 
 # --- the page
