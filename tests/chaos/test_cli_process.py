@@ -2,6 +2,7 @@
 
 import os
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -97,6 +98,24 @@ def test_processes_end_with_one_that_is_killed(files: Path) -> None:
     status, _, err = interrupted(files, arguments, signal.SIGKILL)
     assert status == -signal.SIGKILL
     assert "Traceback" not in err
+
+
+@pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="needs a handle on a stranger's process")
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_ctrl_c_ends_a_client_that_hangs_too(files: Path, jobs: str) -> None:
+    os.mkfifo(files / "pid")
+    hangs = "import os, signal; open('pid', 'w').write(f'{os.getpid()}\\n'); signal.pause()"
+    (files / "hangs.py").write_text(hangs)
+    client = f"command:{sys.executable} hangs.py"
+    process = started(files, "run", "slow.yaml", "many.yaml", "--jobs", jobs, "--client", client)
+    with (files / "pid").open() as pids:
+        pid = os.pidfd_open(int(pids.readline()))
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=ENDS_S)
+    assert (process.returncode, err) == (130, "")
+    assert "interrupted after 0 of 2 runs" in out
+    assert select.select([pid], [], [], ENDS_S)[0]
+    os.close(pid)
 
 
 def ended(files: Path, shell: str) -> subprocess.CompletedProcess[str]:
