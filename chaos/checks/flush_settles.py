@@ -6,7 +6,7 @@ was open when the flush returned must have left before: its request is read as s
 allows, and it is not said to be certainly not stored afterwards unless an SPU refused it.
 
 A flush of at-least-once that says that all is well says so of every record that was taken in since
-the flush before: none of them was given up.
+the flush before, unless the client was told its outcome already: none of them was given up.
 
 A flush that does not return is another matter (``bounded``).
 """
@@ -50,7 +50,10 @@ def _look_at_success(evidence: Evidence, call: Call, ids: range, found: Violatio
     given_up = [
         record
         for record in evidence.records[ids.start : ids.stop]
-        if record.taken_at is not None and record.told_at is not None and record.told != "ok"
+        if record.taken_at is not None
+        and record.told_at is not None
+        and record.told_at >= call.started
+        and record.told != "ok"
     ]
     if given_up:
         ids_given_up = [record.id for record in given_up]
