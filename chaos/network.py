@@ -1,4 +1,4 @@
-"""A TCP network in memory, on trio's clock: who listens where, and how connections begin.
+"""A TCP network in memory, on virtual time: who listens where, and how connections begin.
 
 The naive way is real sockets in real time. They cost milliseconds per connection, need ports that
 others want too, and give another history each time. ``memory_stream_pair`` has no latency and no
@@ -20,6 +20,7 @@ from collections import deque
 
 import trio
 
+from chaos.clock import VirtualClock
 from chaos.stream import VirtualStream, virtual_pair
 from simulator.tcp import Bound, Stream
 
@@ -102,6 +103,7 @@ class VirtualNetwork:
     """Listeners and connections in memory: ``listen`` for the simulator, ``dial`` for a client.
 
     Args:
+        clock: of the run.
         latency_s: how long a byte is under way, one way, in seconds.
         bandwidth: bytes per second for each direction of each connection; None for any number.
 
@@ -109,11 +111,14 @@ class VirtualNetwork:
         ValueError: the latency is negative or infinite, or the bandwidth is not above zero.
     """
 
-    def __init__(self, latency_s: float = 0.0001, bandwidth: float | None = None) -> None:
+    def __init__(
+        self, clock: VirtualClock, latency_s: float = 0.0001, bandwidth: float | None = None
+    ) -> None:
         if not 0 <= latency_s < float("inf"):
             raise ValueError(f"latency_s must be finite and not negative, not {latency_s}")
         if bandwidth is not None and not bandwidth > 0:
             raise ValueError(f"bandwidth must be above 0 bytes per second, not {bandwidth}")
+        self._clock = clock
         self.latency_s = latency_s
         self.bandwidth = bandwidth
         self._listeners: dict[int, VirtualListener] = {}
@@ -151,7 +156,7 @@ class VirtualNetwork:
             OSError: ECONNREFUSED, nobody listens there.
         """
         while True:
-            await trio.sleep(2 * self.latency_s)
+            await self._clock.sleep(2 * self.latency_s)
             hole = self._black_holes.get(port)
             if hole is not None:
                 await hole.park()
@@ -160,10 +165,10 @@ class VirtualNetwork:
             if listener is None:
                 raise _os_error(errno.ECONNREFUSED)
             if not listener.full:
-                ours, theirs = virtual_pair(self.latency_s, self.bandwidth)
+                ours, theirs = virtual_pair(self._clock, self.latency_s, self.bandwidth)
                 listener.deliver(theirs)
                 return ours
-            await trio.sleep(SYN_AGAIN_S)
+            await self._clock.sleep(SYN_AGAIN_S)
 
     def black_hole(self, port: int) -> None:
         """From now on connects to a port hang, those under way too; connections live on."""

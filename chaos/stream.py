@@ -7,10 +7,9 @@ catch a task in its sleep, and every end has to end a task.
 
 Here nothing runs on behalf of a connection. Whoever sends works out at once *when* it arrives and
 leaves it, with that time, at the receiving stream: data in a queue, a FIN and a reset as one time
-each. Whoever calls a stream looks at what is due by now. If that is nothing, it waits inside a
-cancel scope whose deadline is the next arrival, and a sender that comes by only sets the deadline
-earlier. So a message costs one switch. Where nothing takes time there are no deadlines either: the
-sender reschedules the reader.
+each. Whoever calls a stream looks at what is due by now. If that is nothing, it waits at a place
+(``clock.py``) for the next arrival, and a sender that comes by only brings that time forward. So a
+message costs one switch, and none if nobody waits for it.
 
 What an end looks like follows Linux, as measured on loopback (``test_network_against_tcp.py`` holds
 the two side by side):
@@ -33,6 +32,8 @@ from math import inf
 
 import trio
 
+from chaos.clock import Place, VirtualClock
+
 WINDOW_BYTES = 256 * 1024
 """What may be unread in one direction before ``send_all`` blocks: in the order of what Linux keeps
 by default. It counts at closed streams too: virtual time stands still while a task keeps writing,
@@ -43,53 +44,6 @@ WINDOW_LOW_BYTES = WINDOW_BYTES // 2
 
 RECEIVE_BYTES = 64 * 1024
 """What ``receive_some`` returns at most unless told otherwise, as trio's socket streams do."""
-
-
-class _Place:
-    """Where one task waits: until it is woken, or until a time that others may bring forward."""
-
-    __slots__ = ("_scope", "_task")
-
-    def __init__(self) -> None:
-        self._task: trio.lowlevel.Task | None = None
-        self._scope: trio.CancelScope | None = None
-
-    async def wait(self) -> None:
-        """Wait until woken."""
-        self._task = trio.lowlevel.current_task()
-        await trio.lowlevel.wait_task_rescheduled(self._abort)
-
-    async def wait_until(self, at: float) -> None:
-        """Wait until woken, or until a time on trio's clock."""
-        self._task = trio.lowlevel.current_task()
-        self._scope = trio.CancelScope(deadline=at)
-        with self._scope:
-            await trio.lowlevel.wait_task_rescheduled(self._abort)
-
-    def wake(self) -> None:
-        """Wake who waits, now."""
-        task = self._task
-        if task is not None:
-            self._task = None
-            trio.lowlevel.reschedule(task)
-
-    def wake_at(self, at: float) -> None:
-        """Wake who waits not later than this; now, if it does not wait for a time at all."""
-        if self._task is None:
-            return
-        if self._scope is None:
-            self.wake()
-        elif at < self._scope.deadline:
-            self._scope.deadline = at
-
-    def _abort(self, _: object) -> trio.lowlevel.Abort:
-        if self._scope is not None and trio.current_time() >= self._scope.deadline:
-            # What was waited for is there. To raise and catch Cancelled would take 4 us, of 22 for
-            # a message with its timer.
-            self.wake()
-            return trio.lowlevel.Abort.FAILED
-        self._task = None
-        return trio.lowlevel.Abort.SUCCEEDED
 
 
 def _broken(code: int) -> trio.BrokenResourceError:
@@ -105,7 +59,7 @@ class _Side:
 
     __slots__ = ("closed", "eof_at", "offset", "queue", "reader", "reset_at", "unread", "writer")
 
-    def __init__(self) -> None:
+    def __init__(self, clock: VirtualClock) -> None:
         self.queue: deque[tuple[float, bytes]] = deque()
         """The data, with the times at which it arrives."""
         self.offset = 0
@@ -115,8 +69,8 @@ class _Side:
         self.eof_at = inf
         self.reset_at = inf
         self.closed = False
-        self.reader = _Place()
-        self.writer = _Place()
+        self.reader = Place(clock)
+        self.writer = Place(clock)
 
     def next_arrival(self) -> float:
         """When the next thing arrives that a reader would notice."""
@@ -167,6 +121,7 @@ class VirtualStream(trio.abc.HalfCloseableStream):
     ``BusyResourceError`` while another task does the same thing.
 
     Args:
+        clock: of the run.
         here: what comes in.
         there: what goes out, which is what comes in at the peer.
         latency_s: how long a byte is under way, in seconds.
@@ -175,6 +130,7 @@ class VirtualStream(trio.abc.HalfCloseableStream):
 
     __slots__ = (
         "_bandwidth",
+        "_clock",
         "_eof_sent",
         "_here",
         "_latency_s",
@@ -183,26 +139,26 @@ class VirtualStream(trio.abc.HalfCloseableStream):
         "_reported",
         "_sending",
         "_there",
-        "_timed",
     )
 
     def __init__(
-        self, here: _Side, there: _Side, latency_s: float, bandwidth: float | None
+        self,
+        clock: VirtualClock,
+        here: _Side,
+        there: _Side,
+        latency_s: float,
+        bandwidth: float | None,
     ) -> None:
+        self._clock = clock
         self._here = here
         self._there = there
         self._latency_s = latency_s
         self._bandwidth = bandwidth
-        # Where nothing takes time the clock is not asked: all happens at 0.
-        self._timed = latency_s > 0 or bandwidth is not None
         self._line_free_at = 0.0
         self._eof_sent = False
         self._reported = False  # a caller was told of the reset
         self._receiving = False
         self._sending = False
-
-    def _now(self) -> float:
-        return trio.current_time() if self._timed else 0.0
 
     # --- receiving
 
@@ -227,10 +183,7 @@ class VirtualStream(trio.abc.HalfCloseableStream):
                 return data
             here = self._here
             while data is None:
-                if self._timed:
-                    await here.reader.wait_until(here.next_arrival())
-                else:
-                    await here.reader.wait()
+                await here.reader.wait_until(here.next_arrival())
                 data = self._take(limit)
             return data
         finally:
@@ -241,7 +194,7 @@ class VirtualStream(trio.abc.HalfCloseableStream):
         here = self._here
         if here.closed:
             raise trio.ClosedResourceError("this stream was closed")
-        now = self._now()
+        now = self._clock.now
         if here.queue and here.queue[0][0] <= now:
             data = here.cut(limit, now)
             here.unread -= len(data)
@@ -305,7 +258,7 @@ class VirtualStream(trio.abc.HalfCloseableStream):
             while (
                 not here.closed
                 and self._there.unread >= WINDOW_BYTES
-                and here.reset_at > self._now()
+                and here.reset_at > self._clock.now
             ):
                 await self._wait_for_window()
             if here.closed:
@@ -326,7 +279,7 @@ class VirtualStream(trio.abc.HalfCloseableStream):
                 raise trio.ClosedResourceError("this stream was closed")
             if self._eof_sent:
                 return
-            if self._here.reset_at <= self._now():
+            if self._here.reset_at <= self._clock.now:
                 raise _broken(errno.ENOTCONN)
             self._send_fin()
         finally:
@@ -345,16 +298,13 @@ class VirtualStream(trio.abc.HalfCloseableStream):
 
     def _check_whole(self) -> None:
         here = self._here
-        if here.reset_at < inf and here.reset_at <= self._now():
+        if here.reset_at < inf and here.reset_at <= self._clock.now:
             is_news = not self._reported and here.eof_at == inf
             self._reported = True
             raise _broken(errno.ECONNRESET if is_news else errno.EPIPE)
 
     async def _wait_for_window(self) -> None:
-        if self._timed:
-            await self._here.writer.wait_until(self._here.reset_at)
-        else:
-            await self._here.writer.wait()
+        await self._here.writer.wait_until(self._here.reset_at)
 
     def _put(self, data: bytes) -> None:
         there = self._there
@@ -374,9 +324,7 @@ class VirtualStream(trio.abc.HalfCloseableStream):
 
     def _arrival(self, size: int) -> float:
         """When that many bytes arrive which are handed over now."""
-        if not self._timed:
-            return 0.0
-        now = trio.current_time()
+        now = self._clock.now
         if self._bandwidth is None:
             return now + self._latency_s
         self._line_free_at = max(now, self._line_free_at) + size / self._bandwidth
@@ -394,7 +342,7 @@ class VirtualStream(trio.abc.HalfCloseableStream):
         if here.closed:
             return
         first = here.queue[0][0] if here.queue else inf
-        if first <= self._now():
+        if first <= self._clock.now:
             self.reset()
             return
         if not self._eof_sent:
@@ -407,19 +355,23 @@ class VirtualStream(trio.abc.HalfCloseableStream):
     def reset(self) -> None:
         """Close, so that the peer sees a reset; what is under way, both ways, is lost."""
         if not self._here.closed:
-            now = self._now()
+            now = self._clock.now
             self._there.reset_arrives(now + self._latency_s, now)
             self._here.shut()
 
 
 def virtual_pair(
-    latency_s: float = 0.0, bandwidth: float | None = None
+    clock: VirtualClock, latency_s: float = 0.0, bandwidth: float | None = None
 ) -> tuple[VirtualStream, VirtualStream]:
     """Make the two sides of a connection.
 
     Args:
+        clock: of the run.
         latency_s: how long a byte is under way, in seconds.
         bandwidth: bytes per second in each direction; None for any number.
     """
-    a, b = _Side(), _Side()
-    return VirtualStream(a, b, latency_s, bandwidth), VirtualStream(b, a, latency_s, bandwidth)
+    a, b = _Side(clock), _Side(clock)
+    return (
+        VirtualStream(clock, a, b, latency_s, bandwidth),
+        VirtualStream(clock, b, a, latency_s, bandwidth),
+    )

@@ -20,8 +20,8 @@ from typing import Literal, TypeVar
 
 import trio
 from trio._core import _run as _trio_run
-from trio.testing import MockClock
 
+from chaos.clock import VirtualClock
 from chaos.network import VirtualNetwork
 from chaos.scenario import Scenario
 from producer.dialing import Dial, dial_tcp
@@ -72,10 +72,11 @@ def run_in(name: WorldName, scenario: Scenario, main: Callable[[World], Awaitabl
     if name == "tcp":
         world = World(name, listen_on_tcp, dial_tcp, time.time_ns, SETTLE_TCP_S)
         return trio.run(main, world)
-    network = VirtualNetwork(scenario.network.latency, scenario.network.bandwidth)
+    clock = VirtualClock()
+    network = VirtualNetwork(clock, scenario.network.latency, scenario.network.bandwidth)
     world = World(name, network.listen, network.dial, _virtual_ns, SETTLE_VIRTUAL_S)
     _order_tasks_by(scenario.seed)
-    return trio.run(main, world, clock=MockClock(autojump_threshold=0))
+    return trio.run(main, world, clock=clock)
 
 
 def tolerance_s(world: str) -> float:

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 import trio
-from trio.testing import MockClock, wait_all_tasks_blocked
+from trio.testing import wait_all_tasks_blocked
 
 import chaos.network
+from chaos.clock import VirtualClock
 from chaos.network import BACKLOG, FIRST_FREE_PORT, PORT_MAX, SYN_AGAIN_S, VirtualNetwork
 from producer import DeliverySemantic, Fluvio, RetryPolicy, TopicProducerConfig
 from simulator import SimulatorError, open_simulator
@@ -20,8 +21,8 @@ LATENCY_S = 0.25
 
 
 @pytest.fixture
-def network() -> VirtualNetwork:
-    return VirtualNetwork(LATENCY_S)
+def network(clock: VirtualClock) -> VirtualNetwork:
+    return VirtualNetwork(clock, LATENCY_S)
 
 
 async def code_of(call: Callable[..., Awaitable[object]], *args: Any) -> int | None:
@@ -30,9 +31,7 @@ async def code_of(call: Callable[..., Awaitable[object]], *args: Any) -> int | N
     return caught.value.errno
 
 
-async def test_a_dial_takes_one_round_trip(
-    network: VirtualNetwork, autojump_clock: MockClock
-) -> None:
+async def test_a_dial_takes_one_round_trip(network: VirtualNetwork, clock: VirtualClock) -> None:
     bound = await network.listen("localhost", 9003)
     client = await network.dial("any.name", 9003)
     assert trio.current_time() == 2 * LATENCY_S
@@ -42,8 +41,8 @@ async def test_a_dial_takes_one_round_trip(
     assert trio.current_time() == 3 * LATENCY_S
 
 
-async def test_connections_have_the_bandwidth_of_their_network(autojump_clock: MockClock) -> None:
-    network = VirtualNetwork(0, bandwidth=100)
+async def test_connections_have_the_bandwidth_of_their_network(clock: VirtualClock) -> None:
+    network = VirtualNetwork(clock, 0, bandwidth=100)
     bound = await network.listen("", 1)
     client = await network.dial("", 1)
     await client.send_all(bytes(50))
@@ -52,38 +51,38 @@ async def test_connections_have_the_bandwidth_of_their_network(autojump_clock: M
 
 
 @pytest.mark.parametrize(("latency_s", "bandwidth"), [(-1, None), (float("inf"), None), (0, 0)])
-def test_a_network_that_cannot_be_is_refused(latency_s: float, bandwidth: float | None) -> None:
+def test_a_network_that_cannot_be_is_refused(
+    latency_s: float, bandwidth: float | None, clock: VirtualClock
+) -> None:
     with pytest.raises(ValueError, match="must be"):
-        VirtualNetwork(latency_s, bandwidth)
+        VirtualNetwork(clock, latency_s, bandwidth)
 
 
 # --- ports
 
 
 async def test_port_0_counts_up_and_skips_what_is_taken(
-    network: VirtualNetwork, autojump_clock: MockClock
+    network: VirtualNetwork, clock: VirtualClock
 ) -> None:
     await network.listen("", FIRST_FREE_PORT + 1)
     first, second = await network.listen("", 0), await network.listen("", 0)
     assert [first.port, second.port] == [FIRST_FREE_PORT, FIRST_FREE_PORT + 2]
 
 
-async def test_port_0_gives_no_port_out_again(
-    network: VirtualNetwork, autojump_clock: MockClock
-) -> None:
+async def test_port_0_gives_no_port_out_again(network: VirtualNetwork, clock: VirtualClock) -> None:
     first = await network.listen("", 0)
     await first.listeners[0].aclose()
     assert (await network.listen("", 0)).port == first.port + 1
 
 
-async def test_ports_run_out(network: VirtualNetwork, autojump_clock: MockClock) -> None:
+async def test_ports_run_out(network: VirtualNetwork, clock: VirtualClock) -> None:
     network._next_port = PORT_MAX
     assert (await network.listen("", 0)).port == PORT_MAX
     assert await code_of(network.listen, "", 0) == errno.EADDRINUSE
 
 
 async def test_a_port_is_taken_until_its_listener_is_closed(
-    network: VirtualNetwork, autojump_clock: MockClock
+    network: VirtualNetwork, clock: VirtualClock
 ) -> None:
     bound = await network.listen("", 9003)
     assert await code_of(network.listen, "", 9003) == errno.EADDRINUSE
@@ -95,14 +94,14 @@ async def test_a_port_is_taken_until_its_listener_is_closed(
 
 
 async def test_nobody_listening_refuses_after_one_round_trip(
-    network: VirtualNetwork, autojump_clock: MockClock
+    network: VirtualNetwork, clock: VirtualClock
 ) -> None:
     assert await code_of(network.dial, "", 9003) == errno.ECONNREFUSED
     assert trio.current_time() == 2 * LATENCY_S
 
 
 async def test_a_listener_that_was_closed_refuses(
-    network: VirtualNetwork, autojump_clock: MockClock
+    network: VirtualNetwork, clock: VirtualClock
 ) -> None:
     bound = await network.listen("", 9003)
     await bound.listeners[0].aclose()
@@ -113,7 +112,7 @@ async def test_a_listener_that_was_closed_refuses(
 
 async def test_a_connect_into_a_black_hole_hangs_until_it_is_cancelled(
     network: VirtualNetwork,
-    autojump_clock: MockClock,
+    clock: VirtualClock,
 ) -> None:
     await network.listen("", 9003)
     network.black_hole(9003)
@@ -128,7 +127,7 @@ async def test_a_connect_into_a_black_hole_hangs_until_it_is_cancelled(
 
 async def test_a_connect_that_hangs_goes_on_when_the_port_is_restored(
     network: VirtualNetwork,
-    autojump_clock: MockClock,
+    clock: VirtualClock,
 ) -> None:
     bound = await network.listen("", 9003)
     dialled: list[float] = []
@@ -150,7 +149,7 @@ async def test_a_connect_that_hangs_goes_on_when_the_port_is_restored(
 
 async def test_a_black_hole_leaves_connections_and_other_ports_alone(
     network: VirtualNetwork,
-    autojump_clock: MockClock,
+    clock: VirtualClock,
 ) -> None:
     bound, _ = await network.listen("", 1), await network.listen("", 2)
     client = await network.dial("", 1)
@@ -162,7 +161,7 @@ async def test_a_black_hole_leaves_connections_and_other_ports_alone(
 
 
 async def test_a_connect_beyond_the_backlog_tries_again_until_there_is_room(
-    network: VirtualNetwork, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+    network: VirtualNetwork, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert BACKLOG == 1024
     monkeypatch.setattr(chaos.network, "BACKLOG", 2)
@@ -185,7 +184,7 @@ async def test_a_connect_beyond_the_backlog_tries_again_until_there_is_room(
 
 async def test_closing_a_listener_resets_who_waits_and_leaves_who_was_accepted(
     network: VirtualNetwork,
-    autojump_clock: MockClock,
+    clock: VirtualClock,
 ) -> None:
     bound = await network.listen("", 1)
     accepted, waiting = await network.dial("", 1), await network.dial("", 1)
@@ -198,7 +197,7 @@ async def test_closing_a_listener_resets_who_waits_and_leaves_who_was_accepted(
 
 
 async def test_connections_are_accepted_in_their_order(
-    network: VirtualNetwork, autojump_clock: MockClock
+    network: VirtualNetwork, clock: VirtualClock
 ) -> None:
     bound = await network.listen("", 1)
     clients = [await network.dial("", 1) for _ in range(3)]
@@ -209,7 +208,7 @@ async def test_connections_are_accepted_in_their_order(
 
 
 async def test_closing_a_listener_wakes_who_accepts(
-    network: VirtualNetwork, autojump_clock: MockClock
+    network: VirtualNetwork, clock: VirtualClock
 ) -> None:
     bound = await network.listen("", 1)
 
@@ -227,7 +226,7 @@ async def test_closing_a_listener_wakes_who_accepts(
 
 
 async def test_a_cancelled_accept_loses_no_connection(
-    network: VirtualNetwork, autojump_clock: MockClock
+    network: VirtualNetwork, clock: VirtualClock
 ) -> None:
     bound = await network.listen("", 1)
     with trio.move_on_after(1):
@@ -236,9 +235,7 @@ async def test_a_cancelled_accept_loses_no_connection(
     await bound.listeners[0].accept()
 
 
-async def test_a_bound_resets_its_streams(
-    network: VirtualNetwork, autojump_clock: MockClock
-) -> None:
+async def test_a_bound_resets_its_streams(network: VirtualNetwork, clock: VirtualClock) -> None:
     bound: Bound = await network.listen("", 1)
     client = await network.dial("", 1)
     server = await bound.listeners[0].accept()
@@ -267,9 +264,9 @@ FAULTS = {
 @pytest.mark.parametrize("faults", FAULTS.values(), ids=FAULTS.keys())
 @pytest.mark.parametrize("latency_s", [0.0, 0.0001])
 async def test_at_least_once_keeps_its_promise_on_the_virtual_network(
-    latency_s: float, faults: list[Any], autojump_clock: MockClock
+    latency_s: float, faults: list[Any], clock: VirtualClock
 ) -> None:
-    network = VirtualNetwork(latency_s)
+    network = VirtualNetwork(clock, latency_s)
     values = [b"%d" % n for n in range(10)]
     async with open_simulator(listen=network.listen, faults=faults) as simulator:
         async with (
@@ -284,9 +281,9 @@ async def test_at_least_once_keeps_its_promise_on_the_virtual_network(
 
 
 async def test_a_producer_outlives_an_spu_that_goes_away_and_ports_that_hang(
-    autojump_clock: MockClock,
+    clock: VirtualClock,
 ) -> None:
-    network = VirtualNetwork()
+    network = VirtualNetwork(clock)
     config = TopicProducerConfig(
         delivery_semantic=DeliverySemantic.at_least_once(RetryPolicy(timeout=10))
     )
@@ -310,7 +307,7 @@ async def test_a_producer_outlives_an_spu_that_goes_away_and_ports_that_hang(
 
 
 async def test_two_simulators_cannot_have_the_same_port(
-    network: VirtualNetwork, autojump_clock: MockClock
+    network: VirtualNetwork, clock: VirtualClock
 ) -> None:
     async with open_simulator(listen=network.listen, port=9003):
         with pytest.raises(SimulatorError, match="address already in use"):

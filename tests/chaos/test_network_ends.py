@@ -7,22 +7,23 @@ from functools import partial
 
 import pytest
 import trio
-from trio.testing import MockClock, wait_all_tasks_blocked
+from trio.testing import wait_all_tasks_blocked
 
+from chaos.clock import VirtualClock
 from chaos.stream import virtual_pair
 from tests.chaos.test_network_streams import LATENCY_S, Pair, code_of, fill
 
 
 @pytest.fixture
-def pair() -> Pair:
-    return virtual_pair(LATENCY_S)
+def pair(clock: VirtualClock) -> Pair:
+    return virtual_pair(clock, LATENCY_S)
 
 
 # --- the end
 
 
-async def test_the_end_comes_behind_all_data(autojump_clock: MockClock) -> None:
-    a, b = virtual_pair(LATENCY_S, bandwidth=100)
+async def test_the_end_comes_behind_all_data(clock: VirtualClock) -> None:
+    a, b = virtual_pair(clock, LATENCY_S, bandwidth=100)
     await a.send_all(bytes(100))
     await a.send_eof()
     assert len(await b.receive_some()) == 100
@@ -31,7 +32,7 @@ async def test_the_end_comes_behind_all_data(autojump_clock: MockClock) -> None:
 
 
 async def test_a_half_closed_connection_carries_the_other_direction_on(
-    pair: Pair, autojump_clock: MockClock
+    pair: Pair, clock: VirtualClock
 ) -> None:
     a, b = pair
     await a.send_eof()
@@ -44,7 +45,7 @@ async def test_a_half_closed_connection_carries_the_other_direction_on(
 
 
 async def test_closing_is_an_end_and_no_reset_when_all_input_was_read(
-    pair: Pair, autojump_clock: MockClock
+    pair: Pair, clock: VirtualClock
 ) -> None:
     a, b = pair
     await b.send_all(b"question")
@@ -55,7 +56,7 @@ async def test_closing_is_an_end_and_no_reset_when_all_input_was_read(
 
 
 async def test_closing_after_the_end_was_sent_does_not_put_it_off(
-    pair: Pair, autojump_clock: MockClock
+    pair: Pair, clock: VirtualClock
 ) -> None:
     a, b = pair
     await a.send_eof()
@@ -65,7 +66,7 @@ async def test_closing_after_the_end_was_sent_does_not_put_it_off(
     assert trio.current_time() == LATENCY_S
 
 
-async def test_a_cancelled_close_closes(pair: Pair, autojump_clock: MockClock) -> None:
+async def test_a_cancelled_close_closes(pair: Pair, clock: VirtualClock) -> None:
     a, b = pair
     await trio.aclose_forcefully(a)
     assert await b.receive_some() == b""
@@ -77,7 +78,7 @@ async def test_a_cancelled_close_closes(pair: Pair, autojump_clock: MockClock) -
 
 
 async def test_a_write_after_the_peer_closed_succeeds_until_its_reset_is_back(
-    pair: Pair, autojump_clock: MockClock
+    pair: Pair, clock: VirtualClock
 ) -> None:
     a, b = pair
     await a.aclose()
@@ -91,7 +92,7 @@ async def test_a_write_after_the_peer_closed_succeeds_until_its_reset_is_back(
 
 
 async def test_input_under_way_to_who_closes_is_answered_with_a_reset(
-    pair: Pair, autojump_clock: MockClock
+    pair: Pair, clock: VirtualClock
 ) -> None:
     a, b = pair
     await b.send_all(b"x")
@@ -104,9 +105,9 @@ async def test_input_under_way_to_who_closes_is_answered_with_a_reset(
 
 
 async def test_data_behind_which_the_reset_overtakes_the_end_never_arrives(
-    autojump_clock: MockClock,
+    clock: VirtualClock,
 ) -> None:
-    a, b = virtual_pair(LATENCY_S, bandwidth=100)
+    a, b = virtual_pair(clock, LATENCY_S, bandwidth=100)
     await a.send_all(bytes(10))
     await a.send_all(bytes(1000))
     await b.send_all(b"x")
@@ -119,7 +120,7 @@ async def test_data_behind_which_the_reset_overtakes_the_end_never_arrives(
 # --- resets
 
 
-async def test_closing_with_unread_input_is_a_reset(pair: Pair, autojump_clock: MockClock) -> None:
+async def test_closing_with_unread_input_is_a_reset(pair: Pair, clock: VirtualClock) -> None:
     a, b = pair
     await b.send_all(b"unread")
     await trio.sleep(LATENCY_S)
@@ -129,9 +130,7 @@ async def test_closing_with_unread_input_is_a_reset(pair: Pair, autojump_clock: 
     assert trio.current_time() == 2 * LATENCY_S
 
 
-async def test_closing_with_half_a_chunk_unread_is_a_reset(
-    pair: Pair, autojump_clock: MockClock
-) -> None:
+async def test_closing_with_half_a_chunk_unread_is_a_reset(pair: Pair, clock: VirtualClock) -> None:
     a, b = pair
     await b.send_all(b"ab")
     await a.receive_some(1)
@@ -140,7 +139,7 @@ async def test_closing_with_half_a_chunk_unread_is_a_reset(
 
 
 async def test_a_reset_drops_what_is_under_way_in_both_directions(
-    pair: Pair, autojump_clock: MockClock
+    pair: Pair, clock: VirtualClock
 ) -> None:
     a, b = pair
     await a.send_all(b"dropped")
@@ -155,7 +154,7 @@ async def test_a_reset_drops_what_is_under_way_in_both_directions(
 
 
 async def test_what_had_arrived_before_a_reset_can_still_be_read(
-    pair: Pair, autojump_clock: MockClock
+    pair: Pair, clock: VirtualClock
 ) -> None:
     a, b = pair
     await a.send_all(b"data")
@@ -167,7 +166,7 @@ async def test_what_had_arrived_before_a_reset_can_still_be_read(
     assert await b.receive_some() == b""
 
 
-async def test_a_reset_is_told_to_one_call_only(pair: Pair, autojump_clock: MockClock) -> None:
+async def test_a_reset_is_told_to_one_call_only(pair: Pair, clock: VirtualClock) -> None:
     a, b = pair
     a.reset()
     await trio.sleep(LATENCY_S)
@@ -177,9 +176,7 @@ async def test_a_reset_is_told_to_one_call_only(pair: Pair, autojump_clock: Mock
     assert await code_of(b.send_eof) == errno.ENOTCONN
 
 
-async def test_a_reset_breaks_nothing_before_it_arrives(
-    pair: Pair, autojump_clock: MockClock
-) -> None:
+async def test_a_reset_breaks_nothing_before_it_arrives(pair: Pair, clock: VirtualClock) -> None:
     a, b = pair
     a.reset()
     await trio.sleep(LATENCY_S - 2**-10)
@@ -189,7 +186,7 @@ async def test_a_reset_breaks_nothing_before_it_arrives(
 
 
 async def test_a_reset_behind_the_end_is_no_error_to_a_reader(
-    pair: Pair, autojump_clock: MockClock
+    pair: Pair, clock: VirtualClock
 ) -> None:
     a, b = pair
     await a.send_all(b"data")
@@ -203,7 +200,7 @@ async def test_a_reset_behind_the_end_is_no_error_to_a_reader(
 
 async def test_a_reset_wakes_a_blocked_reader_and_a_blocked_sender_as_it_arrives(
     pair: Pair,
-    autojump_clock: MockClock,
+    clock: VirtualClock,
 ) -> None:
     a, b = pair
     woken: list[float] = []
@@ -222,7 +219,7 @@ async def test_a_reset_wakes_a_blocked_reader_and_a_blocked_sender_as_it_arrives
     assert woken == [1 + LATENCY_S] * 2
 
 
-async def test_a_reset_wakes_who_waits_for_room(pair: Pair, autojump_clock: MockClock) -> None:
+async def test_a_reset_wakes_who_waits_for_room(pair: Pair, clock: VirtualClock) -> None:
     a, b = pair
     await fill(b)
     a.reset()
@@ -230,9 +227,7 @@ async def test_a_reset_wakes_who_waits_for_room(pair: Pair, autojump_clock: Mock
     assert trio.current_time() == LATENCY_S
 
 
-async def test_resetting_a_closed_stream_changes_nothing(
-    pair: Pair, autojump_clock: MockClock
-) -> None:
+async def test_resetting_a_closed_stream_changes_nothing(pair: Pair, clock: VirtualClock) -> None:
     a, b = pair
     await a.aclose()
     a.reset()
@@ -240,8 +235,8 @@ async def test_resetting_a_closed_stream_changes_nothing(
     assert await b.receive_some() == b""
 
 
-async def test_without_latency_a_reset_is_there_at_once(autojump_clock: MockClock) -> None:
-    a, b = virtual_pair()
+async def test_without_latency_a_reset_is_there_at_once(clock: VirtualClock) -> None:
+    a, b = virtual_pair(clock)
     await a.send_all(b"arrived")
     a.reset()
     assert await b.receive_some() == b"arrived"
@@ -251,9 +246,9 @@ async def test_without_latency_a_reset_is_there_at_once(autojump_clock: MockCloc
 
 @pytest.mark.parametrize("latency_s", [0.0, LATENCY_S])
 async def test_closing_wakes_the_tasks_of_ones_own_side(
-    latency_s: float, autojump_clock: MockClock
+    latency_s: float, clock: VirtualClock
 ) -> None:
-    a, _b = virtual_pair(latency_s)
+    a, _b = virtual_pair(clock, latency_s)
     await fill(a)
 
     async def closed(call: Callable[[], Awaitable[object]]) -> None:

@@ -6,8 +6,9 @@ from functools import partial
 
 import pytest
 import trio
-from trio.testing import MockClock, check_half_closeable_stream, wait_all_tasks_blocked
+from trio.testing import check_half_closeable_stream, wait_all_tasks_blocked
 
+from chaos.clock import VirtualClock
 from chaos.stream import (
     RECEIVE_BYTES,
     WINDOW_BYTES,
@@ -23,8 +24,8 @@ Pair = tuple[VirtualStream, VirtualStream]
 
 
 @pytest.fixture
-def pair() -> Pair:
-    return virtual_pair(LATENCY_S)
+def pair(clock: VirtualClock) -> Pair:
+    return virtual_pair(clock, LATENCY_S)
 
 
 async def code_of(call: Callable[[], Awaitable[object]]) -> int | None:
@@ -43,13 +44,13 @@ async def fill(stream: VirtualStream) -> None:
     ("latency_s", "bandwidth"), [(0.0, None), (0.0001, None), (0.0, 1e6), (0.0001, 1e8)]
 )
 async def test_trio_finds_nothing_wrong_with_the_streams(
-    latency_s: float, bandwidth: float | None, autojump_clock: MockClock
+    latency_s: float, bandwidth: float | None, clock: VirtualClock
 ) -> None:
     async def make() -> Pair:
-        return virtual_pair(latency_s, bandwidth)
+        return virtual_pair(clock, latency_s, bandwidth)
 
     async def make_clogged() -> Pair:
-        ours, theirs = virtual_pair(latency_s, bandwidth)
+        ours, theirs = virtual_pair(clock, latency_s, bandwidth)
         await fill(ours)
         await fill(theirs)
         return ours, theirs
@@ -60,7 +61,7 @@ async def test_trio_finds_nothing_wrong_with_the_streams(
 # --- time
 
 
-async def test_bytes_arrive_after_the_latency(pair: Pair, autojump_clock: MockClock) -> None:
+async def test_bytes_arrive_after_the_latency(pair: Pair, clock: VirtualClock) -> None:
     a, b = pair
     await a.send_all(b"x")
     assert trio.current_time() == 0
@@ -69,7 +70,7 @@ async def test_bytes_arrive_after_the_latency(pair: Pair, autojump_clock: MockCl
 
 
 async def test_a_reader_that_waits_already_gets_bytes_after_the_latency(
-    pair: Pair, autojump_clock: MockClock
+    pair: Pair, clock: VirtualClock
 ) -> None:
     a, b = pair
     async with trio.open_nursery() as nursery:
@@ -79,7 +80,7 @@ async def test_a_reader_that_waits_already_gets_bytes_after_the_latency(
 
 
 async def test_a_reader_that_waits_is_not_put_off_by_what_comes_later(
-    pair: Pair, autojump_clock: MockClock
+    pair: Pair, clock: VirtualClock
 ) -> None:
     a, b = pair
     async with trio.open_nursery() as nursery:
@@ -95,7 +96,7 @@ async def after(seconds: float, call: Callable[[], Awaitable[object]]) -> None:
 
 
 async def test_what_has_arrived_is_read_at_once_and_what_has_not_is_left(
-    pair: Pair, autojump_clock: MockClock
+    pair: Pair, clock: VirtualClock
 ) -> None:
     a, b = pair
     await a.send_all(b"one")
@@ -108,8 +109,8 @@ async def test_what_has_arrived_is_read_at_once_and_what_has_not_is_left(
     assert trio.current_time() == 1.5 * LATENCY_S
 
 
-async def test_bandwidth_counts_for_each_direction_by_itself(autojump_clock: MockClock) -> None:
-    a, b = virtual_pair(LATENCY_S, bandwidth=100)
+async def test_bandwidth_counts_for_each_direction_by_itself(clock: VirtualClock) -> None:
+    a, b = virtual_pair(clock, LATENCY_S, bandwidth=100)
     await a.send_all(bytes(50))
     await a.send_all(bytes(100))
     await b.send_all(bytes(25))
@@ -121,8 +122,8 @@ async def test_bandwidth_counts_for_each_direction_by_itself(autojump_clock: Moc
     assert trio.current_time() == 1.5 + LATENCY_S
 
 
-async def test_an_idle_line_gives_no_credit(autojump_clock: MockClock) -> None:
-    a, b = virtual_pair(LATENCY_S, bandwidth=100)
+async def test_an_idle_line_gives_no_credit(clock: VirtualClock) -> None:
+    a, b = virtual_pair(clock, LATENCY_S, bandwidth=100)
     await trio.sleep(10)
     await a.send_all(bytes(100))
     await b.receive_some()
@@ -130,12 +131,13 @@ async def test_an_idle_line_gives_no_credit(autojump_clock: MockClock) -> None:
 
 
 def test_two_runs_tell_the_same_story() -> None:
-    first, second = (trio.run(_story, clock=MockClock(autojump_threshold=0)) for _ in range(2))
+    clocks = VirtualClock(), VirtualClock()
+    first, second = (trio.run(_story, clock, clock=clock) for clock in clocks)
     assert first == second
     assert len(first) == 40
 
 
-async def _story() -> list[tuple[float, int, bytes]]:
+async def _story(clock: VirtualClock) -> list[tuple[float, int, bytes]]:
     """Tell what is read at which time from connections over which messages go to and fro."""
     told: list[tuple[float, int, bytes]] = []
 
@@ -150,7 +152,7 @@ async def _story() -> list[tuple[float, int, bytes]]:
 
     async with trio.open_nursery() as nursery:
         for number in range(1, 5):
-            near, far = virtual_pair(0.001 * number, bandwidth=1e6)
+            near, far = virtual_pair(clock, 0.001 * number, bandwidth=1e6)
             nursery.start_soon(client, number, near)
             nursery.start_soon(echo, far)
     # What happens at the same time is told in the order of the scheduler, which is not ours.
@@ -160,9 +162,7 @@ async def _story() -> list[tuple[float, int, bytes]]:
 # --- reading
 
 
-async def test_a_read_takes_no_more_than_it_asked_for(
-    pair: Pair, autojump_clock: MockClock
-) -> None:
+async def test_a_read_takes_no_more_than_it_asked_for(pair: Pair, clock: VirtualClock) -> None:
     a, b = pair
     await a.send_all(b"abcdef")
     await a.send_all(b"ghi")
@@ -170,7 +170,7 @@ async def test_a_read_takes_no_more_than_it_asked_for(
 
 
 async def test_a_read_without_a_limit_takes_what_one_of_a_socket_takes(
-    pair: Pair, autojump_clock: MockClock
+    pair: Pair, clock: VirtualClock
 ) -> None:
     a, b = pair
     await a.send_all(bytes(RECEIVE_BYTES + 1))
@@ -178,7 +178,7 @@ async def test_a_read_without_a_limit_takes_what_one_of_a_socket_takes(
 
 
 async def test_what_was_sent_does_not_change_with_the_buffer_of_its_sender(
-    pair: Pair, autojump_clock: MockClock
+    pair: Pair, clock: VirtualClock
 ) -> None:
     a, b = pair
     data = bytearray(b"before")
@@ -187,7 +187,7 @@ async def test_what_was_sent_does_not_change_with_the_buffer_of_its_sender(
     assert await b.receive_some() == b"before"
 
 
-async def test_a_cancelled_read_loses_nothing(pair: Pair, autojump_clock: MockClock) -> None:
+async def test_a_cancelled_read_loses_nothing(pair: Pair, clock: VirtualClock) -> None:
     a, b = pair
     await a.send_all(b"x")
     with trio.move_on_after(LATENCY_S / 2) as scope:
@@ -197,7 +197,7 @@ async def test_a_cancelled_read_loses_nothing(pair: Pair, autojump_clock: MockCl
 
 
 async def test_a_read_whose_time_is_over_as_its_bytes_arrive_keeps_them(
-    pair: Pair, autojump_clock: MockClock
+    pair: Pair, clock: VirtualClock
 ) -> None:
     a, b = pair
     got = b""
@@ -212,7 +212,7 @@ async def test_a_read_whose_time_is_over_as_its_bytes_arrive_keeps_them(
 
 async def test_a_sender_blocks_when_the_window_is_full_and_goes_on_when_half_is_read(
     pair: Pair,
-    autojump_clock: MockClock,
+    clock: VirtualClock,
 ) -> None:
     a, b = pair
     await fill(a)
@@ -228,7 +228,7 @@ async def test_a_sender_blocks_when_the_window_is_full_and_goes_on_when_half_is_
 
 
 async def test_more_than_the_window_arrives_whole_and_in_order(
-    pair: Pair, autojump_clock: MockClock
+    pair: Pair, clock: VirtualClock
 ) -> None:
     a, b = pair
     data = b"".join(n.to_bytes(4, "big") for n in range(WINDOW_BYTES))
@@ -242,7 +242,7 @@ async def test_more_than_the_window_arrives_whole_and_in_order(
 
 async def test_the_window_counts_for_a_peer_that_has_gone_so_that_time_can_pass(
     pair: Pair,
-    autojump_clock: MockClock,
+    clock: VirtualClock,
 ) -> None:
     a, b = pair
     await a.aclose()

@@ -1,0 +1,10 @@
+"""Virtual time: a test that asks for ``clock`` runs on it."""
+
+import pytest
+
+from chaos.clock import VirtualClock
+
+
+@pytest.fixture
+def clock() -> VirtualClock:
+    return VirtualClock()
