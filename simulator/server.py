@@ -5,11 +5,11 @@ connection, one for each line with delayed frames, and one for each window in wh
 listener closed.
 """
 
+import errno
 import logging
 import math
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from functools import partial
 from typing import Unpack
 
 import trio
@@ -31,6 +31,12 @@ opens so many is out of control."""
 REOPEN_S = 1.0
 """How often a listener is tried again whose port somebody else took while it was closed."""
 
+ACCEPT_AGAIN_S = 0.1
+"""After how long a listener tries again that could not accept for want of files or memory."""
+
+_OVERLOADED = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS)
+"""What ``accept`` gives then; a connection that waits is not lost by it."""
+
 logger = logging.getLogger("simulator")
 
 
@@ -45,7 +51,7 @@ class _Node:
         self.links: dict[Stream, Link | None] = {}
         """The connections; None where one is left hanging by a fault."""
         self.bound: Bound | None = None
-        self.serving: trio.CancelScope | None = None
+        self.listening = False
 
     @property
     def index(self) -> int | None:
@@ -95,7 +101,9 @@ class Simulator:
         """Everything that happened, unless it goes to other sinks."""
         self._plan = FaultPlan(config.faults, config.seed)
         self._plan.active = False
-        self._ready_at = self._faults_since = trio.current_time()
+        self._time = trio.lowlevel.current_clock().current_time
+        """Asked often: ``trio.current_time`` takes two calls more to ask the same."""
+        self._ready_at = self._faults_since = self._time()
         self._journal = Journal(self.elapsed, [self.journal.append] if sinks is None else [*sinks])
         self._world = World(
             self.cluster, self._plan, self._journal, self._faults_elapsed, nursery.start_soon
@@ -161,10 +169,10 @@ class Simulator:
 
     def elapsed(self) -> float:
         """Seconds since it was ready, the time of the journal."""
-        return trio.current_time() - self._ready_at
+        return self._time() - self._ready_at
 
     def _faults_elapsed(self) -> float:
-        return trio.current_time() - self._faults_since
+        return self._time() - self._faults_since
 
     # --- what can be done to it
 
@@ -195,7 +203,7 @@ class Simulator:
                 elif link.stalled or link.silent:
                     link.cut("reset: the cluster healed")
             node.kept_closed_by.clear()
-            if node.serving is None:
+            if not node.listening:
                 await self._open(node)
         for spu in self.cluster.spus:
             if not spu.online:
@@ -268,30 +276,38 @@ class Simulator:
                 "or --host, or 0 for a free port"
             ) from error
         node.port = node.bound.port
-        node.serving = await self._nursery.start(self._serve, node, node.bound)
+        node.listening = True
+        for listener in node.bound.listeners:
+            self._nursery.start_soon(self._accept, node, node.bound, listener)
 
-    async def _serve(
-        self, node: _Node, bound: Bound, task_status: trio.TaskStatus[trio.CancelScope]
-    ) -> None:
-        with trio.CancelScope() as scope:
-            task_status.started(scope)
-            await trio.serve_listeners(
-                partial(self._accepted, node, bound),
-                list(bound.listeners),
-                handler_nursery=self._nursery,
-            )
+    async def _accept(self, node: _Node, bound: Bound, listener: trio.abc.Listener[Stream]) -> None:
+        """Accept connections until the listener is closed."""
+        try:
+            while True:
+                try:
+                    stream = await listener.accept()
+                except OSError as error:
+                    if error.errno not in _OVERLOADED:
+                        raise
+                    logger.warning("%s cannot accept: %s", node.name, error.strerror)
+                    await trio.sleep(ACCEPT_AGAIN_S)
+                else:
+                    self._nursery.start_soon(self._accepted, node, bound, stream)
+        except trio.ClosedResourceError:
+            pass
+        finally:
+            await listener.aclose()
 
     async def _keep_closed(self, node: _Node, reason: str) -> None:
         node.kept_closed_by.add(reason)
-        if node.serving is not None and node.bound is not None:
-            node.serving.cancel()
-            node.serving = None
+        if node.listening and node.bound is not None:
+            node.listening = False
             for listener in node.bound.listeners:
                 await listener.aclose()
 
     async def _let_open(self, node: _Node, reason: str) -> None:
         node.kept_closed_by.discard(reason)
-        if not node.kept_closed_by and node.serving is None:
+        if not node.kept_closed_by and not node.listening:
             await self._open(node)
 
     async def _refuse(self, fault: Refuse) -> None:
@@ -312,7 +328,7 @@ class Simulator:
 
     async def _reopen(self, node: _Node, reason: str) -> None:
         """Listen again, as soon as the port can be had."""
-        while reason in node.kept_closed_by or node.serving is None:
+        while reason in node.kept_closed_by or not node.listening:
             try:
                 await self._let_open(node, reason)
             except SimulatorError as error:
@@ -341,13 +357,14 @@ class Simulator:
                 node.links[stream] = None
                 await self._turn_away(node, bound, stream, number, refusal)
         except Exception as error:
-            # While a stream is closed forcefully a cancellation could take this error's place.
+            # While a stream is closed a cancellation could take this error's place.
             self.defect = error
             raise
         finally:
             node.links.pop(stream, None)
             self._connected -= 1
             self._left.set()
+            await stream.aclose()
 
     def _has_room(self) -> bool:
         """Whether one more connection may be; the longest stalled one makes room for it."""

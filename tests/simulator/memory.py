@@ -1,5 +1,6 @@
 """A network in memory for tests of one server: listeners, connects, resets, no time of its own."""
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import trio
@@ -11,6 +12,8 @@ from tests.simulator.client import Client
 
 class MemoryListener(trio.abc.Listener[Stream]):
     def __init__(self) -> None:
+        self.failure: OSError | None = None
+        """What the next accept raises instead."""
         self._send, self._receive = trio.open_memory_channel[Stream](1000)
         self.closed = False
 
@@ -20,10 +23,20 @@ class MemoryListener(trio.abc.Listener[Stream]):
         self._send.send_nowait(stream)
 
     async def accept(self) -> Stream:
-        return await self._receive.receive()
+        failure, self.failure = self.failure, None
+        if failure is not None:
+            raise failure
+        try:
+            return await self._receive.receive()
+        except trio.EndOfChannel:
+            raise trio.ClosedResourceError from None
 
     async def aclose(self) -> None:
         self.closed = True
+        self._send.close()
+        with suppress(trio.EndOfChannel):
+            while True:  # what nobody accepted is reset, as systems do
+                reset(self._receive.receive_nowait())
         await trio.lowlevel.checkpoint()
 
 

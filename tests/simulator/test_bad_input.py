@@ -72,6 +72,7 @@ async def test_a_client_that_says_nothing_or_next_to_nothing_holds_up_nobody(
     autojump_clock: MockClock,
 ) -> None:
     async with simulated(network) as sim:
+        await trio.sleep(1)
         tasks = trio.lowlevel.current_statistics().tasks_living
         silent = network.connect(sim.spu_addresses[0])
         slow = network.connect(sim.spu_addresses[0])

@@ -1,5 +1,6 @@
 """Connections and listeners: how they begin, end, refuse, come back, and leave nothing behind."""
 
+import errno
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from trio.testing import MockClock
 from simulator import SimulatorError, open_simulator
 from simulator.cluster import topic_of
 from simulator.faults import AnyFault, Delay, Disconnect, Drop, Duplicate, Match, Refuse, Stall
+from simulator.server import ACCEPT_AGAIN_S
 from tests.simulator.client import Client, batch, produce_request
 from tests.simulator.memory import MemoryNetwork, dial
 from tests.simulator.scene import by, counts, ended, ids_within, links, send, values
@@ -240,12 +242,38 @@ async def test_a_connection_made_just_before_its_spu_goes_away_is_reset_too(
     network: MemoryNetwork, autojump_clock: MockClock
 ) -> None:
     async with open_simulator(listen=network.listen) as sim:
+        await trio.sleep(1)
         client = Client(network.connect(sim.spu_addresses[0]))
         await sim.take_away(0)
         with pytest.raises((EOFError, trio.BrokenResourceError)):
             await client.hello()
         with pytest.raises(SimulatorError, match="no SPU 1; there are 1, numbered from 0"):
             await sim.take_away(1)
+
+
+async def test_a_server_out_of_files_accepts_when_it_has_some_again(
+    network: MemoryNetwork, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with open_simulator(listen=network.listen) as sim:
+        listener = network.listeners[int(sim.address.rpartition(":")[2])]
+        listener.failure = OSError(errno.EMFILE, "Too many open files")
+        await dial(network, sim.address)
+        assert trio.current_time() == pytest.approx(ACCEPT_AGAIN_S)
+    assert caplog.messages == ["sc cannot accept: Too many open files"]
+
+
+async def test_a_listener_that_breaks_ends_the_simulator(
+    network: MemoryNetwork, autojump_clock: MockClock
+) -> None:
+    async def broken() -> None:
+        async with open_simulator(listen=network.listen) as sim:
+            listener = network.listeners[int(sim.address.rpartition(":")[2])]
+            listener.failure = OSError(errno.EBADF, "Bad file descriptor")
+            await trio.sleep(1)
+
+    with pytest.raises(ExceptionGroup) as caught:
+        await broken()
+    assert caught.group_contains(OSError, match="Bad file")
 
 
 async def test_a_listener_whose_port_was_taken_meanwhile_opens_when_it_is_free(
