@@ -73,7 +73,8 @@ class VirtualListener(trio.abc.Listener[Stream]):
             raise trio.BusyResourceError("another task is accepting on this listener")
         self._accepting = True
         try:
-            await trio.lowlevel.checkpoint()
+            if self._pending or self._closed:
+                await trio.lowlevel.checkpoint()
             while not self._closed:
                 if self._pending:
                     return self._pending.popleft()

@@ -148,7 +148,8 @@ class Connection:
         self._line: deque[Call] = deque()
         self._calls: dict[int, Call] = {}
         self._wake = trio.Event()
-        self._scope = trio.CancelScope()
+        self._tasks: trio.Nursery | None = None
+        self._stopped = False
         self._failure: ConnectionLostError | None = None
         self._finishing = False
         self.retired = False
@@ -210,7 +211,7 @@ class Connection:
         if overdue:
             self.retire()
         elif self.retired and not self._calls:
-            self._scope.cancel()
+            self._stop()
 
     def retire(self) -> None:
         """Put nothing new on it; close it when nobody waits for anything from it."""
@@ -225,36 +226,49 @@ class Connection:
             call.fail(reason)
         self._line.clear()
         if not self._calls:
-            self._scope.cancel()
+            self._stop()
 
     def end(self) -> None:
         """Close it now; whatever is open on it has failed."""
         self.retired = True
-        self._scope.cancel()
+        self._stop()
 
     def finish(self) -> None:
         """Say that no more requests will come, read the answers that do, then close."""
         self._finishing = self.retired = True
         self._wake.set()
         if not self._calls:
-            self._scope.cancel()
+            self._stop()
 
     async def run(self) -> None:
         """Write and read until the connection ends; whatever is open then has failed."""
         try:
-            with self._scope:
-                async with trio.open_nursery() as nursery:
-                    nursery.start_soon(self._write)
-                    nursery.start_soon(self._read)
+            async with trio.open_nursery() as self._tasks:
+                if self._stopped:
+                    self._stop()
+                self._tasks.start_soon(self._write)
+                await self._read()
         finally:
             self._end(ConnectionLostError(f"{self.name}: the connection was closed"))
             try:
-                with trio.move_on_after(CLOSE_S):
-                    await self._stream.aclose()
+                await self._close_stream()
             finally:
                 self.ended.set()
 
-    # --- its two tasks
+    def _stop(self) -> None:
+        """Interrupt whoever reads and writes, now or as soon as they begin."""
+        self._stopped = True
+        if self._tasks is not None:
+            self._tasks.cancel_scope.cancel()
+
+    async def _close_stream(self) -> None:
+        if isinstance(self._stream, trio.abc.HalfCloseableStream):
+            await self._stream.aclose()
+        else:
+            with trio.move_on_after(CLOSE_S):
+                await self._stream.aclose()
+
+    # --- writing and reading
 
     async def _write(self) -> None:
         try:
@@ -292,7 +306,7 @@ class Connection:
             self._end(self._lost("the connection broke", error))
         except WireError as error:
             self._end(self._lost("sent what is not the protocol", error))
-        self._scope.cancel()
+        self._stop()
 
     def _answer(self, correlation_id: int, body: bytes) -> None:
         call = self._calls.get(correlation_id)
@@ -301,7 +315,7 @@ class Connection:
         if not call.take_answer(body):
             del self._calls[correlation_id]
             if self.retired and not self._calls:
-                self._scope.cancel()
+                self._stop()
 
     def _lost(self, what: str, cause: Exception) -> ConnectionLostError:
         reason = str(cause.__cause__ or cause)

@@ -237,8 +237,9 @@ async def _renew(metadata: Metadata, connection: Connection) -> None:
     would ever notice but by the leader that is none.
     """
     metadata.renewing()
-    await trio.sleep(RENEW_S)
+    since = trio.current_time()
     await metadata.doubted()
+    await trio.sleep_until(since + RENEW_S)
     connection.end()
 
 

@@ -74,10 +74,7 @@ class Pool:
         if found is not None and found.usable:
             return found
         lock = self._locks.setdefault(endpoint, trio.Lock())
-        mine = False
-        with trio.move_on_after(TURN_S):
-            await lock.acquire()
-            mine = True
+        mine = await _had(lock)
         try:
             return await self._connect(endpoint)
         finally:
@@ -136,3 +133,15 @@ class Pool:
         with trio.move_on_after(seconds):
             for connection in connections:
                 await connection.ended.wait()
+
+
+async def _had(lock: trio.Lock) -> bool:
+    """Whether a lock was had before the patience for it ended."""
+    try:
+        lock.acquire_nowait()
+    except trio.WouldBlock:
+        with trio.move_on_after(TURN_S):
+            await lock.acquire()
+            return True
+        return False
+    return True

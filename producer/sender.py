@@ -120,11 +120,14 @@ class PartitionSender:
 
     async def run(self) -> None:
         """Send until the producer is closed and nothing is left."""
-        deliver = self._deliver if self._config.delivery_semantic.retries else self._deliver_once
         with self._scope:
-            async with trio.open_nursery() as self._answers:
+            if self._config.delivery_semantic.retries:
                 while await self._ready():
-                    await deliver(self.accumulator.take())
+                    await self._deliver(self.accumulator.take())
+            else:
+                async with trio.open_nursery() as self._answers:
+                    while await self._ready():
+                        await self._deliver_once(self.accumulator.take())
 
     async def _ready(self) -> bool:
         """Wait until batches can be taken; False if none will come any more."""
@@ -140,8 +143,11 @@ class PartitionSender:
                 return False
             self._announce_room()  # a request may have ended without an attempt
             self._wake = trio.Event()
-            with trio.move_on_at(due):
+            if due == math.inf:
                 await self._wake.wait()
+            else:
+                with trio.move_on_at(due):
+                    await self._wake.wait()
 
     def _wake_up(self) -> None:
         self._wake.set()
