@@ -23,6 +23,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis.internal.conjecture.providers import AVAILABLE_PROVIDERS, HypothesisProvider
 from pydantic import ValidationError
 
+from chaos.garbage import uncollected
 from chaos.judge import Result, Verdict, judge
 from chaos.loader import parse_scenario
 from chaos.reduce import RUNS_MAX, Data, as_fired, reduced
@@ -254,7 +255,8 @@ def _batch(work: _Work, number: int, size: int) -> Exploration:
     def try_out(example: Example) -> None:
         if found.failed is not None:
             return  # the first one counts
-        result = judge(run_scenario(example.scenario, work.world), example=True)
+        with uncollected():  # until the history is gone, which is most of what would be looked at
+            result = judge(run_scenario(example.scenario, work.world), example=True)
         found.add(example.scenario, result)
         if result.verdict == "invalid":
             found.failed = example.data

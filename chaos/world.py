@@ -14,9 +14,9 @@ everything else is as a machine has it.
 import math
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, MutableSequence
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import trio
 from trio._core import _run as _trio_run
@@ -88,6 +88,15 @@ def _virtual_ns() -> int:
     return EPOCH_NS + math.floor(trio.current_time() * 1e9)
 
 
+class _Order(random.Random):
+    """Shuffles what is runnable."""
+
+    def shuffle(self, x: MutableSequence[Any]) -> None:
+        """Shuffle, if there is more than one: mostly there is not."""
+        if len(x) > 1:
+            super().shuffle(x)
+
+
 def _order_tasks_by(seed: int) -> None:
     _trio_run._ALLOW_DETERMINISTIC_SCHEDULING = True  # type: ignore[misc]  # noqa: SLF001
-    _trio_run._r = random.Random(seed)  # noqa: S311, SLF001  # drawn from for the order of tasks
+    _trio_run._r = _Order(seed)  # noqa: SLF001

@@ -189,6 +189,7 @@ class Fluvio:
             counters=Counters(),
             tallies=[Tally()],
             endpoints=endpoints,
+            attempt_timeout_s=config.attempt_timeout_s,
         )
 
     def _codec(self, topic: str, wanted: Codec | None) -> Codec:

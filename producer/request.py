@@ -81,6 +81,8 @@ class Shared:
     """The first one counts what no flush under way covers."""
     endpoints: dict[Endpoint, None]
     """The SPUs that were sent to, in a fixed order, which a set would not have."""
+    attempt_timeout_s: float
+    """What the configuration says of it, which takes a while to find out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +221,7 @@ class Request:
 
     def _body_of(self, batches: list[Batch]) -> ProduceRequest:
         """One entry for each batch, as the official client has it."""
-        share = COMMIT_SHARE * self._config.attempt_timeout_s / len(batches)
+        share = COMMIT_SHARE * self._shared.attempt_timeout_s / len(batches)
         entries = [
             PartitionRecords(partition_index=self._partition, records=batch.data)
             for batch in batches

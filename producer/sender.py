@@ -168,7 +168,7 @@ class PartitionSender:
         assert policy is not None
         machine = AtLeastOnce(
             policy,
-            self._config.attempt_timeout_s,
+            self._shared.attempt_timeout_s,
             len(batches),
             read_committed=self._read_committed,
         )
