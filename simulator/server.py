@@ -357,14 +357,14 @@ class Simulator:
                 node.links[stream] = None
                 await self._turn_away(node, bound, stream, number, refusal)
         except Exception as error:
-            # While a stream is closed a cancellation could take this error's place.
+            # While a stream is closed forcefully a cancellation could take this error's place.
             self.defect = error
             raise
         finally:
             node.links.pop(stream, None)
             self._connected -= 1
             self._left.set()
-            await stream.aclose()
+            await trio.aclose_forcefully(stream)
 
     def _has_room(self) -> bool:
         """Whether one more connection may be; the longest stalled one makes room for it."""
