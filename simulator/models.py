@@ -41,7 +41,9 @@ class Conflict(NamedTuple):
 class Strict(BaseModel):
     """A model that refuses unknown keys, cannot be changed, and names every mistake at once."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, defer_build=True
+    )
 
     @classmethod
     def conflicts(cls, written: Mapping[str, Any]) -> Iterator[Conflict]:
