@@ -6,10 +6,12 @@ import select
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+
+from chaos.cli import cli
 
 COMMAND = [sys.executable, "-m", "chaos"]
 PROJECT = Path(__file__).parents[2]
@@ -162,17 +164,47 @@ def test_a_full_disk_is_one_line(files: Path, arguments: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        ("rum", "chaos: No such command 'rum'. Did you mean 'run'?\n"),
         ("run", "chaos: Missing argument 'FILE...'.\n"),
-        ("run quick.yaml --out quick.yaml/x", "chaos: quick.yaml/x: not a directory\n"),
         ("explore quick.yaml --for ages", "chaos: Invalid value for '--for': "),
     ],
 )
-def test_a_mistake_is_one_line_and_status_2(files: Path, arguments: str, line: str) -> None:
+@pytest.mark.usefixtures("sigterm_as_it_was")
+def test_a_mistake_is_one_line_and_status_2(
+    files: Path,
+    arguments: str,
+    line: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    # In this process: each is found before anything is run.
+    monkeypatch.chdir(files)
+    monkeypatch.setattr(sys, "argv", ["chaos", *arguments.split()])
+    with pytest.raises(SystemExit) as end:
+        cli()
+    told = capsys.readouterr()
+    assert (end.value.code, told.out) == (2, "")
+    assert told.err.startswith(line)
+    assert told.err.count("\n") == 1
+
+
+@pytest.fixture
+def sigterm_as_it_was() -> Iterator[None]:
+    """What the command line makes of SIGTERM ends with the test."""
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        ("rum", "chaos: No such command 'rum'. Did you mean 'run'?\n"),
+        ("run quick.yaml --out quick.yaml/x", "chaos: quick.yaml/x: not a directory\n"),
+    ],
+)
+def test_a_mistake_ends_the_process_with_status_2(files: Path, arguments: str, line: str) -> None:
     result = ended(files, f"chaos {arguments}; echo $?")
-    assert result.stdout == "2\n"
-    assert result.stderr.startswith(line)
-    assert result.stderr.count("\n") == 1
+    assert (result.stdout, result.stderr) == ("2\n", line)
 
 
 def test_without_a_command_it_explains_itself(files: Path) -> None:
