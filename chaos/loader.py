@@ -162,13 +162,15 @@ class _Reader:
         node = SomeOf(path, read)
         return Faults([(path, node)]) if place == "faults" else node
 
-    def _refuse_fixed(self, path: PathInFile, written: str) -> None:
+    def _refuse_fixed(self, path: PathInFile, written: str) -> Any:
         text = f"no open value ({written}) can stand here: {', '.join(FIXED)} are the same for all"
-        self._refuse(path, f"{text} examples")
+        return self._refuse(path, f"{text} examples")
 
-    def _refuse(self, path: PathInFile, text: str) -> None:
+    def _refuse(self, path: PathInFile, text: str) -> Any:
+        """Note a mistake; what is returned in its place makes no other one beside it."""
         self._document.add(path, text)
         self._document.opaque.add(path)
+        return {}
 
 
 def _place_below(path: PathInFile, key: str, place: _Place) -> _Place:

@@ -122,6 +122,8 @@ def shown(value: object) -> str:
 def hint(word: str, known: Iterable[str]) -> str:
     """The end of a message about an unknown word: the known one nearest to it, or all of them."""
     known = list(known)
+    if not known:
+        return "; no key can stand here"
     near = difflib.get_close_matches(word, known, n=1)
     return f"; did you mean {near[0]!r}?" if near else f"; write one of {', '.join(known)}"
 

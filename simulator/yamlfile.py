@@ -36,12 +36,28 @@ from simulator.problems import Document, PathInFile, Problem
 FILE_BYTES_MAX = 1024 * 1024
 """The largest file that is parsed. People write kilobytes; parsing a megabyte takes seconds."""
 
+_TOO_LARGE = "is larger than 1 MiB, the most"
+
 DEPTH_MAX = 20
 """How deep lists and mappings nest. What is asked for here nests to less than ten, and what reads
 the data calls itself for each level."""
 
 NUMBER_CHARS_MAX = 40
 """Longer ones are text: no quantity needs them, and Python refuses to read very long numbers."""
+
+
+_ADVICE = {
+    "found character '\\t'": "; indent with spaces, not with tabs",
+    "cannot start any token": "; put this text in quotes",
+    "could not find expected ':'": "; is a ':' or the space behind a '-' missing?",
+    "quoted scalar": "; is a quote missing?",
+    "mapping values are not allowed": "; is it indented like its neighbours, and text with ': ' in"
+    " quotes?",
+    "expected <block end>": "; is it indented like its neighbours?",
+    "expected ',' or": "; is a bracket or a comma missing?",
+    "'<stream end>'": "; the file ends too early",
+}
+"""What to do about what the parser says, by its words: it speaks of tokens and blocks."""
 
 
 class YamlError(Exception):
@@ -66,7 +82,7 @@ def read_text(path: str | Path) -> str:
     except ValueError as error:  # a null byte in the name
         raise YamlError(Problem(0, 0, (), f"cannot be read: {error}")) from error
     if len(data) > FILE_BYTES_MAX:
-        raise YamlError(Problem(0, 0, (), f"is larger than {FILE_BYTES_MAX} bytes, the most"))
+        raise YamlError(Problem(0, 0, (), _TOO_LARGE))
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -84,15 +100,16 @@ def parse(text: str) -> Document:
             the document's problems.
     """
     if len(text.encode("utf-8", "surrogatepass")) > FILE_BYTES_MAX:
-        raise YamlError(Problem(0, 0, (), f"is larger than {FILE_BYTES_MAX} bytes, the most"))
+        raise YamlError(Problem(0, 0, (), _TOO_LARGE))
     try:
         return _Builder(YAML(typ="safe", pure=True).parse(text)).document()
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
-        words = [part for part in (error.context, error.problem) if part]
-        problem = Problem(line, column, (), f"not YAML: {' '.join(', '.join(words).split())}")
-        raise YamlError(problem) from error
+        words = ", ".join(part for part in (error.context, error.problem) if part)
+        advice = next((what for sign, what in _ADVICE.items() if sign in words), "")
+        text = f"not YAML: {' '.join(words.split())}{advice}"
+        raise YamlError(Problem(line, column, (), text)) from error
     except ReaderError as error:
         before = text[: error.position]
         line, column = before.count("\n") + 1, len(before) - before.rfind("\n")

@@ -65,6 +65,14 @@ def test_a_scenario_is_loaded(tmp_path: Path) -> None:
             "2:19: workload[0].send.cuont: unknown key 'cuont'; did you mean 'count'?"),
         ("name: x\nworkload: [send: {count: 0}]",
             "2:19: workload[0].send.count: 0 is not a whole number of at least 1"),
+        ("name: x\nworkload: [flush: {x: 1}]",
+            "2:20: workload[0].flush.x: unknown key 'x'; no key can stand here"),
+        ("name: x\nworkload: [sleep: 0ms..1]",
+            "2:12: workload[0].sleep: the ends of 0ms..1 are of two kinds; write both with a unit,"
+            " for example 0ms..2s"),
+        ("name: x\nworkload: [send: {some: [5]}]",
+            "2:12: workload[0].send: some: leaves out faults and stands only in faults:; write any:"
+            " or one value"),
         ("name: x\nworkload: [send: {size: 7}]",
             "2:19: workload[0].send.size: 7 bytes do not hold the id of a record; write 8 or more"),
         ("name: x\nworkload: [send: {wait: yes}]",
@@ -147,7 +155,7 @@ def test_a_mistake_is_one_line_with_its_place(text: str, line: str) -> None:
         ("topic: !t {}", "3:8: topic: the tag '!t'; values here have no tags"),
         ("---\nname: y", "3:1: a second document; a file holds one"),
         ("\ttopic: {}", "3:1: not YAML: while scanning for the next token, found character '\\t'"
-            " that cannot start any token"),
+            " that cannot start any token; indent with spaces, not with tabs"),
     ],
 )  # fmt: skip
 def test_a_mistake_in_a_key_is_one_line_with_its_place(text: str, line: str) -> None:
@@ -163,10 +171,24 @@ def test_a_mistake_in_a_key_is_one_line_with_its_place(text: str, line: str) -> 
         ("5", "1:1: 5 is no scenario; write name:, workload: and what else it needs"),
         ("[flush]", "1:1: a list is no scenario; write name:, workload: and what else it needs"),
         ("1..2", "1:1: '1..2' is no scenario; write name:, workload: and what else it needs"),
-        ("name: a: b", "1:8: not YAML: mapping values are not allowed here"),
+        ("name: a: b", "1:8: not YAML: mapping values are not allowed here; is it indented like its"
+            " neighbours, and text with ': ' in quotes?"),
+        ("name: x\n seed: 1", "2:6: not YAML: mapping values are not allowed here; is it indented"
+            " like its neighbours, and text with ': ' in quotes?"),
+        ("a: [b\nc: d", "2:2: not YAML: while parsing a flow sequence, expected ',' or ']', but got"
+            " ':'; is a bracket or a comma missing?"),
+        ("a: [", "1:5: not YAML: while parsing a flow node, expected the node content, but found"
+            " '<stream end>'; the file ends too early"),
+        ("a: \"b", "1:6: not YAML: while scanning a quoted scalar, found unexpected end of stream;"
+            " is a quote missing?"),
+        ("a: %b", "1:4: not YAML: while scanning for the next token, found character '%' that"
+            " cannot start any token; put this text in quotes"),
+        ("a:\n  - b\n  -c\nd: e",
+            "4:1: not YAML: while scanning a simple key, could not find expected ':'"
+            "; is a ':' or the space behind a '-' missing?"),
         ("[" * (DEPTH_MAX + 1),
             f"1:{DEPTH_MAX + 1}: lists and mappings more than {DEPTH_MAX} deep"),
-        ("#" * (FILE_BYTES_MAX + 1), f" is larger than {FILE_BYTES_MAX} bytes, the most"),
+        ("#" * (FILE_BYTES_MAX + 1), " is larger than 1 MiB, the most"),
     ],
 )  # fmt: skip
 def test_what_is_no_scenario_at_all_is_told_so(text: str, line: str) -> None:

@@ -323,5 +323,5 @@ def test_a_file_above_a_mebibyte_is_not_parsed(tmp_path: Path) -> None:
     path.write_bytes(b"- stall\n" + b"#" * (FILE_BYTES_MAX - 8))
     assert load_faults(path) == [Stall(name="stall-1")]
     path.write_bytes(b"[" * (FILE_BYTES_MAX + 1))
-    assert _refusal(path) == f": is larger than {FILE_BYTES_MAX} bytes, the most"
-    assert _lines("ß" * FILE_BYTES_MAX) == [f" is larger than {FILE_BYTES_MAX} bytes, the most"]
+    assert _refusal(path) == ": is larger than 1 MiB, the most"
+    assert _lines("ß" * FILE_BYTES_MAX) == [" is larger than 1 MiB, the most"]
