@@ -72,6 +72,7 @@ def cli() -> None:
         discard_output()
         message = f"{error.filename or 'standard output'}: {(error.strerror or str(error)).lower()}"
     except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted before anything was run", err=True)
         sys.exit(STATUS_INTERRUPTED)
     else:
         sys.exit(status or 0)

@@ -70,6 +70,8 @@ def replay(file: str, world: WorldName | None, client: NamedClient, everything: 
             with interruptible():
                 outcomes.append(_replay(terminal, source, each, client, everything))
         except Interrupted:
+            terminal.say()
+            terminal.say(f"interrupted in the world {each}")
             return STATUS_INTERRUPTED
     return status_of(outcomes)
 

@@ -88,6 +88,23 @@ def test_ctrl_c_ends_an_exploration_and_tells_how_far_it_came(files: Path) -> No
     assert "interrupted after " in out
 
 
+def test_ctrl_c_while_files_are_read_is_one_line(files: Path) -> None:
+    os.mkfifo(files / "endless.yaml")
+    process = started(files, "run", "quick.yaml", "endless.yaml")
+    # This goes on once the process has opened the file, and there is never anything to read.
+    with (files / "endless.yaml").open("wb"):
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=ENDS_S)
+    assert (process.returncode, out) == (130, "")
+    assert err.strip() == "interrupted before anything was run"
+
+
+def test_ctrl_c_ends_a_replay_and_tells_where(files: Path) -> None:
+    status, out, err = interrupted(files, ["replay", "slow.yaml"])
+    assert (status, err) == (130, "")
+    assert out.endswith("\ninterrupted in the world tcp\n")
+
+
 def test_sigterm_ends_all_processes_too(files: Path) -> None:
     arguments = ["run", "quick.yaml", "slow.yaml", "--jobs", "2"]
     status, out, err = interrupted(files, arguments, signal.SIGTERM)
