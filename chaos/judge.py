@@ -5,6 +5,7 @@ promises were kept: a fault never struck, what the scenario expects did not occu
 read before everything had arrived, or the harness itself failed. *valid*: neither.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -85,7 +86,7 @@ def _reasons(evidence: Evidence, figures: Mapping[str, int], *, example: bool) -
         return
     for name, count in history.faults.items():
         if not count.fired:
-            yield f"fault {name} never struck{_shadow_over(evidence, name)}"
+            yield f"fault {name} never struck{_shadow_over(evidence, name) or _too_late(history)}"
     for what, wanted in history.scenario.expect:
         if wanted is None:
             continue
@@ -110,6 +111,16 @@ def _shadow_over(evidence: Evidence, name: str) -> str:
     by = f" by {' and '.join(first)}" if first else ""
     times = "once" if count.shadowed == 1 else f"{count.shadowed} times"
     return f"; it was shadowed{by}, {times}"
+
+
+def _too_late(history: History) -> str:
+    """Whether something was under way when faults ended, which may be why one never struck."""
+    healed_at = math.inf if history.healed_at is None else history.healed_at
+    late = [r for r in history.records if r.sent_at < healed_at < (r.told_at or math.inf)]
+    if not late:
+        return ""
+    records = "1 record was" if len(late) == 1 else f"{len(late):,} records were"
+    return f"; faults end with the last step, when {records} still under way: end with wait"
 
 
 def _is_harmless(detail: str) -> bool:

@@ -204,7 +204,7 @@ class SendAll(Strict):
 
 
 class Flush(Strict):
-    """Flushes the producer."""
+    """Flushes the producer: until everything is settled, under at-most-once until it has left."""
 
     kind: ClassVar[str] = "flush"
 

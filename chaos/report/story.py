@@ -228,7 +228,7 @@ class Stories:
         if record.taken_at is None and record.told_at is None:
             yield "the call that sent it never took it in"
         if not evidence.transmissions[record.id]:
-            yield "never transmitted"
+            yield "no request with it ever arrived"
         if record.told_at is None:
             yield "never settled: the client was told nothing"
         copies = evidence.copies[record.id]

@@ -217,7 +217,7 @@ def test_a_record_that_was_never_transmitted_says_so() -> None:
     )
     lines = events(told(stories))
     assert any(line.startswith("reported failed, certainly not stored") for line in lines)
-    assert lines[-2:] == ["never transmitted", "in the end: not in the log"]
+    assert lines[-2:] == ["no request with it ever arrived", "in the end: not in the log"]
 
 
 def test_a_probe_is_called_one_and_has_its_key() -> None:
@@ -241,7 +241,7 @@ def test_a_record_whose_call_never_ended_is_told() -> None:
     assert events(list(Stories(Evidence(history)).of(0).lines)) == [
         "record 0 sent",
         "the call that sent it never took it in",
-        "never transmitted",
+        "no request with it ever arrived",
         "never settled: the client was told nothing",
         "in the end: not known, since the logs were never read",
     ]
