@@ -12,7 +12,7 @@ from chaos.report.clock import Stopwatch
 from chaos.report.junit import write_junit
 from chaos.report.outcome import STATUS_INTERRUPTED, Outcome, status_of
 from chaos.report.summary import summary
-from chaos.report.table import STYLES, table, tally
+from chaos.report.table import STYLES, firings_table, table, tally
 from chaos.report.terminal import Terminal
 
 COMMANDS_MAX = 10
@@ -39,6 +39,8 @@ class Conclusion:
     junit: Path | None
     mistakes: Sequence[str]
     """What is wrong in files that cannot be run."""
+    firings: bool = False
+    """Whether it is told how many examples fired how many faults."""
     terminal: Terminal = field(default_factory=Terminal)
     watch: Stopwatch = field(default_factory=Stopwatch)
     seeds: Sequence[int] = ()
@@ -111,6 +113,9 @@ class Conclusion:
         if outcomes:
             self.terminal.say()
             self.terminal.say(table(outcomes))
+        if self.firings and outcomes:
+            self.terminal.say()
+            self.terminal.say(firings_table(outcomes))
         self.terminal.say()
         self.terminal.say(tally(outcomes, wanted, self.watch.seconds))
         for outcome in failed[:COMMANDS_MAX]:

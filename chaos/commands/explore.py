@@ -84,7 +84,7 @@ def explore(
             for each in worlds
         ]
     complain(mistakes)
-    conclusion = Conclusion(form, junit, mistakes)
+    conclusion = Conclusion(form, junit, mistakes, firings=True)
     exploring = _Exploring(conclusion, jobs)
     try:
         with interruptible():

@@ -239,6 +239,7 @@ def with_reached(outcome: Outcome, found: "Exploration") -> Outcome:
     return replace(
         outcome,
         examples=found.examples,
+        firings=dict(found.by_firings),
         figures={name: found.figures[name] for name in outcome.figures},
         fired=dict(found.fired),
     )

@@ -52,6 +52,8 @@ class Outcome:
     """How often each fault struck; of a property: in all examples together."""
     examples: int | None = None
     """Of a property, how many were run; None of a concrete scenario."""
+    firings: Mapping[int, int] | None = None
+    """Of a property, in how many examples so many faults fired; None of a concrete scenario."""
     stories: Sequence[Story] = ()
     """Of the records of the first broken promises."""
     not_applicable: Sequence[str] = ()
@@ -91,6 +93,7 @@ class Outcome:
             "client": self.client,
             "seed": self.seed,
             "examples": self.examples,
+            "firings": None if self.firings is None else _by_number(self.firings),
             "command": self.command,
             "figures": dict(self.figures),
             "fired": dict(self.fired),
@@ -102,6 +105,10 @@ class Outcome:
             "not_applicable": list(self.not_applicable),
             "notes": list(self.notes),
         }
+
+
+def _by_number(firings: Mapping[int, int]) -> dict[str, int]:
+    return {str(number): firings[number] for number in sorted(firings)}
 
 
 def _finding_data(finding: Finding) -> dict[str, Any]:

@@ -4,6 +4,7 @@ Our producer breaks no promise, so that the judge here is one that takes every d
 """
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -143,7 +144,7 @@ def test_a_directory_is_all_its_yaml_files_in_their_order(write: Write) -> None:
     write(BAD, "some/notes.txt")
     ended = Ended("run", "some", "--jobs", "1")
     assert ended.status == 0
-    assert ended.out.index("a happens") < ended.out.index("b happens")
+    assert re.findall(r"^([ab]) +virtual ", ended.out, re.MULTILINE) == ["a", "b"]
 
 
 def test_results_of_several_processes_come_in_the_order_of_the_files(write: Write) -> None:
@@ -276,8 +277,15 @@ def test_explore_takes_a_number_of_examples(write: Write) -> None:
 
 
 def test_a_name_that_looks_like_markup_is_a_name(write: Write) -> None:
-    file = write(QUIET.replace("nothing happens", "'[/red] nothing'"))
-    assert "[/red] nothing" in Ended("explore", file, "--examples", "1", "--jobs", "1").out
+    file = write(QUIET.replace("nothing happens", "'[/red] nothing'"), "[red] file.yaml")
+    ended = Ended("explore", file, "--examples", "1", "--jobs", "1", "--seed", "1")
+    assert "[red] file" in ended.out
+
+
+def test_explore_tells_how_many_examples_fired_how_many_faults(write: Write) -> None:
+    file = write(PROPERTY.replace("0..0.5", "0..0"))
+    ended = Ended("explore", file, "--examples", "3", "--jobs", "1")
+    assert re.search(r"^one +virtual( +3)( +0){5} +0.0 %$", ended.out, re.MULTILINE)
 
 
 def test_explore_takes_a_time(write: Write) -> None:

@@ -2,13 +2,14 @@
 
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
 from rich.console import Console
+from rich.table import Table
 
 from chaos.checks import Finding, Violation
 from chaos.judge import Verdict
@@ -27,7 +28,7 @@ from chaos.report.rundir import (
 )
 from chaos.report.story import Story
 from chaos.report.summary import SENTENCES_MAX, failure_text, summary
-from chaos.report.table import table, tally
+from chaos.report.table import firings_table, labels, table, tally
 
 FIGURES = {
     "sent": 20,
@@ -152,20 +153,22 @@ def test_a_failure_for_machines_ends_with_what_repeats_it() -> None:
 # --- the table
 
 
-def shown(outcomes: list[Outcome]) -> list[list[str]]:
+def shown(
+    outcomes: list[Outcome], make: Callable[[Sequence[Outcome]], Table] = table
+) -> list[list[str]]:
     file = io.StringIO()
-    Console(file=file, width=120).print(table(outcomes))
+    Console(file=file, width=100).print(make(outcomes))
     return [line.split() for line in file.getvalue().splitlines()]
 
 
 def test_the_table_has_a_row_for_each_outcome() -> None:
-    rows = shown([outcome(name="one", seconds=1.234), broken(name="two", examples=200)])
-    assert rows == [
+    one = outcome(file="scenarios/one.yaml", seconds=1.234)
+    assert shown([one, broken(file="two.yaml", examples=200)]) == [
+        ["faults"],
         [
             "scenario",
             "world",
             "examples",
-            "faults",
             "fired",
             "lost",
             "duplicated",
@@ -177,8 +180,31 @@ def test_the_table_has_a_row_for_each_outcome() -> None:
     ]
 
 
+def test_files_of_the_same_name_go_by_their_paths() -> None:
+    files = ["a/one.yaml", "b/one.yaml", "b/two.yaml"]
+    outcomes = [outcome(file=file, world=world) for file in files for world in ("virtual", "tcp")]
+    assert labels(outcomes)[::2] == ["a/one.yaml", "b/one.yaml", "two"]
+
+
+def test_examples_are_grouped_by_how_many_faults_fired_in_them() -> None:
+    firings = {0: 10, 1: 20, 2: 1000, 3: 1, 5: 1, 6: 3, 10: 1, 11: 2, 500: 2}
+    rows = shown([outcome(firings=firings)], firings_table)
+    assert rows[1] == ["lost-answer", "virtual", "10", "20", "1,000", "2", "4", "4", "99.0", "%"]
+
+
+def test_of_no_examples_there_is_no_share() -> None:
+    assert shown([outcome(firings={})], firings_table)[1][2:] == ["0"] * 6
+
+
+def test_a_result_has_the_firings_in_the_order_of_their_numbers() -> None:
+    assert list(outcome(firings={11: 1, 2: 3}).to_data()["firings"].items()) == [
+        ("2", 3),
+        ("11", 1),
+    ]
+
+
 def test_markup_in_a_name_is_text() -> None:
-    assert shown([outcome(name="[red]")])[1][0] == "[red]"
+    assert shown([outcome(file="[red].yaml")])[2][0] == "[red]"
 
 
 def test_the_tally_counts_verdicts() -> None:
