@@ -13,6 +13,7 @@ from chaos.commands.explore import explore
 from chaos.commands.inform import list_, schema, validate
 from chaos.commands.replay import replay
 from chaos.commands.run import run
+from chaos.commands.zoo import zoo
 from chaos.report.outcome import STATUS_INTERRUPTED, STATUS_NO_VERDICT
 from chaos.report.terminal import discard_output, prepare_streams
 
@@ -47,7 +48,7 @@ def main() -> None:
     """
 
 
-for command in (run, explore, replay, validate, schema, list_):
+for command in (run, explore, replay, validate, schema, list_, zoo):
     main.add_command(command)
 
 

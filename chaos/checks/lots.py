@@ -124,6 +124,9 @@ class Course:
         self.delays: Delays = delays(producer.retry)
         self.retry = producer.retry
         self.partitions = evidence.scenario.topic.partitions
+        times = self.timing
+        self.connecting = 2 * times.trip + self.partitions * times.transfer + 2 * times.slack
+        """How long it may take from the start of an attempt until its request is read."""
         closed = [call.started for call in evidence.history.calls if call.op == "close"]
         self._closed_at = closed[0] if closed else inf
         self._silent = evidence.history.silent is not None
@@ -193,7 +196,10 @@ class Course:
         made, most = len(lot.attempts), 1 + self.retry.max_retries
         if made >= most:
             return None
-        if self.sight.clear(lot.earliest, end, self.through_with(lot)):
+        due = self.overslept(lot)
+        if due is not None:
+            end, following = due - self.delays.before(made), made
+        elif self.sight.clear(lot.earliest, end, self.through_with(lot)):
             if not made:
                 return "without a single attempt"
             following = made
@@ -209,6 +215,23 @@ class Course:
         return (
             f"after {attempts} of {most} and {end - lot.earliest:.3f} s of {self.retry.timeout:g} s"
         )
+
+    def overslept(self, lot: Lot) -> float | None:
+        """When the attempt was due at the latest that should have followed those of a lot.
+
+        None if none was missing, or if that is not certain. An attempt is over when its time is,
+        and the next one begins a delay later. If the lot was settled long after that, and every
+        attempt must have left a trace, then somebody waited for what should have been given up.
+        """
+        made = len(lot.attempts)
+        if not 0 < made <= self.retry.max_retries or lot.settled_at is None or self._is_final(lot):
+            return None
+        *_, last = self.spans(lot)
+        due = last.end_by + self.delays.before(made)
+        seen_by = due + self.connecting
+        if seen_by >= min(lot.settled_at, self._closed_at, lot.earliest + self.retry.timeout):
+            return None
+        return due if self.sight.clear(lot.earliest, seen_by, self.through_with(lot)) else None
 
     def _is_final(self, lot: Lot) -> bool:
         for transmission in lot.attempts:

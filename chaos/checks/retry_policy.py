@@ -5,6 +5,7 @@
   not less, and not more than it takes to connect besides.
 - An attempt ends with an answer, with the loss of its connection, or when its time is over, which
   is the share of the policy's timeout that the documentation plans for it, unless configured.
+- While the policy has an attempt left, it follows: nobody waits for one that is over.
 - After the policy's timeout, counted from the start of the first attempt, nothing is transmitted,
   and the record is settled.
 - After a final code no attempt follows.
@@ -71,6 +72,12 @@ def _broken(policy: Course, lot: Lot) -> Iterator[str]:
         )
     if len(lot.attempts) > 1:
         yield from _gaps(policy, lot)
+    if lot.told == "ok" and (due := policy.overslept(lot)) is not None:
+        yield (
+            f"not tried again {at(due)}, when the time of the attempt "
+            f"{at(lot.attempts[-1].t)} and the delay behind it were over, but settled "
+            f"{at(lot.settled_at or 0.0)}"
+        )
 
 
 def _gaps(policy: Course, lot: Lot) -> Iterator[str]:
@@ -113,6 +120,4 @@ def _gaps(policy: Course, lot: Lot) -> Iterator[str]:
 
 def _longest(policy: Course, span: Span, following: Span) -> float:
     """How long the client waited at least, if it connected without trouble."""
-    timing = policy.timing
-    connecting = 2 * timing.trip + policy.partitions * timing.transfer + 2 * timing.slack
-    return following.transmission.t - connecting - span.end_by
+    return following.transmission.t - policy.connecting - span.end_by

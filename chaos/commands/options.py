@@ -89,7 +89,7 @@ _out = click.option(
     metavar="DIR",
     help="Keep every run below this directory.  [default: failures only, in .chaos]",
 )
-_format = click.option(
+format_option = click.option(
     "--format",
     "form",
     type=click.Choice(["text", "json"]),
@@ -110,5 +110,5 @@ _jobs = click.option(
     help="How many processes share the work.  [default: two for each core]",
 )
 
-run_options = together(world_option, client_option, _seed, _out, _format, _junit, _jobs)
+run_options = together(world_option, client_option, _seed, _out, format_option, _junit, _jobs)
 """What both ``run`` and ``explore`` take."""

@@ -61,7 +61,7 @@ def _share(tasks: Sequence[Task], workers: Workers, done: Callable[[int, Outcome
     is one more event in the queue that this process waits for.
     """
     events: SimpleQueue[Future[Outcome] | None] = SimpleQueue()
-    with _handled(signal.SIGINT, lambda *_: events.put(None)):
+    with handled(signal.SIGINT, lambda *_: events.put(None)):
         positions: dict[Future[Outcome], int] = {}
         for n in _longest_first(tasks):
             positions[workers.submit(perform, tasks[n])] = n
@@ -94,7 +94,8 @@ def _outcome(future: Future[Outcome], task: Task) -> Outcome:
 
 
 @contextmanager
-def _handled(number: signal.Signals, handler: Callable[..., Any]) -> Iterator[None]:
+def handled(number: signal.Signals, handler: Callable[..., Any]) -> Iterator[None]:
+    """Handle a signal in the block; behind ``Interrupted`` it stays ignored."""
     before = signal.signal(number, handler)
     try:
         yield

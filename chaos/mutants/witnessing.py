@@ -1,0 +1,100 @@
+"""Defects in what the checks are given: the journal, the outcomes, the logs.
+
+They break no producer. They show that the judge believes nothing that does not fit together.
+"""
+
+from chaos.mutants.mutant import AT_MOST_ONCE, Mutant
+
+
+class AppendMissing(Mutant):
+    """The journal leaves out appends of requests that a fault struck.
+
+    The entry is made by the branch for ordinary requests.
+    """
+
+    where = "simulator.link:Link._note_append"
+    before = "if self._world.journal.active:"
+    after = "if self._world.journal.active and call.verdict is None:"
+    caught_by = ("no-phantom", "unprovoked-loss")
+
+
+class CopyOfTheWrongRequest(Mutant):
+    """An append is noted for the request before the one that a fault struck.
+
+    The number is read from a counter that has moved on, or not yet.
+    """
+
+    where = "simulator.link:Link._note_append"
+    before = "transmission=call.transmission,"
+    after = "transmission=call.transmission - (call.verdict is not None),"
+    caught_by = ("no-phantom",)
+
+
+class CopyOfTheNetworkUnnamed(Mutant):
+    """The copy that a fault made is noted as the producer's own.
+
+    The name of the fault is passed on everywhere but to the last function.
+    """
+
+    where = "simulator.link:Link._note_append"
+    before = "fault=fault,"
+    after = "fault=None,"
+    caught_by = ("no-duplicates", "unprovoked-duplicate")
+
+
+class FrameWithoutItsRecords(Mutant):
+    """Frames on a connection that took the place of another are noted as empty.
+
+    What a frame carries is kept for each connection, and lost with the first.
+    """
+
+    where = "simulator.link:Link._received"
+    before = 'self._note("frame", "request", call, size=size, carried=_carried(call))'
+    after = """
+        replaced = self._number > 1 + len(world.cluster.spus)
+        carried = () if replaced else _carried(call)
+        self._note("frame", "request", call, size=size, carried=carried)
+    """
+    caught_by = ("no-phantom",)
+
+
+class VerdictMissing(Mutant):
+    """The journal leaves out that a fault swallowed a request.
+
+    A request that ends there is thought to have no verdict.
+    """
+
+    where = "simulator.link:Link._ask"
+    before = "if verdict is not None:"
+    after = "if verdict is not None and not isinstance(verdict.ending, Drop):"
+    semantics = (AT_MOST_ONCE,)
+    caught_by = ("unprovoked-loss",)
+
+
+class UnknownWrittenAsFailed(Mutant):
+    """An outcome that is open is written down as certainly not stored.
+
+    An error is an error, and there are two words too many.
+    """
+
+    where = "chaos.run:_Run.failed"
+    before = "self._told(record, told, error)"
+    after = 'self._told(record, "failed", error)'
+    caught_by = ("not-persisted-is-absent",)
+
+
+class LogReadTooShort(Mutant):
+    """The logs are read without their last record if anything struck.
+
+    The end of the log is taken from before the healing.
+    """
+
+    where = "chaos.run:_Run._experiment"
+    before = "history.logs[index] = simulator.log(scenario.topic.name, index)"
+    after = """
+        struck = sum(fault.fired for fault in simulator.summary().faults.values())
+        log = simulator.log(scenario.topic.name, index)
+        history.logs[index] = log[:-1] if struck else log
+    """
+    caught_by = ("acked-is-stored",)
+    records = 0
