@@ -136,6 +136,17 @@ class Stranger(NamedTuple):
     value: bytes
 
 
+class Unreadable(NamedTuple):
+    """One stored batch that does not decode."""
+
+    partition: int
+    offset: int
+    """Of its first record."""
+    records: int
+    """How many it says that it has."""
+    why: str
+
+
 @dataclass(slots=True)
 class History:
     """Everything that is known of one run."""
@@ -149,6 +160,8 @@ class History:
     calls: list[Call] = field(default_factory=list)
     logs: dict[int, Sequence[Record]] = field(default_factory=dict)
     """What each partition held in the end."""
+    unreadable: list[Unreadable] = field(default_factory=list)
+    """Batches in there that do not decode; their records are not in ``logs``."""
     faults: Mapping[str, FaultCount] = field(default_factory=dict)
     """How often each fault struck."""
     healed_at: float | None = None

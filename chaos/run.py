@@ -21,7 +21,7 @@ from chaos.clients import Broken, Client, OpenClient, Recorder, Refused, Silent
 from chaos.clients.adapted import adapted
 from chaos.clients.producer import open_producer
 from chaos.garbage import uncollected
-from chaos.history import Call, ClientEvent, History, Op, SentRecord, Told
+from chaos.history import Call, ClientEvent, History, Op, SentRecord, Told, Unreadable
 from chaos.policy import GRACE_S, send_bound, settle_bound
 from chaos.scenario import (
     ID_BYTES,
@@ -39,6 +39,8 @@ from chaos.scenario import (
 from chaos.world import World, WorldName, run_in
 from producer.partitioner import partition_of_key
 from simulator import Config, Simulator, open_simulator
+from wire.batch import Record, decode_batch
+from wire.codec import WireError
 
 LET_GO_S = {"virtual": 3600.0, "tcp": 1.0}
 """How long a client that was closed may take to let go of its connections by itself."""
@@ -113,8 +115,21 @@ class _Run(Recorder):
                     break
                 self._end_client()
             for index in range(scenario.topic.partitions):
-                history.logs[index] = simulator.log(scenario.topic.name, index)
+                history.logs[index] = self._read_log(index)
             history.faults = simulator.summary().faults
+
+    def _read_log(self, index: int) -> list[Record]:
+        """What a partition holds; a batch that nobody can read is noted, and no end of the run."""
+        partition = self._simulator.cluster.partition(self._scenario.topic.name, index)
+        assert partition is not None
+        records: list[Record] = []
+        for batch in partition.log.batches:
+            try:
+                records += decode_batch(batch.data)[1]
+            except WireError as error:
+                unreadable = Unreadable(index, batch.base_offset, batch.records, str(error))
+                self._history.unreadable.append(unreadable)
+        return records
 
     async def _let_client_work(self, world: World) -> None:
         """Run a client through all of it; what leaves its context is its own mistake."""

@@ -1,9 +1,10 @@
 """The log holds nothing but what was sent, and each record where it belongs.
 
-Every stored value is one that was sent, with its own key, and came with a request that carried it.
-A record with a key belongs to the partition that its key hashes to (SipHash-2-4, as all Fluvio
-clients have it). A record without a key may go to any partition, but all of its copies and
-transmissions go to one. An empty key counts as none, since some clients know no difference.
+Every stored batch decodes, its CRC included. Every stored value is one that was sent, with its own
+key, and came with a request that carried it. A record with a key belongs to the partition that its
+key hashes to (SipHash-2-4, as all Fluvio clients have it). A record without a key may go to any
+partition, but all of its copies and transmissions go to one. An empty key counts as none, since
+some clients know no difference.
 """
 
 from functools import lru_cache
@@ -33,6 +34,12 @@ def check(evidence: Evidence) -> Finding:
         found.add(
             f"{named([record_id])} is stored at {copy.partition}@{copy.offset} with another key",
             [record_id],
+        )
+    for batch in evidence.history.unreadable:
+        found.looked_at += batch.records
+        found.add(
+            f"{batch.partition}@{batch.offset} begins a batch that does not decode: {batch.why}",
+            times=batch.records,
         )
     _look_at_copies(evidence, found)
     _look_at_requests(evidence, found)

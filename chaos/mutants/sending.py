@@ -62,6 +62,7 @@ class DoesNotFollowTheLeader(Mutant):
         news = [(c.kind, c.content) for c in partitions.changes if c.content.name not in known]
     """
     caught_by = ("alive-after-heal", "no-loss", "unprovoked-loss")
+    records = 0
 
 
 class NeverReturnsToTheSc(Mutant):

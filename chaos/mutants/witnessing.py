@@ -90,10 +90,10 @@ class LogReadTooShort(Mutant):
     """
 
     where = "chaos.run:_Run._experiment"
-    before = "history.logs[index] = simulator.log(scenario.topic.name, index)"
+    before = "history.logs[index] = self._read_log(index)"
     after = """
         struck = sum(fault.fired for fault in simulator.summary().faults.values())
-        log = simulator.log(scenario.topic.name, index)
+        log = self._read_log(index)
         history.logs[index] = log[:-1] if struck else log
     """
     caught_by = ("acked-is-stored",)
