@@ -22,8 +22,8 @@ from chaos.reduce import Data
 from chaos.report.clock import Stopwatch
 from chaos.template import Template
 
-TURN = 20
-"""Examples of one property before it is the next one's turn: a few tenths of a second."""
+TURN = 10
+"""Examples of one property before it is the next one's turn: a tenth of a second or two."""
 
 RECORDS_OVER = 1
 FAULTS_OVER = 1
@@ -130,7 +130,7 @@ def _properties() -> tuple[Template, ...]:
     found = [file for file in files("chaos.mutants").iterdir() if file.name.endswith(".yaml")]
     return tuple(
         parse_scenario(file.read_text(encoding="utf-8"), file.name)
-        for file in sorted(found, key=lambda file: file.name, reverse=True)
+        for file in sorted(found, key=lambda file: file.name.rpartition("-")[2], reverse=True)
     )
 
 
