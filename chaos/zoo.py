@@ -63,7 +63,7 @@ def hunt(name: str, budget_s: float, seed: int = 0) -> Catch:
 
     Args:
         name: the mutant.
-        budget_s: for how long, in real time; a turn that was begun is ended.
+        budget_s: for how long, in real time; one turn is made in any case, and ended.
         seed: where all examples come from.
     """
     mutant = MUTANTS[name]
@@ -77,7 +77,7 @@ def hunt(name: str, budget_s: float, seed: int = 0) -> Catch:
     with mutant.applied():
         for turn in count():
             for template in properties(mutant.semantics):
-                if watch.seconds >= budget_s:
+                if examples and watch.seconds >= budget_s:
                     reason = f"not caught in {watch.seconds:.0f} s"
                     return first or Catch(name, examples, watch.seconds, reason=reason)
                 found = explore(template, examples=TURN, seed=_turned(seed, turn), progress=reached)

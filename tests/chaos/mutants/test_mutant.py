@@ -1,0 +1,97 @@
+"""Mutants as patches: they come and go without a trace, and overlap nowhere."""
+
+import inspect
+
+import pytest
+
+from chaos.checks import CHECKS
+from chaos.mutants import GROUPS, MUTANTS, Mutant
+from chaos.mutants.mutant import BOTH
+from chaos.zoo import properties
+from producer.delivery import AtLeastOnce, AtMostOnce
+from producer.semantics import RetryPolicy, RetryStrategy
+
+CHECK_NAMES = {check.name for check in CHECKS}
+
+
+def test_there_are_at_least_forty_in_producer_simulator_and_what_the_checks_are_given() -> None:
+    assert len(MUTANTS) >= 40
+    assert all(any(m.__module__ == group.__name__ for m in MUTANTS.values()) for group in GROUPS)
+
+
+def test_no_two_share_a_changed_line() -> None:
+    changed: dict[tuple[str, int], str] = {}
+    for name, mutant in MUTANTS.items():
+        for line in mutant.lines():
+            assert line not in changed, f"{name} and {changed[line]} change line {line}"
+            changed[line] = name
+
+
+@pytest.mark.parametrize("mutant", MUTANTS.values(), ids=MUTANTS)
+def test_each_is_small_and_says_what_is_wrong_and_who_may_catch_it(mutant: type[Mutant]) -> None:
+    what, _, why = (inspect.getdoc(mutant) or "").partition("\n\n")
+    assert what.endswith(".")
+    assert why.endswith(".")
+    assert set(mutant.caught_by) <= CHECK_NAMES
+    assert 0 < len(mutant.semantics) <= len(BOTH)
+    assert len(inspect.cleandoc(mutant.after).splitlines()) <= 8
+    allowed = [c for c in CHECKS if c.name in mutant.caught_by]
+    for semantic in mutant.semantics:
+        assert any(semantic in check.semantics for check in allowed)
+        assert properties([semantic])
+
+
+def test_a_patch_is_there_in_the_block_for_whoever_holds_the_function_and_gone_behind_it() -> None:
+    retry, sound = AtLeastOnce._retry, AtLeastOnce._retry.__code__
+    with MUTANTS["gives-up-early"].applied():
+        assert retry.__code__ is not sound
+        assert retry.__code__.co_firstlineno == sound.co_firstlineno
+    assert retry.__code__ is sound
+
+
+def test_a_patch_is_gone_even_if_the_block_fails() -> None:
+    sound = AtLeastOnce._retry.__code__
+    with pytest.raises(KeyError), MUTANTS["gives-up-early"].applied():
+        raise KeyError
+    assert AtLeastOnce._retry.__code__ is sound
+
+
+def test_what_was_remembered_is_computed_again() -> None:
+    policy = RetryPolicy(initial_delay=1.0, strategy=RetryStrategy.FIBONACCI_BACKOFF)
+    assert [*policy.delays()] == [1, 1, 2, 3]
+    with MUTANTS["wrong-fibonacci-start"].applied():
+        assert [*policy.delays()] == [1, 2, 3, 5]
+    assert [*policy.delays()] == [1, 1, 2, 3]
+
+
+class NotThere(Mutant):
+    """Changes a line that is not there."""
+
+    where = "producer.metadata:Metadata.doubt"
+    before = "self._doubted.clear()"
+    after = "pass"
+    caught_by = ()
+
+
+class Twice(Mutant):
+    """Changes a line that stands there twice."""
+
+    where = "producer.delivery:AtMostOnce._failed"
+    before = "return Done()"
+    after = "return None"
+    caught_by = ()
+
+
+def test_lines_that_have_changed_are_told_and_nothing_is_replaced() -> None:
+    sound = AtMostOnce._failed.__code__
+    with pytest.raises(LookupError, match="mutant not-there: its lines stand not at all in"):
+        NotThere.applied().__enter__()
+    with pytest.raises(LookupError, match="mutant twice: its lines stand 2 times in"):
+        Twice.applied().__enter__()
+    assert AtMostOnce._failed.__code__ is sound
+
+
+def test_names_are_those_of_the_classes() -> None:
+    assert Twice.name() == "twice"
+    assert MUTANTS["treats-a-final-code-as-retriable"].__name__ == "TreatsAFinalCodeAsRetriable"
+    assert "not-there" not in MUTANTS
