@@ -13,6 +13,7 @@ class RetriesOnTheDeadConnection(Mutant):
     before = "if found is not None and found.usable:"
     after = "if found is not None:"
     caught_by = ("alive-after-heal", "no-loss", "unprovoked-loss")
+    records = 2
 
 
 class KeepsAnOverdueConnection(Mutant):
@@ -25,6 +26,7 @@ class KeepsAnOverdueConnection(Mutant):
     before = "connection.forget(call, overdue=True)"
     after = "connection.forget(call)"
     caught_by = ("no-loss", "retry-policy", "unprovoked-loss", "alive-after-heal")
+    records = 2
 
 
 class ResendsPartOfABatch(Mutant):

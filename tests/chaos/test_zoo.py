@@ -36,7 +36,7 @@ def test_the_smallest_scenario_fails_with_the_defect_and_not_without() -> None:
 
 
 def test_the_same_seed_catches_with_the_same_scenario() -> None:
-    first, second = (hunt("frame-without-its-records", BUDGET_S, seed=3) for _ in range(2))
+    first, second = (hunt("frame-without-its-records", BUDGET_S, seed=1) for _ in range(2))
     assert (first.data, first.examples) == (second.data, second.examples)
 
 
