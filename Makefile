@@ -2,7 +2,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test chaos trial soak bench docs
+.PHONY: help setup check test chaos zoo trial soak bench docs
 
 help:            ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
@@ -24,6 +24,9 @@ chaos: setup     ## every scenario, in virtual time and over real sockets, judge
 trial: setup     ## the official client through its known defects, held against docs/official-client.md
 	$(BIN)/python -m chaos.trial docs/official-client.md --compare
 
+zoo: setup       ## every mutant, small defects that the judge must catch, and nobody else accused
+	$(BIN)/python -m chaos zoo
+
 soak: setup      ## 100,000 examples of the properties that open everything (minutes)
 	$(BIN)/python -m chaos explore scenarios/at-least-once-everything-open.yaml scenarios/at-most-once-everything-open.yaml --examples 50000
 
@@ -34,3 +37,4 @@ docs: setup      ## write again what is generated in docs/
 	$(BIN)/python -m wire.reference docs/wire.md
 	$(BIN)/python -m chaos.schema scenarios/schema.json
 	$(BIN)/python -m chaos.guide docs/scenarios.md
+	$(BIN)/python -m chaos.mutants.page docs/zoo.md

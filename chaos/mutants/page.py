@@ -1,0 +1,52 @@
+"""The lists of mutants in the documentation: ``python -m chaos.mutants.page FILE``.
+
+A list stands between two comments, ``<!-- mutants: retrying -->`` with the name of a module, and
+``<!-- end -->``, and is written again there from docstrings. ``make docs`` does it, and a test
+keeps the file fresh.
+"""
+
+import inspect
+import re
+import sys
+from pathlib import Path
+
+from chaos.mutants import GROUPS, MUTANTS, Mutant
+from chaos.mutants.mutant import BOTH
+
+_LIST = re.compile(r"(<!-- mutants: (?P<group>\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def rewritten(page: str) -> str:
+    """A page with its lists as the mutants say."""
+
+    def table(found: re.Match[str]) -> str:
+        return "\n".join([found[1].rstrip(), *rows(found["group"]), found[3]])
+
+    return _LIST.sub(table, page)
+
+
+def rows(group: str) -> list[str]:
+    """The table of the mutants in one module."""
+    (module,) = (each for each in GROUPS if each.__name__.endswith(f".{group}"))
+    head = [
+        "| mutant | what is wrong, and why one would write it | in | under | caught by | takes |",
+        "|---|---|---|---|---|---|",
+    ]
+    return head + [
+        _row(mutant) for mutant in MUTANTS.values() if mutant.__module__ == module.__name__
+    ]
+
+
+def _row(mutant: type[Mutant]) -> str:
+    text = " ".join((inspect.getdoc(mutant) or "").split()).replace("``", "`")
+    under = "both" if set(mutant.semantics) == set(BOTH) else mutant.semantics[0]
+    place = mutant.where.replace(":", " ").split()
+    caught_by = ", ".join(f"`{check}`" for check in mutant.caught_by)
+    where = f"`{place[1]}` of `{place[0]}`"
+    takes = f"{mutant.records}, {mutant.faults}"
+    return f"| `{mutant.name()}` | {text} | {where} | {under} | {caught_by} | {takes} |"
+
+
+if __name__ == "__main__":
+    page = Path(sys.argv[1])
+    page.write_text(rewritten(page.read_text(encoding="utf-8")), encoding="utf-8")
