@@ -87,8 +87,15 @@ class TwoRequestsInFlight(Mutant):
     """
 
     where = "producer.sender:PartitionSender.run"
-    before = "await deliver(self.accumulator.take())"
-    after = "self._answers.start_soon(deliver, self.accumulator.take())"
+    before = """
+        while await self._ready():
+            await self._deliver(self.accumulator.take())
+    """
+    after = """
+        async with trio.open_nursery() as self._answers:
+            while await self._ready():
+                self._answers.start_soon(self._deliver, self.accumulator.take())
+    """
     semantics = (AT_LEAST_ONCE,)
     caught_by = ("order", "flush-settles", "no-loss", "retry-policy", "bounded")
     records = 2
