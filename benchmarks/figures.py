@@ -16,7 +16,9 @@ class Figure:
     digits: int
     """How many stand behind the point."""
     target: float | None = None
-    """The least that the design promises on a machine with two cores, None where it does not."""
+    """What the design promises on a machine with two cores, None where it does not."""
+    most: bool = False
+    """Whether the target is the most that it may be, and not the least."""
 
 
 def table_of(measured: Iterable[tuple[Figure, Sequence[float]]], rounds: int) -> Table:
@@ -35,5 +37,5 @@ def table_of(measured: Iterable[tuple[Figure, Sequence[float]]], rounds: int) ->
 def _against_target(figure: Figure, median: float) -> str:
     if figure.target is None:
         return ""
-    verdict = "met" if median >= figure.target else "missed"
-    return f">= {figure.target:,.0f} {verdict}"
+    met = median <= figure.target if figure.most else median >= figure.target
+    return f"{'<=' if figure.most else '>='} {figure.target:,.0f} {'met' if met else 'missed'}"
