@@ -63,16 +63,16 @@ def replay(file: str, world: WorldName | None, client: NamedClient, everything: 
         complain([not_there(source, world, client)])
         return STATUS_NO_VERDICT
     terminal = Terminal()
-    terminal.say(f"seed {source.seed}")
     outcomes: list[Outcome] = []
-    for each in worlds:
-        try:
-            with interruptible():
+    try:
+        with interruptible():
+            terminal.say(f"seed {source.seed}")
+            for each in worlds:
                 outcomes.append(_replay(terminal, source, each, client, everything))
-        except Interrupted:
-            terminal.say()
-            terminal.say(f"interrupted in the world {each}")
-            return STATUS_INTERRUPTED
+    except Interrupted:
+        terminal.say()
+        terminal.say(f"interrupted in the world {worlds[min(len(outcomes), len(worlds) - 1)]}")
+        return STATUS_INTERRUPTED
     return status_of(outcomes)
 
 
