@@ -1,16 +1,22 @@
 """Many tasks: in this process or in several, to the end or to a Ctrl-C."""
 
+import os
 import signal
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from queue import SimpleQueue
+from threading import Timer
 from typing import Any
 
 from chaos.commands.tasks import Task, perform, unfinished
 from chaos.report.outcome import Outcome
 from chaos.workers import Workers, open_workers
+
+AGAIN_S = 0.02
+"""How soon a Ctrl-C that was swallowed comes again: when the destructor has long returned."""
 
 
 class Interrupted(Exception):  # noqa: N818  somebody's wish, not a mistake
@@ -40,12 +46,35 @@ def perform_all(tasks: Sequence[Task], jobs: int, done: Callable[[int, Outcome],
 def interruptible() -> Iterator[None]:
     """Turn a Ctrl-C in the block into ``Interrupted``; another one changes nothing any more."""
     try:
-        yield
+        with _not_swallowed():
+            yield
     except BaseException as error:
         if not _is_interrupt(error):
             raise
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         raise Interrupted from error
+
+
+@contextmanager
+def _not_swallowed() -> Iterator[None]:
+    """Have a Ctrl-C come again that a destructor met.
+
+    Python prints what is raised in one and goes on, so that the wish would be lost.
+    """
+    before = sys.unraisablehook
+
+    def look(unraisable: "sys.UnraisableHookArgs") -> None:
+        if isinstance(unraisable.exc_value, KeyboardInterrupt):
+            # Not from here: what is raised in this hook is printed, too.
+            Timer(AGAIN_S, os.kill, (os.getpid(), signal.SIGINT)).start()
+        else:
+            before(unraisable)
+
+    sys.unraisablehook = look
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
 
 
 def _is_interrupt(error: BaseException) -> bool:
