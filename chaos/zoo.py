@@ -29,6 +29,9 @@ RECORDS_OVER = 1
 FAULTS_OVER = 1
 """How much larger than its minimum the smallest scenario of a mutant may be."""
 
+SMALLER = 3
+"""How many budgets a hunt may take in all, if what was caught within one did not become small."""
+
 _DISTURBANCES = ("move_leader", "take_away")
 """Steps that count as faults: they are what goes wrong in a scenario, as much as a lost answer."""
 
@@ -77,7 +80,7 @@ def hunt(name: str, budget_s: float, seed: int = 0) -> Catch:
     with mutant.applied():
         for turn in count():
             for template in properties(mutant.semantics):
-                if examples and watch.seconds >= budget_s:
+                if examples and watch.seconds >= budget_s * (1 if first is None else SMALLER):
                     reason = f"not caught in {watch.seconds:.0f} s"
                     return first or Catch(name, examples, watch.seconds, reason=reason)
                 found = explore(template, examples=TURN, seed=_turned(seed, turn), progress=reached)

@@ -17,7 +17,7 @@ from chaos.report.outcome import STATUS_INTERRUPTED, STATUS_INVALID, STATUS_VALI
 from chaos.report.terminal import Terminal
 from chaos.report.zootable import Zoo, document, lines
 from chaos.workers import JOBS_PER_CORE, default_jobs
-from chaos.zoo import NONE, Catch, control, hunt
+from chaos.zoo import NONE, SMALLER, Catch, control, hunt
 
 EPILOG = """\b
 Examples:
@@ -30,7 +30,7 @@ Examples:
 BUDGET_S = 10.0
 
 LIMIT_S = 120.0
-"""How long a task may take beyond its budget before its process is killed. To make a find small
+"""How long a task may take beyond its time before its process is killed. To make a find small
 takes some seconds, on a machine that has much else to do perhaps thirty; only what hangs without
 coming to a checkpoint takes longer."""
 
@@ -75,11 +75,11 @@ def zoo(mutants: Sequence[str], budget: float, seed: int, jobs: int, form: Forma
             raise click.BadParameter(f"there is no mutant {name!r}{hint}", param_hint="MUTANT")
     hunting = _Hunting(list(dict.fromkeys(mutants)) or list(MUTANTS), budget, seed, jobs)
     terminal = Terminal()
-    if form == "text":
-        terminal.say(f"seed {seed}")
     interrupted = False
     try:
         with interruptible():
+            if form == "text":
+                terminal.say(f"seed {seed}")
             hunting.hunt_all(terminal)
             hunting.let_others_be()
     except Interrupted:
@@ -114,7 +114,7 @@ class _Hunting:
         """Hunt them, several at a time."""
         tasks = [partial(hunt, name, self.budget_s, self.seed) for name in self.names]
         caught: dict[int, Catch] = {}
-        limit_s = self.budget_s + LIMIT_S
+        limit_s = SMALLER * self.budget_s + LIMIT_S
         with terminal.progress("hunting", len(tasks)) as show:
 
             def done(number: int, catch: Catch | None) -> None:

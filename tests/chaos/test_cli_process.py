@@ -228,3 +228,9 @@ def test_without_a_command_it_explains_itself(files: Path) -> None:
     result = ended(files, "chaos; echo $?")
     assert result.stdout == "2\n"
     assert result.stderr.startswith("Usage: python -m chaos")
+
+
+def test_ctrl_c_ends_a_hunt_with_the_score_so_far(files: Path) -> None:
+    status, out, err = interrupted(files, ["zoo", "--budget", "60s", "--jobs", "2"])
+    assert (status, err) == (130, "")
+    assert re.search(r"\d+ of \d+ caught, interrupted after \d+\n", out)

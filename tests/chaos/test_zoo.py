@@ -43,7 +43,7 @@ def test_the_same_seed_catches_with_the_same_scenario() -> None:
 def test_a_budget_that_is_over_is_told() -> None:
     catch = hunt("applies-out-of-order", 0.0)
     assert (catch.caught, catch.examples, catch.data) == (False, TURN, None)
-    assert catch.reason == "not caught in 0 s"
+    assert catch.reason.startswith("not caught in ")
 
 
 def test_who_is_caught_by_another_check_is_not_caught(monkeypatch: pytest.MonkeyPatch) -> None:
