@@ -5,6 +5,10 @@ from wire.codec.types import Buffer
 from wire.compression import Codec, compress
 
 
+PAYLOAD_AT = 61
+"""Where the payload begins: behind the fixed header of a batch without a schema id."""
+
+
 def without_last(batch: Buffer) -> bytes:
     """The same batch without its last record; whole if it has only one."""
     header, records = decode_batch(batch)
@@ -29,7 +33,3 @@ def compressed(batch: Buffer) -> bytes:
     squeezed = compress(Codec.GZIP, payload)
     length = header.batch_len + len(squeezed) - len(payload)
     return sealed[:8] + length.to_bytes(4, "big") + sealed[12:PAYLOAD_AT] + squeezed
-
-
-PAYLOAD_AT = 61
-"""Where the payload begins: behind the fixed header of a batch without a schema id."""
