@@ -4,7 +4,6 @@ from wire.batch import decode_batch, encode_batch, encode_record
 from wire.codec.types import Buffer
 from wire.compression import Codec, compress
 
-
 PAYLOAD_AT = 61
 """Where the payload begins: behind the fixed header of a batch without a schema id."""
 

@@ -51,6 +51,25 @@ class ResendsPartOfABatch(Mutant):
     records = 2
 
 
+class DropsTheLastRecordOfAFullBatch(Mutant):
+    """Once anything was retried, batches of several records lose their last one.
+
+    They are cut short to leave room for a field that only retries carry.
+    """
+
+    where = "producer.sender:PartitionSender._begin"
+    before = "shared, partition = self._shared, self.partition"
+    after = """
+        from chaos.mutants.rebatching import without_last
+        shared, partition = self._shared, self.partition
+        for batch in batches if shared.counters.retries else ():
+            batch.data = without_last(batch.data)
+    """
+    semantics = (AT_LEAST_ONCE,)
+    caught_by = ("offset-is-true", "acked-is-stored")
+    records = 3
+
+
 class DoesNotFollowTheLeader(Mutant):
     """News of a partition that is known already are not taken in.
 
