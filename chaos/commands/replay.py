@@ -68,7 +68,8 @@ def replay(file: str, world: WorldName | None, client: NamedClient, everything: 
         with interruptible():
             terminal.say(f"seed {source.seed}")
             for each in worlds:
-                outcomes.append(_replay(terminal, source, each, client, everything))
+                outcome = _replay(terminal, source, each, client, everything)
+                outcomes.append(outcome)
     except Interrupted:
         terminal.say()
         terminal.say(f"interrupted in the world {worlds[min(len(outcomes), len(worlds) - 1)]}")

@@ -15,7 +15,7 @@ from chaos.scenario import Scenario
 from chaos.world import EPOCH_NS, World, run_in
 from tests.chaos.histories import digest_of, history_of
 
-SEEDS = 100
+SEEDS = 200
 SCENARIO = Scenario.model_validate({"name": "x", "workload": ["flush"]})
 
 
