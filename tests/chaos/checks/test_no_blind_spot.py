@@ -76,7 +76,7 @@ CASES = {
     "no-phantom": Case(
         "wrong-partition-for-a-key",
         (1, 1),
-        {**TWO_SPUS, "workload": ["take_away", {"sleep": "100us"}, {"send": {"keys": 1}}]},
+        {**TWO_SPUS, "workload": ["take_away", {"sleep": "200us"}, {"send": {"keys": 1}}]},
     ),
     "not-persisted-is-absent": Case(
         "says-no-where-it-is-maybe",
