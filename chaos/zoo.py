@@ -13,14 +13,18 @@ from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 from itertools import count
+from typing import TYPE_CHECKING
 
-from chaos.explore import Exploration, explore
 from chaos.loader import parse_scenario
 from chaos.mutants import MUTANTS
 from chaos.mutants.mutant import BOTH
 from chaos.reduce import Data
 from chaos.report.clock import Stopwatch
 from chaos.template import Template
+
+if TYPE_CHECKING:
+    # Who only asks for help does not wait for Hypothesis to be imported.
+    from chaos.explore import Exploration
 
 TURN = 10
 """Examples of one property before it is the next one's turn: a tenth of a second or two."""
@@ -69,11 +73,13 @@ def hunt(name: str, budget_s: float, seed: int = 0) -> Catch:
         budget_s: for how long, in real time; one turn is made in any case, and ended.
         seed: where all examples come from.
     """
+    from chaos.explore import explore
+
     mutant = MUTANTS[name]
     watch, examples, seconds = Stopwatch(), 0, 0.0
     first: Catch | None = None
 
-    def reached(_: Exploration) -> None:
+    def reached(_: "Exploration") -> None:
         nonlocal seconds
         seconds = watch.seconds
 
@@ -101,6 +107,8 @@ def control(examples: int, seed: int = 0) -> Catch:
         examples: how many to run in all, at least.
         seed: where all examples come from.
     """
+    from chaos.explore import explore
+
     watch, run = Stopwatch(), 0
     templates = properties(BOTH)
     for template in templates:
@@ -170,7 +178,7 @@ def _at_the_first(catch: Catch, first: Catch | None) -> Catch:
     return replace(catch, examples=first.examples, seconds=first.seconds)
 
 
-def _caught(name: str, examples: int, seconds: float, found: Exploration) -> Catch:
+def _caught(name: str, examples: int, seconds: float, found: "Exploration") -> Catch:
     mutant = MUTANTS[name]
     assert found.find is not None
     checks = tuple(finding.check for finding in found.find.result.broken)
