@@ -76,6 +76,7 @@ def hunt(name: str, budget_s: float, seed: int = 0) -> Catch:
     from chaos.explore import explore
 
     mutant = MUTANTS[name]
+    templates = properties(mutant.semantics)
     watch, examples, seconds = Stopwatch(), 0, 0.0
     first: Catch | None = None
 
@@ -85,7 +86,7 @@ def hunt(name: str, budget_s: float, seed: int = 0) -> Catch:
 
     with mutant.applied():
         for turn in count():
-            for template in properties(mutant.semantics):
+            for template in templates:
                 if examples and watch.seconds >= budget_s * (1 if first is None else SMALLER):
                     reason = f"not caught in {watch.seconds:.0f} s"
                     return first or Catch(name, examples, watch.seconds, reason=reason)

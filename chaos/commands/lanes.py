@@ -18,7 +18,7 @@ from chaos.commands.session import Interrupted, handled
 from chaos.report.clock import Stopwatch
 from chaos.workers import Workers
 
-LOOK_S = 1.0
+LOOK_S = 0.2
 """How often somebody looks whether a task takes too long."""
 
 R = TypeVar("R")

@@ -6,7 +6,7 @@ from chaos.judge import judge
 from chaos.run import run_scenario
 from tests.chaos.checks.drawing import draw_scenario
 
-EACH = 20
+EACH = 10
 """Scenarios of one test: a second or less of work."""
 
 
