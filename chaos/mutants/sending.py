@@ -100,9 +100,9 @@ class NeverReturnsToTheSc(Mutant):
 
 
 class TwoRequestsInFlight(Mutant):
-    """The next request of a partition does not wait for the one before.
+    """The next request of a partition waits for the one before only as long as an attempt takes.
 
-    Pipelining is faster, and without faults order is kept.
+    A request in trouble shall not hold up the others, and while there is none order is kept.
     """
 
     where = "producer.sender:PartitionSender.run"
@@ -113,7 +113,10 @@ class TwoRequestsInFlight(Mutant):
     after = """
         async with trio.open_nursery() as self._answers:
             while await self._ready():
-                self._answers.start_soon(self._deliver, self.accumulator.take())
+                batches = self.accumulator.take()
+                self._answers.start_soon(self._deliver, batches)
+                with trio.move_on_after(self._shared.attempt_timeout_s):
+                    await self.dealt_with(batches[-1].number)
     """
     semantics = (AT_LEAST_ONCE,)
     caught_by = ("order", "flush-settles", "no-loss", "retry-policy", "bounded")

@@ -97,4 +97,4 @@ def test_the_size_counts_records_and_everything_that_goes_wrong() -> None:
             {"bring_back": {"spu": 0}},
         ],
     }
-    assert size_of(data) == (1 + 3 + 2, 1 + 2 + 1 + 1 + 3)
+    assert size_of(data) == (1 + 3 + 2, 1 + 2 + 1 + 1 + 4)
