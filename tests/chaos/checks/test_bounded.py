@@ -34,8 +34,16 @@ def test_a_call_that_takes_longer_is_told(op: str) -> None:
 
 def test_a_call_that_never_ends_is_told() -> None:
     history = played(workload=FLUSHED)
-    call_of(history, "flush").ended = None
+    call = call_of(history, "flush")
+    call.ended, call.given_up = None, call.started + 11.0
     assert said(bounded, history) == ["flush at 0.001 s never ended; its bound is 10 s"]
+
+
+def test_a_call_that_was_given_up_within_its_bound_may_have_ended_yet() -> None:
+    history = played(workload=FLUSHED)
+    call = call_of(history, "flush")
+    call.ended, call.given_up = None, call.started + 9.0
+    assert said(bounded, history) == []
 
 
 def test_requests_that_are_ahead_give_time() -> None:

@@ -28,6 +28,27 @@ def test_a_record_that_is_open_behind_a_flush_is_told() -> None:
     ]
 
 
+def test_a_flush_that_says_that_all_is_well_answers_for_what_it_settled() -> None:
+    refused = {"error": {"at": "request", "code": "PartitionFull", "nth": 1}}
+    history = played(refused, workload=FLUSHED)
+    flush = flush_of(history)
+    assert (flush.outcome, said(flush_settles, history)) == ("unknown", [])
+    flush.outcome = "ok"
+    (text,) = said(flush_settles, history)
+    assert text.startswith(
+        f"the flush at {flush.started:.3f} s said that all is well, "
+        "but records 0 and 1 were given up: "
+    )
+
+
+def test_a_flush_does_not_answer_for_outcomes_that_the_client_knew() -> None:
+    refused = {"error": {"at": "request", "code": "PartitionFull", "nth": 1}}
+    history = played(refused, workload=[{"send": {"wait": True}}, {"sleep": "1s"}, "flush"])
+    flush = flush_of(history)
+    flush.outcome = "ok"
+    assert said(flush_settles, history) == []
+
+
 def test_a_flush_that_never_returned_is_the_matter_of_another_check() -> None:
     history = played(workload=FLUSHED)
     flush = flush_of(history)
