@@ -58,6 +58,11 @@ class Range:
         """The range as whole numbers, of which one is drawn."""
         return int(self.low * self._scale), int(self.high * self._scale)
 
+    @property
+    def counts(self) -> bool:
+        """Whether it says how many or how large: a number without fractions, or a size."""
+        return self.kind != "duration" and not self.fractions
+
     def value(self, step: int) -> Any:
         """One of the steps as the field takes it."""
         match self.kind:
@@ -267,6 +272,17 @@ def _width(item: Any) -> int:
         case AnyOf():
             return max(_width(option) for option in item.options)
     return 1
+
+
+def named(faults: Iterable[Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """Name, kind and fields of each fault in a list without open values.
+
+    Args:
+        faults: plain data, as in a scenario file.
+    """
+    for position, fault in enumerate(faults, 1):
+        kind, fields = (fault, {}) if isinstance(fault, str) else next(iter(fault.items()))
+        yield fields.get("name") or f"{kind}-{position}", kind, fields
 
 
 def _with_name(fault: Any, position: int) -> Any:

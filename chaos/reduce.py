@@ -8,8 +8,9 @@ is a tree of lists, numbers and durations in which every part can be left out or
 own.
 
 The search is greedy. It tries to leave out members of lists, half of them at once first, faults
-before steps; then keys, for their defaults; then smaller numbers and shorter times. Whatever fails
-in the same way is the new example, until nothing smaller does.
+before steps; then one of them together with the exchange that it made, so that the ordinals of
+later ones are lower by one; then keys, for their defaults; then smaller numbers and shorter times.
+Whatever fails in the same way is the new example, until nothing smaller does.
 """
 
 import json
@@ -19,14 +20,16 @@ from copy import deepcopy
 from typing import Any
 
 from chaos.history import History
+from chaos.moments import Data as Data
+from chaos.moments import Moments
+from chaos.openvalues import named
+from simulator.faults import Refuse
 from simulator.journal import Entry
+from simulator.verdicts import CutPoint
 
 RUNS_MAX = 2_000
 """How many candidates are run at most: some seconds in the virtual world, and a find that is not
 quite the smallest is still a find."""
-
-TRIGGERS = ("probability", "nth", "every", "between", "limit")
-"""What decides when a fault strikes, replaced by the exchange that it struck."""
 
 KEPT = {"name", "nth", "every", "probability", "at", "to", "workload", "delivery_semantic"}
 """Keys that are never left out: without its trigger a fault strikes more often, not less."""
@@ -35,59 +38,38 @@ _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(us|ms|s|m)")
 _US = {"us": 1, "ms": 1_000, "s": 1_000_000, "m": 60_000_000}
 _DELAYED = re.compile(r"delay ([0-9.]+)ms")
 
-Data = dict[str, Any]
-
 
 def as_fired(data: Data, history: History) -> Data:
     """The same scenario with every fault that struck in the form that strikes just there.
 
     Faults that did not strike are left out; ``refuse``, which has no trigger, stays.
     """
-    verdicts = [
-        event for event in history.events if isinstance(event, Entry) and event.kind == "verdict"
-    ]
+    moments = Moments(history)
+    struck: dict[str, list[Entry]] = {}
+    for event in history.events:
+        if isinstance(event, Entry) and event.kind == "verdict":
+            assert event.fault is not None
+            if "shadowed" not in (event.detail or ""):
+                struck.setdefault(event.fault, []).append(event)
     faults: list[Any] = []
-    for position, fault in enumerate(data.get("faults", ()), 1):
-        kind, fields = _parts(fault)
-        name = fields.get("name") or f"{kind}-{position}"
-        if kind == "refuse":
-            faults.append(fault)
+    written = named(data.get("faults", ()))
+    for (name, kind, fields), fault in zip(written, history.scenario.faults, strict=True):
+        if isinstance(fault, Refuse):
+            faults.append({kind: {**fields, "name": name}})
             continue
-        struck = [e for e in verdicts if e.fault == name and "shadowed" not in (e.detail or "")]
-        for n, entry in enumerate(struck, 1):
-            unique = name if len(struck) == 1 else f"{name}-{n}"
-            faults.append({kind: _exactly(unique, fields, entry)})
+        entries = struck.get(name, [])
+        for n, entry in enumerate(entries, 1):
+            assert entry.transmission is not None
+            assert entry.direction is not None
+            moment = moments.at(fault, entry.transmission, CutPoint(entry.direction))
+            if moment is None:
+                continue  # what cannot be read again cannot be placed
+            exact = moments.exactly(fault, fields, moment)
+            if delayed := _DELAYED.match(entry.detail or ""):
+                exact["by"] = f"{round(float(delayed[1]) * 1000)}us"
+            unique = name if len(entries) == 1 else f"{name}-{n}"
+            faults.append({kind: {**exact, "name": unique}})
     return {**data, "faults": faults}
-
-
-def _exactly(name: str, fields: Mapping[str, Any], entry: Entry) -> Data:
-    """The fields of a fault that strikes one exchange."""
-    match = dict(fields.get("match", {}))
-    if (
-        entry.topic is not None
-        and entry.api in ("produce", "fetch")
-        and entry.partition is not None
-    ):
-        match["partition"] = entry.partition
-    else:
-        match["connection"] = entry.connection
-    if entry.api != "produce":
-        match["api"] = entry.api
-    kept = {key: value for key, value in fields.items() if key not in TRIGGERS}
-    exact = {**kept, "name": name, "at": entry.direction, "nth": entry.ordinal, "match": match}
-    if entry.direction == "request":
-        exact.pop("after_bytes", None)
-    delayed = _DELAYED.match(entry.detail or "")
-    if delayed:
-        exact["by"] = f"{round(float(delayed[1]) * 1000)}us"
-    return exact
-
-
-def _parts(fault: Any) -> tuple[str, Mapping[str, Any]]:
-    if isinstance(fault, str):
-        return fault, {}
-    kind, fields = next(iter(fault.items()))
-    return str(kind), fields
 
 
 def reduced(data: Data, fails: Callable[[Data], bool], runs_max: int = RUNS_MAX) -> Data:
@@ -133,6 +115,29 @@ def _shorter_lists(data: Data) -> Iterator[Data]:
                 for start in range(0, len(value), size):
                     yield _with(data, path, value[:start] + value[start + size :])
                 size //= 2
+
+
+def _shorter_and_earlier(data: Data) -> Iterator[Data]:
+    """Leave out one fault or step, and the exchange that it made: later ones come one earlier."""
+    for key in ("faults", "workload"):
+        for left_out, member in enumerate(data.get(key, ())):
+            after = _ordinal(member) if key == "faults" else 1
+            if after is None:
+                continue
+            rest = _with(data, (key,), data[key][:left_out] + data[key][left_out + 1 :])
+            for n, fault in enumerate(rest.get("faults", ())):
+                ordinal = _ordinal(fault)
+                if ordinal is not None and ordinal > after:
+                    ((kind, fields),) = fault.items()
+                    rest["faults"][n] = {kind: {**fields, "nth": ordinal - 1}}
+            yield rest
+
+
+def _ordinal(fault: Any) -> int | None:
+    """Which exchange a fault strikes, if it is one."""
+    fields = next(iter(fault.values())) if isinstance(fault, Mapping) else {}
+    nth = fields.get("nth")
+    return nth if isinstance(nth, int) else None
 
 
 def _fewer_keys(data: Data) -> Iterator[Data]:
@@ -187,6 +192,7 @@ def _duration(us: int) -> str:
 
 _PASSES: Sequence[Callable[[Data], Iterator[Data]]] = (
     _shorter_lists,
+    _shorter_and_earlier,
     _fewer_keys,
     _smaller_numbers,
 )

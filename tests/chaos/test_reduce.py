@@ -92,3 +92,37 @@ def test_the_number_of_runs_is_bounded(runs_max: int) -> None:
 
     reduced(DATA, fails, runs_max)
     assert runs <= runs_max
+
+
+def test_a_fault_goes_together_with_the_exchange_that_it_made() -> None:
+    """A retry less means that later faults find their exchanges one earlier."""
+
+    def fails(data: dict[str, Any]) -> bool:
+        """Two exchanges one after the other, the first of the last record and its retry."""
+        struck = [fault["drop"]["nth"] for fault in data.get("faults", ())]
+        earlier = data["workload"].count("send") - 1
+        first = 1 + earlier + (len(struck) - 2)
+        return earlier >= 0 and len(struck) >= 2 and struck[-2:] == [first, first + 1]
+
+    drops = [{"drop": {"name": f"drop-{nth}", "nth": nth}} for nth in (1, 3, 4)]
+    data = {"name": "x", "faults": drops, "workload": ["send", "send"]}
+    assert fails(data)
+    small = reduced(data, fails)
+    assert [fault["drop"]["nth"] for fault in small["faults"]] == [1, 2]
+    assert small["workload"] == ["send"]
+
+
+def test_a_fault_of_all_apis_becomes_one_of_the_api_that_it_struck() -> None:
+    """Narrower matches count other exchanges, and the ordinal follows."""
+    data = {
+        "name": "all",
+        "faults": [{"drop": {"match": {"api": "all"}, "probability": 0.3}}],
+        "workload": [{"send": {"count": 6, "wait": True}}, {"sleep": "2s"}],
+        "seed": 5,
+    }
+    exact = as_fired(data, run_scenario(Scenario.model_validate(data)))
+    apis = {fault["drop"]["match"].get("api") for fault in exact["faults"]}
+    assert "all" not in apis
+    where = [verdict[:4] for verdict in verdicts(data)]
+    assert [verdict[:4] for verdict in verdicts(exact)] == where
+    assert len(where) > 1
