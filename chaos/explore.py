@@ -1,60 +1,71 @@
 """Properties: draw scenarios, run and judge them, make the first that fails as small as it gets.
 
-Hypothesis draws. Examples come in batches with a seed of their own, made from the seed of the
-exploration and the number of the batch, so that it makes no difference how many processes share
-them: the failing example that counts is the first one of the first batch that has one. Hypothesis
-also likes to draw numbers that it finds in the source of whatever modules a process has imported,
-which is another number of modules in each process; ``_SeedAlone`` leaves that out.
+Examples come in *rounds* of four. The first one is as it was drawn: Hypothesis turns bytes into
+open values, and the bytes come from the seed of the exploration and the number of the example. The
+other three are the same one under aim (``aim.py``): one, two and three faults at moments that its
+run reaches. The first round, and some of the others, draw counts and sizes near the low ends of
+their ranges, since most of what is broken shows with few records, and those run in less time.
 
-A property is judged over all its examples: each fault must have struck in some of them, each
-expected outcome must have occurred in some.
+No example depends on another round, so that it makes no difference how many processes share them:
+the failing example that counts is the first one. A property is judged over all its examples: each
+fault must have struck in some of them, each expected outcome must have occurred in some.
 """
 
+import random
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from functools import lru_cache
 from hashlib import blake2b
 from itertools import count
+from typing import Any
 
-from hypothesis import HealthCheck, Phase, given, seed, settings
-from hypothesis.internal.conjecture.providers import AVAILABLE_PROVIDERS, HypothesisProvider
+from hypothesis import given, settings
 from pydantic import ValidationError
 
+from chaos.aim import Aim
 from chaos.garbage import uncollected
+from chaos.history import History
 from chaos.judge import Result, Verdict, judge
 from chaos.loader import parse_scenario
-from chaos.reduce import RUNS_MAX, Data, as_fired, reduced
+from chaos.moments import Data
+from chaos.reduce import RUNS_MAX, as_fired, reduced
 from chaos.run import run_scenario
 from chaos.scenario import Scenario
 from chaos.template import Example, Template
 from chaos.workers import open_workers
 from chaos.world import WorldName
 
-BATCH = 50
-"""Examples of one batch. A process needs a millisecond to begin one, and an exploration ends at the
-end of a batch."""
+ROUND = 4
+"""Examples of one round. Three faults suffice for every defect that was ever found here, and one
+example in four is as the author wrote it."""
+
+BATCHES = {"virtual": 5 * ROUND, "tcp": ROUND}
+"""Examples that are handed to a process at once. An exploration ends at the end of a batch: half a
+second in the virtual world, and some seconds with real sockets."""
+
+SHARES = 5
+"""Counts and sizes are drawn from a sixteenth of their ranges in the first round, and from a
+sixteenth, an eighth, and so on up to the whole in the others, as it comes."""
+
+DRAWS_MAX = 1_000
+"""How many draws in a row may make no scenario. The loader knows that some do."""
+
+DRAWN_BYTES = 64
+"""For each open value; an integer takes a few, and twice as many when it has to be drawn again."""
 
 AHEAD = 2
 """Batches for each process that are handed out before the first of them is waited for."""
 
-REPEATS_TCP = 3
-"""With real sockets a find must fail this often in a row; else it is evidence, and flaky."""
+REPEATS = {"virtual": 1, "tcp": 3}
+"""How often in a row a find must fail. With real sockets one that fails less often is evidence, and
+flaky."""
 
 RUNS_MAX_TCP = 60
 """How many candidates are tried with real sockets, where each may take a second."""
-
-
-class _SeedAlone(HypothesisProvider):
-    """Draws from the seed and from nothing else."""
-
-    def _maybe_draw_constant(self, *_: object, **__: object) -> None:
-        return None
-
-
-AVAILABLE_PROVIDERS["seed-alone"] = _SeedAlone
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +102,19 @@ class Exploration:
     find: Find | None = None
     """What became of it, or of one that was found earlier."""
 
-    def add(self, scenario: Scenario, result: Result) -> None:
-        """Take in one example."""
+    def add(
+        self, scenario: Scenario, result: Result, named_after: Mapping[str, str] | None = None
+    ) -> None:
+        """Take in one example.
+
+        Args:
+            scenario: what was run.
+            result: the verdict on it.
+            named_after: for faults that have another name than in the file, the name there.
+        """
         self.examples += 1
-        self.fired.update(result.fired)
+        for name, times in result.fired.items():
+            self.fired[(named_after or {}).get(name, name)] += times
         self.by_firings[sum(result.fired.values())] += 1
         self.figures.update(result.figures)
         self.doubts.update(result.reasons)
@@ -146,6 +166,7 @@ def explore(
     world: WorldName = "virtual",
     saved: Sequence[Data] = (),
     progress: Callable[[Exploration], None] = lambda found: None,
+    aimed: bool = True,
 ) -> Exploration:
     """Explore a property until one example fails, or enough were run.
 
@@ -158,6 +179,7 @@ def explore(
         world: where they run.
         saved: scenarios that failed earlier; they are tried first.
         progress: called with what was found so far, after each batch.
+        aimed: whether three of four examples have their faults where the run comes to.
 
     Returns:
         What they came to, with the smallest scenario that fails, if one does.
@@ -170,14 +192,18 @@ def explore(
             return found
     if examples is None and seconds is None:
         examples = template.examples
-    work = _Work(template.text, template.filename, world, seed)
-    for batch in _batches(work, _sizes(examples), seconds, jobs):
+    if not template.open and "seed" in template.data:
+        examples = 1  # there is no other
+    found.fired.update(dict.fromkeys(template.faults, 0))  # those never drawn never struck
+    work = _Work(template.text, template.filename, world, seed, aimed)
+    for batch in _batches(work, examples, seconds, jobs):
         found.merge(batch)
+        found.failed = batch.failed or found.failed
         progress(found)
         if batch.failed is not None:
-            found.failed = batch.failed
             found.find = _smallest(batch.failed, world)
-            break
+            if not found.find.flaky:
+                break
     return found
 
 
@@ -186,83 +212,178 @@ def explore(
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """What a process needs to know to run a batch."""
+    """What a process needs to know to run examples."""
 
     text: str
     filename: str
     world: WorldName
     seed: int
-
-
-def _sizes(examples: int | None) -> Iterator[int]:
-    """How many examples each batch has."""
-    for n in count():
-        size = BATCH if examples is None else min(BATCH, examples - n * BATCH)
-        if size <= 0:
-            return
-        yield size
+    aimed: bool
 
 
 def _batches(
-    work: _Work, sizes: Iterator[int], seconds: float | None, jobs: int
+    work: _Work, examples: int | None, seconds: float | None, jobs: int
 ) -> Iterator[Exploration]:
     """Run batches, in this process or in several, and give them out in their order."""
     # Real time on purpose: somebody has that much of it to spend.
     until = None if seconds is None else time.monotonic() + seconds  # noqa: TID251
 
-    def numbered() -> Iterator[tuple[int, int]]:
-        for number, size in enumerate(sizes):
-            if until is not None and time.monotonic() >= until:  # noqa: TID251
+    def numbers() -> Iterator[range]:
+        for first in count(0, BATCHES[work.world]):
+            after = first + BATCHES[work.world]
+            numbers = range(first, after if examples is None else min(after, examples))
+            if not numbers or (until is not None and time.monotonic() >= until):  # noqa: TID251
                 return
-            yield number, size
+            yield numbers
 
     if jobs == 1:
-        for number, size in numbered():
-            yield _batch(work, number, size)
+        for batch in numbers():
+            yield _batch(work, batch)
         return
     with open_workers(jobs) as workers:
         pending: deque[Future[Exploration]] = deque()
-        for number, size in numbered():
-            pending.append(workers.submit(_batch, work, number, size))
+        for batch in numbers():
+            pending.append(workers.submit(_batch, work, batch))
             if len(pending) > AHEAD * jobs:
                 yield pending.popleft().result()
         while pending:
             yield pending.popleft().result()
 
 
-@lru_cache(maxsize=8)
-def _parsed(text: str, filename: str) -> Template:
-    return parse_scenario(text, filename)
-
-
-def _batch(work: _Work, number: int, size: int) -> Exploration:
-    """Run one batch, up to its first example that fails."""
-    template = _parsed(work.text, work.filename)
-    found = Exploration(template.name, work.world)
-    subject = f"{work.seed}/{template.name}/{number}".encode()
-    batch_seed = int.from_bytes(blake2b(subject, digest_size=8).digest(), "big")
-
-    @seed(batch_seed)
-    @settings(
-        max_examples=size,
-        backend="seed-alone",
-        database=None,
-        deadline=None,
-        phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(template.strategy())
-    def try_out(example: Example) -> None:
+def _batch(work: _Work, numbers: range) -> Exploration:
+    """Run the examples with these numbers, up to the first one that fails."""
+    drawing = _drawing(work.text, work.filename)
+    found = Exploration(drawing.name, work.world)
+    for first in range(numbers.start, numbers.stop, ROUND):
+        _Round(work, drawing, found).run(range(first, min(first + ROUND, numbers.stop)))
         if found.failed is not None:
-            return  # the first one counts
-        with uncollected():  # until the history is gone, which is most of what would be looked at
-            result = judge(run_scenario(example.scenario, work.world), example=True)
-        found.add(example.scenario, result)
-        if result.verdict == "invalid":
-            found.failed = example.data
-
-    try_out()
+            break
     return found
+
+
+class _Round:
+    """Runs the examples of one round.
+
+    Args:
+        work: what is explored.
+        drawing: draws its examples.
+        found: takes in what they come to.
+    """
+
+    def __init__(self, work: _Work, drawing: "_Drawing", found: Exploration) -> None:
+        self._work = work
+        self._drawing = drawing
+        self._found = found
+
+    def run(self, numbers: range) -> None:
+        """Run them, up to the first one that fails."""
+        example = self._drawing.example(self._work.seed, numbers[0])
+        self._try(example.data, example.scenario, {})
+        aim = self._aim(example, numbers) if self._work.aimed and len(numbers) > 1 else None
+        for number in numbers[1:]:
+            if self._found.failed is not None:
+                return
+            if aim is None:  # nothing can be placed
+                example = self._drawing.example(self._work.seed, number)
+                self._try(example.data, example.scenario, {})
+            else:
+                aim.place(self._try(*aim.scenario(), aim.named_after))
+
+    def _aim(self, example: Example, numbers: range) -> Aim | None:
+        """The example with a first fault at a moment that its run reaches, if there is one.
+
+        Where the faults that strike as the file says leave no such moment, they are left out.
+        """
+        for exact in [example.exact, ()] if example.exact else [()]:
+            if not example.loose or self._found.failed is not None:
+                return None
+            seed = self._drawing.seed_of(self._work.seed, numbers[0], "aim")
+            aim = Aim(replace(example, exact=exact), seed)
+            data, scenario = aim.scenario()
+            with uncollected():
+                history = run_scenario(scenario, self._work.world)
+                result = judge(history, example=True)
+            if result.verdict == "invalid":  # it takes no fault at all
+                self._found.add(scenario, result)
+                self._found.failed = data
+            elif aim.place(history):
+                return aim
+        return None
+
+    def _try(self, data: Data, scenario: Scenario, named_after: Mapping[str, str]) -> History:
+        with uncollected():  # the history is most of what would be looked at
+            history = run_scenario(scenario, self._work.world)
+            result = judge(history, example=True)
+        self._found.add(scenario, result, named_after)
+        if result.verdict == "invalid":
+            self._found.failed = data
+        return history
+
+
+# --- drawing
+
+
+class _Drawing:
+    """Draws the examples of a property, each from the seed and its number alone.
+
+    Args:
+        template: the property.
+    """
+
+    def __init__(self, template: Template) -> None:
+        self.name = template.name
+        self._template = template
+        self._bytes = DRAWN_BYTES * (1 + len(template.nodes) + len(template.faults))
+        self._targets: dict[Fraction, Callable[[bytes], object]] = {}
+        self._drawn: list[Example] = []
+
+    def example(self, seed: int, number: int) -> Example:
+        """The example with a number in an exploration with a seed, as it is drawn.
+
+        Raises:
+            ValueError: the open values make no scenario together.
+        """
+        share = self._share(seed, number // ROUND)
+        for attempt in range(DRAWS_MAX):
+            source = random.Random(self.seed_of(seed, number, attempt))  # noqa: S311  nothing secret
+            self._target(share)(source.randbytes(self._bytes))
+            if self._drawn:
+                return self._drawn.pop()
+            share = Fraction(1)  # perhaps it takes more of something to be a scenario
+        raise ValueError(
+            f"{DRAWS_MAX:,} examples drawn in a row were no scenarios; "
+            "write ranges and options that go together more often"
+        )
+
+    def _share(self, seed: int, number: int) -> Fraction:
+        """Which part of their ranges counts and sizes are drawn from in a round."""
+        halvings = self.seed_of(seed, number, "share") % SHARES if number else SHARES - 1
+        return Fraction(1, 2**halvings)
+
+    def seed_of(self, seed: int, number: int, what: object) -> int:
+        """A seed for something about an example."""
+        subject = f"{seed}/{self.name}/{number}/{what}".encode()
+        return int.from_bytes(blake2b(subject, digest_size=8).digest(), "big")
+
+    def _target(self, share: Fraction) -> Callable[[bytes], object]:
+        """What makes examples of bytes. Hypothesis' own way of drawing likes the numbers that it
+        finds in the source of whatever a process has imported, which differs between processes.
+        """
+        if share not in self._targets:
+
+            @settings(database=None, deadline=None)
+            @given(self._template.strategy(share))
+            def keep(example: Example) -> None:
+                self._drawn.append(example)
+
+            handle: Any = keep
+            self._targets[share] = handle.hypothesis.fuzz_one_input
+        return self._targets[share]
+
+
+@lru_cache(maxsize=8)
+def _drawing(text: str, filename: str) -> _Drawing:
+    return _Drawing(parse_scenario(text, filename))
 
 
 # --- making a find small
@@ -270,35 +391,45 @@ def _batch(work: _Work, number: int, size: int) -> Exploration:
 
 def _smallest(data: Data, world: WorldName) -> Find:
     """The smallest scenario that breaks what this one breaks."""
-    scenario = Scenario.model_validate(data)
-    history = run_scenario(scenario, world)
+    history = run_scenario(Scenario.model_validate(data), world)
     result = judge(history, example=True)
     if not result.broken:
         return Find(data, result, world, flaky=True)
-    broken = result.broken[0].check  # the gravest of them
-    repeats = REPEATS_TCP if world == "tcp" else 1
+    gravest = result.broken[0].check
 
     def fails(candidate: Data) -> bool:
-        for _ in range(repeats):
-            found = _broken(candidate, world)
-            if found is None or broken not in {finding.check for finding in found.broken}:
-                return False
-        return True
+        nonlocal result
+        found = _broken(candidate, world, gravest)
+        result = found or result
+        return found is not None
 
     exact = as_fired(data, history)
     start = exact if fails(exact) else data
     if start is data and not fails(data):
         return Find(data, result, world, flaky=True)
+    # What was accepted last is what is returned, so that this is its result.
     smallest = reduced(start, fails, RUNS_MAX if world == "virtual" else RUNS_MAX_TCP)
-    final = _broken(smallest, world)
-    return Find(smallest, final or result, world, flaky=final is None)
+    return Find(smallest, result, world)
 
 
-def _broken(data: Data, world: WorldName) -> Result | None:
-    """The result of a scenario that breaks a promise; None if it breaks none, or is no scenario."""
+def _broken(data: Data, world: WorldName, check: str | None = None) -> Result | None:
+    """The result of a scenario that breaks a promise each time that it is run.
+
+    Args:
+        data: the scenario.
+        world: where to run it.
+        check: which promise; None for any.
+
+    Returns:
+        None if it breaks none, or is no scenario.
+    """
     try:
         scenario = Scenario.model_validate(data)
     except ValidationError:
         return None
-    result = judge(run_scenario(scenario, world), example=True)
-    return result if result.verdict == "invalid" else None
+    result: Result | None = None
+    for _ in range(REPEATS[world]):
+        result = judge(run_scenario(scenario, world), example=True)
+        if not any(check in (None, finding.check) for finding in result.broken):
+            return None
+    return result
