@@ -1,0 +1,145 @@
+"""``python -m benchmarks.exploring``: what small examples and aim gain, in some minutes.
+
+Each of ten defects (``defects.py``) is looked for with many seeds in several ways: blindly with
+values from their whole ranges, blindly with small ones as well, and under aim, in a property whose
+faults strike often and in one whose faults strike seldom. The ways take turns, so that what else
+the machine does strikes all alike. What counts is how many examples it takes until one fails, and
+how many seconds of this process; making that one small is not counted.
+"""
+
+import argparse
+import statistics
+import time
+from dataclasses import dataclass, field
+from unittest.mock import patch
+
+from benchmarks.defects import DEFECTS, Defect
+from chaos import explore as exploring
+from chaos.explore import SHARES, Exploration, explore
+from chaos.loader import parse_scenario
+
+EXAMPLES_MAX = 200
+"""How many examples are run before a search is given up: 5 s. It counts as this many."""
+
+OFTEN, SELDOM = "0.01..0.3", "0.001..0.02"
+"""Probabilities of an author who guesses well, and of one who does not."""
+
+WAYS = {
+    "often, whole ranges": (OFTEN, 1, False),
+    "often": (OFTEN, SHARES, False),
+    "often, aimed": (OFTEN, SHARES, True),
+    "seldom": (SELDOM, SHARES, False),
+    "seldom, aimed": (SELDOM, SHARES, True),
+}
+"""Ways to search: probabilities, the number of shares of ranges, and whether to aim."""
+
+PROPERTY = """
+name: everything open
+worlds: [virtual]
+cluster: {spus: 1..3}
+topic: {partitions: 1..4}
+producer:
+  delivery_semantic: SEMANTIC
+  batch_size: {any: [16KiB, 1KiB, 100]}
+  linger: {any: [0ms, 5ms]}
+  retry:
+    max_retries: 1..6
+    initial_delay: 10ms..100ms
+    max_delay: 1s
+    timeout: 5s..20s
+    strategy: {any: [fixed-delay, fibonacci-backoff, exponential-backoff]}
+faults:
+  - some:
+    - drop: {probability: PROBABILITY}
+    - disconnect: {how: {any: [rst, fin, half-close]}, probability: PROBABILITY}
+    - stall: {probability: PROBABILITY}
+    - duplicate: {probability: PROBABILITY}
+    - delay: {by: {uniform: [0ms, 2s]}, probability: PROBABILITY}
+    - error:
+        at: request
+        code:
+          any:
+            - NotLeaderForPartition
+            - MessageTooLarge
+            - CompressionError
+            - TopicNotFound
+            - RequestTimedOut
+            - StorageError
+            - PartitionFull
+            - PartitionShortCircuited
+            - UnknownServerError
+            - Other
+            - PermissionDenied
+        probability: PROBABILITY
+workload:
+  - send: {count: 1..100, size: 8..200}
+  - flush
+  - send: {count: 1..10, wait: true}
+  - flush
+"""
+
+
+class _Caught(Exception):  # noqa: N818  what is hoped for
+    """An example failed."""
+
+
+@dataclass(slots=True)
+class _Score:
+    """How often and how fast a defect was caught in one way of searching."""
+
+    caught: int = 0
+    examples: list[int] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+
+    @property
+    def shown(self) -> str:
+        """Median examples and seconds, and how many searches were given up."""
+        given_up = len(self.examples) - self.caught
+        text = f"{statistics.median(self.examples):g}, {statistics.median(self.seconds):.2f} s"
+        return f"{text}, {given_up} given up" if given_up else text
+
+    def search(self, defect: Defect, seed: int, way: tuple[str, int, bool]) -> None:
+        """Search once."""
+        probability, shares, aimed = way
+        text = PROPERTY.replace("SEMANTIC", defect.semantic).replace("PROBABILITY", probability)
+        template = parse_scenario(text, f"{defect.semantic}.yaml")
+        reached = 0
+
+        def stop(found: Exploration) -> None:
+            nonlocal reached
+            reached = found.examples
+            if found.failed is not None:
+                raise _Caught
+
+        started = time.process_time()
+        with defect.in_place(), patch.object(exploring, "SHARES", shares):
+            try:
+                explore(template, examples=EXAMPLES_MAX, seed=seed, progress=stop, aimed=aimed)
+            except _Caught:
+                self.caught += 1
+        self.seconds.append(time.process_time() - started)
+        self.examples.append(reached)
+
+
+def main() -> None:
+    """Search for every defect in each way and print a table, a line as soon as it is known."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.exploring", description=__doc__)
+    parser.add_argument("--seeds", type=int, default=15, help="searches in each way (15)")
+    parser.add_argument("defects", nargs="*", help="words from the names of defects (all)")
+    given = parser.parse_args()
+    seeds: int = given.seeds
+    print(f"| {seeds} searches in each way | it takes |", " | ".join(WAYS), "|")
+    print("|---|---|" + "---|" * len(WAYS))
+    for defect in DEFECTS:
+        if given.defects and not any(word in defect.name for word in given.defects):
+            continue
+        scores = {name: _Score() for name in WAYS}
+        for seed in range(seeds):
+            for name, way in WAYS.items():
+                scores[name].search(defect, seed, way)
+        cells = " | ".join(score.shown for score in scores.values())
+        print(f"| {defect.name} | {defect.needs} | {cells} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
