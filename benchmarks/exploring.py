@@ -1,21 +1,19 @@
-"""``python -m benchmarks.exploring``: what small examples and aim gain, in some minutes.
+"""``python -m benchmarks.exploring``: what aim gains, in some minutes.
 
-Each of ten defects (``defects.py``) is looked for with many seeds in several ways: blindly with
-values from their whole ranges, blindly with small ones as well, and under aim, in a property whose
-faults strike often and in one whose faults strike seldom. The ways take turns, so that what else
-the machine does strikes all alike. What counts is how many examples it takes until one fails, and
-how many seconds of this process; making that one small is not counted.
+Each of ten defects (``defects.py``) is looked for with many seeds, blindly and with some examples
+under aim, in a property whose faults strike often and in one whose faults strike seldom. The ways
+take turns, so that what else the machine does strikes all alike. What counts is how many examples
+it takes until one fails, and how many seconds of this process; making that one small is not
+counted.
 """
 
 import argparse
 import statistics
 import time
 from dataclasses import dataclass, field
-from unittest.mock import patch
 
 from benchmarks.defects import DEFECTS, Defect
-from chaos import explore as exploring
-from chaos.explore import SHARES, Exploration, explore
+from chaos.explore import Exploration, explore
 from chaos.loader import parse_scenario
 
 EXAMPLES_MAX = 200
@@ -25,13 +23,12 @@ OFTEN, SELDOM = "0.01..0.3", "0.001..0.02"
 """Probabilities of an author who guesses well, and of one who does not."""
 
 WAYS = {
-    "often, whole ranges": (OFTEN, 1, False),
-    "often": (OFTEN, SHARES, False),
-    "often, aimed": (OFTEN, SHARES, True),
-    "seldom": (SELDOM, SHARES, False),
-    "seldom, aimed": (SELDOM, SHARES, True),
+    "often, blind": (OFTEN, False),
+    "often, aimed": (OFTEN, True),
+    "seldom, blind": (SELDOM, False),
+    "seldom, aimed": (SELDOM, True),
 }
-"""Ways to search: probabilities, the number of shares of ranges, and whether to aim."""
+"""Ways to search: probabilities, and whether to aim."""
 
 PROPERTY = """
 name: everything open
@@ -98,9 +95,9 @@ class _Score:
         text = f"{statistics.median(self.examples):g}, {statistics.median(self.seconds):.2f} s"
         return f"{text}, {given_up} given up" if given_up else text
 
-    def search(self, defect: Defect, seed: int, way: tuple[str, int, bool]) -> None:
+    def search(self, defect: Defect, seed: int, way: tuple[str, bool]) -> None:
         """Search once."""
-        probability, shares, aimed = way
+        probability, aimed = way
         text = PROPERTY.replace("SEMANTIC", defect.semantic).replace("PROBABILITY", probability)
         template = parse_scenario(text, f"{defect.semantic}.yaml")
         reached = 0
@@ -112,7 +109,7 @@ class _Score:
                 raise _Caught
 
         started = time.process_time()
-        with defect.in_place(), patch.object(exploring, "SHARES", shares):
+        with defect.in_place():
             try:
                 explore(template, examples=EXAMPLES_MAX, seed=seed, progress=stop, aimed=aimed)
             except _Caught:

@@ -35,6 +35,11 @@ NEXT_SHARE = 0.75
 retry of a request that was lost is where two faults make more than each of them."""
 
 
+REPEATED_SHARE = 0.5
+"""How often the fault that was put last is put again: what is broken under two faults is broken
+under two of one kind more often than under any two."""
+
+
 class Aim:
     """An example under aim: first without its loose faults, then with one more each time.
 
@@ -49,6 +54,8 @@ class Aim:
         self._calm: Moments | None = None
         """Those of the run without loose faults."""
         self._placed: list[Data] = []
+        self._placed_last: str | None = None
+        """The name in the file of the fault that was placed last."""
         self._last: Moment | None = None
         self._times: Counter[str] = Counter()
         """How often each fault of the file was placed."""
@@ -84,13 +91,20 @@ class Aim:
         return self._place(self._calm)
 
     def _place(self, moments: Moments) -> bool:
-        for loose, fault in self._random.sample(self._loose, len(self._loose)):
+        for loose, fault in self._in_turn():
             if fault.limit is not None and self._times[fault.name] >= fault.limit:
                 continue
             if possible := [m for m in moments.of(fault) if self._allows(m, loose, fault)]:
                 self._put(loose, fault, moments, self._one_of(possible))
                 return True
         return False
+
+    def _in_turn(self) -> list[tuple[Loose, PlacedFault]]:
+        """The loose faults in the order in which they are tried."""
+        turn = self._random.sample(self._loose, len(self._loose))
+        if self._random.random() < REPEATED_SHARE:
+            turn.sort(key=lambda each: each[1].name != self._placed_last)
+        return turn
 
     def _allows(self, moment: Moment, loose: Loose, fault: PlacedFault) -> bool:
         """Whether a fault may strike there, alone, and without a change to what was struck."""
@@ -117,6 +131,7 @@ class Aim:
         name = self._free_name(fault.name)
         self.named_after[name] = fault.name
         self._last = moment
+        self._placed_last = fault.name
         self._placed.append({kind: {**moments.exactly(fault, fields, moment), "name": name}})
 
     def _free_name(self, name: str) -> str:

@@ -1,10 +1,12 @@
 """Properties: draw scenarios, run and judge them, make the first that fails as small as it gets.
 
-Examples come in *rounds* of four. The first one is as it was drawn: Hypothesis turns bytes into
-open values, and the bytes come from the seed of the exploration and the number of the example. The
-other three are the same one under aim (``aim.py``): one, two and three faults at moments that its
-run reaches. The first round, and some of the others, draw counts and sizes near the low ends of
-their ranges, since most of what is broken shows with few records, and those run in less time.
+Examples come in *rounds* of eight. The first five are as they were drawn: Hypothesis turns bytes
+into open values, and the bytes come from the seed of the exploration and the number of the example.
+The other three are one more under aim (``aim.py``): one, two and three faults at moments that its
+run reaches. Where the probabilities of a file suit a defect, what is drawn finds it sooner; where
+they do not, what is under aim does, and nobody knows beforehand. The very first examples, and those
+under aim, draw counts and sizes near the low ends of their ranges, since most of what is broken
+shows with few records, and those run in less time.
 
 No example depends on another round, so that it makes no difference how many processes share them:
 the failing example that counts is the first one. A property is judged over all its examples: each
@@ -39,17 +41,20 @@ from chaos.template import Example, Template
 from chaos.workers import open_workers
 from chaos.world import WorldName
 
-ROUND = 4
-"""Examples of one round. Three faults suffice for every defect that was ever found here, and one
-example in four is as the author wrote it."""
+ROUND = 8
+"""Examples of one round."""
 
-BATCHES = {"virtual": 5 * ROUND, "tcp": ROUND}
+DRAWN = 5
+"""How many of them are as the file says. The others are one more example under aim, with one, two
+and three faults: that suffices for every defect that was ever found here."""
+
+BATCHES = {"virtual": 2 * ROUND, "tcp": ROUND}
 """Examples that are handed to a process at once. An exploration ends at the end of a batch: half a
 second in the virtual world, and some seconds with real sockets."""
 
 SHARES = 5
-"""Counts and sizes are drawn from a sixteenth of their ranges in the first round, and from a
-sixteenth, an eighth, and so on up to the whole in the others, as it comes."""
+"""Counts and sizes are drawn from a sixteenth of their ranges in the first example, from an eighth
+in the next, and so on; under aim from one of these shares, as it comes."""
 
 DRAWS_MAX = 1_000
 """How many draws in a row may make no scenario. The loader knows that some do."""
@@ -162,6 +167,7 @@ def explore(
     examples: int | None = None,
     seconds: float | None = None,
     seed: int = 0,
+    after: int = 0,
     jobs: int = 1,
     world: WorldName = "virtual",
     saved: Sequence[Data] = (),
@@ -175,11 +181,12 @@ def explore(
         examples: how many to run; None for as many as it says itself, unless there is a time.
         seconds: for how long to go on, in real time; None for no limit.
         seed: where all examples come from.
+        after: how many of them were run before, by an exploration that this one goes on with.
         jobs: how many processes share the work; 1 for this one alone.
         world: where they run.
         saved: scenarios that failed earlier; they are tried first.
         progress: called with what was found so far, after each batch.
-        aimed: whether three of four examples have their faults where the run comes to.
+        aimed: whether three of eight examples have their faults where the run comes to.
 
     Returns:
         What they came to, with the smallest scenario that fails, if one does.
@@ -196,7 +203,7 @@ def explore(
         examples = 1  # there is no other
     found.fired.update(dict.fromkeys(template.faults, 0))  # those never drawn never struck
     work = _Work(template.text, template.filename, world, seed, aimed)
-    for batch in _batches(work, examples, seconds, jobs):
+    for batch in _batches(work, after, examples, seconds, jobs):
         found.merge(batch)
         found.failed = batch.failed or found.failed
         progress(found)
@@ -222,16 +229,16 @@ class _Work:
 
 
 def _batches(
-    work: _Work, examples: int | None, seconds: float | None, jobs: int
+    work: _Work, after: int, examples: int | None, seconds: float | None, jobs: int
 ) -> Iterator[Exploration]:
     """Run batches, in this process or in several, and give them out in their order."""
     # Real time on purpose: somebody has that much of it to spend.
     until = None if seconds is None else time.monotonic() + seconds  # noqa: TID251
 
     def numbers() -> Iterator[range]:
-        for first in count(0, BATCHES[work.world]):
-            after = first + BATCHES[work.world]
-            numbers = range(first, after if examples is None else min(after, examples))
+        for first in count(after, BATCHES[work.world]):
+            last = first + BATCHES[work.world]
+            numbers = range(first, last if examples is None else min(last, after + examples))
             if not numbers or (until is not None and time.monotonic() >= until):  # noqa: TID251
                 return
             yield numbers
@@ -277,27 +284,32 @@ class _Round:
 
     def run(self, numbers: range) -> None:
         """Run them, up to the first one that fails."""
-        example = self._drawing.example(self._work.seed, numbers[0])
-        self._try(example.data, example.scenario, {})
-        aim = self._aim(example, numbers) if self._work.aimed and len(numbers) > 1 else None
-        for number in numbers[1:]:
-            if self._found.failed is not None:
+        aim: Aim | None = None
+        for number in numbers:
+            if self._is_over():
                 return
-            if aim is None:  # nothing can be placed
+            if number % ROUND == DRAWN and self._work.aimed:
+                aim = self._aim(self._drawing.example(self._work.seed, number), number)
+                if self._is_over():
+                    return
+            if aim is None:  # it is not their turn, or nothing can be placed
                 example = self._drawing.example(self._work.seed, number)
                 self._try(example.data, example.scenario, {})
             else:
                 aim.place(self._try(*aim.scenario(), aim.named_after))
 
-    def _aim(self, example: Example, numbers: range) -> Aim | None:
+    def _is_over(self) -> bool:
+        return self._found.failed is not None
+
+    def _aim(self, example: Example, number: int) -> Aim | None:
         """The example with a first fault at a moment that its run reaches, if there is one.
 
         Where the faults that strike as the file says leave no such moment, they are left out.
         """
         for exact in [example.exact, ()] if example.exact else [()]:
-            if not example.loose or self._found.failed is not None:
+            if not example.loose or self._is_over():
                 return None
-            seed = self._drawing.seed_of(self._work.seed, numbers[0], "aim")
+            seed = self._drawing.seed_of(self._work.seed, number, "aim")
             aim = Aim(replace(example, exact=exact), seed)
             data, scenario = aim.scenario()
             with uncollected():
@@ -343,7 +355,7 @@ class _Drawing:
         Raises:
             ValueError: the open values make no scenario together.
         """
-        share = self._share(seed, number // ROUND)
+        share = self._share(seed, number)
         for attempt in range(DRAWS_MAX):
             source = random.Random(self.seed_of(seed, number, attempt))  # noqa: S311  nothing secret
             self._target(share)(source.randbytes(self._bytes))
@@ -356,8 +368,13 @@ class _Drawing:
         )
 
     def _share(self, seed: int, number: int) -> Fraction:
-        """Which part of their ranges counts and sizes are drawn from in a round."""
-        halvings = self.seed_of(seed, number, "share") % SHARES if number else SHARES - 1
+        """Which part of their ranges counts and sizes are drawn from."""
+        if number < DRAWN:
+            halvings = SHARES - 1 - number
+        elif number % ROUND == DRAWN:
+            halvings = self.seed_of(seed, number, "share") % SHARES
+        else:
+            halvings = 0
         return Fraction(1, 2**halvings)
 
     def seed_of(self, seed: int, number: int, what: object) -> int:

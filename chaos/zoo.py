@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     # Who only asks for help does not wait for Hypothesis to be imported.
     from chaos.explore import Exploration
 
-TURN = 10
-"""Examples of one property before it is the next one's turn: a tenth of a second or two."""
+TURN = 16
+"""Examples of one property before it is the next one's turn, two rounds: a tenth of a second or two."""
 
 RECORDS_OVER = 1
 FAULTS_OVER = 1
@@ -91,7 +91,9 @@ def hunt(name: str, budget_s: float, seed: int = 0) -> Catch:
                 if examples and watch.seconds >= budget_s * (1 if first is None else SMALLER):
                     reason = f"not caught in {watch.seconds:.0f} s"
                     return first or Catch(name, examples, watch.seconds, reason=reason)
-                found = explore(template, examples=TURN, seed=_turned(seed, turn), progress=reached)
+                found = explore(
+                    template, examples=TURN, seed=seed, after=turn * TURN, progress=reached
+                )
                 examples += found.examples
                 if found.find is None or found.find.flaky:
                     continue
@@ -163,11 +165,6 @@ def size_of(data: Data) -> tuple[int, int]:
             records += fields.get("count", 1)
         faults += kind in _DISTURBANCES
     return records, faults
-
-
-def _turned(seed: int, turn: int) -> int:
-    """A seed for each turn."""
-    return seed + turn * 1_000_003
 
 
 def _at_the_first(catch: Catch, first: Catch | None) -> Catch:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from chaos.explore import ROUND, Exploration, _Drawing, explore
+from chaos.explore import BATCHES, DRAWN, ROUND, Exploration, _Drawing, explore
 from chaos.loader import parse_scenario
 from chaos.template import Template
 from producer.delivery import AtLeastOnce, Attempt, Done, Pause
@@ -169,7 +169,7 @@ workload: [send: {count: 3..9}, flush]
 """
     explored = explore(parse_scenario(text, "refused.yaml"), examples=8)
     assert explored.find is not None
-    assert explored.examples == 2
+    assert explored.examples == DRAWN + 1
     assert firings(explored.find.data) == 0
 
 
@@ -186,9 +186,20 @@ def test_the_find_is_the_same_for_every_number_of_processes() -> None:
 
 def test_another_seed_draws_other_examples() -> None:
     _, (first, *_) = honest("at-least-once")
-    other = found("at-least-once", examples=20, seed=2)
+    other = found("at-least-once", examples=first.examples, seed=2)
     assert other.examples == first.examples
     assert other.figures != first.figures
+
+
+def test_an_exploration_goes_on_where_another_one_ended() -> None:
+    whole = found("at-least-once", examples=3 * ROUND)
+    begun = found("at-least-once", examples=ROUND)
+    begun.merge(found("at-least-once", examples=2 * ROUND, after=ROUND))
+    assert (begun.examples, begun.fired, begun.figures) == (
+        whole.examples,
+        whole.fired,
+        whole.figures,
+    )
 
 
 def test_saved_finds_are_tried_first(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -214,10 +225,11 @@ def test_an_example_that_does_not_fail_again_is_evidence_and_the_search_goes_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(AtLeastOnce, "_answered", honest_after(1))
-    explored = found("at-least-once", examples=40)
+    batch = BATCHES["virtual"]
+    explored = found("at-least-once", examples=2 * batch)
     assert explored.verdict == "inconclusive"
     assert "an example failed, but not each time that it was run" in explored.reasons
-    assert explored.examples == 1 + 20  # the rest of the first batch is not run
+    assert explored.examples == 1 + batch  # the rest of the first batch is not run
 
 
 def test_with_real_sockets_a_saved_find_has_to_fail_three_times_of_three(
@@ -243,12 +255,13 @@ def test_a_scenario_with_its_seed_is_one_example() -> None:
 def test_small_numbers_come_first() -> None:
     text = "name: many\nworkload: [send: {count: 1..160, size: 8..168}]"
     drawing = _Drawing(parse_scenario(text, "many.yaml"))
-    drawn = [drawing.example(1, ROUND * n).data["workload"][0]["send"] for n in range(30)]
-    assert 1 <= drawn[0]["count"] <= 10
-    assert 8 <= drawn[0]["size"] <= 18
+    drawn = [drawing.example(1, n).data["workload"][0]["send"] for n in range(ROUND * 10)]
+    for n, most in enumerate((10, 20, 40, 80, 160)):
+        assert 1 <= drawn[n]["count"] <= most
+        assert 8 <= drawn[n]["size"] <= most + 8
     counts = [send["count"] for send in drawn]
-    assert max(counts) > 80
-    assert sum(number <= 10 for number in counts) > 5
+    assert max(counts) > 120
+    assert min(counts[DRAWN::ROUND]) <= 20  # those under aim
 
 
 def test_open_values_that_make_no_scenario_together_are_told(
@@ -283,4 +296,4 @@ def test_a_time_ends_an_exploration_at_the_end_of_a_batch() -> None:
 
 def test_progress_tells_what_was_found_so_far() -> None:
     _, told = honest("at-most-once")
-    assert [so_far.examples for so_far in told] == [20, 40, 50]
+    assert [so_far.examples for so_far in told] == [16, 32, 48, 50]
