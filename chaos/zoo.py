@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from chaos.explore import Exploration
 
 TURN = 16
-"""Examples of one property before it is the next one's turn, two rounds: a tenth of a second or two."""
+"""Examples of one property before the next one's turn: two rounds, a few tenths of a second."""
 
 RECORDS_OVER = 1
 FAULTS_OVER = 1
