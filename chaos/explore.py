@@ -23,12 +23,14 @@ from fractions import Fraction
 from functools import lru_cache
 from hashlib import blake2b
 from itertools import count
+from math import inf
 from typing import Any
 
 from hypothesis import given, settings
 from pydantic import ValidationError
 
 from chaos.aim import Aim
+from chaos.clients.named import PRODUCER, client_named
 from chaos.garbage import uncollected
 from chaos.history import History
 from chaos.judge import Result, Verdict, judge
@@ -71,6 +73,24 @@ flaky."""
 
 RUNS_MAX_TCP = 60
 """How many candidates are tried with real sockets, where each may take a second."""
+
+
+SMALLER_TCP_S = 120.0
+"""For how long, in real time, a find with real sockets is made smaller: where a client hangs, each
+candidate takes as long as a step may."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Where scenarios are run, and by whom."""
+
+    world: WorldName = "virtual"
+    client: str = PRODUCER
+    """Its name (``chaos/clients/named.py``)."""
+
+    def run(self, scenario: Scenario) -> History:
+        """Run a scenario once."""
+        return run_scenario(scenario, self.world, client_named(self.client).open)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +189,7 @@ def explore(
     seed: int = 0,
     after: int = 0,
     jobs: int = 1,
-    world: WorldName = "virtual",
+    stage: Stage = Stage(),
     saved: Sequence[Data] = (),
     progress: Callable[[Exploration], None] = lambda found: None,
     aimed: bool = True,
@@ -183,7 +203,7 @@ def explore(
         seed: where all examples come from.
         after: how many of them were run before, by an exploration that this one goes on with.
         jobs: how many processes share the work; 1 for this one alone.
-        world: where they run.
+        stage: where they run, and by whom.
         saved: scenarios that failed earlier; they are tried first.
         progress: called with what was found so far, after each batch.
         aimed: whether three of eight examples have their faults where the run comes to.
@@ -191,24 +211,24 @@ def explore(
     Returns:
         What they came to, with the smallest scenario that fails, if one does.
     """
-    found = Exploration(template.name, world)
+    found = Exploration(template.name, stage.world)
     for data in saved:
-        if (result := _broken(data, world)) is not None:
+        if (result := _broken(data, stage)) is not None:
             found.add(Scenario.model_validate(data), result)
-            found.find = Find(data, result, world)
+            found.find = Find(data, result, stage.world)
             return found
     if examples is None and seconds is None:
         examples = template.examples
     if not template.open and "seed" in template.data:
         examples = 1  # there is no other
     found.fired.update(dict.fromkeys(template.faults, 0))  # those never drawn never struck
-    work = _Work(template.text, template.filename, world, seed, aimed)
+    work = _Work(template.text, template.filename, stage, seed, aimed)
     for batch in _batches(work, after, examples, seconds, jobs):
         found.merge(batch)
         found.failed = batch.failed or found.failed
         progress(found)
         if batch.failed is not None:
-            found.find = _smallest(batch.failed, world)
+            found.find = _smallest(batch.failed, stage)
             if not found.find.flaky:
                 break
     return found
@@ -223,7 +243,7 @@ class _Work:
 
     text: str
     filename: str
-    world: WorldName
+    stage: Stage
     seed: int
     aimed: bool
 
@@ -236,8 +256,8 @@ def _batches(
     until = None if seconds is None else time.monotonic() + seconds  # noqa: TID251
 
     def numbers() -> Iterator[range]:
-        for first in count(after, BATCHES[work.world]):
-            last = first + BATCHES[work.world]
+        for first in count(after, BATCHES[work.stage.world]):
+            last = first + BATCHES[work.stage.world]
             numbers = range(first, last if examples is None else min(last, after + examples))
             if not numbers or (until is not None and time.monotonic() >= until):  # noqa: TID251
                 return
@@ -260,7 +280,7 @@ def _batches(
 def _batch(work: _Work, numbers: range) -> Exploration:
     """Run the examples with these numbers, up to the first one that fails."""
     drawing = _drawing(work.text, work.filename)
-    found = Exploration(drawing.name, work.world)
+    found = Exploration(drawing.name, work.stage.world)
     for first in range(numbers.start, numbers.stop, ROUND):
         _Round(work, drawing, found).run(range(first, min(first + ROUND, numbers.stop)))
         if found.failed is not None:
@@ -313,7 +333,7 @@ class _Round:
             aim = Aim(replace(example, exact=exact), seed)
             data, scenario = aim.scenario()
             with uncollected():
-                history = run_scenario(scenario, self._work.world)
+                history = self._work.stage.run(scenario)
                 result = judge(history, example=True)
             if result.verdict == "invalid":  # it takes no fault at all
                 self._found.add(scenario, result)
@@ -324,7 +344,7 @@ class _Round:
 
     def _try(self, data: Data, scenario: Scenario, named_after: Mapping[str, str]) -> History:
         with uncollected():  # the history is most of what would be looked at
-            history = run_scenario(scenario, self._work.world)
+            history = self._work.stage.run(scenario)
             result = judge(history, example=True)
         self._found.add(scenario, result, named_after)
         if result.verdict == "invalid":
@@ -406,17 +426,22 @@ def _drawing(text: str, filename: str) -> _Drawing:
 # --- making a find small
 
 
-def _smallest(data: Data, world: WorldName) -> Find:
+def _smallest(data: Data, stage: Stage) -> Find:
     """The smallest scenario that breaks what this one breaks."""
-    history = run_scenario(Scenario.model_validate(data), world)
+    world = stage.world
+    history = stage.run(Scenario.model_validate(data))
     result = judge(history, example=True)
     if not result.broken:
         return Find(data, result, world, flaky=True)
     gravest = result.broken[0].check
+    # Real time on purpose: this is what a person waits for.
+    until = inf if world == "virtual" else time.monotonic() + SMALLER_TCP_S  # noqa: TID251
 
     def fails(candidate: Data) -> bool:
         nonlocal result
-        found = _broken(candidate, world, gravest)
+        if until < inf and time.monotonic() > until:  # noqa: TID251
+            return False
+        found = _broken(candidate, stage, gravest)
         result = found or result
         return found is not None
 
@@ -429,12 +454,12 @@ def _smallest(data: Data, world: WorldName) -> Find:
     return Find(smallest, result, world)
 
 
-def _broken(data: Data, world: WorldName, check: str | None = None) -> Result | None:
+def _broken(data: Data, stage: Stage, check: str | None = None) -> Result | None:
     """The result of a scenario that breaks a promise each time that it is run.
 
     Args:
         data: the scenario.
-        world: where to run it.
+        stage: where to run it, and by whom.
         check: which promise; None for any.
 
     Returns:
@@ -445,8 +470,8 @@ def _broken(data: Data, world: WorldName, check: str | None = None) -> Result | 
     except ValidationError:
         return None
     result: Result | None = None
-    for _ in range(REPEATS[world]):
-        result = judge(run_scenario(scenario, world), example=True)
+    for _ in range(REPEATS[stage.world]):
+        result = judge(stage.run(scenario), example=True)
         if not any(check in (None, finding.check) for finding in result.broken):
             return None
     return result

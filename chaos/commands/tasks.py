@@ -210,7 +210,7 @@ def _explored(
     task: Task, outcome: Outcome, jobs: int, progress: "Callable[[Exploration], None]"
 ) -> Outcome:
     # Who only runs concrete scenarios does not wait for Hypothesis to be imported.
-    from chaos.explore import explore
+    from chaos.explore import Stage, explore
 
     template = parse_scenario(task.text, task.file)
     found = explore(
@@ -219,7 +219,7 @@ def _explored(
         seconds=task.given_seconds,
         seed=task.seed,
         jobs=jobs,
-        world=task.world,
+        stage=Stage(task.world, task.client),
         saved=saved_find(Path(task.directory), task.name),
         progress=progress,
     )
@@ -248,10 +248,11 @@ def with_reached(outcome: Outcome, found: "Exploration") -> Outcome:
 def _with_find(task: Task, outcome: Outcome, data: Mapping[str, Any], first: Result) -> Outcome:
     """Run the smallest scenario that fails once more, for its stories, and keep it."""
     scenario = Scenario.model_validate({**data, "worlds": [task.world]})
-    history = run_scenario(scenario, task.world)
+    history = run_scenario(scenario, task.world, client_named(task.client).open)
     result = judge(history, example=True)
     outcome = replace(
         outcome,
+        not_applicable=list(history.not_applicable),
         findings=list((result if result.broken else first).findings),
         stories=stories_of(history, result, STORIES_MAX),
     )

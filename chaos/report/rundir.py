@@ -35,6 +35,7 @@ _TEST = '''"""Replays {title}, found by ``python -m chaos explore``."""
 
 from pathlib import Path
 
+from chaos.clients.named import client_named
 from chaos.judge import judge
 from chaos.loader import load_scenario_file
 from chaos.run import run_scenario
@@ -42,7 +43,8 @@ from chaos.run import run_scenario
 
 def test_{function}() -> None:
     scenario = load_scenario_file(Path(__file__).with_name("{scenario}")).scenario()
-    result = judge(run_scenario(scenario, "{world}"), example=True)
+    client = client_named({client!r})
+    result = judge(run_scenario(scenario, "{world}", client.open), example=True)
     assert not result.broken, [v.text for finding in result.broken for v in finding.violations]
 '''
 
@@ -120,6 +122,7 @@ def write_test(directory: Path, slug: str, outcome: Outcome) -> None:
         function=function,
         scenario=SCENARIO,
         world=outcome.world,
+        client=outcome.client,
     )
     (directory / TEST).write_text(text, encoding="utf-8")
 

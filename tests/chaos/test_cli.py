@@ -14,6 +14,7 @@ from click.testing import CliRunner
 
 from chaos.checks import Finding, Violation
 from chaos.cli import main
+from chaos.explore import Stage
 from chaos.history import Evidence, History
 from chaos.judge import FIGURES, Result
 from chaos.template import Template
@@ -299,8 +300,8 @@ def test_a_property_that_only_knows_real_sockets_is_explored_there(
     file = write(PROPERTY + "worlds: [tcp]\n")
     asked: list[str] = []
 
-    def explore(template: Template, *, world: str, **_: Any) -> None:
-        asked.append(world)
+    def explore(template: Template, *, stage: Stage, **_: Any) -> None:
+        asked.append(stage.world)
         raise ValueError("enough")
 
     monkeypatch.setattr("chaos.explore.explore", explore)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from chaos.explore import BATCHES, DRAWN, ROUND, Exploration, _Drawing, explore
+from chaos.explore import BATCHES, DRAWN, ROUND, Exploration, Stage, _Drawing, explore
 from chaos.loader import parse_scenario
 from chaos.template import Template
 from producer.delivery import AtLeastOnce, Attempt, Done, Pause
@@ -241,7 +241,7 @@ def test_with_real_sockets_a_saved_find_has_to_fail_three_times_of_three(
     answers_of_a_run = 2  # the record and the probe
     for runs, verdict in ((2, "valid"), (3, "invalid")):
         monkeypatch.setattr(AtLeastOnce, "_answered", honest_after(runs * answers_of_a_run))
-        explored = explore(plain, examples=1, world="tcp", saved=[saved])
+        explored = explore(plain, examples=1, stage=Stage("tcp"), saved=[saved])
         assert (explored.examples, explored.verdict) == (1, verdict)
         monkeypatch.undo()
 

@@ -6,8 +6,10 @@ import pytest
 
 from chaos.clients import official
 from chaos.clients.official import open_official
+from chaos.explore import ROUND, Stage, explore
 from chaos.history import History
 from chaos.judge import judge
+from chaos.loader import parse_scenario
 from chaos.run import run_scenario
 from chaos.scenario import Scenario
 
@@ -59,6 +61,20 @@ def test_a_hang_is_an_outcome_and_a_new_process_takes_over() -> None:
     assert result.reasons[0] == "the client was ended: flush: no answer within 1 s"
     assert judge(ran(**SEND)).verdict == "valid"
     assert kept_pid() != first
+
+
+def test_exploring_keeps_one_process() -> None:
+    text = "name: x\nworlds: [tcp]\nworkload: [send: {count: 1..3, keys: 1}, flush]"
+    first: list[int] = []
+    explored = explore(
+        parse_scenario(text, "x.yaml"),
+        examples=2 * ROUND,
+        stage=Stage("tcp", "fluvio"),
+        progress=lambda _: first.append(kept_pid()),
+    )
+    assert (explored.examples, explored.verdict) == (2 * ROUND, "valid")
+    assert len(first) == 2
+    assert len(set(first)) == 1
 
 
 def test_a_retry_policy_cannot_be_told_to_it_and_is_named() -> None:
