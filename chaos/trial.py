@@ -47,6 +47,27 @@ may take and was ended: what it was told by then is *unknown*, and the promise's
 over.
 """
 
+EXPLORED = f"""\
+## Exploring it
+
+Two properties open everything at once, and `explore` looks for what breaks a promise:
+
+```
+python -m chaos explore {FOLDER}/properties/at-least-once.yaml --client fluvio --jobs 2
+python -m chaos explore {FOLDER}/properties/at-most-once.yaml --client fluvio --jobs 2
+```
+
+With seed 0 the first one ends after 6 examples with one record and one connection that is reset
+instead of its answer, the second one after 7 examples with one record and one error code, which the
+client acknowledges all the same. Both took 30 to 100 s, most of it to make the find that small: each
+candidate is run three times. The scenarios above that say so were found like this.
+
+One find is a matter of chance and has no scenario here: when a reset arrives just while the client
+writes, its producer is as broken under at-most-once as it is under at-least-once. In 12 runs of 20
+records through one reset it happened once (`disconnect: {{at: request, how: rst, nth: 2}}`,
+`send: {{count: 20}}`): every later `send` was refused, also by a cluster that was whole again.
+"""
+
 _TIMES = re.compile(r" *\d+\.\d+ (?:s|ms)\b")
 _REQUESTS = re.compile(r"\(request \d+")
 
@@ -178,6 +199,7 @@ def _page(cases: Sequence[Case]) -> Iterator[str]:
     for case in cases:
         yield from _section(case)
     yield ""
+    yield EXPLORED
 
 
 def _section(case: Case) -> Iterator[str]:

@@ -22,7 +22,15 @@ def test_every_scenario_of_the_folder_is_on_the_page() -> None:
     for source in SOURCES:
         assert f"\n## {source.template.name}\n" in PAGE
         assert f"run {trial.FOLDER}/{Path(source.file).name} --client fluvio\n" in PAGE
-    assert PAGE.count("\n## ") == len(SOURCES)
+    assert PAGE.count("\n## ") == len(SOURCES) + 1  # and how it is explored
+
+
+def test_its_properties_are_properties() -> None:
+    sources, mistakes = gather([str(PROJECT / trial.FOLDER / "properties")])
+    assert not mistakes
+    assert all(source.template.open and source.template.worlds == ("tcp",) for source in sources)
+    for source in sources:
+        assert f"explore {trial.FOLDER}/properties/{Path(source.file).name} " in PAGE
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.slug)
