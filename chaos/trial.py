@@ -58,9 +58,10 @@ python -m chaos explore {FOLDER}/properties/at-most-once.yaml --client fluvio --
 ```
 
 With seed 0 the first one ends after 6 examples with one record and one connection that is reset
-instead of its answer, the second one after 7 examples with one record and one error code, which the
-client acknowledges all the same. Both took 30 to 100 s, most of it to make the find that small: each
-candidate is run three times. The scenarios above that say so were found like this.
+instead of its answer, the second one after 7 examples with one record and one error code, which
+the client acknowledges all the same. Both took 30 to 100 s, most of it to make the find that small:
+each candidate is run three times. The scenarios above that say that they were found by exploring
+came out of scenarios drawn at random in much the same way.
 
 One find is a matter of chance and has no scenario here: when a reset arrives just while the client
 writes, its producer is as broken under at-most-once as it is under at-least-once. In 12 runs of 20
