@@ -1,5 +1,9 @@
 """Settings for all tests: the same examples on every run, and no deadline on a real clock."""
 
+import signal
+from collections.abc import Iterator
+
+import pytest
 from hypothesis import HealthCheck, settings
 
 settings.register_profile(
@@ -11,3 +15,15 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],  # it measures real time too
 )
 settings.load_profile("project")
+
+
+@pytest.fixture(autouse=True)
+def _signals() -> Iterator[None]:
+    """Leave signals as they were: a command line that ends in this process ignores them from then
+    on, and every process that a later test starts would inherit that.
+    """
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        if signal.getsignal(number) is not handler:
+            signal.signal(number, handler)

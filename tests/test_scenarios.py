@@ -195,7 +195,7 @@ def test_the_two_that_open_everything_draw_the_same_faults_and_the_same_work() -
 
 def test_the_table_of_all_has_one_line_for_each_on_a_terminal_of_100_columns() -> None:
     outcomes = [
-        Outcome(each.name, each.filename, "virtual", 0, "valid", examples=1000, seconds=100)
+        Outcome(each.name, each.filename, "virtual", 0, verdict="valid", examples=1000, seconds=100)
         for each in TEMPLATES.values()
     ]
     file = io.StringIO()

@@ -2,7 +2,6 @@
 
 import signal
 import sys
-from collections.abc import Iterator
 from threading import Event
 from typing import Any
 
@@ -12,13 +11,6 @@ from chaos.commands.session import Interrupted, interruptible
 
 ENDS_S = 30.0
 """How long a test waits for a signal that comes within milliseconds."""
-
-
-@pytest.fixture(autouse=True)
-def restored() -> Iterator[None]:
-    before = signal.getsignal(signal.SIGINT)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 class Destroyed:
