@@ -15,8 +15,9 @@ setup: .venv/ready  ## create .venv and install what is pinned
 check: setup     ## lint, types, and the direction of the imports
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports --no-cache
 
+# Four processes on two cores: many tests wait for a process to start, or for a client's own clock.
 test: setup      ## the whole test suite
-	$(BIN)/pytest
+	$(BIN)/pytest -n 4 --dist worksteal
 
 chaos: setup     ## every scenario, in virtual time and over real sockets, judged record by record
 	$(BIN)/python -m chaos run scenarios
