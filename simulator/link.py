@@ -25,8 +25,9 @@ from simulator.faults import Disconnect, Drop, Error, Stall
 from simulator.handlers import SC_HANDLERS, SPU_HANDLERS, Context, Handler
 from simulator.journal import Direction, Entry, Journal, Kind
 from simulator.line import Line, LineFullError
+from simulator.requests import WITH_PARTITIONS, carried_by, partitions_of
 from simulator.verdicts import CutPoint, Exchange, FaultPlan, Verdict
-from wire.api import FETCH, PRODUCE, Api
+from wire.api import Api
 from wire.codec import WireError, decode_from
 from wire.codec.types import Buffer
 from wire.framing import (
@@ -215,16 +216,16 @@ class Link:
             api=api.name,
             client_id=header.client_id,
             partitions=(),
-            carries_partitions=api in _WITH_PARTITIONS,
+            carries_partitions=api in WITH_PARTITIONS,
         )
         size = len(frame) + LENGTH_BYTES
         call = _Call(exchange, header, api, handler, None, world.transmissions, size)
         try:
             call.request, _ = decode_from(api.request, frame, position, header.api_version)
-            exchange.partitions = _partitions_of(api, call.request)
+            exchange.partitions = partitions_of(api, call.request)
         finally:
             # A frame was read, whether its body means something or not.
-            self._note("frame", "request", call, size=size, carried=_carried(call))
+            self._note("frame", "request", call, size=size, carried=carried_by(api, call.request))
         world.plan.begin(exchange)
         verdict = call.verdict = self._ask(call, CutPoint.REQUEST)
         if verdict is None:
@@ -474,27 +475,6 @@ class Link:
     @property
     def _server(self) -> str:
         return "sc" if self._spu is None else f"spu:{self._spu.index}"
-
-
-_WITH_PARTITIONS = (PRODUCE, FETCH)
-
-
-def _partitions_of(api: Api[Any, Any], request: Any) -> tuple[tuple[str, int], ...]:
-    """The partitions that a request names, in its order."""
-    if api not in _WITH_PARTITIONS:
-        return ()
-    return tuple((t.name, p.partition_index) for t in request.topics for p in t.partitions)
-
-
-def _carried(call: _Call) -> Sequence[tuple[str, int, Buffer]]:
-    """What a produce request brings, entry by entry."""
-    if call.api is not PRODUCE or call.request is None:
-        return ()
-    return [
-        (topic.name, entry.partition_index, entry.records)
-        for topic in call.request.topics
-        for entry in topic.partitions
-    ]
 
 
 def _half_closes(verdict: Verdict | None) -> bool:

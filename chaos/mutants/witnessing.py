@@ -49,10 +49,12 @@ class FrameWithoutItsRecords(Mutant):
     """
 
     where = "simulator.link:Link._received"
-    before = 'self._note("frame", "request", call, size=size, carried=_carried(call))'
+    before = (
+        'self._note("frame", "request", call, size=size, carried=carried_by(api, call.request))'
+    )
     after = """
         replaced = self._number > 1 + len(world.cluster.spus)
-        carried = () if replaced else _carried(call)
+        carried = () if replaced else carried_by(api, call.request)
         self._note("frame", "request", call, size=size, carried=carried)
     """
     caught_by = ("no-phantom",)
