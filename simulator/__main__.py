@@ -14,12 +14,12 @@ from typing import Any, cast
 import click
 import trio
 
+from simulator.clicktypes import DurationType
 from simulator.config import Config, Options, SimulatorError, configure
 from simulator.console import Output
 from simulator.distributions import CLI_FORMS, parse_distribution
 from simulator.faultfile import FaultFileError
 from simulator.journal import Entry, Sink, to_file
-from simulator.quantities import parse_duration
 from simulator.server import CONNECTIONS_MAX, open_simulator
 from simulator.summary import Summary
 
@@ -84,20 +84,6 @@ class _Distribution(click.ParamType[str]):
         except ValueError as error:
             self.fail(str(error), param, ctx)
         return str(value)
-
-
-class _Duration(click.ParamType[float]):
-    """A duration such as ``50ms``, as seconds."""
-
-    name = "DURATION"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        try:
-            return parse_duration(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
 
 
 _PROBABILITY = click.FloatRange(0, 1)
@@ -166,7 +152,7 @@ _PORT = click.IntRange(0, 65535)
 )
 @click.option(
     "--commit-delay",
-    type=_Duration(),
+    type=DurationType(),
     help="How long after an append the records count as committed: what a ReadCommitted producer "
     "waits for.  [default: none]",
 )

@@ -9,11 +9,12 @@ import click
 from chaos.clients.named import NamedClient
 from chaos.commands.conclude import Conclusion, Format, complain
 from chaos.commands.files import gather, not_there
-from chaos.commands.options import DurationType, files_argument, run_options
+from chaos.commands.options import files_argument, run_options
 from chaos.commands.session import Interrupted, interruptible
 from chaos.commands.tasks import Task, perform, task_of, unfinished, with_reached
 from chaos.report.words import counted, printable
 from chaos.world import WorldName
+from simulator.clicktypes import DurationType
 
 if TYPE_CHECKING:
     # Who only asks for help does not wait for Hypothesis to be imported.

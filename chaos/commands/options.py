@@ -8,27 +8,11 @@ import click
 
 from chaos.clients.named import PRODUCER, NamedClient, client_named
 from chaos.workers import default_jobs
-from simulator.quantities import parse_duration
 
 C = TypeVar("C", bound=Callable[..., Any])
 
 SEED_MAX = 2**63 - 1
 """The largest seed that is taken; every generator has its own ideas about larger ones."""
-
-
-class DurationType(click.ParamType[float]):
-    """A duration such as ``60s``, as seconds."""
-
-    name = "DURATION"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        """The seconds."""
-        try:
-            return parse_duration(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
 
 
 class ClientType(click.ParamType[NamedClient]):

@@ -156,7 +156,6 @@ def judged(
         fired=dict(result.fired),
         stories=stories_of(history, result, stories_max),
         not_applicable=list(history.not_applicable),
-        notes=[f"the client crashed: {history.crash}"] if history.crash else [],
     )
 
 

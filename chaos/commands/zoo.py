@@ -9,7 +9,7 @@ import click
 
 from chaos.commands.conclude import Format
 from chaos.commands.lanes import in_lanes
-from chaos.commands.options import SEED_MAX, DurationType, format_option
+from chaos.commands.options import SEED_MAX, format_option
 from chaos.commands.session import Interrupted, interruptible
 from chaos.mutants import MUTANTS
 from chaos.report.clock import Stopwatch
@@ -18,6 +18,7 @@ from chaos.report.terminal import Terminal
 from chaos.report.zootable import Zoo, document, lines
 from chaos.workers import JOBS_PER_CORE, default_jobs
 from chaos.zoo import NONE, SMALLER, Catch, control, hunt
+from simulator.clicktypes import DurationType
 
 EPILOG = """\b
 Examples:
