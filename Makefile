@@ -23,7 +23,7 @@ chaos: setup     ## every scenario, in virtual time and over real sockets, judge
 	$(BIN)/python -m chaos run scenarios
 
 trial: setup     ## the official client through its known defects, held against docs/official-client.md
-	$(BIN)/python -m chaos.trial docs/official-client.md --compare
+	$(BIN)/python -m chaos.cli.trial docs/official-client.md --compare
 
 zoo: setup       ## every mutant, small defects that the judge must catch, and nobody else accused
 	$(BIN)/python -m chaos zoo
@@ -36,6 +36,6 @@ bench: setup     ## figures for the docs, never a test
 
 docs: setup      ## write again what is generated in docs/
 	$(BIN)/python -m wire.reference docs/wire.md
-	$(BIN)/python -m chaos.schema scenarios/schema.json
-	$(BIN)/python -m chaos.guide docs/scenarios.md
+	$(BIN)/python -m chaos.spec.schema scenarios/schema.json
+	$(BIN)/python -m chaos.spec.guide docs/scenarios.md
 	$(BIN)/python -m chaos.mutants.page docs/zoo.md

@@ -15,13 +15,13 @@ from hypothesis import Phase, given, settings
 from rich.console import Console
 
 from benchmarks.figures import Figure, table_of
-from chaos.explore import explore
 from chaos.history import History
-from chaos.judge import judge
-from chaos.loader import parse_scenario
-from chaos.run import run_scenario
-from chaos.scenario import Scenario
-from chaos.template import Example, Template
+from chaos.oracle.judge import judge
+from chaos.runner import run_scenario
+from chaos.search.explore import explore
+from chaos.spec.loader import parse_scenario
+from chaos.spec.property import Example, Template
+from chaos.spec.scenario import Scenario
 
 ROUNDS = 6
 

@@ -13,8 +13,8 @@ import time
 from dataclasses import dataclass, field
 
 from benchmarks.defects import DEFECTS, Defect
-from chaos.explore import Exploration, explore
-from chaos.loader import parse_scenario
+from chaos.search.explore import Exploration, explore
+from chaos.spec.loader import parse_scenario
 
 EXAMPLES_MAX = 200
 """How many examples are run before a search is given up: 5 s. It counts as this many."""

@@ -29,8 +29,8 @@ from rich.table import Table
 
 from benchmarks.producing import TOPIC, Done, Task
 from benchmarks.server import COMMAND, READY_S_MAX, BenchmarkError, Server
-from producer.accumulator import Accumulator, Limits
 from producer.config import BATCH_QUEUE_SIZE, BATCH_SIZE, MAX_REQUEST_SIZE
+from producer.delivery.accumulator import Accumulator, Limits
 from wire.compression import Codec
 
 ROUNDS = 6

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, NamedTuple, TypeVar, cast
 
-from chaos.scenario import Scenario
-from simulator.journal import Entry
-from simulator.verdicts import FaultCount
+from chaos.spec.scenario import Scenario
+from simulator.events import Entry
+from simulator.faults.plan import FaultCount
 from wire.batch import Record, decode_values, iter_batches
 from wire.codec import WireError
 from wire.codec.types import Buffer

@@ -14,8 +14,8 @@ whether it may be stored all the same: ``DeliveryError.persisted``.
 
 from producer.client import Fluvio
 from producer.config import Isolation, TopicProducerConfig
-from producer.counters import Counters
-from producer.dialing import Dial
+from producer.delivery.partitioner import Partitioner, specific
+from producer.delivery.semantics import DeliverySemantic, RetryPolicy, RetryStrategy
 from producer.errors import (
     ConfigError,
     ConnectError,
@@ -31,11 +31,11 @@ from producer.errors import (
     RecordTooLargeError,
     RefusedError,
 )
+from producer.net.dialling import Dial
 from producer.output import DeliveryReport, ProduceOutput, RecordMetadata
-from producer.partitioner import Partitioner, specific
 from producer.producer import TopicProducer
 from producer.profile import Profile, TlsPolicy, load_profile
-from producer.semantics import DeliverySemantic, RetryPolicy, RetryStrategy
+from producer.stats import Counters
 from wire.compression import Codec as Compression
 
 __all__ = [

@@ -16,9 +16,9 @@ from producer.config import (
     TopicProducerConfig,
 )
 from producer.console import Job, Run
+from producer.delivery.partitioner import specific
+from producer.delivery.semantics import DeliverySemantic, RetryPolicy, RetryStrategy
 from producer.errors import FluvioError
-from producer.partitioner import specific
-from producer.semantics import DeliverySemantic, RetryPolicy, RetryStrategy
 from wire.compression import Codec
 
 EPILOG = """\b

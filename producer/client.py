@@ -13,17 +13,17 @@ from contextlib import asynccontextmanager
 
 import trio
 
-from producer.accumulator import Limits
 from producer.config import TopicProducerConfig
-from producer.connection import Connection
-from producer.counters import Counters, Tally
-from producer.dialing import Dial, dial_tcp, open_connection
+from producer.delivery.accumulator import Limits
 from producer.errors import ConfigError, ConnectError, DeliveryError
-from producer.metadata import Endpoint, Metadata, watch
-from producer.pool import Pool
+from producer.net.connection import Connection
+from producer.net.dialling import Dial, dial_tcp, open_connection
+from producer.net.metadata import Endpoint, Metadata, watch
+from producer.net.pool import Pool
 from producer.producer import TopicProducer
 from producer.profile import Profile, TlsPolicy, load_profile, parse_address
 from producer.sender import Shared
+from producer.stats import Counters, Tally
 from wire.api import WATCH
 from wire.api.storage import TopicCompression
 from wire.codec import WireError

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from producer.delivery.partitioner import Partitioner
+from producer.delivery.semantics import DeliverySemantic
 from producer.errors import ConfigError
-from producer.partitioner import Partitioner
-from producer.semantics import DeliverySemantic
 from wire.api.produce import READ_COMMITTED, READ_UNCOMMITTED
 from wire.compression import Codec
 

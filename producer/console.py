@@ -20,8 +20,8 @@ from rich.text import Text
 
 from producer.client import Fluvio
 from producer.config import TopicProducerConfig
-from producer.dialing import Dial, dial_tcp
 from producer.errors import FlushError, FluvioError, NotFoundError, RecordTooLargeError
+from producer.net.dialling import Dial, dial_tcp
 from producer.output import DeliveryReport
 from producer.producer import TopicProducer
 

@@ -12,12 +12,12 @@ from dataclasses import replace
 
 import trio
 
-from producer.accumulator import Pair, Text, to_bytes
-from producer.counters import Counters, Tally
+from producer.delivery.accumulator import Pair, Text, to_bytes
+from producer.delivery.partitioner import partition_of_key
 from producer.errors import NotFoundError, QueueFull
 from producer.output import ProduceOutput, ProduceOutputs
-from producer.partitioner import partition_of_key
 from producer.sender import PartitionSender, Shared
+from producer.stats import Counters, Tally
 
 QUEUE_TIMEOUT_S = 30.0
 """How long ``send`` waits for room under at-most-once; the official client's limit."""

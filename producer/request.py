@@ -23,11 +23,9 @@ from dataclasses import dataclass
 
 import trio
 
-from producer.accumulator import Limits
 from producer.config import TopicProducerConfig
-from producer.connection import Call, Connection
-from producer.counters import Counters, Tally, count_failure
-from producer.delivery import (
+from producer.delivery.accumulator import Limits
+from producer.delivery.delivery import (
     Answered,
     Attempt,
     Begun,
@@ -49,9 +47,11 @@ from producer.errors import (
     OverdueError,
     Persisted,
 )
-from producer.metadata import Endpoint, Metadata
+from producer.net.connection import Call, Connection
+from producer.net.metadata import Endpoint, Metadata
+from producer.net.pool import Pool
 from producer.output import Batch, DeliveryReport, Failure, Outcome
-from producer.pool import Pool
+from producer.stats import Counters, Tally, count_failure
 from wire.api import PRODUCE
 from wire.api.produce import PartitionRecords, PartitionResult, ProduceRequest, TopicRecords
 from wire.codec import WireError, decode

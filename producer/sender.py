@@ -23,8 +23,8 @@ import math
 
 import trio
 
-from producer.accumulator import Accumulator
-from producer.delivery import AtLeastOnce, AtMostOnce, Delivery
+from producer.delivery.accumulator import Accumulator
+from producer.delivery.delivery import AtLeastOnce, AtMostOnce, Delivery
 from producer.output import Batch
 from producer.request import Request, Shared
 

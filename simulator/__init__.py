@@ -10,12 +10,12 @@ In a thread, for callers that block or run asyncio:
 Inside trio the same with ``async with simulator.open_simulator(drop=0.1, seed=7) as sim``.
 """
 
+from simulator.blocking import RunningSimulator, running
 from simulator.config import Config, Options, SimulatorError, configure
-from simulator.faultfile import FaultFileError, load_faults
-from simulator.journal import Entry
-from simulator.server import Simulator, open_simulator
+from simulator.events import Entry
+from simulator.faults.fault_file import FaultFileError, load_faults
+from simulator.serving.server import Simulator, open_simulator
 from simulator.summary import Summary
-from simulator.threads import RunningSimulator, running
 
 __all__ = [
     "Config",

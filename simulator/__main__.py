@@ -14,13 +14,13 @@ from typing import Any, cast
 import click
 import trio
 
-from simulator.clicktypes import DurationType
+from simulator.click_types import DurationType
 from simulator.config import Config, Options, SimulatorError, configure
 from simulator.console import Output
-from simulator.distributions import CLI_FORMS, parse_distribution
-from simulator.faultfile import FaultFileError
-from simulator.journal import Entry, Sink, to_file
-from simulator.server import CONNECTIONS_MAX, open_simulator
+from simulator.events import Entry, Sink, to_file
+from simulator.faults.distributions import CLI_FORMS, parse_distribution
+from simulator.faults.fault_file import FaultFileError
+from simulator.serving.server import CONNECTIONS_MAX, open_simulator
 from simulator.summary import Summary
 
 PORT = 9003

@@ -7,12 +7,12 @@ from typing import Any, Literal, TypedDict, Unpack
 
 from pydantic import TypeAdapter, ValidationError
 
-from simulator.cluster import LOG_BYTES_MAX
-from simulator.distributions import parse_distribution
-from simulator.faultfile import load_faults
-from simulator.faultlist import FaultList, named
-from simulator.faults import AnyFault, Delay, Disconnect, Drop, Duplicate, PlacedFault, Refuse
-from simulator.models import hint, shown
+from simulator.cluster.cluster import LOG_BYTES_MAX
+from simulator.documents.strict_model import hint, shown
+from simulator.faults.distributions import parse_distribution
+from simulator.faults.fault_file import load_faults
+from simulator.faults.fault_list import FaultList, named
+from simulator.faults.model import AnyFault, Delay, Disconnect, Drop, Duplicate, PlacedFault, Refuse
 
 SPU_PORT_STEP = 10
 """SPU i listens this much above SPU i - 1, as in ``fluvio cluster start --local``."""

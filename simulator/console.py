@@ -10,7 +10,7 @@ from array import array
 from rich.console import Console, RenderableType
 from rich.text import Text
 
-from simulator.journal import Entry
+from simulator.events import Entry
 
 LINE_CHARACTERS_MAX = 500
 """A line is cut here. Names in it are the peer's word, and a short line always fits into a pipe

@@ -9,9 +9,9 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from simulator.cluster import Cluster, Partition
-from simulator.journal import Journal
-from simulator.verdicts import FaultCount
+from simulator.cluster.cluster import Cluster, Partition
+from simulator.events import Journal
+from simulator.faults.plan import FaultCount
 from wire.batch import decode_values
 from wire.codec import WireError
 

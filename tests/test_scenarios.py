@@ -9,15 +9,15 @@ from typing import Any, get_args
 import pytest
 from rich.console import Console
 
-from chaos.judge import judge
-from chaos.loader import load_scenario_file
-from chaos.openvalues import AnyOf, Faults, Range, SomeOf
+from chaos.oracle.judge import judge
 from chaos.report.outcome import Outcome
 from chaos.report.table import table
-from chaos.run import run_scenario
-from chaos.scenario import STEPS, Producer, Retry, Scenario
-from chaos.template import Template
-from simulator.faults import AnyFault, Disconnect, Placed, Refuse
+from chaos.runner import run_scenario
+from chaos.spec.generators import AnyOf, Faults, Range, SomeOf
+from chaos.spec.loader import load_scenario_file
+from chaos.spec.property import Template
+from chaos.spec.scenario import STEPS, Producer, Retry, Scenario
+from simulator.faults.model import AnyFault, Disconnect, Placed, Refuse
 
 DIRECTORY = Path(__file__).parents[1] / "scenarios"
 TEMPLATES = {path.stem: load_scenario_file(path) for path in sorted(DIRECTORY.glob("*.yaml"))}

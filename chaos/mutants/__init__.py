@@ -3,8 +3,8 @@
 A judge that accuses nobody is of no use, and nobody would notice. So here are the mistakes that
 programmers make in producers, in servers, and in the books that are kept of both, each with what it
 takes to show. ``python -m chaos zoo`` explores open properties with each of them in place
-(``chaos/zoo.py``), and must catch every one. Without faults all of them go unnoticed, as such
-mistakes do.
+(``chaos/mutants/hunt.py``) and must catch every one. Without faults all of them go unnoticed, as
+such mistakes do.
 """
 
 from chaos.mutants import retrying, sending, serving, telling, witnessing

@@ -9,7 +9,7 @@ class GivesUpEarly(Mutant):
     ``max_retries`` is taken for the number of attempts.
     """
 
-    where = "producer.delivery:AtLeastOnce._retry"
+    where = "producer.delivery.delivery:AtLeastOnce._retry"
     before = "if self._attempts <= self._policy.max_retries:"
     after = "if self._attempts < self._policy.max_retries:"
     semantics = (AT_LEAST_ONCE,)
@@ -38,7 +38,7 @@ class WrongFibonacciStart(Mutant):
     Both beginnings are called Fibonacci's.
     """
 
-    where = "producer.semantics:_fibonacci"
+    where = "producer.delivery.semantics:_fibonacci"
     before = "this, following = unit, unit"
     after = "this, following = unit, 2 * unit"
     semantics = (AT_LEAST_ONCE,)
@@ -52,7 +52,7 @@ class IgnoresMaxDelay(Mutant):
     The cap of the counter is kept in mind, the one of the policy is not.
     """
 
-    where = "producer.semantics:_sequence"
+    where = "producer.delivery.semantics:_sequence"
     before = "cap = min(max_ns, _CAP_NS)"
     after = "cap = _CAP_NS"
     semantics = (AT_LEAST_ONCE,)
@@ -65,7 +65,7 @@ class ResetsTheBackoff(Mutant):
     The sequence of delays is made anew for each attempt, and its first one taken.
     """
 
-    where = "producer.delivery:AtLeastOnce._retry"
+    where = "producer.delivery.delivery:AtLeastOnce._retry"
     before = "resume = self._now + self._policy.delay(self._attempts)"
     after = "resume = self._now + self._policy.delay(1)"
     semantics = (AT_LEAST_ONCE,)
@@ -79,7 +79,7 @@ class RetriesAtOnce(Mutant):
     The delays are meant to spare a server that is slow, and this one is gone.
     """
 
-    where = "producer.delivery:AtLeastOnce._failed"
+    where = "producer.delivery.delivery:AtLeastOnce._failed"
     before = "return self._retry(dict.fromkeys(self._unsettled, error))"
     after = """
         then = self._retry(dict.fromkeys(self._unsettled, error))
@@ -97,7 +97,7 @@ class CountsTheTimeoutPerAttempt(Mutant):
     The timeout of a policy is taken for the timeout of a request.
     """
 
-    where = "producer.delivery:AtLeastOnce._end"
+    where = "producer.delivery.delivery:AtLeastOnce._end"
     before = "return self._since + self._policy.timeout"
     after = "return max(self._since, self._until - self._attempt_timeout) + self._policy.timeout"
     semantics = (AT_LEAST_ONCE,)
@@ -110,7 +110,7 @@ class RetriesBehindTheEnd(Mutant):
     Only the number of retries is looked at when the next one is planned.
     """
 
-    where = "producer.delivery:AtLeastOnce._retry"
+    where = "producer.delivery.delivery:AtLeastOnce._retry"
     before = "if resume < self._end:"
     after = "if resume:"
     semantics = (AT_LEAST_ONCE,)
@@ -123,7 +123,7 @@ class OneAttemptTakesAllTheTime(Mutant):
     "As long as there is time left" is forgotten to be divided among the attempts.
     """
 
-    where = "producer.delivery:AtLeastOnce._attempt"
+    where = "producer.delivery.delivery:AtLeastOnce._attempt"
     before = "self._until = min(self._now + self._attempt_timeout, self._end)"
     after = "self._until = self._end"
     semantics = (AT_LEAST_ONCE,)
@@ -136,7 +136,7 @@ class TreatsAFinalCodeAsRetriable(Mutant):
     The code is turned into an error, and what it says of retrying is lost on the way.
     """
 
-    where = "producer.delivery:_refusal"
+    where = "producer.delivery.delivery:_refusal"
     before = (
         'return RefusedError(name, f"the SPU answered {name}{detail}", '
         "retriable=bool(code.retriable))"
@@ -152,7 +152,7 @@ class TreatsARetriableCodeAsFinal(Mutant):
     A list of codes to retry stands in the code, and somebody forgot most of them.
     """
 
-    where = "producer.delivery:AtLeastOnce._answered"
+    where = "producer.delivery.delivery:AtLeastOnce._answered"
     before = "if not error.retriable:"
     after = 'if error.name != "NotLeaderForPartition":'
     semantics = (AT_LEAST_ONCE,)
@@ -165,7 +165,7 @@ class RetriesUnderAtMostOnce(Mutant):
     At-most-once is built as at-least-once with few retries, as if that were what it means.
     """
 
-    where = "producer.semantics:DeliverySemantic.at_most_once"
+    where = "producer.delivery.semantics:DeliverySemantic.at_most_once"
     before = "return cls(None)"
     after = "return cls(RetryPolicy(max_retries=1, timeout=10.0))"
     semantics = (AT_MOST_ONCE,)
@@ -178,7 +178,7 @@ class GivesUpAtTheFirstConnect(Mutant):
     "No retries" is taken to hold for connecting too, though nothing was transmitted.
     """
 
-    where = "producer.delivery:AtMostOnce._failed"
+    where = "producer.delivery.delivery:AtMostOnce._failed"
     before = "self._give_up_late()"
     after = "self._give_up(self._unsettled, error)"
     semantics = (AT_MOST_ONCE,)
@@ -191,7 +191,7 @@ class DoesNotNoticeALostConnection(Mutant):
     Only the answer wakes who waits for it.
     """
 
-    where = "producer.connection:Call.fail"
+    where = "producer.net.connection:Call.fail"
     before = "self._done.set()"
     after = "pass"
     semantics = (AT_LEAST_ONCE,)

@@ -9,7 +9,7 @@ class RetriesOnTheDeadConnection(Mutant):
     It is looked up in a dictionary, and nobody takes it out.
     """
 
-    where = "producer.pool:Pool.connection"
+    where = "producer.net.pool:Pool.connection"
     before = "if found is not None and found.usable:"
     after = "if found is not None:"
     caught_by = ("alive-after-heal", "no-loss", "unprovoked-loss")
@@ -76,7 +76,7 @@ class DoesNotFollowTheLeader(Mutant):
     A partition is thought to be where it was created.
     """
 
-    where = "producer.metadata:Metadata.apply"
+    where = "producer.net.metadata:Metadata.apply"
     before = "news = [(c.kind, c.content) for c in partitions.changes]"
     after = """
         known = self.partitions
@@ -92,7 +92,7 @@ class NeverReturnsToTheSc(Mutant):
     What was known stays usable; that it grows old shows only when a leader moves.
     """
 
-    where = "producer.metadata:watch"
+    where = "producer.net.metadata:watch"
     before = "connection = await _reconnect(connect)"
     after = "await trio.sleep_forever()"
     caught_by = ("alive-after-heal",)

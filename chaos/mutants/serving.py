@@ -9,7 +9,7 @@ class LosesTheLastBatchOnAMove(Mutant):
     It takes over before it has caught up.
     """
 
-    where = "simulator.cluster:Cluster.move_leader"
+    where = "simulator.cluster.cluster:Cluster.move_leader"
     before = "partition.replicas = [to, *(replica for replica in others if replica != to)]"
     after = """
         partition.replicas = [to, *(replica for replica in others if replica != to)]
@@ -24,7 +24,7 @@ class StoresPartOfABatch(Mutant):
     The log is copied while it is written, and the end of the copy is never checked.
     """
 
-    where = "simulator.cluster:Cluster.move_leader"
+    where = "simulator.cluster.cluster:Cluster.move_leader"
     before = "was = partition.replicas"
     after = """
         was = partition.replicas
@@ -40,7 +40,7 @@ class LosesTheLogOnRestart(Mutant):
     Records were acknowledged from memory, and the file was never written.
     """
 
-    where = "simulator.cluster:Cluster.set_online"
+    where = "simulator.cluster.cluster:Cluster.set_online"
     before = "partition.log.restarted()"
     after = "partition.log.batches.clear()"
     caught_by = ("acked-is-stored",)
@@ -52,7 +52,7 @@ class OffByOneAfterRestart(Mutant):
     The end of the log is taken for the offset of its last record.
     """
 
-    where = "simulator.log:PartitionLog.restarted"
+    where = "simulator.cluster.log:PartitionLog.restarted"
     before = "self._short_circuited = False"
     after = """
         self._short_circuited = False
@@ -97,7 +97,7 @@ class AppendsTwice(Mutant):
     What waits is put into a queue, and whoever empties it does not know that it was applied.
     """
 
-    where = "simulator.link:Link._deliver"
+    where = "simulator.serving.connection:Link._deliver"
     before = "await self._apply(call, refusal)"
     after = """
         await self._apply(call, refusal)
@@ -113,7 +113,7 @@ class AppliesOutOfOrder(Mutant):
     Each is started by itself once it is due.
     """
 
-    where = "simulator.line:Line.put"
+    where = "simulator.serving.delay_line:Line.put"
     before = "if not delay_s and not self._busy:"
     after = "if not delay_s:"
     semantics = (AT_MOST_ONCE,)
@@ -127,7 +127,7 @@ class RefusesAndStores(Mutant):
     The append is under way already when the check fails.
     """
 
-    where = "simulator.applying:refused"
+    where = "simulator.serving.applying:refused"
     before = "rest = await finished(handler(without_partition(request, target), context))"
     after = "rest = await finished(handler(request, context))"
     caught_by = ("not-persisted-is-absent", "unprovoked-duplicate")
@@ -139,7 +139,7 @@ class AnswersForTheWrongPartition(Mutant):
     Partitions are counted from one by whoever writes the refusal.
     """
 
-    where = "simulator.answers:with_refused"
+    where = "simulator.serving.answers:with_refused"
     before = "entry(partition_index=p.partition_index, error_code=code)"
     after = "entry(partition_index=p.partition_index + 1, error_code=code)"
     semantics = (AT_LEAST_ONCE,)
@@ -152,7 +152,7 @@ class AnswersUnderAnotherId(Mutant):
     It is read from the connection when the answer is written, and not kept with the request.
     """
 
-    where = "simulator.link:Link._answer"
+    where = "simulator.serving.connection:Link._answer"
     before = "frame = response_frame(call.header.correlation_id, response, call.header.api_version)"
     after = """
         late = verdict is not None and verdict.delay_s > 0
@@ -169,7 +169,7 @@ class DropsACopyWithAnOffset(Mutant):
     Copies are told apart by their bytes; which offset the first one has is not looked up.
     """
 
-    where = "simulator.log:PartitionLog.append"
+    where = "simulator.cluster.log:PartitionLog.append"
     before = "size = sum(sizes)"
     after = """
         size = sum(sizes)

@@ -9,7 +9,7 @@ class AcknowledgesBeforeTheAnswer(Mutant):
     Writing did not fail, so the records are thought to have arrived.
     """
 
-    where = "producer.delivery:AtLeastOnce._failed"
+    where = "producer.delivery.delivery:AtLeastOnce._failed"
     before = "self._close_attempt()"
     after = """
         if self._begun and not isinstance(error, OverdueError):
@@ -28,7 +28,7 @@ class SwallowsAnErrorCode(Mutant):
     A code without a meaning of its own falls into the branch of what is no error.
     """
 
-    where = "producer.delivery:Delivery._accept_and_refuse"
+    where = "producer.delivery.delivery:Delivery._accept_and_refuse"
     before = "if code is Code.NONE:"
     after = "if code is Code.NONE or code is Code.UNKNOWN_SERVER_ERROR:"
     caught_by = ("acked-is-stored", "offset-is-true")
@@ -40,7 +40,7 @@ class SaysNoWhereItIsMaybe(Mutant):
     No answer is taken for a no.
     """
 
-    where = "producer.delivery:Delivery._close_attempt"
+    where = "producer.delivery.delivery:Delivery._close_attempt"
     before = "self._open_attempts.update(self._unsettled)"
     after = "pass"
     caught_by = ("not-persisted-is-absent", "unprovoked-loss", "flush-settles")
@@ -52,7 +52,7 @@ class ForgetsOpenAttempts(Mutant):
     The error that is raised is the last one, and it says that nothing was stored.
     """
 
-    where = "producer.delivery:Delivery._give_up"
+    where = "producer.delivery.delivery:Delivery._give_up"
     before = "persisted = Persisted.MAYBE if entry in self._open_attempts else Persisted.NO"
     after = """
         certain = isinstance(cause, RefusedError) and cause.name == "MessageTooLarge"
@@ -70,7 +70,7 @@ class TellsTheOffsetOfAnotherAttempt(Mutant):
     It is meant to point at the first copy, and counts what was never stored.
     """
 
-    where = "producer.delivery:Delivery._accept_and_refuse"
+    where = "producer.delivery.delivery:Delivery._accept_and_refuse"
     before = "self._settle(entry, Accepted(result.base_offset))"
     after = "self._settle(entry, Accepted(result.base_offset + 1 - self._attempts))"
     semantics = (AT_LEAST_ONCE,)
@@ -83,7 +83,7 @@ class MixesUpPositionsOfResults(Mutant):
     What is to be retried is kept on a stack.
     """
 
-    where = "producer.delivery:AtLeastOnce._attempt"
+    where = "producer.delivery.delivery:AtLeastOnce._attempt"
     before = "return Attempt(self._attempts, tuple(self._unsettled), self._until)"
     after = """
         entries = self._unsettled if self._attempts == 1 else reversed(self._unsettled)
@@ -100,7 +100,7 @@ class WaitHangsAfterAReset(Mutant):
     To connect again looks right while nothing was handed over; behind that nobody is left to do it.
     """
 
-    where = "producer.delivery:AtMostOnce._failed"
+    where = "producer.delivery.delivery:AtMostOnce._failed"
     before = "if self._begun:"
     after = "if self._begun and isinstance(error, OverdueError):"
     semantics = (AT_MOST_ONCE,)
@@ -113,7 +113,7 @@ class LeaksALateAnswer(Mutant):
     Answers come in order, so the next one must be meant.
     """
 
-    where = "producer.connection:Connection._answer"
+    where = "producer.net.connection:Connection._answer"
     before = "call = self._calls.get(correlation_id)"
     after = """
         call = self._calls.get(correlation_id)
@@ -130,7 +130,7 @@ class ReusesACorrelationId(Mutant):
     The smallest free number is as good as any, until an answer comes twice or late.
     """
 
-    where = "producer.connection:Connection.submit"
+    where = "producer.net.connection:Connection.submit"
     before = "correlation_id, frame = self._wire.request(api, body, self.version_of(api))"
     after = """
         self._wire._next_id = next(n for n in range(2, 9999) if n not in self._calls)

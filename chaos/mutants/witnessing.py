@@ -12,7 +12,7 @@ class AppendMissing(Mutant):
     The entry is made by the branch for ordinary requests.
     """
 
-    where = "simulator.link:Link._note_append"
+    where = "simulator.serving.connection:Link._note_append"
     before = "if self._world.journal.active:"
     after = "if self._world.journal.active and call.verdict is None:"
     caught_by = ("no-phantom", "unprovoked-loss")
@@ -24,7 +24,7 @@ class CopyOfTheWrongRequest(Mutant):
     The number is read from a counter that has moved on, or not yet.
     """
 
-    where = "simulator.link:Link._note_append"
+    where = "simulator.serving.connection:Link._note_append"
     before = "transmission=call.transmission,"
     after = "transmission=call.transmission - (call.verdict is not None),"
     caught_by = ("no-phantom",)
@@ -36,7 +36,7 @@ class CopyOfTheNetworkUnnamed(Mutant):
     The name of the fault is passed on everywhere but to the last function.
     """
 
-    where = "simulator.link:Link._note_append"
+    where = "simulator.serving.connection:Link._note_append"
     before = "fault=fault,"
     after = "fault=None,"
     caught_by = ("no-duplicates", "unprovoked-duplicate")
@@ -48,7 +48,7 @@ class FrameWithoutItsRecords(Mutant):
     What a frame carries is kept for each connection, and lost with the first.
     """
 
-    where = "simulator.link:Link._received"
+    where = "simulator.serving.connection:Link._received"
     before = (
         'self._note("frame", "request", call, size=size, carried=carried_by(api, call.request))'
     )
@@ -66,7 +66,7 @@ class VerdictMissing(Mutant):
     A request that ends there is thought to have no verdict.
     """
 
-    where = "simulator.link:Link._ask"
+    where = "simulator.serving.connection:Link._ask"
     before = "if verdict is not None:"
     after = "if verdict is not None and not isinstance(verdict.ending, Drop):"
     semantics = (AT_MOST_ONCE,)
@@ -79,7 +79,7 @@ class UnknownWrittenAsFailed(Mutant):
     An error is an error, and there are two words too many.
     """
 
-    where = "chaos.run:_Run.failed"
+    where = "chaos.runner:_Run.failed"
     before = "self._told(record, told, error)"
     after = 'self._told(record, "failed", error)'
     caught_by = ("not-persisted-is-absent",)
@@ -91,7 +91,7 @@ class LogReadTooShort(Mutant):
     The end of the log is taken from before the healing.
     """
 
-    where = "chaos.run:_Run._experiment"
+    where = "chaos.runner:_Run._experiment"
     before = "history.logs[index] = self._read_log(index)"
     after = """
         struck = sum(fault.fired for fault in simulator.summary().faults.values())

@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from chaos.checks import Finding
-from chaos.judge import FIGURES, Verdict
-from chaos.report.story import Story
-from chaos.world import WorldName
+from chaos.oracle.checks import Finding
+from chaos.oracle.judge import FIGURES, Verdict
+from chaos.report.narrative import Story
+from chaos.world.world import WorldName
 
 STORIES_MAX = 3
 """Stories in a summary, each of another kind: nobody reads more at once."""

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 
-from chaos.checks import Finding
-from chaos.judge import FIGURES
+from chaos.oracle.checks import Finding
+from chaos.oracle.judge import FIGURES
+from chaos.report.narrative import Story
 from chaos.report.outcome import STORIES_MAX, Outcome
-from chaos.report.story import Story
-from chaos.report.words import counted, printable
+from chaos.report.phrases import counted, printable
 
 SENTENCES_MAX = 3
 """Sentences about one check in a summary; ``result.json`` has more of them."""

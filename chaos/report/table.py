@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from chaos.report.outcome import Outcome
-from chaos.report.words import counted, printable
+from chaos.report.phrases import counted, printable
 
 FIRINGS = {"0": 0, "1": 1, "2": 2, "3 to 5": 5, "6 to 10": 10}
 """Groups of examples, by the most faults that fired in each; what is above them is one more."""

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from simulator.cluster import Cluster, Partition, Spu
+from simulator.cluster.cluster import Cluster, Partition, Spu
 
 
 @dataclass(frozen=True, slots=True)

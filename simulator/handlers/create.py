@@ -7,7 +7,7 @@ wait for partitions to come online (they are online at once); a topic with more 
 is answered with TopicNotProvisioned at once, which a real SC says after 90 s.
 """
 
-from simulator.cluster import ClusterError
+from simulator.cluster.cluster import ClusterError
 from simulator.handlers.context import Context
 from wire.api.admin import CreateRequest, CreateTopic, Status
 from wire.api.envelope import TOPIC

@@ -5,7 +5,7 @@ news to the watches before the answer (``fluvio-sc``, ``public_api/topic/delete.
 object is answered with Other("unknown admin object type"). Left out: everything but topics.
 """
 
-from simulator.cluster import ClusterError
+from simulator.cluster.cluster import ClusterError
 from simulator.handlers.context import Context
 from simulator.handlers.create import unknown_type
 from wire.api.admin import DeleteRequest, DeleteTopic, Status

@@ -7,9 +7,9 @@ filters. Objects that the simulator does not hold are listed as none; a label th
 know closes the connection. Left out: authorization.
 """
 
-from simulator.cluster import Topic
+from simulator.cluster.cluster import Topic
+from simulator.cluster.metadata import partition_object, spu_object, topic_object
 from simulator.handlers.context import Context
-from simulator.metadata import partition_object, spu_object, topic_object
 from wire.api.admin import ListFilter, ListRequest, ListResponse
 from wire.api.envelope import PARTITION, SPU, TOPIC, seal
 from wire.api.objects import Partitions, Spus, Topics

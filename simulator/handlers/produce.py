@@ -19,8 +19,8 @@ segments on disk, retention.
 
 from collections.abc import Generator
 
+from simulator.cluster.log import Appended, Batch
 from simulator.handlers.context import CommitWait, Context
-from simulator.log import Appended, Batch
 from wire.api.produce import PartitionResult, ProduceRequest, ProduceResponse, TopicResult
 from wire.api.smartmodule import Predefined, SmartModuleInvocation
 from wire.batch import iter_batches

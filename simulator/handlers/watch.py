@@ -10,10 +10,10 @@ when topics, leaders or SPUs change, not whenever a log grows. Left out: the sum
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from simulator.cluster import Cluster, Partition, Spu, Thing, Topic
+from simulator.cluster.cluster import Cluster, Partition, Spu, Thing, Topic
+from simulator.cluster.metadata import partition_object, spu_object, topic_object
 from simulator.handlers.context import Context
 from simulator.handlers.listing import EMPTY_LABELS
-from simulator.metadata import partition_object, spu_object, topic_object
 from wire.api import objects
 from wire.api.admin import WatchOptions, WatchRequest, WatchResponse
 from wire.api.envelope import PARTITION, SPU, TOPIC, seal

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chaos.clock import VirtualClock
+from chaos.world.clock import VirtualClock
 
 
 @pytest.fixture

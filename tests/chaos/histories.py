@@ -4,9 +4,9 @@ import sys
 from hashlib import sha256
 
 from chaos.history import History
-from chaos.run import run_scenario
-from chaos.scenario import Scenario
-from simulator.yamlfile import parse
+from chaos.runner import run_scenario
+from chaos.spec.scenario import Scenario
+from simulator.documents.reader import parse
 
 TEXT = """
 name: a bit of everything

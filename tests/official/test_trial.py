@@ -4,14 +4,14 @@ from typing import Any
 
 import pytest
 
-from chaos.clients import official
-from chaos.clients.official import open_official
-from chaos.explore import ROUND, Stage, explore
+from chaos.drivers import official
+from chaos.drivers.official import open_official
 from chaos.history import History
-from chaos.judge import judge
-from chaos.loader import parse_scenario
-from chaos.run import run_scenario
-from chaos.scenario import Scenario
+from chaos.oracle.judge import judge
+from chaos.runner import run_scenario
+from chaos.search.explore import ROUND, Stage, explore
+from chaos.spec.loader import parse_scenario
+from chaos.spec.scenario import Scenario
 
 pytestmark = pytest.mark.official
 

@@ -7,8 +7,8 @@ import pytest
 import trio
 
 import simulator
-from simulator.distributions import parse_distribution
-from simulator.faults import AnyFault, Delay, Disconnect, Drop, Duplicate, Error
+from simulator.faults.distributions import parse_distribution
+from simulator.faults.model import AnyFault, Delay, Disconnect, Drop, Duplicate, Error
 from tests.official.client import (
     SOCKET_WAIT_S,
     Sent,

@@ -13,7 +13,7 @@ from producer import (
     RetryPolicy,
     TopicProducerConfig,
 )
-from producer.connection import Connection
+from producer.net.connection import Connection
 from tests.producer.cluster import Cluster
 from tests.producer.test_at_least_once import error_of, fault, outcome
 

@@ -12,10 +12,10 @@ import trio
 from producer.__main__ import main, run
 from producer.config import TopicProducerConfig
 from producer.console import Job, LineError, Run, lines_of
+from producer.delivery.semantics import DeliverySemantic, RetryPolicy
 from producer.errors import ConnectError
-from producer.semantics import DeliverySemantic, RetryPolicy
 from simulator import Entry, open_simulator
-from simulator.server import Simulator
+from simulator.serving.server import Simulator
 from tests.producer.test_at_least_once import fault
 
 SHORT = DeliverySemantic.at_least_once(RetryPolicy(max_retries=0, timeout=0.2))

@@ -11,7 +11,7 @@ from producer import (
     TopicProducerConfig,
     specific,
 )
-from producer.partitioner import partition_of_key
+from producer.delivery.partitioner import partition_of_key
 from tests.producer.cluster import Cluster
 
 

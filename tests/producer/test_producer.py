@@ -11,7 +11,7 @@ from producer import (
     RecordTooLargeError,
     TopicProducerConfig,
 )
-from simulator.cluster import topic_of
+from simulator.cluster.cluster import topic_of
 from tests.producer.cluster import EPOCH_MS, Cluster
 from wire.api.storage import TopicCompression
 from wire.batch import iter_batches

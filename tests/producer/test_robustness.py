@@ -19,7 +19,7 @@ from producer import (
     TopicProducerConfig,
     load_profile,
 )
-from producer.dialing import open_connection
+from producer.net.dialling import open_connection
 from producer.profile import parse_address
 from simulator import open_simulator
 from tests.producer.cluster import Cluster

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from simulator.verdicts import CutPoint, Exchange, FaultPlan
+from simulator.faults.plan import CutPoint, Exchange, FaultPlan
 
 REQUEST, RESPONSE = CutPoint.REQUEST, CutPoint.RESPONSE
 TOPIC = ("greetings", 0)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import trio
 from trio.testing import memory_stream_pair
 
-from simulator.tcp import Bound, Stream
+from simulator.serving.transport import Bound, Stream
 from tests.simulator.client import Client
 
 

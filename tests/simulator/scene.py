@@ -5,9 +5,9 @@ from typing import Any
 import trio
 
 from simulator import open_simulator
-from simulator.distributions import parse_distribution
-from simulator.faults import AnyFault
-from simulator.server import Simulator
+from simulator.faults.distributions import parse_distribution
+from simulator.faults.model import AnyFault
+from simulator.serving.server import Simulator
 from tests.simulator.client import Client, batch, produce_request
 from tests.simulator.memory import MemoryNetwork, dial
 from wire.api import PRODUCE

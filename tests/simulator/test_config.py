@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from simulator import FaultFileError, SimulatorError, configure
-from simulator.faults import Delay, Disconnect, Drop, Duplicate, Match
+from simulator.faults.model import Delay, Disconnect, Drop, Duplicate, Match
 
 
 def test_without_options_there_is_one_topic_and_no_fault() -> None:

@@ -10,8 +10,8 @@ import pytest
 from click.testing import CliRunner
 
 from simulator.__main__ import main
-from simulator.faultfile import parse_faults
-from simulator.faults import AnyFault, Match, Placed
+from simulator.faults.fault_file import parse_faults
+from simulator.faults.model import AnyFault, Match, Placed
 
 DOCS = Path(__file__).parents[2] / "docs"
 FAULTS = (DOCS / "faults.md").read_text()

@@ -4,10 +4,10 @@ import pytest
 from rich.console import Console
 
 from simulator import summary as summary_module
-from simulator.cluster import Cluster, topic_of
-from simulator.journal import Journal
+from simulator.cluster.cluster import Cluster, topic_of
+from simulator.events import Journal
+from simulator.faults.plan import FaultCount
 from simulator.summary import PartitionSummary, Summary, summarize
-from simulator.verdicts import FaultCount
 from tests.simulator.client import batch
 from wire.batch import HEADER, decode_values, iter_batches
 from wire.compression import Codec

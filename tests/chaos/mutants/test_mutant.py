@@ -4,12 +4,12 @@ import inspect
 
 import pytest
 
-from chaos.checks import CHECKS
 from chaos.mutants import GROUPS, MUTANTS, Mutant
+from chaos.mutants.hunt import properties
 from chaos.mutants.mutant import BOTH
-from chaos.zoo import properties
-from producer.delivery import AtLeastOnce, AtMostOnce
-from producer.semantics import RetryPolicy, RetryStrategy
+from chaos.oracle.checks import CHECKS
+from producer.delivery.delivery import AtLeastOnce, AtMostOnce
+from producer.delivery.semantics import RetryPolicy, RetryStrategy
 
 CHECK_NAMES = {check.name for check in CHECKS}
 
@@ -67,7 +67,7 @@ def test_what_was_remembered_is_computed_again() -> None:
 class NotThere(Mutant):
     """Changes a line that is not there."""
 
-    where = "producer.metadata:Metadata.doubt"
+    where = "producer.net.metadata:Metadata.doubt"
     before = "self._doubted.clear()"
     after = "pass"
     caught_by = ()
@@ -76,7 +76,7 @@ class NotThere(Mutant):
 class Twice(Mutant):
     """Changes a line that stands there twice."""
 
-    where = "producer.delivery:AtMostOnce._failed"
+    where = "producer.delivery.delivery:AtMostOnce._failed"
     before = "return Done()"
     after = "return None"
     caught_by = ()

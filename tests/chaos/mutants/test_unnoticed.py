@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from chaos.judge import judge
 from chaos.mutants import MUTANTS
-from chaos.run import run_scenario
-from chaos.scenario import Scenario
+from chaos.oracle.judge import judge
+from chaos.runner import run_scenario
+from chaos.spec.scenario import Scenario
 
 POLICY = {
     "max_retries": 5,

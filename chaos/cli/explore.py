@@ -1,0 +1,141 @@
+"""``python -m chaos explore``: examples of properties, until one fails or enough were run."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from chaos.cli.conclude import Conclusion, Format, complain
+from chaos.cli.files import gather, not_there
+from chaos.cli.options import files_argument, run_options
+from chaos.cli.session import Interrupted, interruptible
+from chaos.cli.tasks import Task, perform, task_of, unfinished, with_reached
+from chaos.drivers.named import NamedClient
+from chaos.report.phrases import counted, printable
+from chaos.world.world import WorldName
+from simulator.click_types import DurationType
+
+if TYPE_CHECKING:
+    # Who only asks for help does not wait for Hypothesis to be imported.
+    from chaos.search.explore import Exploration
+
+EPILOG = """\b
+Examples:
+  python -m chaos explore scenarios/at-least-once.yaml --examples 10000
+      Run ten thousand examples of a property on all cores.
+  python -m chaos explore scenarios --for 60s --seed 7
+      Run examples of each file for a minute, others than yesterday.
+  python -m chaos explore lost-answer.yaml --examples 500
+      Run one concrete scenario with many seeds.
+"""
+
+
+@click.command(epilog=EPILOG)
+@files_argument
+@click.option(
+    "--examples",
+    type=click.IntRange(1),
+    help="How many examples of each file.  [default: as many as it says, else 200]",
+)
+@click.option(
+    "--for",
+    "seconds",
+    type=DurationType(),
+    help="Run examples of each file for this long.",
+)
+@run_options
+def explore(
+    files: Sequence[str],
+    examples: int | None,
+    seconds: float | None,
+    world: WorldName | None,
+    client: NamedClient,
+    seed: int | None,
+    out: Path | None,
+    form: Format,
+    junit: Path | None,
+    jobs: int,
+) -> int:
+    """Search for an example that fails.
+
+    Every open value of a FILE (count: 1..200) is drawn anew for each example. One that breaks a
+    promise is made as small as it gets, kept as a concrete scenario and as a test that replays it,
+    and tried first the next time. Without --world examples run in virtual time.
+
+    Status: 0 nothing was found, 1 an example fails, 2 no verdict or bad input, 130 interrupted.
+    """
+    sources, mistakes = gather(files)
+    tasks: list[Task] = []
+    for source in sources:
+        worlds = source.worlds(world, client, explored=True)
+        if not worlds:
+            mistakes.append(not_there(source, world, client))
+        tasks += [
+            task_of(
+                source,
+                each,
+                client,
+                seed=seed,
+                out=out,
+                explored=True,
+                examples=examples,
+                seconds=seconds,
+            )
+            for each in worlds
+        ]
+    complain(mistakes)
+    conclusion = Conclusion(form, junit, mistakes, firings=True)
+    exploring = _Exploring(conclusion, jobs)
+    try:
+        with interruptible():
+            conclusion.begin((task.seed for task in tasks), out)
+            for n, task in enumerate(tasks):
+                exploring.explore(n, task)
+    except Interrupted:
+        exploring.give_up()
+        return conclusion.end(len(tasks), interrupted=True)
+    return conclusion.end(len(tasks))
+
+
+class _Exploring:
+    """Explores one file after the other, and knows how far it came with each.
+
+    Args:
+        conclusion: takes the outcomes.
+        jobs: how many processes share the examples.
+    """
+
+    def __init__(self, conclusion: Conclusion, jobs: int) -> None:
+        self._conclusion = conclusion
+        self._jobs = jobs
+        self._under_way: tuple[int, Task] | None = None
+        self._reached: Exploration | None = None
+
+    def explore(self, n: int, task: Task) -> None:
+        """Explore the file at a position."""
+        self._under_way, self._reached = (n, task), None
+        total = task.examples if task.given_seconds is None else None
+        with self._conclusion.terminal.progress(printable(task.name), total) as show:
+
+            def progress(found: "Exploration") -> None:
+                self._reached = found
+                show(found.examples)
+
+            self._conclusion.outcomes[n] = perform(task, self._jobs, progress)
+        self._under_way = None
+
+    def give_up(self) -> None:
+        """Conclude what is under way with what was reached."""
+        if self._under_way is None:
+            return
+        n, task = self._under_way
+        reached = self._reached
+        outcome = unfinished(task, f"interrupted after {counted(_examples(reached), 'example')}")
+        if reached is not None:
+            outcome = with_reached(outcome, reached)
+        self._conclusion.outcomes.setdefault(n, outcome)
+
+
+def _examples(reached: "Exploration | None") -> int:
+    return 0 if reached is None else reached.examples

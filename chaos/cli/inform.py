@@ -1,0 +1,105 @@
+"""``validate``, ``schema`` and ``list``: what can be known without running anything."""
+
+import inspect
+import json
+import textwrap
+from collections.abc import Iterator, Sequence
+from typing import get_args
+
+import click
+
+from chaos.cli.conclude import complain
+from chaos.cli.files import Source, gather
+from chaos.cli.options import files_argument
+from chaos.cli.terminal import Terminal
+from chaos.oracle.checks import CHECKS
+from chaos.report.outcome import STATUS_NO_VERDICT, STATUS_VALID
+from chaos.report.phrases import counted
+from chaos.spec.schema import schema as schema_of_scenarios
+from simulator.faults.distributions import Constant, Normal, Pareto, Uniform
+from simulator.faults.model import AnyFault
+
+VALIDATE_EPILOG = """\b
+Example:
+  python -m chaos validate scenarios mine.yaml
+      Say of each file what it is, and name every mistake with its place.
+"""
+
+SCHEMA_EPILOG = """\b
+Example:
+  python -m chaos schema > scenarios/schema.json
+      Let an editor complete and explain the keys of scenarios.
+"""
+
+LIST_EPILOG = """\b
+Example:
+  python -m chaos list
+      Show what a scenario can be made of, and what it is judged by.
+"""
+
+DISTRIBUTIONS = (
+    ("50ms", Constant),
+    ("uniform", Uniform),
+    ("normal", Normal),
+    ("pareto", Pareto),
+)
+"""The forms of a delay, by what they are written with."""
+
+
+@click.command(epilog=VALIDATE_EPILOG)
+@files_argument
+def validate(files: Sequence[str]) -> int:
+    """Check files without running them.
+
+    Every mistake is one line on standard error, as file:line:column: path: what is expected.
+
+    Status: 0 all files are right, 2 one is not.
+    """
+    sources, mistakes = gather(files)
+    terminal = Terminal()
+    terminal.say_all(f"{source.file}: {_what(source)}" for source in sources)
+    complain(mistakes)
+    return STATUS_NO_VERDICT if mistakes else STATUS_VALID
+
+
+def _what(source: Source) -> str:
+    template = source.template
+    if template.open:
+        return f"a property, {counted(template.examples, 'example')}"
+    return f"a scenario, {' and '.join(template.worlds)}"
+
+
+@click.command(epilog=SCHEMA_EPILOG)
+def schema() -> int:
+    """Print the JSON Schema of scenario files."""
+    text = json.dumps(schema_of_scenarios(), indent=2, ensure_ascii=False)
+    Terminal().raw(text + "\n")
+    return STATUS_VALID
+
+
+@click.command("list", epilog=LIST_EPILOG)
+def list_() -> int:
+    """List faults, checks and distributions."""
+    terminal = Terminal()
+    terminal.say_all(_listed())
+    return STATUS_VALID
+
+
+def _listed() -> Iterator[str]:
+    yield "faults"
+    for kind in get_args(AnyFault):
+        yield from _entry(kind.kind, inspect.getdoc(kind) or "")
+    yield ""
+    yield "checks"
+    for check in CHECKS:
+        yield from _entry(check.name, check.text)
+    yield ""
+    yield "distributions"
+    for name, model in DISTRIBUTIONS:
+        yield from _entry(name, inspect.getdoc(model) or "")
+
+
+def _entry(name: str, text: str) -> Iterator[str]:
+    yield ""
+    yield f"  {name}"
+    yield from textwrap.indent(text.replace("``", ""), "    ").splitlines()

@@ -1,0 +1,81 @@
+"""The command line: its commands, and how it ends.
+
+Commands return their exit status. Every mistake of the user is told on standard error without a
+traceback, and with status 2; a Ctrl-C that no command has taken ends with status 130.
+"""
+
+import signal
+import sys
+
+import click
+
+from chaos.cli.explore import explore
+from chaos.cli.inform import list_, schema, validate
+from chaos.cli.replay import replay
+from chaos.cli.run import run
+from chaos.cli.terminal import discard_output, prepare_streams
+from chaos.cli.zoo import zoo
+from chaos.report.outcome import STATUS_INTERRUPTED, STATUS_NO_VERDICT
+
+PROGRAM = "python -m chaos"
+
+EPILOG = """\b
+Examples:
+  python -m chaos run scenarios
+      Run every scenario, in virtual time and on real sockets.
+  python -m chaos explore scenarios/at-least-once.yaml --for 60s
+      Search a property for a minute.
+  python -m chaos replay .chaos/at-least-once-virtual
+      Tell the story of what was found.
+  python -m chaos validate mine.yaml
+      Check a file.
+
+\b
+The same seed gives the same run; in virtual time to the byte.
+Each command explains itself: python -m chaos run --help
+"""
+
+
+@click.group(
+    epilog=EPILOG,
+    context_settings={"max_content_width": 100, "help_option_names": ["-h", "--help"]},
+)
+def main() -> None:
+    """Put a Fluvio producer on trial: scenarios, faults, and a judge.
+
+    A scenario says what a producer sends and which faults strike meanwhile. It is run against a
+    simulated cluster, and what the producer was told is held against what the cluster stored.
+    """
+
+
+for command in (run, explore, replay, validate, schema, list_, zoo):
+    main.add_command(command)
+
+
+def cli() -> None:
+    """Run the command line and end the process with its status."""
+    prepare_streams()
+    # Whoever ends this process by SIGTERM wants its children ended and its report, too.
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        status = main(standalone_mode=False, prog_name=PROGRAM)
+        sys.stdout.flush()
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        sys.exit(STATUS_NO_VERDICT)
+    except click.ClickException as error:
+        message = error.format_message()
+    except BrokenPipeError:
+        discard_output()
+        sys.exit(STATUS_NO_VERDICT)
+    except OSError as error:
+        # A full disk would make Python complain once more when it closes standard output.
+        discard_output()
+        message = f"{error.filename or 'standard output'}: {(error.strerror or str(error)).lower()}"
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted before anything was run", err=True)
+        sys.exit(STATUS_INTERRUPTED)
+    else:
+        sys.exit(status or 0)
+    click.echo(f"chaos: {message}", err=True)
+    sys.exit(STATUS_NO_VERDICT)

@@ -1,0 +1,98 @@
+"""Options and arguments that several commands have."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from chaos.drivers.named import PRODUCER, NamedClient, client_named
+from chaos.search.pool import default_jobs
+
+C = TypeVar("C", bound=Callable[..., Any])
+
+SEED_MAX = 2**63 - 1
+"""The largest seed that is taken; every generator has its own ideas about larger ones."""
+
+
+class ClientType(click.ParamType[NamedClient]):
+    """A client by its name."""
+
+    name = "CLIENT"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> NamedClient:
+        """The client."""
+        try:
+            client = client_named(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+        if client.unavailable is not None:
+            self.fail(client.unavailable, param, ctx)
+        return client
+
+
+def together(*options: Callable[[C], C]) -> Callable[[C], C]:
+    """Several options as one decorator, in the order of the help."""
+
+    def decorate(command: C) -> C:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+files_argument = click.argument("files", metavar="FILE...", nargs=-1, required=True)
+
+world_option = click.option(
+    "--world",
+    type=click.Choice(["virtual", "tcp"]),
+    help="Run only there: in memory and virtual time, or on real sockets.",
+)
+
+client_option = click.option(
+    "--client",
+    type=ClientType(),
+    default=PRODUCER,
+    show_default=True,
+    metavar="producer|fluvio|command:PROGRAM ARG...",
+    help="Who is on trial: our producer, the official client, or any program that speaks the "
+    "client protocol. All but ours run in processes of their own, and so over tcp.",
+)
+
+_seed = click.option(
+    "--seed",
+    type=click.IntRange(0, SEED_MAX),
+    help="Where all chance comes from.  [default: the seed in the file, else 0]",
+)
+_out = click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Keep every run below this directory.  [default: failures only, in .chaos]",
+)
+format_option = click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="json: one document on standard output, and nothing else there.",
+)
+_junit = click.option(
+    "--junit",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write JUnit XML there too.",
+)
+_jobs = click.option(
+    "--jobs",
+    type=click.IntRange(1, 256),
+    default=default_jobs,
+    help="How many processes share the work.  [default: two for each core]",
+)
+
+run_options = together(world_option, client_option, _seed, _out, format_option, _junit, _jobs)
+"""What both ``run`` and ``explore`` take."""

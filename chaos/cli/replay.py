@@ -1,0 +1,122 @@
+"""``python -m chaos replay``: one run again, with the whole story."""
+
+from pathlib import Path
+
+import click
+
+from chaos.cli.conclude import complain
+from chaos.cli.files import Source, gather, not_there
+from chaos.cli.options import client_option, world_option
+from chaos.cli.session import Interrupted, interruptible
+from chaos.cli.tasks import judged
+from chaos.cli.terminal import Terminal
+from chaos.drivers.named import NamedClient
+from chaos.history import Evidence, History, SentRecord
+from chaos.oracle.judge import Result, judge
+from chaos.report.narrative import Stories
+from chaos.report.outcome import (
+    STATUS_INTERRUPTED,
+    STATUS_NO_VERDICT,
+    Outcome,
+    status_of,
+)
+from chaos.report.run_directory import saved_history, scenario_of
+from chaos.report.summary import story_lines, summary
+from chaos.report.table import STYLES
+from chaos.runner import run_scenario
+from chaos.world.world import WorldName
+
+EPILOG = """\b
+Examples:
+  python -m chaos replay .chaos/lost-answer-virtual
+      Run again what failed, and tell the story of every record concerned.
+  python -m chaos replay scenarios/lost-answer.yaml --world virtual --all
+      Tell the story of every record of a scenario.
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.argument("file", metavar="FILE|RUN_DIR")
+@world_option
+@client_option
+@click.option("--all", "everything", is_flag=True, help="Tell the story of every record.")
+def replay(file: str, world: WorldName | None, client: NamedClient, everything: bool) -> int:
+    """Run one again and tell its full story.
+
+    Told are the records of broken promises; if none was broken, those that were lost, duplicated,
+    struck by a fault or not acknowledged. In virtual time the run is the same to the byte; if its
+    history was kept beside FILE, this says whether it is.
+
+    Status: as for run.
+    """
+    path = scenario_of(Path(file))
+    sources, mistakes = gather([str(path)])
+    complain(mistakes)
+    if mistakes:
+        return STATUS_NO_VERDICT
+    (source,) = sources
+    if source.template.open:
+        complain([f"{path}: a property is many runs; python -m chaos explore {path} runs them"])
+        return STATUS_NO_VERDICT
+    worlds = source.worlds(world, client, explored=False)
+    if not worlds:
+        complain([not_there(source, world, client)])
+        return STATUS_NO_VERDICT
+    terminal = Terminal()
+    outcomes: list[Outcome] = []
+    try:
+        with interruptible():
+            terminal.say(f"seed {source.seed}")
+            for each in worlds:
+                outcome = _replay(terminal, source, each, client, everything)
+                outcomes.append(outcome)
+    except Interrupted:
+        terminal.say()
+        terminal.say(f"interrupted in the world {worlds[min(len(outcomes), len(worlds) - 1)]}")
+        return STATUS_INTERRUPTED
+    return status_of(outcomes)
+
+
+def _replay(
+    terminal: Terminal, source: Source, world: WorldName, client: NamedClient, everything: bool
+) -> Outcome:
+    scenario = source.template.scenario()
+    history = run_scenario(scenario, world, client.open)
+    result = judge(history)
+    blank = Outcome(scenario.name, source.file, world, scenario.seed, client.name)
+    outcome = judged(blank, history, result, stories_max=0)
+    terminal.say()
+    terminal.say_all(summary(outcome, full=True), STYLES[outcome.verdict])
+    note = _compared(Path(source.file), world, history)
+    if note:
+        terminal.say(f"  {note}")
+    evidence = Evidence(history)
+    stories = Stories(evidence)
+    for record_id in _concerned(evidence, result, everything=everything):
+        terminal.say_all(story_lines([stories.of(record_id)], full=True))
+    return outcome
+
+
+def _compared(path: Path, world: WorldName, history: History) -> str:
+    """Whether a run is the one that was kept."""
+    kept = saved_history(path)
+    if kept is None or world != "virtual":
+        return ""
+    if kept == history.to_jsonl():
+        return "the same run as the one that was kept, byte for byte"
+    return "not the run that was kept: the code has changed since"
+
+
+def _concerned(evidence: Evidence, result: Result, *, everything: bool) -> list[int]:
+    """The ids of the records whose stories are told."""
+    if everything:
+        return [record.id for record in evidence.records]
+    broken = {i for finding in result.broken for v in finding.violations for i in v.records}
+    return sorted(broken) or [r.id for r in evidence.records if _is_remarkable(evidence, r)]
+
+
+def _is_remarkable(evidence: Evidence, record: SentRecord) -> bool:
+    """Whether anything but one transmission, one copy and one acknowledgement came of it."""
+    transmissions = evidence.transmissions[record.id]
+    struck = any(t.number in evidence.verdicts_by_transmission for t in transmissions)
+    return struck or record.told != "ok" or len(evidence.copies[record.id]) != 1

@@ -1,0 +1,278 @@
+"""One task: run a scenario, or explore a property, in one world; judge it, keep it, tell of it.
+
+A task is plain data, so that it can be carried out in any process; so is its outcome.
+"""
+
+import shlex
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from chaos.cli.files import Source
+from chaos.drivers.named import PRODUCER, NamedClient, client_named
+from chaos.history import Evidence, History
+from chaos.oracle.judge import Result, judge
+from chaos.report.narrative import Stories, Story
+from chaos.report.outcome import STORIES_MAX, Outcome
+from chaos.report.run_directory import (
+    DEFAULT,
+    SCENARIO,
+    concrete,
+    directory_name,
+    saved_find,
+    write_result,
+    write_run,
+    write_test,
+)
+from chaos.runner import run_scenario
+from chaos.spec.loader import parse_scenario
+from chaos.spec.scenario import Scenario
+from chaos.world.stopwatch import Stopwatch
+from chaos.world.world import WorldName
+
+if TYPE_CHECKING:
+    from chaos.search.explore import Exploration
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One scenario or property in one world."""
+
+    file: str
+    text: str
+    """What stands in the file."""
+    name: str
+    world: WorldName
+    client: str
+    """Who runs it, by the name on the command line."""
+    seed: int
+    directory: str
+    """Where the run is kept."""
+    keep: bool
+    """Whether it is kept even if it is valid."""
+    explored: bool
+    """Whether examples of it are drawn and run."""
+    slow: bool
+    examples: int | None = None
+    """How many examples; None for as many as the file says, unless there is a time."""
+    given_seconds: float | None = None
+    """For how long, in real time."""
+
+    @property
+    def waits(self) -> bool:
+        """Whether it spends most of its time waiting: such tasks are begun first."""
+        return self.world == "tcp"
+
+
+def task_of(
+    source: Source,
+    world: WorldName,
+    client: NamedClient,
+    *,
+    seed: int | None,
+    out: Path | None,
+    explored: bool | None = None,
+    examples: int | None = None,
+    seconds: float | None = None,
+) -> Task:
+    """The task of running a file in one world.
+
+    Args:
+        source: the file.
+        world: where.
+        client: who runs it.
+        seed: in place of the seed in the file.
+        out: what holds the directories of all runs; None for failures only, in a default place.
+        explored: whether examples are drawn; None for those of properties.
+        examples: how many.
+        seconds: for how long.
+    """
+    template = source.template
+    return Task(
+        file=source.file,
+        text=template.text,
+        name=template.name,
+        world=world,
+        client=client.name,
+        seed=source.seed if seed is None else seed,
+        directory=str((out or DEFAULT) / directory_name(source.slug, world, client.name)),
+        keep=out is not None,
+        explored=template.open if explored is None else explored,
+        slow=template.slow,
+        examples=examples,
+        given_seconds=seconds,
+    )
+
+
+def perform(
+    task: Task, jobs: int = 1, progress: "Callable[[Exploration], None]" = lambda found: None
+) -> Outcome:
+    """Carry out a task.
+
+    Args:
+        task: what to do.
+        jobs: how many processes share the examples of a property.
+        progress: called with what examples came to so far.
+
+    Returns:
+        What became of it; where the harness itself failed, why.
+    """
+    watch = Stopwatch()
+    outcome = unfinished(task)
+    try:
+        explored = task.explored
+        outcome = _explored(task, outcome, jobs, progress) if explored else _run(task, outcome)
+    except Exception as error:
+        reason = " ".join(f"the harness failed: {type(error).__name__}: {error}".split())
+        outcome = replace(outcome, verdict="inconclusive", reasons=[reason])
+    outcome.seconds = watch.seconds
+    return outcome
+
+
+def unfinished(task: Task, reason: str = "") -> Outcome:
+    """What is known of a task that was not carried out to its end."""
+    return Outcome(
+        name=task.name,
+        file=task.file,
+        world=task.world,
+        client=task.client,
+        seed=task.seed,
+        reasons=[reason] if reason else [],
+        command=_command(task),
+    )
+
+
+def judged(
+    outcome: Outcome, history: History, result: Result, stories_max: int = STORIES_MAX
+) -> Outcome:
+    """An outcome with what the judge says of a run, and the stories that it is about."""
+    return replace(
+        outcome,
+        verdict=result.verdict,
+        reasons=list(result.reasons),
+        findings=list(result.findings),
+        figures=dict(result.figures),
+        fired=dict(result.fired),
+        stories=stories_of(history, result, stories_max),
+        not_applicable=list(history.not_applicable),
+    )
+
+
+def stories_of(history: History, result: Result, most: int) -> list[Story]:
+    """The stories of broken promises: of records that came to it in different ways."""
+    ids = dict.fromkeys(i for f in result.broken for v in f.violations for i in v.records)
+    if not ids or not most:
+        return []
+    stories = Stories(Evidence(history))
+    kinds: dict[object, list[int]] = {}
+    for record_id in ids:
+        kinds.setdefault(stories.plot(record_id), []).append(record_id)
+    return [stories.of(first, len(others)) for first, *others in list(kinds.values())[:most]]
+
+
+# --- a concrete scenario
+
+
+def _run(task: Task, outcome: Outcome) -> Outcome:
+    template = parse_scenario(task.text, task.file)
+    scenario = template.scenario().model_copy(update={"seed": task.seed})
+    history = run_scenario(scenario, task.world, client_named(task.client).open)
+    outcome = judged(outcome, history, judge(history))
+    if task.keep or outcome.verdict != "valid":
+        outcome = _kept(task, outcome, concrete(template.data, task.world, task.seed), history)
+    return outcome
+
+
+def _kept(task: Task, outcome: Outcome, data: Mapping[str, Any], history: History) -> Outcome:
+    directory = Path(task.directory)
+    command = shlex.join(
+        ["python", "-m", "chaos", "replay", str(directory / SCENARIO), *_client(task)]
+    )
+    kept = replace(outcome, directory=task.directory, command=command)
+    try:
+        write_run(directory, data, history.to_jsonl(), kept)
+        if task.explored:
+            write_test(directory, directory.name, kept)
+    except OSError as error:
+        # A verdict that cannot be kept is a verdict all the same.
+        reason = (error.strerror or str(error)).lower()
+        note = f"not kept: {error.filename or task.directory}: {reason}"
+        return replace(outcome, notes=[*outcome.notes, note])
+    return kept
+
+
+# --- a property
+
+
+def _explored(
+    task: Task, outcome: Outcome, jobs: int, progress: "Callable[[Exploration], None]"
+) -> Outcome:
+    # Who only runs concrete scenarios does not wait for Hypothesis to be imported.
+    from chaos.search.explore import Stage, explore
+
+    template = parse_scenario(task.text, task.file)
+    found = explore(
+        template,
+        examples=task.examples,
+        seconds=task.given_seconds,
+        seed=task.seed,
+        jobs=jobs,
+        stage=Stage(task.world, task.client),
+        saved=saved_find(Path(task.directory), task.name),
+        progress=progress,
+    )
+    outcome = with_reached(outcome, found)
+    reasons = list(found.reasons) if found.verdict == "inconclusive" else []
+    outcome = replace(outcome, verdict=found.verdict, reasons=reasons)
+    if found.find is None:
+        if task.keep:
+            outcome = replace(outcome, directory=task.directory)
+            write_result(Path(task.directory), outcome)
+        return outcome
+    return _with_find(task, outcome, found.find.data, found.find.result)
+
+
+def with_reached(outcome: Outcome, found: "Exploration") -> Outcome:
+    """An outcome with the figures of the examples that were run."""
+    return replace(
+        outcome,
+        examples=found.examples,
+        firings=dict(found.by_firings),
+        figures={name: found.figures[name] for name in outcome.figures},
+        fired=dict(found.fired),
+    )
+
+
+def _with_find(task: Task, outcome: Outcome, data: Mapping[str, Any], first: Result) -> Outcome:
+    """Run the smallest scenario that fails once more, for its stories, and keep it."""
+    scenario = Scenario.model_validate({**data, "worlds": [task.world]})
+    history = run_scenario(scenario, task.world, client_named(task.client).open)
+    result = judge(history, example=True)
+    outcome = replace(
+        outcome,
+        not_applicable=list(history.not_applicable),
+        findings=list((result if result.broken else first).findings),
+        stories=stories_of(history, result, STORIES_MAX),
+    )
+    if not result.broken:
+        note = "it did not fail when it was run for this report; with real sockets that happens"
+        outcome = replace(outcome, notes=[note])
+    return _kept(task, outcome, concrete(data, task.world, scenario.seed), history)
+
+
+# --- what repeats it
+
+
+def _command(task: Task) -> str:
+    words = ["python", "-m", "chaos", "explore" if task.explored else "run", task.file]
+    words += ["--world", task.world, *_client(task), "--seed", str(task.seed)]
+    if task.explored and task.examples is not None:
+        words += ["--examples", str(task.examples)]
+    if task.given_seconds is not None:
+        words += ["--for", f"{task.given_seconds:g}s"]
+    return shlex.join(words)
+
+
+def _client(task: Task) -> list[str]:
+    return [] if task.client == PRODUCER else ["--client", task.client]

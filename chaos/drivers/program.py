@@ -1,0 +1,219 @@
+"""Any program in any language on trial: JSON Lines over its standard input and output.
+
+``docs/client-protocol.md`` is the contract. The harness asks one thing at a time and waits for the
+answer. A program that does not answer in time is killed: it may be in the middle of anything, and
+its next line would be the answer to an earlier question.
+"""
+
+import json
+from base64 import b64encode
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import trio
+
+from chaos.drivers import Broken, Client, OpenClient, Recorder, Refused, Silent
+from chaos.drivers.process import Dialogue, Process, open_dialogue
+from chaos.history import SentRecord, Told
+from chaos.spec.scenario import Scenario
+from chaos.world.world import World
+from simulator.documents.strict_model import shown
+
+SHOWN_BYTES = 80
+"""How much of an answer that makes no sense is repeated."""
+
+TEXT_CHARS_MAX = 1000
+"""How much of the text of an error is kept; a client may put a backtrace there."""
+
+PERSISTED: Mapping[object, Told] = {"no": "failed", "maybe": "unknown", None: "unknown"}
+"""What an error may say of its record, and what it means."""
+
+Answer = dict[str, Any]
+
+
+def open_program(command: Sequence[str]) -> OpenClient:
+    """A program that is started for each run, and ended after it.
+
+    Args:
+        command: the program and its arguments.
+    """
+
+    @asynccontextmanager
+    async def opened(
+        address: str, scenario: Scenario, world: World, recorder: Recorder
+    ) -> AsyncIterator[Client]:
+        try:
+            process = Process(command)
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise Broken(f"{command[0]} cannot be started: {reason}") from error
+        try:
+            async with connected(process, address, scenario, recorder) as client:
+                yield client
+        finally:
+            process.kill()
+
+    return opened
+
+
+@asynccontextmanager
+async def connected(
+    process: Process, address: str, scenario: Scenario, recorder: Recorder
+) -> AsyncIterator["ProgramClient"]:
+    """A program that was started, connected and with a producer."""
+    async with open_dialogue(process) as dialogue:
+        client = ProgramClient(process, dialogue, recorder, scenario)
+        await client.connect(address)
+        yield client
+
+
+class ProgramClient(Client):
+    """A client behind two pipes.
+
+    Args:
+        process: to be ended when it is silent.
+        dialogue: what is said to it.
+        recorder: gets the outcomes.
+        scenario: how long it may be silent, and with which options it produces.
+    """
+
+    def __init__(
+        self, process: Process, dialogue: Dialogue, recorder: Recorder, scenario: Scenario
+    ) -> None:
+        self._process = process
+        self._dialogue = dialogue
+        self._recorder = recorder
+        self._scenario = scenario
+        self._patience_s = scenario.step_timeout
+        self._open: dict[int, SentRecord] = {}
+        self._lost: Exception | None = None
+        """What happened to the program, if it is of no use any more."""
+
+    async def connect(self, address: str) -> None:
+        """Have it connect and make a producer."""
+        await self._ask("connect", address=address)
+        topic, producer = self._scenario.topic, self._scenario.producer
+        answer = await self._ask("producer", topic=topic.name, **producer.model_dump())
+        self.not_applicable = _mapping(answer, "not_applicable")
+
+    async def send(self, record: SentRecord) -> None:
+        """Send one record."""
+        self._open[record.id] = record
+        try:
+            await self._ask("send", **_json(record))
+        except Refused:
+            del self._open[record.id]
+            raise
+
+    async def send_all(self, records: Sequence[SentRecord]) -> None:
+        """Send many records, with one call if it has one."""
+        if "send_all" in self.not_applicable:
+            for record in records:
+                await self.send(record)
+            return
+        await self._ask("send_all", records=[_json(record) for record in records])
+        self._open.update((record.id, record) for record in records)
+
+    async def flush(self) -> None:
+        """Flush; at-least-once has then settled every record, and is asked about each."""
+        try:
+            await self._ask("flush")
+        finally:
+            if self._scenario.producer.retries and self._lost is None:
+                await self.wait()
+
+    async def wait(self) -> None:
+        """Ask about every record."""
+        for record in tuple(self._open.values()):
+            record.asked_at = self._recorder.now()
+            try:
+                answer = await self._ask("wait", id=record.id)
+                partition, offset = (_index(answer, name) for name in ("partition", "offset"))
+            except Refused as refusal:
+                self._recorder.failed(record, refusal.told, str(refusal))
+            else:
+                self._recorder.stored(record, partition, offset)
+            del self._open[record.id]
+
+    async def close(self) -> None:
+        """Close the producer."""
+        await self._ask("close")
+
+    def end(self) -> None:
+        """End the process, if it is kept for another run."""
+        self._process.kill()
+
+    async def _ask(self, op: str, **arguments: Any) -> Answer:
+        """Ask for one thing.
+
+        Raises:
+            Refused: the program says that it failed.
+            Silent: it did not answer in time, and was killed.
+            Broken: it ended, or its answer makes no sense.
+        """
+        if self._lost is not None:
+            raise self._lost
+        line = json.dumps({"op": op, **arguments}).encode()
+        try:
+            with trio.move_on_after(self._patience_s) as scope:
+                await self._dialogue.say(line)
+                answer = _answer(op, await self._dialogue.hear())
+            if scope.cancelled_caught:
+                raise Silent(f"{op}: no answer within {self._patience_s:g} s")
+        except trio.Cancelled:
+            # The harness has waited as long as the call may take; the answer is still to come.
+            self._lose(Silent(f"{op}: no answer within its bound"))
+            raise
+        except (Silent, Broken) as failure:
+            self._lose(failure)
+            raise
+        if "error" in answer:
+            told = PERSISTED.get(answer.get("persisted"), "unknown")
+            raise Refused(_one_line(answer["error"]), told)
+        return answer
+
+    def _lose(self, failure: Exception) -> None:
+        self._lost = failure
+        self.end()
+
+
+def _json(record: SentRecord) -> Mapping[str, Any]:
+    key = None if record.key is None else b64encode(record.key).decode()
+    return {"id": record.id, "key": key, "value": b64encode(record.value).decode()}
+
+
+# --- what it answers
+
+
+def _answer(op: str, line: bytes) -> Answer:
+    try:
+        answer = json.loads(line)
+    except ValueError:
+        raise Broken(f"{_said(op, line)}, which is not JSON") from None
+    if not isinstance(answer, dict) or ("error" in answer) == (answer.get("ok") is True):
+        raise Broken(f'{_said(op, line)}, which is neither {{"ok": true}} nor {{"error": TEXT}}')
+    return answer
+
+
+def _index(answer: Answer, name: str) -> int | None:
+    value = answer.get(name)
+    if value is None or (type(value) is int and value >= 0):
+        return value
+    raise Broken(f"the program answered with {name} {shown(value)}, which is no number from 0 on")
+
+
+def _mapping(answer: Answer, name: str) -> Mapping[str, Any]:
+    value = answer.get(name, {})
+    if isinstance(value, dict):
+        return value
+    raise Broken(f"the program answered with {name} {shown(value)}, which is no object")
+
+
+def _said(op: str, line: bytes) -> str:
+    shown = line[:SHOWN_BYTES].decode(errors="backslashreplace")
+    return f"the program answered {op} with {_one_line(shown)!r}"
+
+
+def _one_line(text: object) -> str:
+    return " ".join(str(text).split())[:TEXT_CHARS_MAX] or "an error without a text"

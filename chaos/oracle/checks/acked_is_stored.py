@@ -1,0 +1,30 @@
+"""A record that the client was told is stored has a copy in the final log of its topic.
+
+It holds for both delivery semantics, for probes as for the records of the workload: an
+acknowledgement is the one thing that a caller may rely on. Whether the copy is where the client was
+told is another question (``offset-is-true``).
+"""
+
+from chaos.history import Evidence
+from chaos.oracle.finding import Finding, Violations, at, named, were
+
+NAME = "acked-is-stored"
+SEMANTICS = ("at-least-once", "at-most-once")
+
+
+def check(evidence: Evidence) -> Finding:
+    """Look at every record that was acknowledged."""
+    found = Violations(NAME)
+    copies = evidence.copies
+    for record in evidence.records:
+        if record.told != "ok":
+            continue
+        found.looked_at += 1
+        if not copies[record.id]:
+            where = "" if record.offset is None else f" at {record.partition}@{record.offset}"
+            found.add(
+                f"{named([record.id])} {were([record.id])} acknowledged{where} "
+                f"{at(record.told_at or 0.0)}, but no copy of it is stored",
+                [record.id],
+            )
+    return found.finding()

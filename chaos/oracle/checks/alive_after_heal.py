@@ -1,0 +1,63 @@
+"""After all faults are lifted the producer works.
+
+One probe for each partition is sent to a cluster that is whole again, and must be acknowledged: a
+producer that an earlier fault left broken shows here. An error that leaves the client outside of
+any call breaks this promise, too.
+
+Nothing is asked of a client that was ended because it did not answer, nor of a producer whose
+configuration leaves an attempt less time than the network, or the commit, takes. And at a time when
+faults had kept the news of a moved leader from the client, a probe that an SPU refuses with
+NotLeaderForPartition is excused: only by that does the client learn of it, and a policy without
+enough retries cannot do more.
+"""
+
+from chaos.history import Evidence, SentRecord
+from chaos.oracle.answers import answers
+from chaos.oracle.finding import Finding, Violations, at
+from chaos.oracle.timing import timing
+from chaos.oracle.visibility import sight
+
+NAME = "alive-after-heal"
+SEMANTICS = ("at-least-once", "at-most-once")
+
+
+def check(evidence: Evidence) -> Finding:
+    """Look at every probe."""
+    found = Violations(NAME)
+    history = evidence.history
+    if history.crash is not None:
+        found.looked_at += 1
+        found.add(f"the client broke down: {history.crash}")
+    if history.silent is not None:
+        return found.finding()
+    if evidence.once(timing).is_too_slow(evidence.scenario.topic.partitions):
+        return found.finding()
+    for record in evidence.records:
+        if not record.probe:
+            continue
+        found.looked_at += 1
+        if record.told == "ok" or _is_excused(evidence, record):
+            continue
+        told = record.error or "the client was told nothing"
+        found.add(
+            f"probe {record.id}, sent {at(record.sent_at)} after the cluster had healed "
+            f"{at(history.healed_at or 0.0)}, was not acknowledged: {told}",
+            [record.id],
+        )
+    return found.finding()
+
+
+def _is_excused(evidence: Evidence, record: SentRecord) -> bool:
+    """Whether all that went wrong with a probe is that its client was not told of a new leader."""
+    seen, replies = evidence.once(sight), evidence.once(answers)
+    sent = evidence.transmissions[record.id]
+    return (
+        bool(sent)
+        and seen.news_at < record.sent_at
+        and all(
+            replies.code(t) is None
+            and not replies.is_appended(t)
+            and not seen.leads(seen.links[t.connection].server, t.partition, t.n, t.t)
+            for t in sent
+        )
+    )

@@ -1,0 +1,133 @@
+"""Every call ends, and within its bound.
+
+- ``send`` waits for room at most as long as the policy's timeout (at-most-once: 30 s), and a call
+  that sends many records at most that long for each batch of them.
+- ``flush``, ``wait`` and ``close`` of at-least-once end within the linger plus the policy's timeout
+  for each request of a partition that was open when the call began, and at least for one.
+- Those of at-most-once end within the linger plus ``response_timeout``.
+
+How many requests were ahead is counted from what was transmitted: batches that shared their first
+request are one. What was never transmitted counts by the moment at which it was given up.
+"""
+
+from collections.abc import Iterable
+
+from chaos.history import Call, Evidence
+from chaos.oracle.finding import Finding, Violations, at, lasting, named
+from chaos.oracle.timing import timing
+from chaos.spec.bounds import send_bound, settle_bound
+
+NAME = "bounded"
+SEMANTICS = ("at-least-once", "at-most-once")
+
+WAITING = ("flush", "wait", "close")
+
+
+def check(evidence: Evidence) -> Finding:
+    """Look at every call, and at every record that was sent by itself."""
+    found = Violations(NAME)
+    _look_at_sends(evidence, found)
+    _look_at_long_sends(evidence, found)
+    slack = evidence.once(timing).slack
+    producer = evidence.scenario.producer
+    least = settle_bound(producer, 0)
+    for call in evidence.history.calls:
+        if call.op not in WAITING:
+            continue
+        found.looked_at += 1
+        # When the harness gave it up nobody knows what would have become of it later.
+        end = call.ended if call.ended is not None else call.given_up
+        if end is None or (call.ended is None and evidence.history.crash is not None):
+            continue
+        if end <= call.started + least + slack:
+            continue
+        bound = _bound(evidence, call)
+        if end > call.started + bound + slack:
+            ended = "never ended" if call.ended is None else f"took {lasting(end - call.started)}"
+            found.add(f"{call.op} {at(call.started)} {ended}; its bound is {bound:g} s")
+    return found.finding()
+
+
+def _look_at_sends(evidence: Evidence, found: Violations) -> None:
+    bound = send_bound(evidence.scenario.producer)
+    slack = evidence.once(timing).slack
+    calls = evidence.history.calls
+    for record in evidence.records:
+        if calls[record.call].op == "send_all":
+            continue
+        found.looked_at += 1
+        end = record.taken_at
+        if end is None and record.told != "ok":
+            end = record.told_at
+        if end is None:
+            given_up = calls[record.call].given_up
+            short = given_up is not None and given_up <= record.sent_at + bound + slack
+            if evidence.history.crash is None and not short:
+                text = f"send of {named([record.id])} {at(record.sent_at)} never ended"
+                found.add(text, [record.id])
+        elif end > record.sent_at + bound + slack:
+            found.add(
+                f"send of {named([record.id])} {at(record.sent_at)} took "
+                f"{lasting(end - record.sent_at)}; its bound is {bound:g} s",
+                [record.id],
+            )
+
+
+def _look_at_long_sends(evidence: Evidence, found: Violations) -> None:
+    bound = send_bound(evidence.scenario.producer)
+    slack = evidence.once(timing).slack
+    calls = evidence.history.calls
+    for call in calls:
+        if call.op != "send_all":
+            continue
+        found.looked_at += 1
+        following = calls[call.n + 1].first if call.n + 1 < len(calls) else len(evidence.records)
+        end = call.ended if call.ended is not None else call.given_up
+        if end is None or (call.ended is None and evidence.history.crash is not None):
+            continue
+        if end <= call.started + bound + slack:
+            continue
+        most = bound * max(1, _batches(evidence, range(call.first, following)))
+        if end > call.started + most + slack:
+            ended = "never ended" if call.ended is None else f"took {lasting(end - call.started)}"
+            found.add(f"send_all {at(call.started)} {ended}; its bound is {most:g} s")
+
+
+def _batches(evidence: Evidence, ids: range) -> int:
+    """How many batches some records were in; each that was not transmitted may be in its own."""
+    transmissions = evidence.transmissions
+    unseen = sum(not transmissions[record_id] for record_id in ids)
+    return unseen + sum(any(n in ids for n in batch) for batch in evidence.batches)
+
+
+def _bound(evidence: Evidence, call: Call) -> float:
+    """The bound of a call that waits, for what was open when it began."""
+    open_ids = [
+        record.id
+        for record in evidence.records[: call.first]
+        if record.told_at is None or record.told_at > call.started or record.taken_at is None
+    ]
+    by_partition: dict[int | None, int] = {}
+    for partition, _ in _requests(evidence, open_ids):
+        by_partition[partition] = by_partition.get(partition, 0) + 1
+    anywhere = by_partition.pop(None, 0)
+    requests = anywhere + max(by_partition.values(), default=0)
+    return settle_bound(evidence.scenario.producer, max(0, requests - 1))
+
+
+def _requests(evidence: Evidence, ids: Iterable[int]) -> set[tuple[int | None, object]]:
+    """The requests of some records: the partition of each, if known, and what tells it apart.
+
+    Of the records of a call that was refused some may have been taken in all the same, and be under
+    way. Nobody was told which.
+    """
+    found: set[tuple[int | None, object]] = set()
+    transmissions = evidence.transmissions
+    for record_id in ids:
+        if sent := transmissions[record_id]:
+            found.add((sent[0].partition, sent[0].number))
+        elif evidence.records[record_id].taken_at is None:
+            found.add((None, ("refused", record_id)))
+        else:
+            found.add((None, evidence.records[record_id].told_at))
+    return found

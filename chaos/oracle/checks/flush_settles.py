@@ -1,0 +1,73 @@
+"""When a flush has returned, what was sent before it is done with.
+
+At-least-once: every record sent before is settled, acknowledged or given up. At-most-once: every
+record was handed to a connection or given up; its answer may still be under way. So a record that
+was open when the flush returned must have left before: its request is read as soon as the network
+allows, and it is not said to be certainly not stored afterwards unless an SPU refused it.
+
+A flush of at-least-once that says that all is well says so of every record that was taken in since
+the flush before, unless the client was told its outcome already: none of them was given up.
+
+A flush that does not return is another matter (``bounded``).
+"""
+
+from chaos.history import Call, Evidence
+from chaos.oracle.finding import Finding, Violations, at, named, were
+from chaos.oracle.timing import timing
+
+NAME = "flush-settles"
+SEMANTICS = ("at-least-once", "at-most-once")
+
+
+def check(evidence: Evidence) -> Finding:
+    """Look at every flush that returned."""
+    found = Violations(NAME)
+    flushed = 0
+    for call in evidence.history.calls:
+        if call.op != "flush" or call.ended is None:
+            continue
+        found.looked_at += 1
+        if evidence.scenario.producer.retries:
+            if call.outcome == "ok":
+                _look_at_success(evidence, call, range(flushed, call.first), found)
+            flushed = call.first
+        late = list(call.open_after)
+        if not evidence.scenario.producer.retries:
+            ended = call.ended
+            late = [n for n in late if not _had_left(evidence, n, ended)]
+        if late:
+            what = "unsettled" if evidence.scenario.producer.retries else "not handed over"
+            found.add(
+                f"{named(late)} {were(late)} still {what} when the flush {at(call.started)} "
+                f"returned {at(call.ended)}",
+                late,
+            )
+    return found.finding()
+
+
+def _look_at_success(evidence: Evidence, call: Call, ids: range, found: Violations) -> None:
+    """What a flush that raised nothing leaves in the dark."""
+    given_up = [
+        record
+        for record in evidence.records[ids.start : ids.stop]
+        if record.taken_at is not None
+        and record.told_at is not None
+        and record.told_at >= call.started
+        and record.told != "ok"
+    ]
+    if given_up:
+        ids_given_up = [record.id for record in given_up]
+        found.add(
+            f"the flush {at(call.started)} said that all is well, but {named(ids_given_up)} "
+            f"{were(ids_given_up)} given up: {given_up[0].error}",
+            ids_given_up,
+        )
+
+
+def _had_left(evidence: Evidence, record_id: int, ended: float) -> bool:
+    """Whether a record may have been handed to a connection by then."""
+    times = evidence.once(timing)
+    sent = evidence.transmissions[record_id]
+    if sent:
+        return times.begun_from(sent[0].t) - times.transfer <= ended + times.slack
+    return evidence.records[record_id].told != "failed"

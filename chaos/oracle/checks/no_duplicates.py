@@ -1,0 +1,31 @@
+"""At-most-once: a record is transmitted once at most, and stored as often as the network says.
+
+A second request with the same record is a violation, whatever became of the first one; so is a
+request that holds a record twice. To connect again before the first byte of a record left is no
+second transmission, and leaves no trace here. A second copy in the log is explained only by a fault
+that duplicated the request: the journal says which copies such a fault made.
+"""
+
+from chaos.history import Evidence
+from chaos.oracle.copies import surplus
+from chaos.oracle.finding import Finding, Violations, at, named
+
+NAME = "no-duplicates"
+SEMANTICS = ("at-most-once",)
+
+
+def check(evidence: Evidence) -> Finding:
+    """Look at every record of the workload that was transmitted or stored."""
+    found = Violations(NAME)
+    transmissions = evidence.transmissions
+    for record in evidence.sent:
+        sent = transmissions[record.id]
+        found.looked_at += bool(sent)
+        if len(sent) > 1:
+            moments = " and ".join(f"{at(t.t)} on connection {t.connection}" for t in sent[:2])
+            found.add(
+                f"{named([record.id])} was transmitted {len(sent)} times: {moments}", [record.id]
+            )
+    for record_id, text in surplus(evidence):
+        found.add(text, [record_id])
+    return found.finding()

@@ -1,0 +1,50 @@
+"""At-least-once: a record is not given up while its retry policy has something left.
+
+A record of which no copy is stored, and which the client did not call acknowledged, is lost. That
+is allowed once the policy is used up: all attempts were made, or no further one could begin before
+the policy's timeout, or an SPU answered with a final code. It is also allowed where a record was
+refused before it was taken in: because it is too large for a request, or because the queue stayed
+full for as long as ``send`` may wait.
+
+An attempt is what the simulator saw. While one could go unseen (a listener was closed, a connection
+was dead or stalled) the number of attempts is not known. Then only what is certain counts: all
+attempts take at least the delays between them.
+"""
+
+from chaos.history import Evidence
+from chaos.oracle.attempts import course, lots
+from chaos.oracle.finding import Finding, Violations, at, lasting, named, were
+from chaos.oracle.refusals import refused_early
+
+NAME = "no-loss"
+SEMANTICS = ("at-least-once",)
+
+
+def check(evidence: Evidence) -> Finding:
+    """Look at every record of the workload that is absent and was not acknowledged."""
+    found = Violations(NAME)
+    if not evidence.history.drained:
+        return found.finding()
+    copies, policy = evidence.copies, evidence.once(course)
+    found.looked_at = len(evidence.sent)
+    for lot in evidence.once(lots):
+        if lot.told == "ok":
+            continue
+        lost = [record.id for record in lot.records if not copies[record.id]]
+        if lost and (unused := policy.unused(lot)) is not None:
+            end = "never" if lot.told_at is None else at(lot.told_at)
+            last = lot.attempts[-1] if lot.attempts else None
+            where = f", the last one on connection {last.connection} {at(last.t)}" if last else ""
+            found.add(
+                f"{named(lost)} {were(lost)} lost: given up ({end}) {unused}{where}, "
+                "before the retry policy was used up",
+                lost,
+            )
+    for record, waited in refused_early(evidence):
+        found.add(
+            f"{named([record.id])} was lost: refused {at(record.sent_at + waited)}, "
+            f"{lasting(waited)} after it was sent, although it was not too large and the time that "
+            "send may wait for room was not over",
+            [record.id],
+        )
+    return found.finding()

@@ -1,0 +1,95 @@
+"""The log holds nothing but what was sent, and each record where it belongs.
+
+Every stored batch decodes, its CRC included. Every stored value is one that was sent, with its own
+key, and came with a request that carried it. A record with a key belongs to the partition that its
+key hashes to (SipHash-2-4, as all Fluvio clients have it). A record without a key may go to any
+partition, but all of its copies and transmissions go to one. An empty key counts as none, since
+some clients know no difference.
+"""
+
+from functools import lru_cache
+
+from siphashc import siphash
+
+from chaos.history import Evidence
+from chaos.oracle.finding import Finding, Violations, at, named
+
+NAME = "no-phantom"
+SEMANTICS = ("at-least-once", "at-most-once")
+
+SHOWN_BYTES = 32
+"""How much of a strange value a sentence shows."""
+
+_HASH_KEY = b"\0" * 16
+
+
+def check(evidence: Evidence) -> Finding:
+    """Look at everything that is stored and transmitted."""
+    found = Violations(NAME)
+    found.looked_at = sum(len(log) for log in evidence.history.logs.values())
+    for stranger in evidence.strangers:
+        shown = stranger.value[:SHOWN_BYTES]
+        found.add(f"{stranger.partition}@{stranger.offset} holds {shown!r}, which was never sent")
+    for record_id, copy in evidence.other_keys:
+        found.add(
+            f"{named([record_id])} is stored at {copy.partition}@{copy.offset} with another key",
+            [record_id],
+        )
+    for batch in evidence.history.unreadable:
+        found.looked_at += batch.records
+        found.add(
+            f"{batch.partition}@{batch.offset} begins a batch that does not decode: {batch.why}",
+            times=batch.records,
+        )
+    _look_at_copies(evidence, found)
+    _look_at_requests(evidence, found)
+    return found.finding()
+
+
+def _look_at_copies(evidence: Evidence, found: Violations) -> None:
+    """Each copy came with a request that carried it."""
+    for sent, copies in zip(evidence.transmissions, evidence.copies, strict=True):
+        for copy in copies:
+            number, partition = copy.transmission, copy.partition
+            for transmission in sent:
+                if transmission.number == number and transmission.partition == partition:
+                    break
+            else:
+                record_id = evidence.id_of(_value_at(evidence, partition, copy.offset))
+                found.add(
+                    f"record {record_id} is stored at {partition}@{copy.offset}, but no request "
+                    "brought it there",
+                    [] if record_id is None else [record_id],
+                )
+
+
+def _look_at_requests(evidence: Evidence, found: Violations) -> None:
+    """Each request brought a record to the partition where it belongs."""
+    trails, trail_of = evidence.trails
+    partitions = evidence.scenario.topic.partitions
+    for record in evidence.records:
+        trail = trails[trail_of[record.id]]
+        if not trail:
+            continue
+        home = partition_of(record.key, partitions) if record.key else trail[0].partition
+        for transmission in trail:
+            if transmission.partition != home:
+                why = "its key belongs" if record.key else "it was sent before"
+                found.add(
+                    f"{named([record.id])} was sent to partition {transmission.partition} "
+                    f"{at(transmission.t)} on connection {transmission.connection}, but {why} "
+                    f"to partition {home}",
+                    [record.id],
+                )
+                break
+
+
+def _value_at(evidence: Evidence, partition: int, offset: int) -> bytes:
+    return next((r.value for r in evidence.history.logs[partition] if r.offset == offset), b"")
+
+
+@lru_cache(maxsize=10_000)
+def partition_of(key: bytes, partitions: int) -> int:
+    """Where a record with a key belongs."""
+    hashed: int = siphash(_HASH_KEY, len(key).to_bytes(8, "little") + key)
+    return hashed % partitions

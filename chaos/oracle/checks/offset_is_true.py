@@ -1,0 +1,33 @@
+"""The offset that the client was told of a record holds that record.
+
+Any copy will do: where a record is stored twice, the client may have been told of either. A client
+that tells no offsets has nothing to be held to. A record that is acknowledged and not stored at all
+breaks another promise (``acked-is-stored``).
+"""
+
+from chaos.history import Evidence
+from chaos.oracle.finding import Finding, Violations, at, named
+
+NAME = "offset-is-true"
+SEMANTICS = ("at-least-once", "at-most-once")
+
+
+def check(evidence: Evidence) -> Finding:
+    """Look at every record of which an offset was told."""
+    found = Violations(NAME)
+    for record, copies in zip(evidence.records, evidence.copies, strict=True):
+        if record.told != "ok" or record.offset is None or not copies:
+            continue
+        found.looked_at += 1
+        partition, offset = record.partition, record.offset
+        for copy in copies:
+            if copy[1] == offset and copy[0] == partition:
+                break
+        else:
+            places = ", ".join(f"{copy.partition}@{copy.offset}" for copy in copies[:3])
+            found.add(
+                f"{named([record.id])} was acknowledged as {partition}@{offset} "
+                f"{at(record.told_at or 0.0)}, but it is at {places}",
+                [record.id],
+            )
+    return found.finding()

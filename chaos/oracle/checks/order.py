@@ -1,0 +1,40 @@
+"""Acknowledged records of one partition are stored in the order in which they were sent.
+
+What counts is the first copy of each: a duplicate may stand anywhere behind it. A record that was
+not acknowledged may be stored late, or not at all, and says nothing. At-most-once pipelines over
+connections that may end at any time, and so it keeps order only among records that came over the
+same connection.
+"""
+
+from chaos.history import Evidence
+from chaos.oracle.finding import Finding, Violations
+
+NAME = "order"
+SEMANTICS = ("at-least-once", "at-most-once")
+
+
+def check(evidence: Evidence) -> Finding:
+    """Look at the first copies of all acknowledged records, in the order of sending."""
+    found = Violations(NAME)
+    once = not evidence.scenario.producer.retries
+    connection_of = {entry.transmission: entry.connection for entry in evidence.requests if once}
+    furthest: dict[tuple[int, int | None], tuple[int, int]] = {}
+    """By partition and connection, the highest first copy so far, and the record that has it."""
+    for record, copies in zip(evidence.records, evidence.copies, strict=True):
+        if record.told != "ok" or not copies:
+            continue
+        found.looked_at += 1
+        copy = copies[0]
+        line = copy.partition, connection_of.get(copy.transmission)
+        offset, other = furthest.get(line, (-1, -1))
+        if copy.offset < offset:
+            over = f" over connection {line[1]}" if once else ""
+            found.add(
+                f"record {record.id} was sent after record {other}{over}, but its first copy is "
+                f"at {copy.partition}@{copy.offset}, before {copy.partition}@{offset}",
+                [record.id, other],
+                times=1,
+            )
+        else:
+            furthest[line] = copy.offset, record.id
+    return found.finding()

@@ -1,0 +1,57 @@
+"""At-least-once: a record is transmitted again only if an attempt before was not answered with
+success.
+
+A success answer that the client certainly had, within the time of its attempt, ends the matter:
+whatever is transmitted after that attempt is a duplicate that nothing provoked, and so is a record
+that stands twice in one request. An answer that was lost, or cut, or came too late, or with a
+code, is no success answer. A copy in the log that neither a transmission nor a fault explains is a
+violation as well.
+"""
+
+from itertools import pairwise
+from math import inf
+
+from chaos.history import Evidence, Transmission
+from chaos.oracle.attempts import Course, Lot, course, lots
+from chaos.oracle.copies import surplus
+from chaos.oracle.finding import Finding, Violations, at, named, were
+
+NAME = "unprovoked-duplicate"
+SEMANTICS = ("at-least-once",)
+
+
+def check(evidence: Evidence) -> Finding:
+    """Look at every record of the workload that was transmitted."""
+    found = Violations(NAME)
+    policy = evidence.once(course)
+    for lot in evidence.once(lots):
+        if not lot.attempts:
+            continue
+        found.looked_at += len(lot.records)
+        if len(lot.attempts) > 1 and (pair := _unprovoked(policy, lot)):
+            first, again = pair
+            found.add(
+                f"{named(lot.ids)} {were(lot.ids)} transmitted again {at(again.t)} on connection "
+                f"{again.connection}, after the request {at(first.t)} on connection "
+                f"{first.connection} was answered with success {at(policy.answers.at(first))}"
+                if again.number != first.number
+                else f"{named(lot.ids)} {were(lot.ids)} in one request twice, {at(first.t)} on "
+                f"connection {first.connection}",
+                lot.ids,
+            )
+    for record_id, text in surplus(evidence):
+        found.add(text, [record_id])
+    return found.finding()
+
+
+def _unprovoked(policy: Course, lot: Lot) -> tuple[Transmission, Transmission] | None:
+    """An attempt that was answered with success, and one that came after it."""
+    spans = list(policy.spans(lot))
+    for span, following in pairwise(spans):
+        if span.transmission.number == following.transmission.number:
+            return span.transmission, following.transmission
+        if not policy.answers.is_ok(span.transmission) or policy.knows_by(span) == inf:
+            continue
+        if policy.follows(span.transmission, following.transmission):
+            return span.transmission, following.transmission
+    return None

@@ -1,0 +1,104 @@
+"""At-most-once: a record is lost only if something happened to it.
+
+A record of which no copy is stored, and which the client did not call acknowledged, is lost. What
+may lose it: a fault that struck the request that carried it before it was applied; an SPU that did
+not lead its partition any more, or was away; a connection that was reset, stalled or half closed
+while the record waited or was under way; a server that could not be reached in that time; a queue
+that stayed full for as long as ``send`` may wait. A fault that strikes an answer loses nothing, and
+nor does a delay. Without faults, and on a network that leaves enough time, nothing is lost.
+
+A record that never left is not given up before its time (the linger and ``response_timeout``): when
+the client says *failed* of a record that nobody saw, its time must have been over.
+"""
+
+from math import inf
+
+from chaos.history import Evidence, Transmission
+from chaos.oracle.answers import answers
+from chaos.oracle.attempts import Lot, lots
+from chaos.oracle.finding import Finding, Violations, at, lasting, named, were
+from chaos.oracle.refusals import refused_early
+from chaos.oracle.timing import timing
+from chaos.oracle.visibility import Sight, sight
+
+NAME = "unprovoked-loss"
+SEMANTICS = ("at-most-once",)
+
+
+def check(evidence: Evidence) -> Finding:
+    """Look at every record of the workload that is absent and was not acknowledged."""
+    found = Violations(NAME)
+    if not evidence.history.drained:
+        return found.finding()
+    copies = evidence.copies
+    found.looked_at = len(evidence.sent)
+    for lot in evidence.once(lots):
+        if lot.told == "ok":
+            continue
+        lost = [record.id for record in lot.records if not copies[record.id]]
+        if lost and (why := _unexplained(evidence, lot)) is not None:
+            found.add(f"{named(lost)} {were(lost)} lost: {why}", lost)
+    for record, waited in refused_early(evidence):
+        found.add(
+            f"{named([record.id])} was lost: refused {lasting(waited)} after it was sent, although "
+            "it was not too large and the time that send may wait for room was not over",
+            [record.id],
+        )
+    return found.finding()
+
+
+def _unexplained(evidence: Evidence, lot: Lot) -> str | None:
+    """Why a lost lot should not be lost; None if something explains it."""
+    seen = evidence.once(sight)
+    for transmission in lot.attempts:
+        if not _was_lost(evidence, seen, transmission):
+            return (
+                f"its request was read on connection {transmission.connection} "
+                f"{at(transmission.t)}, and no fault struck it before it was applied"
+            )
+    if lot.attempts:
+        return None
+    return _unexplained_unseen(evidence, seen, lot)
+
+
+def _unexplained_unseen(evidence: Evidence, seen: Sight, lot: Lot) -> str | None:
+    times, producer = evidence.once(timing), evidence.scenario.producer
+    closed = [call.started for call in evidence.history.calls if call.op == "close"]
+    if lot.told_at is None and evidence.history.silent is not None:
+        return None  # the client was ended with it
+    end = inf if lot.told_at is None else lot.told_at
+    if closed and end >= closed[0] and lot.told_at is not None:
+        return None
+    first, last = lot.records[0].sent_at, lot.records[-1].sent_at
+    life = producer.linger + producer.response_timeout
+    if lot.told == "failed" and end + times.slack < first + life:
+        return (
+            f"it was given up {at(end)}, {lasting(end - first)} after it was sent, and it had "
+            f"{life:g} s; no request with it was seen"
+        )
+    if seen.clear(min(first, last), end):
+        return "no request with it was seen, and no fault struck any server or connection meanwhile"
+    return None
+
+
+def _was_lost(evidence: Evidence, seen: Sight, transmission: Transmission) -> bool:
+    """Whether something kept a request from being applied."""
+    delayed = False
+    for verdict in evidence.verdicts_by_transmission.get(transmission.number, ()):
+        detail = verdict.detail or ""
+        if verdict.direction != "request" or detail.endswith("(shadowed)"):
+            continue
+        kind = detail.partition(" ")[0]
+        delayed |= kind == "delay"
+        if kind in ("drop", "stall") or detail in ("disconnect rst", "disconnect fin"):
+            return True
+        if kind == "error" and verdict.partition == transmission.partition:
+            return True
+    if evidence.once(answers).is_appended(transmission):
+        return False
+    server = seen.links[transmission.connection].server
+    partition, n = transmission.partition, transmission.n
+    if not seen.leads(server, partition, n, transmission.t):
+        return True
+    # A request that is held, by a delay or behind one, finds the leaders as they are then.
+    return seen.moved_later(server, partition, n)

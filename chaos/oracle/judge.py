@@ -1,0 +1,128 @@
+"""The verdict on one run: what the checks found, and whether the run tested anything at all.
+
+*invalid*: a check found a broken promise. *inconclusive*: none did, but the run cannot say that the
+promises were kept: a fault never struck, what the scenario expects did not occur, the logs were
+read before everything had arrived, or the harness itself failed. *valid*: neither.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from chaos.history import Evidence, History
+from chaos.oracle.checks import CHECKS, Finding
+from chaos.world.garbage import uncollected
+
+Verdict = Literal["valid", "invalid", "inconclusive"]
+
+FIGURES = ("sent", "acknowledged", "failed", "unknown", "lost", "duplicated")
+"""What is counted of each run, in the order of the reports."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The verdict on one run."""
+
+    verdict: Verdict
+    findings: tuple[Finding, ...]
+    """Of every check that applies, broken or not."""
+    reasons: tuple[str, ...]
+    """Why it is inconclusive; empty if it is not, or if a promise was broken."""
+    figures: Mapping[str, int]
+    """How many records had which outcome, by the names in ``FIGURES``."""
+    fired: Mapping[str, int]
+    """How often each fault struck."""
+
+    @property
+    def broken(self) -> tuple[Finding, ...]:
+        """The findings of broken promises."""
+        return tuple(finding for finding in self.findings if finding.count)
+
+
+def judge(history: History, *, example: bool = False) -> Result:
+    """Judge one run.
+
+    Args:
+        history: the run.
+        example: whether it is one of many examples of a property. Then a fault that did not strike
+            and an expectation that was not met make it no less conclusive: they are judged over all
+            examples (``chaos/search/explore.py``).
+    """
+    with uncollected():
+        return _judged(Evidence(history), example=example)
+
+
+def _judged(evidence: Evidence, *, example: bool) -> Result:
+    history = evidence.history
+    findings: tuple[Finding, ...] = ()
+    if history.defect is None:  # else nothing that it says can be believed
+        semantic = history.scenario.producer.delivery_semantic
+        findings = tuple(c.run(evidence) for c in CHECKS if semantic in c.semantics)
+    figures = {what: evidence.count(what) for what in FIGURES}
+    fired = {name: count.fired for name, count in history.faults.items()}
+    if any(finding.count for finding in findings):
+        return Result("invalid", findings, (), figures, fired)
+    reasons = tuple(_reasons(evidence, figures, example=example))
+    return Result("inconclusive" if reasons else "valid", findings, reasons, figures, fired)
+
+
+def _reasons(evidence: Evidence, figures: Mapping[str, int], *, example: bool) -> Iterator[str]:
+    """Why a run in which no promise was broken says nothing all the same."""
+    history = evidence.history
+    if history.defect is not None:
+        yield f"the harness failed: {history.defect}"
+        return
+    connect = next((call for call in history.calls if call.op == "connect"), None)
+    if connect is None or connect.outcome != "ok":
+        why = connect.error if connect is not None and connect.error else "no reason known"
+        yield f"the client could not connect, before any fault: {why}"
+        return
+    if history.silent is not None:
+        yield f"the client was ended: {history.silent}"
+    if not history.drained:
+        yield "the logs were read before everything that was under way had arrived"
+    if example:
+        return
+    for name, count in history.faults.items():
+        if not count.fired:
+            yield f"fault {name} never struck{_shadow_over(evidence, name) or _too_late(history)}"
+    for what, wanted in history.scenario.expect:
+        if wanted is None:
+            continue
+        had = figures[what]
+        if wanted == "some" and not had:
+            yield f"expected some records {what}, was 0"
+        elif wanted != "some" and had != wanted:
+            yield f"expected {what} {wanted}, was {had}"
+
+
+def _shadow_over(evidence: Evidence, name: str) -> str:
+    """Which faults always decided first, if that is why one never struck."""
+    count = evidence.history.faults[name]
+    if not count.shadowed:
+        return ""
+    first: dict[str, None] = {}
+    for verdicts in evidence.verdicts_by_transmission.values():
+        for at in ("request", "response"):
+            struck = [verdict for verdict in verdicts if verdict.direction == at]
+            if any(verdict.fault == name for verdict in struck):
+                first |= {str(v.fault): None for v in struck if not _is_harmless(v.detail or "")}
+    by = f" by {' and '.join(first)}" if first else ""
+    times = "once" if count.shadowed == 1 else f"{count.shadowed} times"
+    return f"; it was shadowed{by}, {times}"
+
+
+def _too_late(history: History) -> str:
+    """Whether something was under way when faults ended, which may be why one never struck."""
+    healed_at = math.inf if history.healed_at is None else history.healed_at
+    late = [r for r in history.records if r.sent_at < healed_at < (r.told_at or math.inf)]
+    if not late:
+        return ""
+    records = "1 record was" if len(late) == 1 else f"{len(late):,} records were"
+    return f"; faults end with the last step, when {records} still under way: end with wait"
+
+
+def _is_harmless(detail: str) -> bool:
+    """Whether a verdict leaves room for others."""
+    return detail.endswith("(shadowed)") or detail.startswith(("delay", "duplicate"))

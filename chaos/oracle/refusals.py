@@ -1,0 +1,45 @@
+"""Records that the client did not even take in, and whether it was allowed to refuse them."""
+
+from collections.abc import Iterator
+
+from chaos.history import Evidence, SentRecord
+from chaos.oracle.timing import timing
+from chaos.spec.bounds import send_bound
+
+ROOM_BYTES = 512
+"""What a request holds beside one record, generously: headers, the name of the topic, ids."""
+
+EXPANSION_SHIFT = 6
+"""A request must have room for what compressing may add; no codec adds a 64th."""
+
+
+def refused_early(evidence: Evidence) -> Iterator[tuple[SentRecord, float]]:
+    """Absent records that were refused without a reason, and after how many seconds.
+
+    There are two reasons: a record too large for any request, and a queue without room for as long
+    as ``send`` may wait. Of a call that sends many records nobody knows which one it was about.
+    """
+    refused = [
+        record
+        for record in evidence.sent
+        if record.taken_at is None and record.told != "ok" and record.told_at is not None
+    ]
+    if not refused:
+        return
+    bound = send_bound(evidence.scenario.producer) - evidence.once(timing).slack
+    closed = [call.started for call in evidence.history.calls if call.op == "close"]
+    large = {record.call for record in evidence.records if _may_be_too_large(evidence, record)}
+    for record in refused:
+        assert record.told_at is not None
+        waited = record.told_at - record.sent_at
+        if waited >= bound or evidence.copies[record.id] or evidence.transmissions[record.id]:
+            continue
+        if record.call in large or (closed and record.told_at >= closed[0]):
+            continue
+        yield record, waited
+
+
+def _may_be_too_large(evidence: Evidence, record: SentRecord) -> bool:
+    most = evidence.scenario.producer.max_request_size
+    room = most - ROOM_BYTES - (most >> EXPANSION_SHIFT) - len(evidence.scenario.topic.name)
+    return len(record.value) + len(record.key or b"") > room

@@ -1,0 +1,240 @@
+"""What the simulator's side could not see, and when.
+
+The journal has every frame that was read, and a client may have tried more than that: a connect to
+a closed listener leaves no trace, nor does a frame behind a stall, on its way into a reset, or cut
+in the middle. An attempt that left no trace must not be taken for an attempt that was not made. So
+each thing that can hide an attempt is noted as a *trouble*, an interval of time with some room on
+both sides. Where there was none, what was not seen was not done.
+"""
+
+from bisect import bisect_right
+from collections.abc import Collection
+from dataclasses import dataclass
+from itertools import accumulate
+from math import inf
+from typing import NamedTuple
+
+from chaos.history import Evidence
+from chaos.oracle.timing import Timing, timing
+from simulator.events import Entry
+
+LOOKED_AT_MAX = 64
+"""How many troubles are looked at for one interval; behind that it counts as troubled, which only
+makes a check say less."""
+
+BY_CLIENT = ("closed by the client", "reset by the client")
+"""How the journal calls ends of connections that the client made."""
+
+
+class Trouble(NamedTuple):
+    """An interval in which an attempt may have left no trace."""
+
+    start: float
+    end: float
+    connection: int | None
+    """The only connection that it is about, if there is one."""
+
+
+@dataclass(slots=True)
+class Link:
+    """One connection, as the simulator saw it."""
+
+    number: int
+    server: str
+    opened: float
+    closed: float = inf
+    lost: float = inf
+    """When the simulator may have ended it at the earliest; never if only the client did."""
+
+
+class Sight:
+    """Connections, leaders, and troubles of one run.
+
+    Args:
+        evidence: the run.
+    """
+
+    def __init__(self, evidence: Evidence) -> None:
+        scenario = evidence.scenario
+        self.timing: Timing = evidence.once(timing)
+        self.links: dict[int, Link] = {}
+        self.blind = self.timing.commit > 0 or self.timing.too_slow
+        """Whether an attempt may go unseen at any time."""
+        self.news_at: float = inf
+        """When a fault first struck the SC, so that the client may not know the leaders."""
+        self._spus = scenario.cluster.spus
+        self._leaders: dict[int, list[tuple[int, str]]] = {}
+        """By partition, from which entry on who leads it."""
+        self._absences: dict[str, list[tuple[int, bool]]] = {}
+        """By SPU, at which entries it went away, and (False) came back."""
+        self._closed: dict[tuple[str, str], float] = {}
+        """Listeners that are closed, with the reason, and since when."""
+        self._hidden: list[tuple[float, float, int, bool]] = []
+        self._troubles: list[Trouble] = []
+        self._stalled = False
+        self._healed_at = inf
+        self._away_at_heal: set[str] = set()
+        for entry in evidence.entries:
+            match entry.kind:
+                case "connection":
+                    self._connection(entry)
+                case "verdict":
+                    self._verdict(entry)
+                case "cluster":
+                    self._cluster(entry)
+        for key in tuple(self._closed):
+            self._reopened(key, inf)
+        for start, end, number, only in self._hidden:
+            link = self.links.get(number)
+            closed = inf if link is None else link.closed
+            self._trouble(start, min(end, closed), number if only else None)
+        self._troubles.sort(key=lambda trouble: trouble[:2])
+        self._ends = list(accumulate((t.end for t in self._troubles), max))
+
+    # --- what is asked
+
+    def clear(self, start: float, end: float, but: Collection[int] = ()) -> bool:
+        """Whether every attempt left its trace in an interval.
+
+        Args:
+            start: from when on, in seconds.
+            end: until when.
+            but: connections that the attempts in question had been through with by then.
+        """
+        if self.blind:
+            return False
+        last = bisect_right(self._troubles, end, key=_start) - 1
+        for place in range(last, max(-1, last - LOOKED_AT_MAX), -1):
+            if self._ends[place] < start:
+                return True
+            trouble = self._troubles[place]
+            if trouble.end >= start and trouble.connection not in but:
+                return False
+        return last < LOOKED_AT_MAX or self._ends[last - LOOKED_AT_MAX] < start
+
+    def leads(self, server: str | None, partition: int, n: int, t: float) -> bool:
+        """Whether an SPU led a partition, and was there, when a journal entry was made."""
+        leader = f"spu:{partition % self._spus}"
+        for since, name in self._leaders.get(partition, ()):
+            if since < n:
+                leader = name
+        if leader in self._away_at_heal and 0 <= t - self._healed_at <= self.timing.slack:
+            return False  # its listener may be open again before it is
+        return leader == server and not self._is_away(leader, n)
+
+    def moved_later(self, server: str | None, partition: int, n: int) -> bool:
+        """Whether it may have lost that partition, or gone away, after that entry."""
+        return any(since > n for since, _ in self._leaders.get(partition, ())) or any(
+            since > n and gone for since, gone in self._absences.get(server or "", ())
+        )
+
+    def lost(self, connection: int) -> float:
+        """When a connection was lost at the earliest; what is under way then may not arrive."""
+        link = self.links.get(connection)
+        return inf if link is None else link.lost
+
+    def lost_by(self, connection: int) -> float:
+        """When it has noticed at the latest."""
+        link = self.links.get(connection)
+        return inf if link is None or link.lost == inf else self.timing.noticed_by(link.closed)
+
+    # --- how it is gathered
+
+    def _is_away(self, server: str, n: int) -> bool:
+        away = False
+        for since, gone in self._absences.get(server, ()):
+            if since < n:
+                away = gone
+        return away
+
+    def _trouble(self, start: float, end: float, connection: int | None = None) -> None:
+        room = 4 * self.timing.leg + self.timing.transfer + self.timing.slack
+        self._troubles.append(Trouble(start - room, end + room, connection))
+
+    def _connection(self, entry: Entry) -> None:
+        assert entry.connection is not None
+        if entry.detail == "opened":
+            link = Link(entry.connection, entry.server or "", entry.t)
+            self.links[entry.connection] = link
+            return
+        link = self.links[entry.connection]
+        link.closed = entry.t
+        if entry.detail not in BY_CLIENT:
+            link.lost = min(link.lost, entry.t, self._healed_at)
+
+    def _verdict(self, entry: Entry) -> None:
+        detail = entry.detail or ""
+        assert entry.connection is not None
+        if detail.endswith("(shadowed)"):
+            return
+        until = entry.t + self.timing.patience
+        kind = detail.partition(" ")[0].rstrip(",")
+        if entry.server == "sc":
+            self.news_at = min(self.news_at, entry.t)
+            until = inf if kind in ("stall", "disconnect") else until
+        if kind == "disconnect" or (kind == "duplicate" and entry.api == "api-versions"):
+            # To a client that counts its requests from the greeting on, the second answer to that
+            # is one to the first request, and undecodable. This ends an attempt at any time.
+            link = self.links[entry.connection]
+            link.lost = min(link.lost, entry.t)
+        self._stalled |= kind == "stall" or entry.transmission is None
+        if entry.transmission is None:  # turned away at the door
+            self._trouble(entry.t, until)
+        elif (
+            entry.api != "produce"
+            or kind == "disconnect"
+            or (kind == "stall" and entry.direction == "request")
+        ):
+            # What happens to a greeting holds up whoever waits for the connection.
+            only = entry.api == "produce"
+            self._hidden.append((entry.t, until, entry.connection, only))
+
+    def _cluster(self, entry: Entry) -> None:
+        server, _, what = (entry.detail or "").partition(" ")
+        if server == "healed":
+            self._healed(entry)
+        elif server == "leader":
+            assert entry.partition is not None
+            leader = what.rpartition(" ")[2]
+            self._leaders.setdefault(entry.partition, []).append((entry.n, leader))
+        elif what in ("went away", "came back"):
+            gone = what == "went away"
+            self._absences.setdefault(server, []).append((entry.n, gone))
+            if gone:
+                self._closed.setdefault((server, "away"), entry.t)
+                for link in self.links.values():
+                    if link.server == server and link.closed == inf:
+                        link.lost = min(link.lost, entry.t)
+            else:
+                self._reopened((server, "away"), entry.t)
+        elif what.startswith("refuses"):
+            self._closed.setdefault((server, what.partition("(")[2]), entry.t)
+            if server == "sc":
+                self.news_at = min(self.news_at, entry.t)
+        elif what.startswith("listens"):
+            self._reopened((server, what.partition("(")[2]), entry.t)
+
+    def _healed(self, entry: Entry) -> None:
+        self._healed_at = entry.t
+        for key in tuple(self._closed):
+            self._reopened(key, entry.t)
+        for server, absences in self._absences.items():
+            if absences[-1][1]:
+                self._away_at_heal.add(server)
+            absences.append((entry.n, False))
+        if self._stalled:  # what was stalled or left hanging is reset
+            self._trouble(entry.t, entry.t)
+
+    def _reopened(self, key: tuple[str, str], t: float) -> None:
+        since = self._closed.pop(key, None)
+        if since is not None:
+            self._trouble(since, t)
+
+
+def _start(trouble: Trouble) -> float:
+    return trouble.start
+
+
+def sight(evidence: Evidence) -> Sight:
+    """What could be seen of a run; for ``Evidence.once``."""
+    return Sight(evidence)

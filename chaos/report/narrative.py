@@ -1,0 +1,243 @@
+"""The story of one record, in plain words with times: what a broken promise looks like close up.
+
+The client's events and the simulator's journal stand in one list, in the order in which they
+happened. The story of a record is a walk along that list: its sending, each request that carried
+it, what faults did to that request and to its answer, each copy that was stored, what the client
+was told. What happened to the cluster meanwhile belongs to it too: an SPU that is away explains a
+record that went nowhere.
+
+Naively each story is a pass over the whole history. ``Stories`` looks at the history once and notes
+where everything stands; then a story costs as much as it is long.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from chaos.history import Copy, Evidence, SentRecord
+from chaos.report import phrases
+from simulator.events import Entry
+
+LINES_MAX = 40
+"""Lines of a story in a summary. A record that was sent a hundred times has a story that nobody
+reads to its end; ``python -m chaos replay`` tells all of it."""
+
+LINES_LAST = 12
+"""How many of them are the last ones, where the end of a long story is told."""
+
+Moment = tuple[int, float, str]
+"""Position in the history, time, what happened."""
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """What happened to one record."""
+
+    record: int
+    """Its id."""
+    lines: tuple[str, ...]
+    """Time and event, in order."""
+    alike: int = 0
+    """How many other records of the same broken promises have much the same story."""
+
+    def shortened(self, most: int = LINES_MAX) -> tuple[str, ...]:
+        """Its lines, those in the middle left out if they are more than this."""
+        if len(self.lines) <= most:
+            return self.lines
+        first = most - LINES_LAST - 1
+        left_out = len(self.lines) - first - LINES_LAST
+        gap = f"{'...':>9}    {left_out} lines more; python -m chaos replay tells them"
+        return (*self.lines[:first], gap, *self.lines[-LINES_LAST:])
+
+
+class Stories:
+    """Tells the stories of the records of one run.
+
+    Args:
+        evidence: the run.
+    """
+
+    def __init__(self, evidence: Evidence) -> None:
+        self._evidence = evidence
+        self._topic = evidence.scenario.topic.name
+        self._many_spus = evidence.scenario.cluster.spus > 1
+        self._sent: dict[int, int] = {}
+        self._told: dict[int, int] = {}
+        self._by_transmission: dict[int, list[tuple[int, Entry]]] = {}
+        self._ended: dict[int, tuple[int, Entry]] = {}
+        """By connection, where its end stands."""
+        self._around: list[tuple[int, Entry]] = []
+        """What concerned no request: the cluster, and connects that a fault refused."""
+        for position, event in enumerate(evidence.history.events):
+            if isinstance(event, Entry):
+                self._note(position, event)
+            elif event.id is not None:
+                places = self._sent if event.kind == "sent" else self._told
+                places.setdefault(event.id, position)
+        self._around_at = [position for position, _ in self._around]
+
+    def _note(self, position: int, entry: Entry) -> None:
+        if entry.transmission is not None:
+            self._by_transmission.setdefault(entry.transmission, []).append((position, entry))
+        elif entry.kind in ("cluster", "verdict"):
+            self._around.append((position, entry))
+        elif entry.kind == "connection" and entry.detail != "opened":
+            assert entry.connection is not None
+            self._ended[entry.connection] = (position, entry)
+
+    def plot(self, record_id: int) -> object:
+        """What two records have in common that have much the same story."""
+        evidence = self._evidence
+        record = evidence.records[record_id]
+        transmissions = {t.number for t in evidence.transmissions[record_id]}
+        settled = record.told, record.told_at is None, record.taken_at is None
+        return frozenset(transmissions), settled, len(evidence.copies[record_id])
+
+    def of(self, record_id: int, alike: int = 0) -> Story:
+        """The story of a record.
+
+        Args:
+            record_id: which one.
+            alike: how many others have much the same.
+        """
+        record = self._evidence.records[record_id]
+        moments = sorted([*self._meanwhile(record), *self._own(record)])
+        lines = [f"{t:9.3f} s  {text}" for _, t, text in moments]
+        lines += [f"{'':9}    {text}" for text in self._end(record)]
+        return Story(record_id, tuple(map(phrases.printable, lines)), alike)
+
+    # --- what the record went through
+
+    def _own(self, record: SentRecord) -> Iterator[Moment]:
+        start = self._sent.get(record.id, -1)
+        what = "probe" if record.probe else "record"
+        key = "" if record.key is None else f" with the key {phrases.key(record.key)}"
+        yield start, record.sent_at, f"{what} {record.id} sent{key}"
+        seen: set[int] = set()
+        stored = 0
+        for transmission in self._evidence.transmissions[record.id]:
+            if transmission.number in seen:
+                continue
+            again = bool(seen)
+            seen.add(transmission.number)
+            for position, entry in self._by_transmission.get(transmission.number, ()):
+                if entry.kind == "append":
+                    if (text := self._append(record, entry, stored)) is not None:
+                        stored += 1
+                        yield position, entry.t, text
+                elif entry.kind == "verdict":
+                    if phrases.concerns(entry, self._topic, transmission.partition):
+                        yield position, entry.t, phrases.verdict(entry)
+                elif entry.direction == "request":
+                    yield position, entry.t, self._transmitted(entry, again)
+                elif not phrases.is_cut(entry):
+                    text = self._answer(record, transmission.number, transmission.partition)
+                    yield position, entry.t, text
+            yield from self._connection_end(record, transmission.number, transmission.connection)
+        if record.told_at is not None:
+            text = phrases.told(record, self._topic)
+            yield self._told.get(record.id, start), record.told_at, text
+
+    def _transmitted(self, entry: Entry, again: bool) -> str:
+        number = entry.transmission
+        assert number is not None
+        others = len(self._evidence.ids_by_transmission.get(number, ())) - 1
+        company = f", with {phrases.counted(others, 'other')}" if others > 0 else ""
+        where = f" to {entry.server}" if self._many_spus else ""
+        verb = "sent again" if again else "transmitted"
+        return f"{verb} on connection {entry.connection}{where} (request {number}{company})"
+
+    def _append(self, record: SentRecord, entry: Entry, before: int) -> str | None:
+        """Where an append put the record; None if it holds others only."""
+        assert entry.base_offset is not None
+        assert entry.records is not None
+        end = entry.base_offset + entry.records
+        again = " again" if before else ""
+        by = f", a copy made by fault {entry.fault}" if entry.fault else ""
+        copies = self._evidence.copies[record.id]
+        for copy in copies:
+            if copy.partition == entry.partition and entry.base_offset <= copy.offset < end:
+                return f"stored{again} at {self._place(copy)}{by}"
+        if any(copy.transmission == entry.transmission for copy in copies):
+            return None
+        # The log does not hold it, although the SPU had stored what came with this request.
+        records = phrases.counted(entry.records, "record")
+        place = f"{entry.topic}/{entry.partition}@{entry.base_offset}"
+        return f"{records} of request {entry.transmission} stored{again} from {place} on{by}"
+
+    def _answer(self, record: SentRecord, number: int, partition: int) -> str:
+        entries = [entry for _, entry in self._by_transmission[number]]
+        for entry in entries:
+            if entry.kind == "verdict" and phrases.concerns(entry, self._topic, partition):
+                code = phrases.error_code(entry)
+                if code is not None:
+                    return f"answered with {code}"
+        for entry in entries:
+            if entry.kind == "append" and self._append(record, entry, 0) is not None:
+                return "answered"
+        return "answered with an error code, not stored"
+
+    def _connection_end(self, record: SentRecord, number: int, connection: int) -> Iterator[Moment]:
+        """The end of a connection that still owed the answer."""
+        ended = self._ended.get(connection)
+        if ended is None or number in self._evidence.answered_at:
+            return
+        position, entry = ended
+        if position < self._told.get(record.id, len(self._evidence.history.events)):
+            yield position, entry.t, f"connection {connection} ended: {entry.detail}"
+
+    # --- what happened meanwhile
+
+    def _meanwhile(self, record: SentRecord) -> Iterator[Moment]:
+        """The cluster's part: what was in force at the sending, and what came until the end."""
+        start = self._sent.get(record.id, 0)
+        end = self._told.get(record.id, len(self._evidence.history.events))
+        first = bisect_left(self._around_at, start)
+        yield from self._in_force(first)
+        for position, entry in self._around[first : bisect_right(self._around_at, end)]:
+            if entry.partition is None or entry.partition in self._partitions(record):
+                yield position, entry.t, phrases.around(entry)
+
+    def _in_force(self, until: int) -> Iterator[Moment]:
+        """Trouble that began before and had not ended."""
+        trouble: dict[str, Moment] = {}
+        for position, entry in self._around[:until]:
+            begins, what = phrases.trouble(entry)
+            if what is None:
+                if begins is None:
+                    trouble.clear()  # healed
+            elif begins:
+                trouble[what] = (position, entry.t, phrases.around(entry))
+            else:
+                trouble.pop(what, None)
+        yield from trouble.values()
+
+    def _partitions(self, record: SentRecord) -> set[int]:
+        """Where the record went or was stored; all partitions if it went nowhere."""
+        evidence = self._evidence
+        found = {t.partition for t in evidence.transmissions[record.id]}
+        found.update(copy.partition for copy in evidence.copies[record.id])
+        if record.partition is not None:
+            found.add(record.partition)
+        return found or set(range(evidence.scenario.topic.partitions))
+
+    # --- how it ended
+
+    def _end(self, record: SentRecord) -> Iterator[str]:
+        evidence = self._evidence
+        if record.taken_at is None and record.told_at is None:
+            yield "the call that sent it never took it in"
+        if not evidence.transmissions[record.id]:
+            yield "no request with it ever arrived"
+        if record.told_at is None:
+            yield "never settled: the client was told nothing"
+        copies = evidence.copies[record.id]
+        if copies:
+            yield f"in the end: stored at {phrases.joined([self._place(copy) for copy in copies])}"
+        elif evidence.history.logs:
+            yield "in the end: not in the log"
+        else:
+            yield "in the end: not known, since the logs were never read"
+
+    def _place(self, copy: Copy) -> str:
+        return f"{self._topic}/{copy.partition}@{copy.offset}"

@@ -1,0 +1,136 @@
+"""What ``python -m chaos zoo`` says: who was caught by what, after how long, and how small."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from statistics import median
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from chaos.mutants import MUTANTS
+from chaos.mutants.hunt import Catch
+from simulator.documents.emitter import to_yaml
+
+
+@dataclass(slots=True)
+class Zoo:
+    """The hunt for some mutants, as far as it came."""
+
+    wanted: int
+    """How many mutants there are to be hunted."""
+    budget_s: float
+    seed: int
+    catches: list[Catch] = field(default_factory=list)
+    control: Catch | None = None
+    """What became of the examples without a mutant."""
+    seconds: float = 0.0
+    """How long all of it took, in real time."""
+
+    @property
+    def caught(self) -> int:
+        """How many were caught."""
+        return sum(catch.caught for catch in self.catches)
+
+    @property
+    def passed(self) -> bool:
+        """Whether all were caught, and nobody else."""
+        return self.caught == self.wanted and self.control is not None and self.control.caught
+
+    @property
+    def median_s(self) -> float:
+        """The median of the times to a catch."""
+        return median([c.seconds for c in self.catches if c.caught] or [0.0])
+
+    def add_control(self, part: Catch) -> None:
+        """Take in what one process found without a mutant: the first accusation counts."""
+        if self.control is None:
+            self.control = part
+            return
+        worse = part if part.reason and not self.control.reason else self.control
+        self.control = Catch(
+            part.mutant,
+            self.control.examples + part.examples,
+            max(self.control.seconds, part.seconds),
+            worse.checks,
+            worse.records,
+            worse.faults,
+            worse.data,
+            worse.reason,
+        )
+
+
+def lines(zoo: Zoo, *, interrupted: bool) -> Iterator[RenderableType]:
+    """The table and what is to be said of it."""
+    if zoo.catches:
+        yield ""
+        yield _table(zoo)
+    yield ""
+    for catch in (*zoo.catches, *([zoo.control] if zoo.control else [])):
+        if catch.reason:
+            yield f"{catch.mutant}: {catch.reason}"
+            if catch.data is not None:
+                yield to_yaml(catch.data)
+    after = f", interrupted after {len(zoo.catches)}" if interrupted else ""
+    yield f"{zoo.caught} of {zoo.wanted} caught{after}"
+    if zoo.caught:
+        longest = max(catch.seconds for catch in zoo.catches if catch.caught)
+        yield f"median {zoo.median_s:.2f} s, longest {longest:.2f} s, all in {zoo.seconds:.0f} s"
+
+
+def _table(zoo: Zoo) -> Table:
+    table = Table("mutant", "caught by", box=None, header_style="bold", pad_edge=False)
+    for heading in ("examples", "seconds", "records", "faults"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for catch in zoo.catches:
+        by = ", ".join(catch.checks) or "nobody"
+        figures = f"{catch.examples:,}", f"{catch.seconds:.2f}"
+        size = (str(catch.records), str(catch.faults)) if catch.data is not None else ("", "")
+        style = "" if catch.caught else "bold red"
+        table.add_row(Text(catch.mutant), Text(by, style=style), *figures, *size)
+    if zoo.control is not None:
+        accused = ", ".join(zoo.control.checks) or zoo.control.reason or "nobody, as it should be"
+        style = "bold red" if zoo.control.reason else "green"
+        examples, seconds = f"{zoo.control.examples:,}", f"{zoo.control.seconds:.2f}"
+        table.add_row(zoo.control.mutant, Text(accused, style=style), examples, seconds, "", "")
+    return table
+
+
+def document(zoo: Zoo, *, status: int, interrupted: bool) -> str:
+    """All of it as JSON."""
+    return (
+        json.dumps(
+            {
+                "status": status,
+                "interrupted": interrupted,
+                "caught": zoo.caught,
+                "of": zoo.wanted,
+                "seed": zoo.seed,
+                "budget": zoo.budget_s,
+                "median_seconds": round(zoo.median_s, 3),
+                "seconds": round(zoo.seconds, 3),
+                "mutants": [_entry(catch) for catch in zoo.catches],
+                "control": None if zoo.control is None else _entry(zoo.control),
+            },
+            indent=2,
+        )
+        + "\n"
+    )
+
+
+def _entry(catch: Catch) -> dict[str, object]:
+    mutant = MUTANTS.get(catch.mutant)
+    minimum = {"records": mutant.records, "faults": mutant.faults} if mutant else None
+    return {
+        "name": catch.mutant,
+        "caught": catch.caught,
+        "checks": list(catch.checks),
+        "examples": catch.examples,
+        "seconds": round(catch.seconds, 3),
+        "records": catch.records,
+        "faults": catch.faults,
+        "minimum": minimum,
+        "reason": catch.reason,
+        "scenario": catch.data,
+    }

@@ -1,0 +1,178 @@
+"""The moments of a run: where a fault could strike, and the fault that strikes exactly there.
+
+A moment is one exchange at one cut point. Which exchanges a fault concerns and how it counts them
+is for the simulator's own fault plan to say: it is given the requests of the journal once more.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from chaos.history import ClientEvent, History
+from simulator.events import Entry
+from simulator.faults.model import APIS_WITH_PARTITIONS, Match, PlacedFault
+from simulator.faults.plan import CutPoint, Exchange, FaultPlan, Mark
+
+Data = dict[str, Any]
+"""A scenario, or a part of one, as plain data."""
+
+TRIGGERS = ("probability", "nth", "every", "between", "limit")
+"""What decides when a fault strikes, replaced by the exchange that it strikes."""
+
+
+HEALED = "healed"
+"""What the journal says when all faults are lifted."""
+
+
+@dataclass(slots=True)
+class _Seen:
+    """An exchange that faults could strike."""
+
+    exchange: Exchange
+    reached: dict[CutPoint, float]
+    """The cut points that it came to, and when; in seconds of the faults' clock."""
+    struck: set[CutPoint] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One exchange at one cut point, as one fault counts it."""
+
+    transmission: int
+    """The number of the request frame."""
+    at: CutPoint
+    t: float
+    """In seconds of the faults' clock."""
+    api: str
+    connection: int
+    partition: tuple[str, int] | None
+    """What the exchange counts for, or None where that is its connection."""
+    ordinal: int
+    struck: bool
+    """Whether some fault struck there."""
+
+    def is_after(self, other: "Moment") -> bool:
+        """Whether it comes later in the run; requests of one time are in the order of reading."""
+        return (self.t, self.transmission, self.at) > (other.t, other.transmission, other.at)
+
+
+class Moments:
+    """The moments of one run.
+
+    Args:
+        history: the run.
+    """
+
+    def __init__(self, history: History) -> None:
+        self._seen: dict[int, _Seen] = {}
+        self._marks: dict[tuple[Match, bool], dict[int, Mark]] = {}
+        """By what a fault matches, how it counts each exchange."""
+        since: float | None = None
+        for event in history.events:
+            if isinstance(event, ClientEvent):
+                # Faults strike from the moment on at which the client is connected.
+                if since is None and event.kind == "return":
+                    since = event.t
+            elif since is not None:
+                if event.kind == "cluster" and event.detail == HEALED:
+                    break
+                self._take_in(event, event.t - since)
+
+    def _take_in(self, entry: Entry, t: float) -> None:
+        if entry.transmission is None:
+            return
+        if entry.kind == "frame" and entry.direction == "request":
+            self._seen[entry.transmission] = _Seen(_exchange(entry), {CutPoint.REQUEST: t})
+            return
+        seen = self._seen.get(entry.transmission)
+        if seen is None:
+            return  # its request came before faults could strike
+        if entry.kind == "append" or entry.direction == "response":
+            seen.reached.setdefault(CutPoint.RESPONSE, t)
+        if entry.kind == "verdict" and entry.direction is not None:
+            seen.struck.add(CutPoint(entry.direction))
+
+    def of(self, fault: PlacedFault) -> Iterator[Moment]:
+        """The moments that a fault concerns, whatever its trigger says, in order of requests."""
+        for transmission, mark in self._counted(fault).items():
+            for at in self._seen[transmission].reached:
+                if fault.at in (at.value, "both"):
+                    yield self._moment(transmission, at, mark)
+
+    def at(self, fault: PlacedFault, transmission: int, at: CutPoint) -> Moment | None:
+        """One moment; None if the fault does not concern it."""
+        mark = self._counted(fault).get(transmission)
+        if mark is None or at not in self._seen[transmission].reached:
+            return None
+        return self._moment(transmission, at, mark)
+
+    def exactly(
+        self, fault: PlacedFault, fields: Mapping[str, Any], moment: Moment
+    ) -> dict[str, Any]:
+        """The fields of a fault that strikes at one moment and never else.
+
+        Args:
+            fault: the one that it is made of.
+            fields: the same, as plain data.
+            moment: one of those that it concerns.
+        """
+        match = {key: value for key, value in fields.get("match", {}).items() if key != "api"}
+        if moment.partition is not None:
+            match["partition"] = moment.partition[1]
+        else:
+            match["connection"] = moment.connection
+        if moment.api != Match().api:
+            match["api"] = moment.api
+        kept = {key: value for key, value in fields.items() if key not in (*TRIGGERS, "match")}
+        if moment.at is CutPoint.REQUEST:
+            kept.pop("after_bytes", None)
+        # A narrower match may count other exchanges than the one that was written.
+        narrow = fault.model_copy(update={"match": Match.model_validate(match)})
+        again = self.at(narrow, moment.transmission, moment.at)
+        ordinal = again.ordinal if again is not None else moment.ordinal
+        return {**kept, "at": moment.at.value, "nth": ordinal, "match": match}
+
+    def _counted(self, fault: PlacedFault) -> dict[int, Mark]:
+        """The exchanges that a fault counts, by the numbers of their requests."""
+        key = fault.match, fault.empty
+        if key not in self._marks:
+            plan = FaultPlan([fault], seed=0)
+            counted = self._marks[key] = {}
+            for transmission, seen in self._seen.items():
+                seen.exchange.marks = ()
+                plan.begin(seen.exchange)
+                marks: Sequence[Mark] = seen.exchange.marks
+                if marks:
+                    counted[transmission] = marks[0]
+        return self._marks[key]
+
+    def _moment(self, transmission: int, at: CutPoint, mark: Mark) -> Moment:
+        seen = self._seen[transmission]
+        return Moment(
+            transmission=transmission,
+            at=at,
+            t=seen.reached[at],
+            api=seen.exchange.api,
+            connection=seen.exchange.connection,
+            partition=mark.partition,
+            ordinal=mark.ordinal,
+            struck=at in seen.struck,
+        )
+
+
+def _exchange(entry: Entry) -> Exchange:
+    """What the fault plan was asked about when a request was read."""
+    assert entry.connection is not None
+    assert entry.api is not None
+    named = [(topic, partition) for topic, partition, _ in entry.carried]
+    if not named and entry.topic is not None and entry.partition is not None:
+        named = [(entry.topic, entry.partition)]
+    server = entry.server or ""
+    return Exchange(
+        connection=entry.connection,
+        spu=int(server.removeprefix("spu:")) if server.startswith("spu:") else None,
+        api=entry.api,
+        client_id=entry.client_id or "",
+        partitions=named,
+        carries_partitions=entry.api in APIS_WITH_PARTITIONS,
+    )

@@ -1,0 +1,300 @@
+"""Open values: the parts of a scenario that are drawn, and how one value takes their place.
+
+``1..200`` becomes a ``Range``, ``any: [x, y]`` an ``AnyOf``, ``some: [...]`` in a list of faults a
+``SomeOf``. They stand in the plain data of a file, wherever a value may stand, and each knows its
+path there. ``Substitution`` puts a value in the place of each, chosen by somebody else: the loader
+chooses ends and options to find mistakes (``loader.py``), Hypothesis draws (``template.py``).
+
+A fault without a name is named by its position, and draws depend on the name. Where some faults are
+left out, the others would change their names and so strike elsewhere; a find could not be made
+smaller. So they get their names here, by their positions in the full list.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, Literal, Protocol, TypeAlias
+
+from simulator.documents.diagnostic import PathInFile
+from simulator.documents.quantities import SIZE_UNITS_BYTES, UNITS_S
+from simulator.documents.reader import resolved
+from simulator.documents.strict_model import hint, shown
+from simulator.faults.fault_file import RANGE
+from simulator.faults.fault_list import KINDS
+
+DECIMALS = 3
+"""Fractions are drawn as thousandths: finer ones make no difference that a run would show."""
+
+DECIMALS_MAX = 9
+"""Unless an end is finer; up to nine decimals a float says them exactly enough to be read back."""
+
+UNITS_US = {unit: round(seconds * 1_000_000) for unit, seconds in UNITS_S.items()}
+
+RangeKind: TypeAlias = Literal["number", "duration", "size"]
+
+
+@dataclass(slots=True)
+class Range:
+    """Any value from one to another, both included."""
+
+    path: PathInFile
+    written: str
+    ends: tuple[Any, Any]
+    """As they were written."""
+    kind: RangeKind
+    low: Decimal
+    """In plain numbers, milliseconds or bytes."""
+    high: Decimal
+    decimals: int
+    """Of the finer end; a duration is drawn in microseconds if there are any."""
+    fractions: bool = False
+    """Whether numbers between two whole ones are drawn. Between whole ends the field decides, which
+    the loader finds out."""
+    above: Mapping[PathInFile, int] = field(default_factory=dict)
+    """The options, by the paths of their lists, that this stands in."""
+
+    @property
+    def steps(self) -> tuple[int, int]:
+        """The range as whole numbers, of which one is drawn."""
+        return int(self.low * self._scale), int(self.high * self._scale)
+
+    @property
+    def counts(self) -> bool:
+        """Whether it says how many or how large: a number without fractions, or a size."""
+        return self.kind != "duration" and not self.fractions
+
+    def value(self, step: int) -> Any:
+        """One of the steps as the field takes it."""
+        match self.kind:
+            case "duration":
+                return duration_text(step * 1_000 // self._scale)
+            case "size":
+                return size_text(step)
+        if step % self._scale:
+            return step / self._scale
+        return step // self._scale
+
+    @property
+    def _scale(self) -> int:
+        match self.kind:
+            case "duration":
+                return 1_000 if self.decimals else 1
+            case "size":
+                return 1
+        return 10 ** max(DECIMALS, self.decimals) if self.fractions else 1
+
+
+@dataclass(slots=True)
+class AnyOf:
+    """One of several values."""
+
+    path: PathInFile
+    options: list[Any]
+    above: Mapping[PathInFile, int]
+
+    def option_path(self, index: int) -> PathInFile:
+        """Where in the file an option stands."""
+        return (*self.path, "any", index)
+
+
+@dataclass(slots=True)
+class SomeOf:
+    """Each of several faults, or not."""
+
+    path: PathInFile
+    members: list[Any]
+
+    def items(self) -> Iterator[tuple[PathInFile, Any]]:
+        """The members with their places in the file."""
+        for n, member in enumerate(self.members):
+            yield (*self.path, "some", n), member
+
+
+@dataclass(slots=True)
+class Faults:
+    """A list of faults of which some may be left out."""
+
+    items: list[tuple[PathInFile, Any]]
+    """Each with its place in the file."""
+
+
+def duration_text(us: int) -> str:
+    """A duration in its largest whole unit."""
+    for unit in ("m", "s", "ms"):
+        if us and us % UNITS_US[unit] == 0:
+            return f"{us // UNITS_US[unit]}{unit}"
+    return f"{us}us" if us else "0ms"
+
+
+def size_text(size: int) -> int | str:
+    """A size in its largest whole unit."""
+    for unit in ("MiB", "KiB"):
+        if size and size % SIZE_UNITS_BYTES[unit] == 0:
+            return f"{size // SIZE_UNITS_BYTES[unit]}{unit}"
+    return size
+
+
+def read_range(text: str, path: PathInFile, above: Mapping[PathInFile, int]) -> Range | None:
+    """The range that a text is, or None if it is some other text.
+
+    Raises:
+        ValueError: it is one that has no meaning.
+    """
+    match = RANGE.fullmatch(text)
+    if match is None:
+        return None
+    first, first_number, first_unit, last, last_number, last_unit = match.groups()
+    kinds = {_kind(unit) for unit in (first_unit, last_unit)}
+    numbers = [Decimal(first_number), Decimal(last_number)]
+    if kinds == {"number", "size"} and all(number == int(number) for number in numbers):
+        kinds = {"size"}
+    if len(kinds) > 1:
+        raise ValueError(
+            f"the ends of {text} are of two kinds; write both with a unit, for example 0ms..2s"
+        )
+    kind = kinds.pop()
+    for n, unit in enumerate((first_unit, last_unit)):
+        if kind == "duration":
+            numbers[n] *= Decimal(UNITS_US[unit]) / 1_000
+        elif kind == "size":
+            numbers[n] *= SIZE_UNITS_BYTES[unit or ""]
+    low, high = numbers
+    if low > high:
+        raise ValueError(f"{text} ends below its start; write the smaller end first")
+    decimals = max(_decimals(number) for number in numbers)
+    if kind == "duration" and decimals > DECIMALS:
+        raise ValueError(f"{text} is finer than a microsecond; write whole ones")
+    if decimals > DECIMALS_MAX:
+        raise ValueError(f"{text} has more than {DECIMALS_MAX} decimals, the most")
+    ends = resolved(first), resolved(last)
+    fractions = kind == "number" and any(isinstance(end, float) for end in ends)
+    return Range(path, text, ends, kind, low, high, decimals, fractions, above)
+
+
+def _kind(unit: str | None) -> RangeKind:
+    if unit is None:
+        return "number"
+    if unit in UNITS_S:
+        return "duration"
+    if unit in SIZE_UNITS_BYTES:
+        return "size"
+    known = [*UNITS_S, *filter(None, SIZE_UNITS_BYTES)]
+    raise ValueError(f"unknown unit {shown(unit)}{hint(unit, known)}")
+
+
+def _decimals(number: Decimal) -> int:
+    """How many decimals a number has that are not zero at its end."""
+    exponent = number.normalize().as_tuple().exponent
+    return max(-exponent, 0) if isinstance(exponent, int) else 0
+
+
+# --- putting values in their places
+
+
+class Choices(Protocol):
+    """Who chooses."""
+
+    def value_in(self, node: Range) -> Any:
+        """A value of a range."""
+
+    def option_of(self, node: AnyOf) -> int:
+        """Which option."""
+
+    def members_of(self, node: SomeOf) -> Iterable[bool]:
+        """For each member whether it is there."""
+
+
+class Substitution:
+    """Makes plain data of data with open values."""
+
+    def __init__(self, choices: Choices) -> None:
+        self._choices = choices
+        self.origins: dict[PathInFile, PathInFile] = {}
+        """For each path in the new data where in the file it comes from."""
+
+    def value(self, node: Any, path: PathInFile = (), here: PathInFile = ()) -> Any:
+        """The plain data that takes the place of a node.
+
+        Args:
+            node: from the data of a file.
+            path: where it stands in the file.
+            here: where in the new data its value goes.
+        """
+        self.origins[here] = path
+        match node:
+            case Range():
+                return self._choices.value_in(node)
+            case AnyOf():
+                index = self._choices.option_of(node)
+                return self.value(node.options[index], node.option_path(index), here)
+            case Faults():
+                return list(self._members(node, here))
+            case dict():
+                return {
+                    key: self.value(item, (*path, key), (*here, key)) for key, item in node.items()
+                }
+            case list():
+                return [self.value(item, (*path, n), (*here, n)) for n, item in enumerate(node)]
+        return node
+
+    def _members(self, faults: Faults, here: PathInFile) -> Iterator[Any]:
+        taken = self._taken(faults.items, 1)
+        for n, (path, item, position) in enumerate(taken):
+            yield _with_name(self.value(item, path, (*here, n)), position)
+
+    def _taken(
+        self, items: Iterable[tuple[PathInFile, Any]], position: int
+    ) -> Iterator[tuple[PathInFile, Any, int]]:
+        """The faults that are there, with their places in the file and in the full list."""
+        for path, item in items:
+            match item:
+                case SomeOf():
+                    there = self._choices.members_of(item)
+                    for member, taken in zip(item.items(), there, strict=True):
+                        if taken:
+                            yield from self._taken([member], position)
+                        position += _width(member[1])
+                    continue
+                case AnyOf():
+                    index = self._choices.option_of(item)
+                    option = (item.option_path(index), item.options[index])
+                    yield from self._taken([option], position)
+                case _:
+                    yield path, item, position
+            position += _width(item)
+
+
+def _width(item: Any) -> int:
+    """How many positions an item of a list of faults takes at most."""
+    match item:
+        case SomeOf():
+            return sum(_width(member) for member in item.members)
+        case AnyOf():
+            return max(_width(option) for option in item.options)
+    return 1
+
+
+def named(faults: Iterable[Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """Name, kind and fields of each fault in a list without open values.
+
+    Args:
+        faults: plain data, as in a scenario file.
+    """
+    for position, fault in enumerate(faults, 1):
+        kind, fields = (fault, {}) if isinstance(fault, str) else next(iter(fault.items()))
+        yield fields.get("name") or f"{kind}-{position}", kind, fields
+
+
+def _with_name(fault: Any, position: int) -> Any:
+    """A fault in its YAML form, by the name that its position gives it unless it has one."""
+    kind: Any = fault
+    fields: Any = {}
+    if isinstance(fault, Mapping) and len(fault) == 1:
+        kind, fields = next(iter(fault.items()))
+    if kind not in KINDS or not isinstance(fields, Mapping) or fields.get("name") is not None:
+        return fault
+    return {kind: {"name": f"{kind}-{position}", **_without(fields, "name")}}
+
+
+def _without(fields: Mapping[str, Any], left_out: str) -> dict[str, Any]:
+    return {key: value for key, value in fields.items() if key != left_out}

@@ -1,0 +1,189 @@
+"""Scenario files: from YAML text to a template, or to every mistake with its place.
+
+The text becomes plain data, open values in it become nodes, and variants without open values are
+validated (``variants.py``). All mistakes are found at once, each told on one line with its place.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+from chaos.spec.generators import AnyOf, Faults, Range, SomeOf, read_range
+from chaos.spec.property import Template
+from chaos.spec.variants import Variants
+from simulator.documents.diagnostic import Document, PathInFile
+from simulator.documents.reader import YamlError, parse, read_text
+from simulator.documents.strict_model import shown
+
+VALUES_MAX = 20_000
+"""Values and keys of a file. A thousand steps have about five thousand; each takes microseconds to
+validate, and a mistake in it a hundred times that."""
+
+FIXED = ("name", "description", "worlds", "slow", "examples", "expect")
+"""The keys that say the same of all examples of a property."""
+
+_Place: TypeAlias = Literal["fixed", "faults", "fault", "elsewhere"]
+_ITEMS: Mapping[_Place, _Place] = {
+    "fixed": "fixed",
+    "faults": "fault",
+    "fault": "elsewhere",
+    "elsewhere": "elsewhere",
+}
+"""What the items of a list are, by what the list is."""
+
+
+class ScenarioFileError(Exception):
+    """A scenario file is wrong. The text has one line for each mistake, with its place."""
+
+    def __init__(self, lines: list[str]) -> None:
+        super().__init__("\n".join(lines))
+        self.lines = lines
+
+
+def load_scenario_file(path: str | Path) -> Template:
+    """The scenario or property of a file.
+
+    Raises:
+        ScenarioFileError: the file cannot be read, or something in it is wrong.
+    """
+    try:
+        text = read_text(path)
+    except YamlError as error:
+        raise ScenarioFileError([error.problem.located(str(path))]) from error
+    return parse_scenario(text, str(path))
+
+
+def parse_scenario(text: str, filename: str) -> Template:
+    """The scenario or property of a text.
+
+    Args:
+        text: YAML.
+        filename: what messages call it.
+
+    Raises:
+        ScenarioFileError: something in it is wrong.
+    """
+    try:
+        document = parse(text)
+    except YamlError as error:
+        raise ScenarioFileError([error.problem.located(filename)]) from error
+    if len(document.places) > VALUES_MAX:
+        words = f"{len(document.places):,} values; a scenario has {VALUES_MAX:,} at most"
+        raise ScenarioFileError([f"{filename}: {words}"])
+    reader = _Reader(document)
+    if isinstance(document.data, dict):
+        data = reader.read(document.data, ())
+        names = Variants(document, data, reader.nodes).validate()
+        if not document.problems:
+            return Template(filename, text, data, tuple(reader.nodes), reader.open, names)
+    elif not document.problems:
+        words = "is no scenario; write name:, workload: and what else it needs"
+        document.add((), f"{shown(document.data)} {words}")
+    raise ScenarioFileError(document.lines(filename))
+
+
+# --- finding open values
+
+
+class _Reader:
+    """Replaces what is written of open values by nodes."""
+
+    def __init__(self, document: Document) -> None:
+        self._document = document
+        self._above: dict[PathInFile, int] = {}
+        self.nodes: list[Range | AnyOf] = []
+        """All that choose one value of several, the outer ones first."""
+        self.open = False
+        """Whether anything is open."""
+
+    def read(self, value: Any, path: PathInFile, place: _Place = "elsewhere") -> Any:
+        """The same data with nodes for its open values; mistakes in these are noted."""
+        match value:
+            case str():
+                return self._text(value, path, place)
+            case {"any": options} if len(value) == 1:
+                return self._any(options, path, place)
+            case {"some": members} if len(value) == 1:
+                return self._some(members, path, place)
+            case dict():
+                return {
+                    key: self.read(item, (*path, key), _place_below(path, key, place))
+                    for key, item in value.items()
+                }
+            case list():
+                below = _ITEMS[place]
+                items = [self.read(item, (*path, n), below) for n, item in enumerate(value)]
+                if place == "faults" and any(map(_splices, items)):
+                    return Faults([((*path, n), item) for n, item in enumerate(items)])
+                return items
+        return value
+
+    def _text(self, value: str, path: PathInFile, place: _Place) -> Any:
+        try:
+            found = read_range(value, path, dict(self._above))
+        except ValueError as error:
+            return self._refuse(path, str(error))
+        if found is None:
+            return value
+        if place == "fixed":
+            return self._refuse_fixed(path, value)
+        self.open = True
+        self.nodes.append(found)
+        return found
+
+    def _any(self, options: Any, path: PathInFile, place: _Place) -> Any:
+        if place == "fixed":
+            return self._refuse_fixed(path, "any:")
+        if not path:
+            return self._refuse(path, "a scenario as a whole is not open; write any: below a key")
+        if not isinstance(options, list) or not options:
+            text = "any: takes a list of values, of which one is drawn, for example any: [1, 5]"
+            return self._refuse(path, text)
+        self.open = True
+        node = AnyOf(path, [], dict(self._above))
+        self.nodes.append(node)
+        for n, option in enumerate(options):
+            self._above[path] = n
+            node.options.append(self.read(option, node.option_path(n), place))
+        del self._above[path]
+        return node
+
+    def _some(self, members: Any, path: PathInFile, place: _Place) -> Any:
+        if place == "fixed":
+            return self._refuse_fixed(path, "some:")
+        if place == "elsewhere":
+            text = "some: leaves out faults and stands only in faults:; write any: or one value"
+            return self._refuse(path, text)
+        if not isinstance(members, list) or not members:
+            text = "some: takes a list of faults, of which each is there or not"
+            return self._refuse(path, text)
+        self.open = True
+        read = [self.read(item, (*path, "some", n), "fault") for n, item in enumerate(members)]
+        node = SomeOf(path, read)
+        return Faults([(path, node)]) if place == "faults" else node
+
+    def _refuse_fixed(self, path: PathInFile, written: str) -> Any:
+        text = f"no open value ({written}) can stand here: {', '.join(FIXED)} are the same for all"
+        return self._refuse(path, f"{text} examples")
+
+    def _refuse(self, path: PathInFile, text: str) -> Any:
+        """Note a mistake; what is returned in its place makes no other one beside it."""
+        self._document.add(path, text)
+        self._document.opaque.add(path)
+        return {}
+
+
+def _place_below(path: PathInFile, key: str, place: _Place) -> _Place:
+    if place == "fixed" or (not path and key in FIXED):
+        return "fixed"
+    return "faults" if not path and key == "faults" else "elsewhere"
+
+
+def _splices(item: Any) -> bool:
+    """Whether an item of a list of faults may take more or fewer places than one."""
+    match item:
+        case SomeOf():
+            return True
+        case AnyOf():
+            return any(map(_splices, item.options))
+    return False

@@ -1,0 +1,436 @@
+"""What a scenario says: the models that its YAML is read into.
+
+A scenario is one experiment: a cluster, a producer, faults, and a workload. Everything in it has
+one value. A file with open values (``count: 1..200``) is a property, from which concrete scenarios
+are drawn (``template.py``); these models never see an open value.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias, get_args
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    PlainValidator,
+    RootModel,
+    StrictBool,
+    Tag,
+    WithJsonSchema,
+)
+
+from simulator.documents.quantities import (
+    NUMBER_CHARS_MAX,
+    Count,
+    Duration,
+    Index,
+    Size,
+    check_index,
+    parse_size,
+)
+from simulator.documents.strict_model import Conflict, Form, Strict, kind_of, one_known_kind, shown
+from simulator.faults.fault_list import FaultList
+
+RECORDS_MAX = 1_000_000
+"""Records of one scenario. Each takes about a kilobyte until it is judged."""
+
+BYTES_MAX = 512 * 1024 * 1024
+"""Bytes of all values of one scenario; they are in memory until it is judged."""
+
+PARTITIONS_MAX = 1_000
+SPUS_MAX = 100
+"""Each partition costs a probe and a task, each SPU a listener and a connection."""
+
+STEPS_MAX = 1_000
+"""Steps of one workload. People write ten; a generated one is better split."""
+
+EXAMPLES_MAX = 10_000_000
+"""Examples of a property: days of exploring."""
+
+ID_BYTES = 8
+"""What the id of a record takes at the start of its value: the least size of a value."""
+
+
+def _at_most(most: int, what: str) -> AfterValidator:
+    def check(number: int) -> int:
+        if number > most:
+            raise ValueError(f"{number} is more than {most:,} {what}, the most")
+        return number
+
+    return AfterValidator(check)
+
+
+def _value_size(value: object) -> int:
+    size = parse_size(value)
+    if size < ID_BYTES:
+        raise ValueError(f"{size} bytes do not hold the id of a record; write {ID_BYTES} or more")
+    return size
+
+
+ValueSize = Annotated[
+    int,
+    PlainValidator(_value_size),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": ID_BYTES},
+                {"type": "string", "pattern": "^[0-9]+ ?(KiB|MiB)?$", "examples": ["1KiB"]},
+            ]
+        }
+    ),
+]
+
+
+def _positive(seconds: float) -> float:
+    if not seconds:
+        raise ValueError("no time at all; write a duration above 0")
+    return seconds
+
+
+PositiveDuration = Annotated[Duration, AfterValidator(_positive)]
+
+Text = Annotated[str, Field(min_length=1)]
+
+
+class Topic(Strict):
+    """The topic that records are sent to."""
+
+    name: Text = "greetings"
+    """Its name."""
+    partitions: Annotated[Count, _at_most(PARTITIONS_MAX, "partitions")] = 1
+    """How many partitions it has; their leaders take turns among the SPUs."""
+
+
+class Cluster(Strict):
+    """What the simulator is made of."""
+
+    spus: Annotated[Count, _at_most(SPUS_MAX, "SPUs")] = 1
+    """How many SPUs."""
+    commit_delay: Duration = 0.0
+    """How long after its append a record is committed; ``read-committed`` waits for it."""
+
+
+class Network(Strict):
+    """The virtual network; real sockets are as they are."""
+
+    latency: Duration = 0.0001
+    """How long each byte takes from one side to the other."""
+    bandwidth: Annotated[Size, Field(ge=1)] | None = None
+    """Bytes per second in each direction of each connection; without one, unlimited."""
+
+
+class Retry(Strict):
+    """The retry policy of at-least-once, in Fluvio's words."""
+
+    max_retries: Index = 4
+    """Attempts after the first one."""
+    initial_delay: Duration = 0.020
+    """What the strategy starts from."""
+    max_delay: Duration = 200.0
+    """No delay is longer, except a fixed one."""
+    timeout: PositiveDuration = 300.0
+    """The time for all attempts and the delays between them."""
+    strategy: Literal["fixed-delay", "fibonacci-backoff", "exponential-backoff"] = (
+        "exponential-backoff"
+    )
+    """How the delays grow."""
+
+
+class Producer(Strict):
+    """The producer and its options; those left out have Fluvio's defaults."""
+
+    delivery_semantic: Literal["at-least-once", "at-most-once"] = "at-least-once"
+    """What is promised."""
+    retry: Retry = Retry()
+    """How at-least-once retries; without a meaning under at-most-once."""
+    batch_size: Annotated[Size, Field(ge=1)] = 16_384
+    """The most bytes in a batch, before compression."""
+    max_request_size: Annotated[Size, Field(ge=1024)] = 1_048_576
+    """The most bytes in a request."""
+    batch_queue_size: Count = 100
+    """Batches of one partition that wait to be sent; beyond it ``send`` waits."""
+    linger: Duration = 0.0
+    """How long a batch that is not full waits for more records."""
+    compression: Literal["none", "gzip", "snappy", "lz4", "zstd"] = "none"
+    """How batches are compressed."""
+    isolation: Literal["read-uncommitted", "read-committed"] = "read-uncommitted"
+    """When an SPU answers: once the leader has the records, or once they are committed."""
+    timeout: Duration = 1.5
+    """How long an SPU waits for the commit of one entry under ``read-committed``."""
+    attempt_timeout: PositiveDuration | None = None
+    """How long one attempt may take; without one, the share that the policy leaves for each."""
+    response_timeout: PositiveDuration = 10.0
+    """At-most-once: how long after its linger a batch may take to be settled."""
+
+    @property
+    def retries(self) -> bool:
+        """Whether it is at-least-once."""
+        return self.delivery_semantic == "at-least-once"
+
+
+# --- the workload
+
+
+class Send(Strict):
+    """Sends records one by one, as fast as the producer takes them."""
+
+    kind: ClassVar[str] = "send"
+
+    count: Count = 1
+    """How many records."""
+    size: ValueSize = 100
+    """Bytes of each value; it starts with the record's id."""
+    keys: Index = 0
+    """How many different keys the records take turns with; 0 for no key."""
+    pace: Duration = 0.0
+    """How long to wait after each record."""
+    wait: StrictBool = False
+    """Whether each record is settled before the next one is sent."""
+
+
+class SendAll(Strict):
+    """Sends records with one call."""
+
+    kind: ClassVar[str] = "send_all"
+
+    count: Count = 1
+    """How many records."""
+    size: ValueSize = 100
+    """Bytes of each value; it starts with the record's id."""
+    keys: Index = 0
+    """How many different keys the records take turns with; 0 for no key."""
+
+
+class Flush(Strict):
+    """Flushes the producer: until everything is settled, under at-most-once until it has left."""
+
+    kind: ClassVar[str] = "flush"
+
+
+class Wait(Strict):
+    """Waits until every record sent before is settled."""
+
+    kind: ClassVar[str] = "wait"
+
+
+class Sleep(RootModel[Duration]):
+    """Does nothing for a while: ``sleep: 1s``."""
+
+    model_config = ConfigDict(frozen=True)
+
+    kind: ClassVar[str] = "sleep"
+
+
+class MoveLeader(Strict):
+    """Makes another SPU the leader of a partition; the log goes along."""
+
+    kind: ClassVar[str] = "move_leader"
+
+    partition: Index = 0
+    """Which partition."""
+    to: Index
+    """The SPU that becomes its leader, numbered from 0."""
+
+
+class TakeAway(Strict):
+    """Makes an SPU unreachable: its connections are reset, its logs are kept."""
+
+    kind: ClassVar[str] = "take_away"
+
+    spu: Index = 0
+    """Which SPU, numbered from 0."""
+
+
+class BringBack(Strict):
+    """Has an SPU listen again."""
+
+    kind: ClassVar[str] = "bring_back"
+
+    spu: Index = 0
+    """Which SPU, numbered from 0."""
+
+
+AnyStep: TypeAlias = Send | SendAll | Flush | Wait | Sleep | MoveLeader | TakeAway | BringBack
+"""Any step of a workload."""
+
+STEPS = {step.kind: step for step in get_args(AnyStep)}
+"""The steps by their words, in the order of the documentation."""
+
+
+def _one_known_step(value: Any) -> Any:
+    if value == Sleep.kind:
+        raise ValueError("sleep needs a duration; write sleep: 1s")
+    return one_known_kind(value, "step", STEPS)
+
+
+OneStep: TypeAlias = Annotated[
+    Annotated[Send, Form("send"), Tag("send")]
+    | Annotated[SendAll, Form("send_all"), Tag("send_all")]
+    | Annotated[Flush, Form("flush"), Tag("flush")]
+    | Annotated[Wait, Form("wait"), Tag("wait")]
+    | Annotated[Sleep, Form("sleep"), Tag("sleep")]
+    | Annotated[MoveLeader, Form("move_leader"), Tag("move_leader")]
+    | Annotated[TakeAway, Form("take_away"), Tag("take_away")]
+    | Annotated[BringBack, Form("bring_back"), Tag("bring_back")],
+    Discriminator(kind_of),
+    BeforeValidator(_one_known_step),
+]
+"""A field that holds one step."""
+
+
+# --- what is expected
+
+
+def _expected(value: object) -> int | Literal["some"]:
+    if value == "some":
+        return "some"
+    try:
+        return check_index(value)
+    except ValueError:
+        raise ValueError(
+            f"{shown(value)} is not a number of records; write one, or some for at least one"
+        ) from None
+
+
+Expected = Annotated[
+    int | Literal["some"],
+    PlainValidator(_expected),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 0}, {"const": "some"}]}),
+]
+"""A field of records: a number, or ``some``, which is at least one."""
+
+
+class Expect(Strict):
+    """What must occur for the scenario to have shown what it is about; probes do not count."""
+
+    lost: Expected | None = None
+    """Records of which no copy is stored."""
+    duplicated: Expected | None = None
+    """Records of which more than one copy is stored."""
+    acknowledged: Expected | None = None
+    """Records that the client was told are stored."""
+    failed: Expected | None = None
+    """Records that the client was told are certainly not stored."""
+    unknown: Expected | None = None
+    """Records that the client was told may be stored, or was told nothing about."""
+
+
+def _every_world() -> list[Literal["virtual", "tcp"]]:
+    return ["virtual", "tcp"]
+
+
+class Scenario(Strict):
+    """One experiment."""
+
+    name: Text
+    """What it shows, in a few words."""
+    description: str = ""
+    """More about it, for a reader."""
+    worlds: list[Literal["virtual", "tcp"]] = Field(default_factory=_every_world, min_length=1)
+    """Where it runs: on a virtual network in virtual time, or on real sockets."""
+    slow: StrictBool = False
+    """Whether it may take more than 3 s over tcp."""
+    examples: Annotated[Count, _at_most(EXAMPLES_MAX, "examples")] = 200
+    """How many examples ``run`` draws if it is a property."""
+    step_timeout: PositiveDuration = 20.0
+    """How long a client in a process of its own may be silent before it is given up."""
+    cluster: Cluster = Cluster()
+    topic: Topic = Topic()
+    network: Network = Network()
+    producer: Producer = Producer()
+    faults: FaultList = Field(default_factory=list)
+    """The faults, in the order in which they are evaluated; they strike from the first step on."""
+    workload: Annotated[list[OneStep], Field(min_length=1, max_length=STEPS_MAX)]
+    """What the client does, step by step."""
+    expect: Expect = Expect()
+    """What must occur."""
+    seed: Index = 0
+    """Where all randomness of the run comes from."""
+
+    @classmethod
+    def conflicts(cls, written: Mapping[str, Any]) -> Iterator[Conflict]:
+        """What the parts of a scenario do to each other."""
+        yield from _beyond_cluster(written)
+        yield from _too_much(written)
+        worlds = written.get("worlds", _every_world())
+        if "network" in written and isinstance(worlds, list | tuple) and "tcp" in worlds:
+            text = "real sockets have a network of their own; write worlds: [virtual]"
+            yield Conflict(("network",), text)
+
+
+def _whole(value: object, default: int) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) else default
+
+
+def _fields(value: object, key: str) -> Mapping[str, Any]:
+    found = value.get(key) if isinstance(value, Mapping) else getattr(value, key, None)
+    if isinstance(found, Strict):
+        return found.model_dump(by_alias=True)
+    return found if isinstance(found, Mapping) else {}
+
+
+def _kinds(written: Mapping[str, Any], key: str) -> Iterator[tuple[int, str, Mapping[str, Any]]]:
+    """Position, kind and fields of each member of a list of steps or faults."""
+    members = written.get(key)
+    for n, member in enumerate(members if isinstance(members, list | tuple) else ()):
+        if isinstance(member, Strict):
+            yield n, kind_of(member), member.model_dump(by_alias=True)
+        elif isinstance(member, Mapping) and len(member) == 1:
+            kind, fields = next(iter(member.items()))
+            yield n, str(kind), fields if isinstance(fields, Mapping) else {}
+        elif isinstance(member, str):
+            yield n, member, {}
+
+
+def _beyond_cluster(written: Mapping[str, Any]) -> Iterator[Conflict]:
+    """Steps and faults that name an SPU or a partition that is not there."""
+    spus = max(_whole(_fields(written, "cluster").get("spus"), 1), 1)
+    topic = _fields(written, "topic")
+    partitions = max(_whole(topic.get("partitions"), 1), 1)
+    no_spu = f"cluster.spus is {spus}, numbered from 0"
+    no_partition = f"topic.partitions is {partitions}, numbered from 0"
+    for n, kind, fields in _kinds(written, "workload"):
+        for key in ("spu", "to"):
+            if _whole(fields.get(key), 0) >= spus:
+                text = f"there is no SPU {shown(fields[key])}; {no_spu}"
+                yield Conflict(("workload", n, kind, key), text)
+        if _whole(fields.get("partition"), 0) >= partitions:
+            text = f"there is no partition {shown(fields['partition'])}; {no_partition}"
+            yield Conflict(("workload", n, kind, "partition"), text)
+    for n, kind, fields in _kinds(written, "faults"):
+        match, server = _fields(fields, "match"), fields.get("server")
+        if _whole(match.get("spu"), 0) >= spus:
+            text = f"there is no SPU {shown(match['spu'])}; {no_spu}"
+            yield Conflict(("faults", n, kind, "match", "spu"), text)
+        elsewhere = match.get("topic") not in (None, topic.get("name", Topic().name))
+        if _whole(match.get("partition"), 0) >= partitions and not elsewhere:
+            text = f"there is no partition {shown(match['partition'])}; {no_partition}"
+            yield Conflict(("faults", n, kind, "match", "partition"), text)
+        number = server[4:] if isinstance(server, str) and server.startswith("spu:") else ""
+        if number.isdecimal() and len(number) < NUMBER_CHARS_MAX and int(number) >= spus:
+            text = f"there is no SPU {number}; {no_spu}"
+            yield Conflict(("faults", n, kind, "server"), text)
+
+
+def _too_much(written: Mapping[str, Any]) -> Iterator[Conflict]:
+    """More records than can be judged in memory."""
+    records = size = 0
+    for n, kind, fields in _kinds(written, "workload"):
+        if kind not in ("send", "send_all"):
+            continue
+        count = max(_whole(fields.get("count"), 1), 0)
+        records += count
+        try:
+            size += count * parse_size(fields.get("size", 100))
+        except ValueError:
+            continue
+        if records > RECORDS_MAX:
+            text = f"{records:,} records up to here; a scenario sends {RECORDS_MAX:,} at most"
+            yield Conflict(("workload", n, kind, "count"), text)
+            return
+        if size > BYTES_MAX:
+            text = f"{size:,} bytes up to here; a scenario sends {BYTES_MAX:,} at most"
+            yield Conflict(("workload", n, kind, "count"), text)
+            return

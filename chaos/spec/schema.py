@@ -1,0 +1,232 @@
+"""The JSON Schema of scenario files: ``python -m chaos.schema FILE``.
+
+Editors complete, explain and check by it. pydantic makes a schema of the models, which know no open
+values; here every value that may be open becomes a choice between itself, a range where one can be,
+and ``any:``. The schema is generous where the loader is strict: only the loader knows what several
+fields do to each other.
+
+Editors that read YAML know draft 7 best, in which nothing may stand beside a ``$ref``, and pairs
+are lists. ``make docs`` writes ``scenarios/schema.json``, and a test keeps that file fresh.
+"""
+
+import json
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from chaos.spec.generators import duration_text, size_text
+from chaos.spec.loader import FIXED
+from chaos.spec.scenario import Scenario
+from simulator.documents.quantities import SIZE_UNITS_BYTES, UNITS_S
+
+Json: TypeAlias = dict[str, Any]
+
+_NUMBER = r"[0-9]+(\.[0-9]+)?"
+_DURATION = rf"{_NUMBER} ?({'|'.join(UNITS_S)})"
+_SIZE = rf"[0-9]+ ?({'|'.join(filter(None, SIZE_UNITS_BYTES))})?"
+
+
+def _range(of: str, end: str, example: str) -> Json:
+    return {
+        "description": f"Each example draws {of} in this range, both ends included.",
+        "type": "string",
+        "pattern": rf"^{end}\.\.{end}$",
+        "examples": [example],
+    }
+
+
+RANGES = {
+    "range.whole": _range("a whole number", "[0-9]+", "1..200"),
+    "range.number": _range("a number", _NUMBER, "0..0.3"),
+    "range.duration": _range("a duration", _DURATION, "0ms..2s"),
+    "range.size": _range("a size", _SIZE, "1KiB..64KiB"),
+}
+"""The forms of ranges."""
+
+
+def schema() -> Json:
+    """The schema of a scenario file."""
+    return _Opener(Scenario.model_json_schema(by_alias=True)).scenario()
+
+
+def schema_text() -> str:
+    """The schema as a file holds it."""
+    return json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+def alternatives(value: Json, defs: Json) -> Iterator[Json]:
+    """What a value may be, each by itself, without references."""
+    if "$ref" in value:
+        yield from alternatives(defs[_name_in(value)], defs)
+    elif several := value.get("anyOf") or value.get("oneOf"):
+        for one in several:
+            yield from alternatives(one, defs)
+    else:
+        yield value
+
+
+def is_duration(value: Json) -> bool:
+    """Whether it is a duration in its text form."""
+    return _matches(value, "1ms")
+
+
+def is_size(value: Json) -> bool:
+    """Whether it is a size in its text form."""
+    return _matches(value, "1KiB")
+
+
+def default_of(value: Json, defs: Json) -> Any:
+    """The default of a field as a file writes it; None if it has none of its own."""
+    default, forms = value.get("default"), list(alternatives(value, defs))
+    if isinstance(default, dict | list) or default == "":
+        return None
+    if isinstance(default, float) and any(map(is_duration, forms)):
+        return duration_text(round(default * 1_000_000))
+    if isinstance(default, int) and any(map(is_size, forms)):
+        return size_text(default)
+    return default
+
+
+def _matches(value: Json, text: str) -> bool:
+    return "pattern" in value and re.search(value["pattern"], text) is not None
+
+
+def _name_in(reference: Json) -> str:
+    return str(reference["$ref"]).removeprefix("#/$defs/")
+
+
+def _reference(name: str) -> Json:
+    return {"$ref": f"#/$defs/{name}"}
+
+
+def _with_one_key(key: str, items: Json, description: str) -> Json:
+    """A mapping with one key for a list."""
+    return {
+        "description": description,
+        "type": "object",
+        "properties": {key: {"type": "array", "items": items, "minItems": 1}},
+        "required": [key],
+        "additionalProperties": False,
+    }
+
+
+def _flat(forms: list[Json]) -> list[Json]:
+    """Forms of which none is a choice itself."""
+    return [one for form in forms for one in form.get("anyOf", [form])]
+
+
+class _Opener:
+    """Rewrites pydantic's schema."""
+
+    def __init__(self, raw: Json) -> None:
+        self._raw = raw
+        self._raw_defs: Json = raw["$defs"]
+        self._defs: Json = {}
+        self._opened: dict[str, str] = {}
+        """The names of open values, by what they are when they are not open."""
+
+    def scenario(self) -> Json:
+        """All of it."""
+        properties: Json = {}
+        for key, value in self._raw["properties"].items():
+            if key == "faults":
+                properties[key] = self._described(value, self._faults(value))
+            else:
+                properties[key] = self._property("Scenario", key, value, key not in FIXED)
+        return {
+            "$schema": "http://json-schema.org/draft-07/schema#",
+            "title": "A scenario, or a property if it has open values",
+            "type": "object",
+            "properties": properties,
+            "required": self._raw["required"],
+            "additionalProperties": False,
+            "$defs": self._defs | RANGES,
+        }
+
+    def _faults(self, value: Json) -> Json:
+        """The list of faults, of which some may be left out."""
+        item = self._open("faults.item", self._value("faults.item", value["items"]))
+        text = "Each example takes some of these faults, or none."
+        some = _with_one_key("some", item, text)
+        self._defs[_name_in(item)]["anyOf"].append(some)
+        return self._open("faults", {"anyOf": [{"type": "array", "items": item}, some]})
+
+    def _property(self, owner: str, key: str, value: Json, is_open: bool = True) -> Json:
+        found = self._value(f"{owner}.{key}", value, is_open)
+        return self._described(value, self._open(f"{owner}.{key}", found) if is_open else found)
+
+    def _described(self, value: Json, found: Json) -> Json:
+        """A value with the description and the default of its field."""
+        model = self._raw_defs[_name_in(value)] if "$ref" in value else {}
+        described: Json = {}
+        if description := value.get("description") or model.get("description"):
+            described["description"] = _plain(description)
+        if (default := default_of(value, self._raw_defs)) is not None:
+            described["default"] = default
+        return described | ({"anyOf": [found]} if "$ref" in found else found)
+
+    def _value(self, name: str, value: Json, is_open: bool = True) -> Json:
+        """The same schema with open values inside."""
+        if "$ref" in value:
+            target = _name_in(value)
+            if target not in self._defs:
+                self._defs[target] = {}  # for models that hold themselves
+                self._defs[target] |= self._value(target, self._raw_defs[target], is_open)
+            return _reference(target)
+        if several := value.get("anyOf") or value.get("oneOf"):
+            parts = [self._value(name, one, is_open) for one in several if self._can_be(one, value)]
+            return {"anyOf": _flat(parts)}
+        kept = {k: v for k, v in value.items() if k not in ("title", "default", "description")}
+        if "description" in value and name in self._raw_defs:
+            kept = {"description": _plain(value["description"]), **kept}
+        if "properties" in kept:
+            kept["properties"] = {
+                key: self._property(name, key, field, is_open)
+                for key, field in kept["properties"].items()
+            }
+        items = kept.get("items") or next(iter(kept.pop("prefixItems", ())), None)
+        if items is not None:
+            item = self._value(f"{name}.item", items, is_open)
+            kept["items"] = self._open(f"{name}.item", item) if is_open else item
+        return kept
+
+    def _can_be(self, form: Json, forms: Json) -> bool:
+        """Whether a kind of fault or step can be written as its word alone."""
+        if "const" not in form or len(forms.get("anyOf", ())) != 2:
+            return True
+        below = forms["anyOf"][1].get("properties", {}).get(form["const"])
+        model = self._raw_defs[_name_in(below)] if below else {"type": "object"}
+        return model["type"] == "object" and not model.get("required")
+
+    def _open(self, name: str, value: Json) -> Json:
+        """A reference to a value that may be open."""
+        text = json.dumps(value, sort_keys=True)
+        if text not in self._opened:
+            self._opened[text] = name
+            forms = [value, *map(_reference, self._ranges(value))]
+            forms.append(_with_one_key("any", _reference(name), "Each example takes one of these."))
+            self._defs[name] = {"anyOf": _flat(forms)}
+        return _reference(self._opened[text])
+
+    def _ranges(self, value: Json) -> list[str]:
+        """Which ranges can stand in the place of a value."""
+        forms = list(alternatives(value, self._defs))
+        if any(map(is_size, forms)):
+            return ["range.size"]
+        if any(map(is_duration, forms)):
+            return ["range.duration"]
+        types = {form.get("type") for form in forms}
+        if "number" in types:
+            return ["range.number"]
+        return ["range.whole"] if "integer" in types else []
+
+
+def _plain(text: str) -> str:
+    """A docstring as editors show it."""
+    return re.sub(r"(?<!\n)\n(?!\n)", " ", text.replace("``", "`"))
+
+
+if __name__ == "__main__":
+    Path(sys.argv[1]).write_text(schema_text(), encoding="utf-8")

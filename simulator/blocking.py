@@ -1,0 +1,111 @@
+"""A simulator in a thread, for callers that block or run another event loop."""
+
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar, Unpack
+
+import trio
+
+from simulator.config import Options, configure
+from simulator.events import Entry
+from simulator.serving.server import Simulator, open_simulator
+from simulator.summary import Summary
+from wire.batch import Record
+
+T = TypeVar("T")
+
+
+class RunningSimulator:
+    """A simulator that runs in a thread of its own; see ``Simulator`` for what the parts mean.
+
+    Every method may be called from any thread but the simulator's.
+    """
+
+    def __init__(self, simulator: Simulator, token: trio.lowlevel.TrioToken) -> None:
+        self._simulator = simulator
+        self._token = token
+        self.address = simulator.address
+        self.spu_addresses = simulator.spu_addresses
+        self.seed = simulator.seed
+
+    @property
+    def journal(self) -> list[Entry]:
+        """Everything that happened so far, in one order."""
+        return self._call(lambda: list(self._simulator.journal))
+
+    def log(self, topic: str, partition: int) -> list[Record]:
+        """What one partition holds, in order of offsets."""
+        return self._call(lambda: self._simulator.log(topic, partition))
+
+    def summary(self) -> Summary:
+        """What it did so far."""
+        return self._call(self._simulator.summary)
+
+    def move_leader(self, topic: str, partition: int, to: int) -> None:
+        """Make SPU ``to`` the leader of a partition; the log goes along."""
+        self._call(lambda: self._simulator.move_leader(topic, partition, to))
+
+    def take_away(self, spu: int) -> None:
+        """Make an SPU unreachable; its logs are kept."""
+        self._wait(lambda: self._simulator.take_away(spu))
+
+    def bring_back(self, spu: int) -> None:
+        """Have an SPU listen again, on its old port."""
+        self._wait(lambda: self._simulator.bring_back(spu))
+
+    def _call(self, function: Callable[[], T]) -> T:
+        return trio.from_thread.run_sync(function, trio_token=self._token)
+
+    def _wait(self, function: Callable[[], Awaitable[T]]) -> T:
+        return trio.from_thread.run(function, trio_token=self._token)
+
+
+@contextmanager
+def running(**options: Unpack[Options]) -> Iterator[RunningSimulator]:
+    """Run a simulator in a thread for as long as the block lasts.
+
+    >>> import simulator
+    >>> with simulator.running(drop=0.1, seed=7) as sim:
+    ...     sim.log("greetings", 0)
+    []
+
+    Args:
+        options: see ``Options``.
+
+    Raises:
+        SimulatorError: an option is not possible, or a port cannot be had.
+    """
+    config = configure(**options)
+    ready = threading.Event()
+    outcome: dict[str, Any] = {}
+
+    async def main() -> None:
+        with trio.CancelScope() as scope:
+            async with open_simulator(config) as simulator:
+                token = trio.lowlevel.current_trio_token()
+                outcome["simulator"] = RunningSimulator(simulator, token)
+                outcome["stop"] = lambda: token.run_sync_soon(scope.cancel)
+                ready.set()
+                await trio.sleep_forever()
+
+    def run() -> None:
+        try:
+            trio.run(main)
+        except BaseException as error:  # it is raised again, in the caller's thread
+            outcome["error"] = error
+        finally:
+            ready.set()
+
+    thread = threading.Thread(target=run, name="simulator", daemon=True)
+    thread.start()
+    ready.wait()
+    try:
+        if "simulator" in outcome:
+            yield outcome["simulator"]
+    finally:
+        if "stop" in outcome:
+            outcome["stop"]()
+        thread.join()
+        if "error" in outcome:
+            raise outcome["error"]

@@ -1,0 +1,22 @@
+"""Types of options that several command lines have."""
+
+from typing import Any
+
+import click
+
+from simulator.documents.quantities import parse_duration
+
+
+class DurationType(click.ParamType[float]):
+    """A duration such as ``50ms``, as seconds."""
+
+    name = "DURATION"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """The seconds."""
+        try:
+            return parse_duration(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)

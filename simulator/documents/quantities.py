@@ -1,0 +1,192 @@
+"""Quantities as people write them: durations, sizes, probabilities, whole numbers.
+
+The functions take what a YAML file or a command line holds and raise ValueError with one line that
+says what was wrong and what is accepted. The types beside them are for fields of models.
+"""
+
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator, PlainValidator, WithJsonSchema
+
+from simulator.documents.strict_model import shown
+
+UNITS_S = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0}
+"""The units of durations, in seconds."""
+
+DURATION_S_MAX = 24 * 3600.0
+"""The longest duration: no run is meant to last a day, so that a longer one is a typing mistake."""
+
+SIZE_UNITS_BYTES = {"": 1, "KiB": 1024, "MiB": 1024 * 1024}
+"""The units of sizes, in bytes."""
+
+NUMBER_CHARS_MAX = 18
+"""Digits on each side of the point: more name no quantity here, and 18 fit into 64 bits."""
+
+_NUMBER = rf"[0-9]{{1,{NUMBER_CHARS_MAX}}}"
+_DURATION = re.compile(rf"({_NUMBER}(?:\.{_NUMBER})?) ?(us|ms|s|m)")
+_SIZE = re.compile(rf"({_NUMBER}) ?(KiB|MiB)?")
+
+
+def parse_duration(value: object) -> float:
+    """Seconds from a number and a unit, for example ``50ms`` or ``1.5s``.
+
+    Raises:
+        ValueError: it is not a duration, or one above a day.
+    """
+    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError(
+            f"{shown(value)} is not a duration; write a number and one of us, ms, s, m,"
+            " for example 50ms"
+        )
+    # Divided where the unit is a fraction, so that 200ms is the float nearest to 0.2.
+    number, unit = float(match[1]), UNITS_S[match[2]]
+    seconds = number * unit if unit >= 1 else number / round(1 / unit)
+    if seconds > DURATION_S_MAX:
+        raise ValueError(f"{shown(value)} is longer than {DURATION_S_MAX / 60:.0f}m, the most")
+    return seconds
+
+
+def parse_size(value: object) -> int:
+    """Bytes from a number, or from a number with ``KiB`` or ``MiB``.
+
+    Raises:
+        ValueError: it is not a size.
+    """
+    plain = isinstance(value, int) and not isinstance(value, bool)
+    match = _SIZE.fullmatch(str(value)) if plain or isinstance(value, str) else None
+    if match is None:
+        raise ValueError(
+            f"{shown(value)} is not a size; write a number of bytes, or one with KiB or MiB,"
+            " for example 64KiB"
+        )
+    return int(match[1]) * SIZE_UNITS_BYTES[match[2] or ""]
+
+
+def check_probability(value: object) -> float:
+    """A number between 0 and 1, both included.
+
+    Raises:
+        ValueError: it is no number, or outside.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"{shown(value)} is not a number; write a probability in 0..1")
+    if not 0 <= value <= 1:  # also false for a NaN
+        raise ValueError(f"{shown(value)} is outside 0..1")
+    return float(value)
+
+
+def parse_probability(text: str) -> float:
+    """A probability from the command line, for example ``0.1``.
+
+    Raises:
+        ValueError: it is no number, or outside 0..1.
+    """
+    try:
+        number = float(text)
+    except ValueError:
+        return check_probability(text)
+    return check_probability(number)
+
+
+def check_index(value: object) -> int:
+    """A whole number from 0.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    return _whole(value, 0)
+
+
+def check_count(value: object) -> int:
+    """A whole number from 1.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    return _whole(value, 1)
+
+
+def _whole(value: object, least: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ValueError(f"{shown(value)} is not a whole number of at least {least}")
+    return value
+
+
+def _window(value: object) -> object:
+    if not isinstance(value, list | tuple) or len(value) != 2:
+        raise ValueError(
+            f"{shown(value)} is not a window; write [start, end], for example [1s, 3s]"
+        )
+    return value
+
+
+def _forward(window: tuple[float, float]) -> tuple[float, float]:
+    if window[0] >= window[1]:
+        raise ValueError("the window ends before it starts; write [start, end], start below end")
+    return window
+
+
+def _ordinals(value: object) -> tuple[int, ...]:
+    if not isinstance(value, list | tuple):
+        return (check_count(value),)
+    if not value:
+        raise ValueError("an empty list never fires; write the ordinals, for example [1, 3]")
+    return tuple(check_count(item) for item in value)
+
+
+Duration = Annotated[
+    float,
+    PlainValidator(parse_duration),
+    WithJsonSchema({"type": "string", "pattern": f"^{_DURATION.pattern}$", "examples": ["50ms"]}),
+]
+"""A field of seconds, written as a number and a unit."""
+
+Size = Annotated[
+    int,
+    PlainValidator(parse_size),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 0},
+                {"type": "string", "pattern": f"^{_SIZE.pattern}$", "examples": ["64KiB"]},
+            ]
+        }
+    ),
+]
+"""A field of bytes, written as a number, or as one with a unit."""
+
+Probability = Annotated[
+    float,
+    PlainValidator(check_probability),
+    WithJsonSchema({"type": "number", "minimum": 0, "maximum": 1}),
+]
+"""A field between 0 and 1."""
+
+Index = Annotated[
+    int, PlainValidator(check_index), WithJsonSchema({"type": "integer", "minimum": 0})
+]
+"""A field that names one of several, numbered from 0."""
+
+Count = Annotated[
+    int, PlainValidator(check_count), WithJsonSchema({"type": "integer", "minimum": 1})
+]
+"""A field that counts from 1."""
+
+Window = Annotated[tuple[Duration, Duration], BeforeValidator(_window), AfterValidator(_forward)]
+"""A field of two times in seconds, the first below the second."""
+
+Ordinals = Annotated[
+    tuple[int, ...],
+    PlainValidator(_ordinals),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 1},
+                {"type": "array", "items": {"type": "integer", "minimum": 1}, "minItems": 1},
+            ]
+        }
+    ),
+]
+"""A field of one or more whole numbers from 1, written as a number or a list."""

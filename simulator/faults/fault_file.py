@@ -1,0 +1,104 @@
+"""Faults files: the ``faults:`` list of a scenario in a file of its own.
+
+A file holds either the list itself or a mapping with the one key ``faults``. All mistakes of a file
+are reported at once, each on one line with its place. Open values, which make a property of a
+scenario, have no meaning here and are refused.
+"""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from simulator.documents.diagnostic import Document, PathInFile
+from simulator.documents.reader import YamlError, parse, read_text
+from simulator.documents.strict_model import Strict, shown
+from simulator.faults.fault_list import FaultList
+from simulator.faults.model import AnyFault
+
+_END = r"([-+]?[0-9]{1,18}(?:\.[0-9]{1,18})?)(?: ?([A-Za-z]{1,8}))?"
+RANGE = re.compile(rf"({_END})\.\.({_END})")
+"""Two quantities with two dots between them: each as written, its number and its unit. Names may
+hold dots, too, but no such thing. Every part is bounded: digits and dots without end would be taken
+apart in ever new ways."""
+
+
+class FaultFileError(Exception):
+    """A faults file is wrong. The text has one line for each mistake, with its place."""
+
+    def __init__(self, lines: list[str]) -> None:
+        super().__init__("\n".join(lines))
+        self.lines = lines
+
+
+class FaultFile(Strict):
+    """What a faults file holds."""
+
+    faults: FaultList
+    """The faults, in the order in which they are evaluated."""
+
+
+def load_faults(path: str | Path) -> list[AnyFault]:
+    """The faults of a file, each with a name.
+
+    Raises:
+        FaultFileError: the file cannot be read, or something in it is wrong.
+    """
+    try:
+        text = read_text(path)
+    except YamlError as error:
+        raise FaultFileError([error.problem.located(str(path))]) from error
+    return parse_faults(text, str(path))
+
+
+def parse_faults(text: str, filename: str) -> list[AnyFault]:
+    """The faults of a text, each with a name.
+
+    Args:
+        text: YAML.
+        filename: what messages call it.
+
+    Raises:
+        FaultFileError: something in it is wrong.
+    """
+    try:
+        document = parse(text)
+    except YamlError as error:
+        raise FaultFileError([error.problem.located(filename)]) from error
+    _refuse_open_values(document, document.data, ())
+    # A list alone is validated, and its paths are shown, as if it stood below the key.
+    above: PathInFile = ("faults",) if isinstance(document.data, list) else ()
+    if not isinstance(document.data, list | dict) and not document.problems:
+        text = "is not a list of faults; write faults: and the list below it"
+        document.add((), f"{shown(document.data)} {text}")
+        document.opaque.add(())
+    try:
+        faults = FaultFile.model_validate({"faults": document.data} if above else document.data)
+    except ValidationError as error:
+        document.explain(error, above=len(above))
+    else:
+        if not document.problems:
+            return faults.faults
+    raise FaultFileError(document.lines(filename, above))
+
+
+def _refuse_open_values(document: Document, value: Any, path: PathInFile) -> None:
+    """Note every open value; nothing else is said about its place."""
+    match value:
+        case str() if RANGE.fullmatch(value):
+            written = value
+        case {"any": _} | {"some": _} if len(value) == 1:
+            written = f"{next(iter(value))}:"
+        case dict():
+            for key, item in value.items():
+                _refuse_open_values(document, item, (*path, key))
+            return
+        case list():
+            for position, item in enumerate(value):
+                _refuse_open_values(document, item, (*path, position))
+            return
+        case _:
+            return
+    document.add(path, f"open values ({written}) belong in scenarios; write one value here")
+    document.opaque.add(path)

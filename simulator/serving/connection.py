@@ -1,0 +1,486 @@
+"""One connection: frames in, verdicts acted on, frames out.
+
+Every request frame goes the same way. It is read and numbered; the fault plan is asked once, at the
+cut point *request*; it travels down the request line, is applied by its handler, and the plan is
+asked again, at *response*, for each answer; the answer travels down the response line and is
+written. What a verdict says is done here and nowhere else.
+
+Requests of one connection are applied one after the other, each to its end, as an SPU does
+(``fluvio-spu/src/services/public/mod.rs``). A request that was read is applied even if its client
+has gone meanwhile. Input that does not decode ends this connection and no other; what was read
+before it is still applied.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from types import GeneratorType
+from typing import Any
+
+import trio
+
+from simulator.cluster.cluster import Cluster, Partition, Spu
+from simulator.events import Direction, Entry, Journal, Kind
+from simulator.faults.model import Disconnect, Drop, Error, Stall
+from simulator.faults.plan import CutPoint, Exchange, FaultPlan, Verdict
+from simulator.handlers import SC_HANDLERS, SPU_HANDLERS, Context, Handler
+from simulator.serving.answers import code_of, with_code
+from simulator.serving.applying import finished, refused
+from simulator.serving.delay_line import Line, LineFullError
+from simulator.serving.requests import WITH_PARTITIONS, carried_by, partitions_of
+from wire.api import Api
+from wire.codec import WireError, decode_from
+from wire.codec.types import Buffer
+from wire.framing import (
+    LENGTH_BYTES,
+    REQUEST_BYTES_MIN,
+    FrameReader,
+    RequestHeader,
+    response_frame,
+)
+
+RECEIVE_BYTES_MIN = 64 * 1024
+"""What one read asks for at least; more only for a large frame under way."""
+
+RECEIVE_BYTES_MAX = 1024 * 1024
+"""What one read asks for at most: larger buffers cost more to allocate than they save."""
+
+FIN_DRAIN_S = 0.001
+"""How long a ``fin`` waits for each piece of input that has arrived. Closing a socket with unread
+input sends a reset instead of the FIN that was asked for."""
+
+FIN_DRAIN_PIECES = 1024
+"""How many pieces it reads at most, so that a client that never stops cannot hold it open."""
+
+
+@dataclass(slots=True)
+class World:
+    """What all connections of a simulator share."""
+
+    cluster: Cluster
+    plan: FaultPlan
+    journal: Journal
+    elapsed: Callable[[], float]
+    """Seconds since the faults' clock started."""
+    start_soon: Callable[..., object]
+    """Starts a task that lives as long as the simulator."""
+    transmissions: int = 0
+    """How many request frames were read."""
+
+
+@dataclass(slots=True)
+class _Call:
+    """One request frame on its way to being applied."""
+
+    exchange: Exchange
+    header: RequestHeader
+    api: Api[Any, Any]
+    handler: Handler
+    request: Any
+    transmission: int
+    size: int
+    """Bytes of the frame on the wire."""
+    verdict: Verdict | None = None
+
+
+@dataclass(slots=True)
+class _Answer:
+    """One response frame on its way to being written."""
+
+    call: _Call
+    frame: bytes
+    verdict: Verdict | None
+    stored: int
+    """Records whose storing this frame acknowledges."""
+
+
+@dataclass(slots=True)
+class _Ending:
+    """The end of the connection, between frames."""
+
+    disconnect: Disconnect
+
+
+class Link:
+    """Serves one connection.
+
+    Args:
+        world: what the connection shares with the others.
+        number: its number, from 1 in the order of accepting.
+        stream: what carries the bytes.
+        reset: closes a stream at once, so that the peer sees a reset.
+        spu: the SPU that it was made to, or None for the SC.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        number: int,
+        stream: trio.abc.HalfCloseableStream,
+        reset: Callable[[trio.abc.HalfCloseableStream], None],
+        spu: Spu | None,
+    ) -> None:
+        self._world = world
+        self._number = number
+        self._stream = stream
+        self._reset = reset
+        self._spu = spu
+        self._handlers = SC_HANDLERS if spu is None else SPU_HANDLERS
+        self._requests: Line[_Call] = Line(self._deliver, world.start_soon)
+        self._answers: Line[_Answer | _Ending] = Line(self._write, world.start_soon)
+        self._at_close: list[Callable[[], None]] = []
+        self._reading = trio.CancelScope()
+        self._receiving = False
+        """The reader waits for input, and does nothing else."""
+        self._deaf = False
+        """Nothing more is read."""
+        self._mute = False
+        """Nothing more is written."""
+        self.stalled = False
+        """Kept open, though nothing more is read from it."""
+        self.silent = False
+        """Kept open, though nothing more is written to it."""
+        self._undecodable = False
+        """Nothing more is applied."""
+        self._cut = trio.Event()
+        """Ended from outside or by a reset, stalled or not."""
+        self._finish = False
+        """Closed once the input that has arrived is read."""
+        self._reason = "closed by the simulator"
+
+    async def serve(self) -> None:
+        """Serve the connection to its end; the caller closes the stream."""
+        self._note("connection", detail="opened")
+        try:
+            with self._reading:
+                await self._read()
+            await self._finish_up()
+            await self._requests.drained()
+            await self._answers.drained()
+            await self._finish_up()  # for an end that had to wait its turn
+            if self.stalled:
+                await self._cut.wait()
+        finally:
+            for call in self._at_close:
+                call()
+            self._world.plan.forget(self._number)
+            self._note("connection", detail=self._reason)
+
+    def cut(self, reason: str) -> None:
+        """Reset the connection; what was read is still applied."""
+        self._mute = True
+        self._cut.set()
+        self._stop_reading(reason)
+        self._reset(self._stream)
+
+    # --- reading
+
+    async def _read(self) -> None:
+        reader = FrameReader(REQUEST_BYTES_MIN)
+        try:
+            while True:
+                size = max(RECEIVE_BYTES_MIN, min(reader.missing, RECEIVE_BYTES_MAX))
+                self._receiving = True
+                data = await self._stream.receive_some(size)
+                self._receiving = False
+                if self._is_deaf():
+                    return
+                if not data:
+                    self._reason = "closed by the client"
+                    return
+                for frame in reader.feed(bytes(data)):
+                    await self._received(frame)
+                    if self._is_deaf():
+                        return
+        except WireError as error:
+            self._reason = f"closed, undecodable input: {error}"
+        except trio.BrokenResourceError:
+            self._reason = "reset by the client"
+        except trio.ClosedResourceError:
+            pass  # one of our own endings closed it and said why
+
+    def _is_deaf(self) -> bool:
+        return self._deaf
+
+    async def _received(self, frame: bytes) -> None:
+        header, position = decode_from(RequestHeader, frame, 0, 0)
+        known = self._handlers.get(header.api_key)
+        if known is None:
+            raise WireError(f"unknown api key {header.api_key}")
+        api, handler = known
+        world = self._world
+        world.transmissions += 1
+        world.journal.frames += 1
+        exchange = Exchange(
+            connection=self._number,
+            spu=None if self._spu is None else self._spu.index,
+            api=api.name,
+            client_id=header.client_id,
+            partitions=(),
+            carries_partitions=api in WITH_PARTITIONS,
+        )
+        size = len(frame) + LENGTH_BYTES
+        call = _Call(exchange, header, api, handler, None, world.transmissions, size)
+        try:
+            call.request, _ = decode_from(api.request, frame, position, header.api_version)
+            exchange.partitions = partitions_of(api, call.request)
+        finally:
+            # A frame was read, whether its body means something or not.
+            self._note("frame", "request", call, size=size, carried=carried_by(api, call.request))
+        world.plan.begin(exchange)
+        verdict = call.verdict = self._ask(call, CutPoint.REQUEST)
+        if verdict is None:
+            await self._requests.put(call, size)
+            return
+        if isinstance(verdict.ending, Stall | Disconnect) and not _half_closes(verdict):
+            # What stands behind this frame never reaches the server.
+            self._deaf = True
+            self.stalled = isinstance(verdict.ending, Stall)
+        await self._requests.put(call, size, verdict.delay_s)
+
+    # --- applying
+
+    async def _deliver(self, call: _Call) -> None:
+        """Act on the verdict at the request, then apply the request."""
+        if self._undecodable:
+            return
+        verdict, refusal = call.verdict, None
+        if verdict is not None and (ending := verdict.ending) is not None:
+            if isinstance(ending, Drop | Stall):
+                return
+            if isinstance(ending, Disconnect):
+                await self._answers.put(_Ending(ending), size=0)
+                if not _half_closes(verdict):
+                    return
+            else:
+                refusal = ending
+        try:
+            await self._apply(call, refusal)
+            for fault in verdict.duplicated_by if verdict else ():
+                await self._apply(call, None, copied_by=fault)
+        except WireError as error:
+            self._undecodable = True
+            self._stop_reading(f"closed, undecodable input: {error}")
+
+    async def _apply(
+        self, call: _Call, refusal: Error | None, copied_by: str | None = None
+    ) -> None:
+        """Apply a request once and send its answer on its way."""
+        stored = 0
+
+        def appended(partition: Partition, base_offset: int, records: int) -> None:
+            nonlocal stored
+            stored += records
+            self._world.journal.unanswered_records += records
+            self._note_append(call, partition, base_offset, records, copied_by)
+
+        context = Context(
+            cluster=self._world.cluster,
+            spu=self._spu,
+            version=call.header.api_version,
+            now=trio.current_time(),
+            appended=appended,
+            push=lambda response: self._push(call, response),
+            at_close=self._at_close,
+        )
+        if refusal is None:
+            response = call.handler(call.request, context)
+            if response.__class__ is GeneratorType:
+                response = await finished(response)
+        else:
+            target = call.verdict.target if call.verdict else None
+            response = await refused(call.handler, call.request, context, refusal.code, target)
+        answer, delay_s = self._answer(call, response, stored)
+        await self._answers.put(answer, len(answer.frame), delay_s)
+
+    def _push(self, call: _Call, response: Any) -> None:
+        """Send one more answer to a request whose first one has left."""
+        answer, delay_s = self._answer(call, response, stored=0)
+        try:
+            self._answers.put_soon(answer, len(answer.frame), delay_s)
+        except LineFullError:
+            self.cut("reset by the simulator: the client does not read its answers")
+
+    def _answer(self, call: _Call, response: Any, stored: int) -> tuple[_Answer, float]:
+        verdict = self._ask(call, CutPoint.RESPONSE)
+        if verdict is not None and isinstance(verdict.ending, Error):
+            code = code_of(verdict.ending.code, call.request, verdict.target)
+            response = with_code(response, verdict.target, code)
+        frame = response_frame(call.header.correlation_id, response, call.header.api_version)
+        return _Answer(call, frame, verdict, stored), verdict.delay_s if verdict else 0.0
+
+    # --- writing
+
+    async def _write(self, item: _Answer | _Ending) -> None:
+        """Act on the verdict at the response and write the answer."""
+        if isinstance(item, _Ending):
+            await self._end(item.disconnect)
+            return
+        verdict = item.verdict
+        if verdict is None:
+            await self._send(item, item.frame)
+            return
+        ending = verdict.ending
+        if isinstance(ending, Stall):
+            self._mute = self.silent = True
+            self._reason = "stalled"
+        if self._mute or isinstance(ending, Drop):
+            return
+        if isinstance(ending, Disconnect):
+            await self._send(item, item.frame[: ending.after_bytes])
+            await self._end(ending)
+            return
+        for _ in range(verdict.copies):
+            await self._send(item, item.frame)
+
+    async def _send(self, answer: _Answer, data: bytes) -> None:
+        if not data or self._mute:
+            return
+        try:
+            await self._stream.send_all(data)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            self._mute = True
+            return
+        if len(data) < len(answer.frame):
+            cut = f"cut, {len(answer.frame)} bytes long"
+            self._note("frame", "response", answer.call, size=len(data), detail=cut)
+            return
+        self._world.journal.frames += 1
+        self._world.journal.unanswered_records -= answer.stored
+        answer.stored = 0  # a second copy of the answer acknowledges nothing new
+        self._note("frame", "response", answer.call, size=len(data))
+
+    # --- ending
+
+    async def _end(self, disconnect: Disconnect) -> None:
+        """End the connection the way a fault says."""
+        if disconnect.how == "rst":
+            self.cut("reset by a fault")
+            return
+        self._mute = True
+        try:
+            await self._stream.send_eof()
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            return
+        if disconnect.how == "fin":
+            self._finish = True
+            self._stop_reading("closed by a fault")
+        else:
+            self._reason = "half-closed by a fault"
+
+    def _stop_reading(self, reason: str) -> None:
+        self._deaf = True
+        self._reason = reason
+        # A reader that is applying a request notices by itself, when that is applied to its end.
+        if self._receiving:
+            self._reading.cancel()
+
+    async def _finish_up(self) -> None:
+        """Close for a FIN: when the input that has arrived is read, so that it is no reset."""
+        if not self._finish:
+            return
+        self._finish = False
+        await self._drain_input()
+        await self._stream.aclose()
+
+    async def _drain_input(self) -> None:
+        for _ in range(FIN_DRAIN_PIECES):
+            with trio.move_on_after(FIN_DRAIN_S) as scope:
+                try:
+                    if not await self._stream.receive_some(RECEIVE_BYTES_MAX):
+                        return
+                except (trio.BrokenResourceError, trio.ClosedResourceError):
+                    return
+            if scope.cancelled_caught:
+                return
+
+    # --- telling
+
+    def _ask(self, call: _Call, at: CutPoint) -> Verdict | None:
+        """Ask the fault plan for its verdict and put it into the journal."""
+        if not call.exchange.marks:
+            return None
+        verdict = self._world.plan.verdict(call.exchange, at, self._world.elapsed())
+        if verdict is not None:
+            for given in verdict.given:
+                detail = f"{given.kind} (shadowed)" if given.shadowed else given.detail
+                self._note(
+                    "verdict",
+                    at.value,
+                    call,
+                    fault=given.fault,
+                    detail=detail,
+                    partition=given.partition,
+                    ordinal=given.ordinal,
+                )
+        return verdict
+
+    def _note_append(
+        self, call: _Call, partition: Partition, base_offset: int, records: int, fault: str | None
+    ) -> None:
+        if self._world.journal.active:
+            self._world.journal.record(
+                Entry(
+                    kind="append",
+                    connection=self._number,
+                    server=self._server,
+                    api=call.api.name,
+                    correlation_id=call.header.correlation_id,
+                    topic=partition.topic.name,
+                    partition=partition.index,
+                    base_offset=base_offset,
+                    records=records,
+                    transmission=call.transmission,
+                    fault=fault,
+                )
+            )
+
+    def _note(
+        self,
+        kind: Kind,
+        direction: Direction | None = None,
+        call: _Call | None = None,
+        *,
+        size: int | None = None,
+        fault: str | None = None,
+        detail: str | None = None,
+        partition: tuple[str, int] | None = None,
+        ordinal: int | None = None,
+        carried: Sequence[tuple[str, int, Buffer]] = (),
+    ) -> None:
+        if not self._world.journal.active:
+            return
+        entry = Entry(
+            kind=kind,
+            connection=self._number,
+            server=self._server,
+            direction=direction,
+            size=size,
+            fault=fault,
+            detail=detail,
+            ordinal=ordinal,
+            carried=carried,
+        )
+        if call is not None:
+            entry.api = call.api.name
+            entry.api_version = call.header.api_version
+            entry.correlation_id = call.header.correlation_id
+            entry.client_id = call.header.client_id
+            entry.transmission = call.transmission
+            if partition is None and call.exchange.partitions:
+                partition = call.exchange.partitions[0]
+            if partition is not None:
+                entry.topic, entry.partition = partition
+        self._world.journal.record(entry)
+
+    @property
+    def _server(self) -> str:
+        return "sc" if self._spu is None else f"spu:{self._spu.index}"
+
+
+def _half_closes(verdict: Verdict | None) -> bool:
+    """Whether the server goes on reading and applying after this verdict's disconnect."""
+    return (
+        verdict is not None
+        and isinstance(verdict.ending, Disconnect)
+        and verdict.ending.how == "half-close"
+    )

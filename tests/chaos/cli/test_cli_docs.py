@@ -1,0 +1,59 @@
+"""The guide to the command line says what the command line does."""
+
+import re
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from chaos.cli.main import main
+from chaos.report.outcome import Outcome
+
+DOCS = Path(__file__).parents[3] / "docs"
+GUIDE = (DOCS / "chaos.md").read_text()
+PAGES = [*DOCS.glob("*.md"), DOCS.parent / "README.md"]
+
+OPTIONS = {
+    option
+    for command in main.commands.values()
+    for parameter in command.params
+    if isinstance(parameter, click.Option)
+    for option in parameter.opts
+}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_each_command_of_the_guides_is_one_that_is_taken(page: Path) -> None:
+    for line in re.findall(r"python -m chaos( [^`#>|\n]*)", page.read_text()):
+        parsed = CliRunner().invoke(main, [*shlex.split(line), "--help"])
+        assert parsed.exit_code == 0, f"{page.name}: {line}: {parsed.output}"
+
+
+@pytest.mark.parametrize("text", [main.epilog, *(c.epilog for c in main.commands.values())])
+def test_each_command_of_the_help_is_one_that_is_taken(text: str) -> None:
+    found = re.findall(r"python -m chaos( [^>\n]*)", text)
+    assert found
+    for line in found:
+        assert CliRunner().invoke(main, [*shlex.split(line), "--help"]).exit_code == 0, line
+
+
+@pytest.mark.parametrize("option", sorted(OPTIONS))
+def test_each_option_is_described(option: str) -> None:
+    assert f"`{option}" in GUIDE
+
+
+@pytest.mark.parametrize("name", main.commands)
+def test_each_command_is_described(name: str) -> None:
+    assert re.search(rf"^\| `{name}\b", GUIDE, re.MULTILINE)
+
+
+@pytest.mark.parametrize("key", Outcome("x", "x.yaml", "virtual", 0).to_data())
+def test_each_key_of_a_result_is_described(key: str) -> None:
+    assert re.search(rf"^\|.*`{key}`.* \|", GUIDE, re.MULTILINE)
+
+
+@pytest.mark.parametrize("status", [0, 1, 2, 130])
+def test_each_status_is_described(status: int) -> None:
+    assert f"\n| {status} | " in GUIDE

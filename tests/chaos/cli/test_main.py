@@ -1,0 +1,414 @@
+"""The command line in this process: what is printed, kept and returned.
+
+Our producer breaks no promise, so that the judge here is one that takes every duplicate for one.
+"""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from chaos.cli.main import main
+from chaos.history import Evidence, History
+from chaos.oracle.checks import Finding, Violation
+from chaos.oracle.judge import FIGURES, Result
+from chaos.search.explore import Stage
+from chaos.spec.property import Template
+
+LOST_ANSWER = """
+name: a lost answer makes a duplicate
+worlds: [virtual]
+producer:
+  retry: {max_retries: 5, initial_delay: 10ms, max_delay: 2s, timeout: 10s}
+faults:
+  - drop: {name: lost-answer, at: response, nth: 1}
+workload:
+  - send: {count: 2}
+  - flush
+"""
+
+QUIET = """
+name: nothing happens
+worlds: [virtual]
+workload: [send, flush]
+"""
+
+PROPERTY = """
+name: many lost answers
+examples: 20
+faults:
+  - drop: {at: response, probability: 0..0.5}
+workload:
+  - send: {count: 1..20}
+  - flush
+"""
+
+NEVER = QUIET.replace("workload:", "faults: [{drop: {nth: 99}}]\nworkload:")
+
+BAD = "nmae: x\nworkload: []\n"
+
+
+def strict(history: History, *, example: bool = False) -> Result:
+    """A judge to whom every duplicate is a broken promise."""
+    evidence = Evidence(history)
+    ids = [r.id for r in evidence.sent if len(evidence.copies[r.id]) > 1]
+    violations = tuple(Violation(f"record {n} is there twice", (n,)) for n in ids)
+    fired = {name: count.fired for name, count in history.faults.items()}
+    idle = () if example else tuple(f"{n} never struck" for n, times in fired.items() if not times)
+    figures = {w: len(evidence.sent) if w == "sent" else evidence.count(w) for w in FIGURES}
+    found = (Finding("no-duplicates", len(evidence.sent), len(ids), violations),)
+    verdict: Any = "invalid" if ids else "inconclusive" if idle else "valid"
+    return Result(verdict, found, () if ids else idle, figures, fired)
+
+
+@pytest.fixture(autouse=True)
+def _strict_judge(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for module in ("chaos.cli.tasks", "chaos.cli.replay", "chaos.search.explore"):
+        monkeypatch.setattr(f"{module}.judge", strict)
+    monkeypatch.chdir(tmp_path)
+
+
+class Ended:
+    """A command that has ended."""
+
+    def __init__(self, *arguments: str) -> None:
+        result = CliRunner().invoke(main, arguments, standalone_mode=False)
+        if result.exception is not None:
+            raise result.exception
+        self.status = result.return_value
+        self.out = result.stdout
+        self.err = result.stderr
+
+
+Write = Callable[..., str]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    def write(text: str, name: str = "one.yaml") -> str:
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+        return name
+
+    return write
+
+
+# --- run
+
+
+def test_a_valid_scenario_ends_with_status_0_and_leaves_nothing_behind(
+    write: Write, tmp_path: Path
+) -> None:
+    ended = Ended("run", write(QUIET))
+    assert ended.status == 0
+    assert ended.out.startswith("seed 0\n")
+    assert "1 run: 1 valid" in ended.out
+    assert [path.name for path in tmp_path.iterdir()] == ["one.yaml"]
+
+
+def test_a_broken_promise_ends_with_status_1_its_story_and_what_repeats_it(write: Write) -> None:
+    ended = Ended("run", write(LOST_ANSWER))
+    assert ended.status == 1
+    assert "record 0 is there twice" in ended.out
+    assert "the story of record 0, and much the same of 1 other" in ended.out
+    *_, last = ended.out.splitlines()
+    assert last == "again: python -m chaos replay .chaos/one-virtual/scenario.yaml"
+
+
+def test_what_repeats_a_failure_does(write: Write) -> None:
+    *_, last = Ended("run", write(LOST_ANSWER), "--seed", "31").out.splitlines()
+    again = Ended(*last.removeprefix("again: python -m chaos ").split())
+    assert again.status == 1
+    assert again.out.startswith("seed 31\n")
+    assert "the same run as the one that was kept, byte for byte" in again.out
+
+
+def test_a_fault_that_never_struck_ends_with_status_2_and_the_reason(write: Write) -> None:
+    ended = Ended("run", write(NEVER))
+    assert ended.status == 2
+    assert "no verdict: drop-1 never struck" in ended.out
+
+
+def test_of_several_files_a_broken_promise_beats_no_verdict(write: Write) -> None:
+    files = [write(NEVER, "a.yaml"), write(LOST_ANSWER, "b.yaml"), write(QUIET, "c.yaml")]
+    assert Ended("run", *files, "--jobs", "1").status == 1
+
+
+def test_a_directory_is_all_its_yaml_files_in_their_order(write: Write) -> None:
+    write(QUIET.replace("nothing", "b"), "some/b.yaml")
+    write(QUIET.replace("nothing", "a"), "some/a.yaml")
+    write(BAD, "some/notes.txt")
+    ended = Ended("run", "some", "--jobs", "1")
+    assert ended.status == 0
+    assert re.findall(r"^([ab]) +virtual ", ended.out, re.MULTILINE) == ["a", "b"]
+
+
+def test_results_of_several_processes_come_in_the_order_of_the_files(write: Write) -> None:
+    names = [f"{letter}.yaml" for letter in "dacb"]
+    for name in names:
+        write(QUIET.replace("nothing", name), name)
+    ended = Ended("run", *names, "--jobs", "2", "--format", "json")
+    assert [run["file"] for run in json.loads(ended.out)["runs"]] == names
+
+
+def test_a_directory_without_files_is_a_mistake(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    ended = Ended("run", "empty")
+    assert (ended.status, ended.err) == (2, "empty: no *.yaml in this directory\n")
+
+
+def test_every_mistake_of_every_file_is_told_and_the_others_run(write: Write) -> None:
+    ended = Ended("run", write(BAD, "bad.yaml"), "none.yaml", write(QUIET), "--jobs", "1")
+    assert ended.status == 2
+    lines = ended.err.splitlines()
+    assert any(line.startswith("bad.yaml:1:1: nmae: unknown key 'nmae'") for line in lines)
+    assert lines[-1].startswith("none.yaml: ")
+    assert "1 run: 1 valid" in ended.out
+
+
+def test_a_seed_on_the_command_line_beats_the_one_in_the_file(write: Write) -> None:
+    file = write(QUIET + "seed: 5\n")
+    assert Ended("run", file).out.startswith("seed 5\n")
+    assert Ended("run", file, "--seed", "6").out.startswith("seed 6\n")
+
+
+def test_different_seeds_are_all_printed_first(write: Write) -> None:
+    files = [write(QUIET + f"seed: {n}\n", f"{n}.yaml") for n in (9, 3)]
+    assert Ended("run", *files, "--jobs", "1").out.startswith("seeds 3, 9\n")
+
+
+def test_a_scenario_runs_in_each_of_its_worlds(write: Write) -> None:
+    file = write(QUIET.replace("[virtual]", "[virtual, tcp]"))
+    ended = Ended("run", file, "--jobs", "1", "--format", "json")
+    assert [run["world"] for run in json.loads(ended.out)["runs"]] == ["virtual", "tcp"]
+
+
+def test_a_scenario_that_does_not_run_in_the_world_asked_for_is_a_mistake(write: Write) -> None:
+    ended = Ended("run", write(QUIET), "--world", "tcp")
+    assert ended.status == 2
+    assert ended.err == "one.yaml: not run, since its worlds are virtual, and --world is tcp\n"
+
+
+def test_out_keeps_every_run(write: Write, tmp_path: Path) -> None:
+    assert Ended("run", write(QUIET), "--out", "runs/today").status == 0
+    names = sorted(path.name for path in (tmp_path / "runs/today/one-virtual").iterdir())
+    assert names == ["history.jsonl", "result.json", "scenario.yaml"]
+
+
+def test_files_of_the_same_name_have_directories_of_their_own(write: Write, tmp_path: Path) -> None:
+    files = [write(QUIET, "a/x.yaml"), write(QUIET, "b/x.yaml")]
+    Ended("run", *files, "--out", "runs", "--jobs", "1")
+    assert sorted(p.name for p in (tmp_path / "runs").iterdir()) == ["x-2-virtual", "x-virtual"]
+
+
+def test_the_same_run_keeps_the_same_bytes(write: Write, tmp_path: Path) -> None:
+    file = write(LOST_ANSWER)
+    kept = []
+    for _ in range(2):
+        Ended("run", file, "--out", "runs")
+        kept.append({p.name: p.read_bytes() for p in (tmp_path / "runs/one-virtual").iterdir()})
+    assert kept[0] == kept[1]
+
+
+def test_a_place_that_cannot_hold_runs_is_told_before_anything_runs(
+    write: Write, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match="file"):
+        Ended("run", write(QUIET), "--out", "file/runs")
+
+
+def test_a_failure_that_cannot_be_kept_is_a_failure_all_the_same(
+    write: Write, tmp_path: Path
+) -> None:
+    (tmp_path / ".chaos").touch()
+    ended = Ended("run", write(LOST_ANSWER))
+    assert ended.status == 1
+    assert "note: not kept: " in ended.out
+    assert ended.out.endswith("again: python -m chaos run one.yaml --world virtual --seed 0\n")
+
+
+def test_an_error_of_the_harness_is_no_verdict(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(history: History) -> Result:
+        raise ValueError("not my\nday")
+
+    monkeypatch.setattr("chaos.cli.tasks.judge", fail)
+    ended = Ended("run", write(QUIET))
+    assert ended.status == 2
+    assert "no verdict: the harness failed: ValueError: not my day" in ended.out
+
+
+# --- properties
+
+
+def test_a_property_is_run_with_as_many_examples_as_it_says(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = Ended("run", write(PROPERTY.replace("0..0.5", "0..0")), "--format", "json")
+    (run,) = json.loads(ended.out)["runs"]
+    assert (run["examples"], run["world"]) == (20, "virtual")
+
+
+def test_a_find_is_kept_small_with_a_test_and_tried_first_the_next_time(
+    write: Write, tmp_path: Path
+) -> None:
+    file = write(PROPERTY)
+    first = Ended("explore", file, "--jobs", "1")
+    assert first.status == 1
+    directory = tmp_path / ".chaos/one-virtual"
+    assert "send: {count: 1}" in (directory / "scenario.yaml").read_text()
+    assert (directory / "test_replay.py").exists()
+    second = Ended("explore", file, "--jobs", "1", "--seed", "1", "--format", "json")
+    assert [run["examples"] for run in json.loads(second.out)["runs"]] == [1]
+
+
+def test_explore_takes_a_number_of_examples(write: Write) -> None:
+    file = write(PROPERTY.replace("0..0.5", "0..0"))
+    ended = Ended("explore", file, "--examples", "3", "--jobs", "1", "--format", "json")
+    (run,) = json.loads(ended.out)["runs"]
+    assert (ended.status, run["examples"]) == (2, 3)
+    assert "--examples 3" in run["command"]
+
+
+def test_a_name_that_looks_like_markup_is_a_name(write: Write) -> None:
+    file = write(QUIET.replace("nothing happens", "'[/red] nothing'"), "[red] file.yaml")
+    ended = Ended("explore", file, "--examples", "1", "--jobs", "1", "--seed", "1")
+    assert "[red] file" in ended.out
+
+
+def test_explore_tells_how_many_examples_fired_how_many_faults(write: Write) -> None:
+    file = write(PROPERTY.replace("0..0.5", "0..0"))
+    ended = Ended("explore", file, "--examples", "3", "--jobs", "1")
+    assert re.search(r"^one +virtual( +3)( +0){5} +0.0 %$", ended.out, re.MULTILINE)
+
+
+def test_explore_takes_a_time(write: Write) -> None:
+    ended = Ended("explore", write(QUIET), "--for", "1ms", "--jobs", "1")
+    assert "seed 0" in ended.out
+
+
+def test_a_property_that_only_knows_real_sockets_is_explored_there(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = write(PROPERTY + "worlds: [tcp]\n")
+    asked: list[str] = []
+
+    def explore(template: Template, *, stage: Stage, **_: Any) -> None:
+        asked.append(stage.world)
+        raise ValueError("enough")
+
+    monkeypatch.setattr("chaos.search.explore.explore", explore)
+    Ended("explore", file, "--jobs", "1")
+    assert asked == ["tcp"]
+
+
+# --- for machines
+
+
+def test_json_is_one_document_and_nothing_else(write: Write) -> None:
+    ended = Ended("run", write(LOST_ANSWER), "--format", "json")
+    document = json.loads(ended.out)
+    assert {key: document[key] for key in ("status", "interrupted", "wanted", "mistakes")} == {
+        "status": 1,
+        "interrupted": False,
+        "wanted": 1,
+        "mistakes": [],
+    }
+    (run,) = document["runs"]
+    assert run["verdict"] == "invalid"
+    assert run["figures"]["duplicated"] == 2
+    assert run["directory"] == ".chaos/one-virtual"
+
+
+def test_junit_is_written_beside_what_is_printed(write: Write, tmp_path: Path) -> None:
+    Ended("run", write(LOST_ANSWER), write(BAD, "bad.yaml"), "--junit", "reports/chaos.xml")
+    text = (tmp_path / "reports/chaos.xml").read_text()
+    assert '<testsuite name="chaos" tests="2" failures="1" errors="1"' in text
+    assert "the answer dropped by fault lost-answer" in text
+
+
+# --- replay
+
+
+def test_replay_tells_the_story_of_every_record_concerned(write: Write) -> None:
+    ended = Ended("replay", write(LOST_ANSWER))
+    assert ended.status == 1
+    assert ended.out.count("the story of record") == 2
+
+
+def test_replay_of_what_is_valid_tells_what_is_remarkable(write: Write) -> None:
+    ended = Ended("replay", write(QUIET))
+    assert ended.status == 0
+    assert "the story of" not in ended.out
+    assert Ended("replay", write(QUIET), "--all").out.count("the story of record") == 2
+
+
+def test_replay_takes_the_directory_of_a_run(write: Write) -> None:
+    Ended("run", write(LOST_ANSWER))
+    assert Ended("replay", ".chaos/one-virtual").status == 1
+
+
+def test_replay_says_when_the_run_is_another_one(write: Write, tmp_path: Path) -> None:
+    Ended("run", write(LOST_ANSWER))
+    (tmp_path / ".chaos/one-virtual/history.jsonl").write_text("{}\n")
+    assert "not the run that was kept" in Ended("replay", ".chaos/one-virtual").out
+
+
+def test_a_property_cannot_be_replayed(write: Write) -> None:
+    ended = Ended("replay", write(PROPERTY))
+    assert ended.status == 2
+    assert ended.err == (
+        "one.yaml: a property is many runs; python -m chaos explore one.yaml runs them\n"
+    )
+
+
+def test_nothing_there_cannot_be_replayed() -> None:
+    ended = Ended("replay", "nowhere")
+    assert ended.status == 2
+    assert ended.err.startswith("nowhere: ")
+
+
+def test_a_world_that_a_scenario_does_not_know_cannot_be_replayed(write: Write) -> None:
+    ended = Ended("replay", write(QUIET), "--world", "tcp")
+    assert ended.err == "one.yaml: not run, since its worlds are virtual, and --world is tcp\n"
+
+
+# --- validate, schema, list
+
+
+def test_validate_says_what_each_file_is(write: Write) -> None:
+    ended = Ended("validate", write(QUIET), write(PROPERTY, "two.yaml"))
+    assert ended.status == 0
+    assert ended.out == "one.yaml: a scenario, virtual\ntwo.yaml: a property, 20 examples\n"
+
+
+def test_validate_names_every_mistake_with_its_place(write: Write) -> None:
+    ended = Ended("validate", write(BAD))
+    assert ended.status == 2
+    assert [line.split(": ")[0] for line in ended.err.splitlines()][:1] == ["one.yaml:1:1"]
+
+
+def test_the_schema_is_json() -> None:
+    assert json.loads(Ended("schema").out)["title"]
+
+
+@pytest.mark.parametrize("word", ["half-close", "no-loss", "alive-after-heal", "pareto"])
+def test_the_list_has_faults_checks_and_distributions(word: str) -> None:
+    assert word in Ended("list").out
+
+
+# --- help
+
+
+@pytest.mark.parametrize("command", ["", *main.commands])
+def test_help_shows_an_example(command: str) -> None:
+    ended = Ended(*command.split(), "--help")
+    assert ended.status == 0
+    assert f"python -m chaos {command}" in ended.out

@@ -1,0 +1,94 @@
+"""``python -m chaos zoo``: the table, the score and the status."""
+
+import json
+import re
+
+import pytest
+from click.testing import CliRunner, Result
+
+from chaos.cli.main import main
+from chaos.mutants import MUTANTS
+from chaos.mutants.hunt import Catch
+from chaos.report.zoo_table import Zoo, document, lines
+
+BUDGET = "50s"
+"""Far more than it takes, on the slowest machine."""
+
+CAUGHT = Catch("gives-up-early", 3, 0.25, ("no-loss",), 1, 1, {"name": "x"})
+MISSED = Catch("sticky-error", 200, 10.0, reason="not caught in 10 s")
+NOBODY = Catch("none", 100, 2.0)
+ACCUSED = Catch("none", 7, 2.0, ("order",), 2, 1, {"name": "innocent"}, "accused")
+
+
+def zoo(*arguments: str) -> Result:
+    return CliRunner().invoke(main, ["zoo", *arguments], standalone_mode=False)
+
+
+def test_a_mutant_that_is_caught_gives_status_0_and_a_score() -> None:
+    result = zoo("frame-without-its-records", "--budget", BUDGET, "--jobs", "1")
+    assert result.return_value == 0, result.output
+    assert result.stdout.startswith("seed 0\n")
+    assert re.search(r"^frame-without-its-records +no-phantom", result.stdout, re.MULTILINE)
+    assert re.search(r"^none +nobody, as it should be +\d", result.stdout, re.MULTILINE)
+    assert re.search(r"^1 of 1 caught\nmedian \d", result.stdout, re.MULTILINE)
+
+
+def test_the_document_for_machines_has_the_smallest_scenario() -> None:
+    told = json.loads(document(zoo_of(CAUGHT, control=NOBODY), status=0, interrupted=False))
+    (entry,) = told["mutants"]
+    assert (told["status"], told["caught"], told["of"], told["interrupted"]) == (0, 1, 1, False)
+    assert (entry["minimum"], entry["scenario"]) == ({"records": 1, "faults": 1}, {"name": "x"})
+    assert (told["control"]["caught"], told["control"]["examples"]) == (True, 100)
+
+
+def test_a_mutant_that_is_not_caught_gives_status_1_and_says_why() -> None:
+    result = zoo("applies-out-of-order", "--budget", "1us", "--jobs", "1")
+    assert result.return_value == 1
+    assert re.search(r"^applies-out-of-order +nobody", result.stdout, re.MULTILINE)
+    assert re.search(
+        r"^applies-out-of-order: not caught in \d+ s\n0 of 1 caught$", result.stdout, re.M
+    )
+
+
+def test_a_name_that_is_none_is_a_mistake_with_a_suggestion() -> None:
+    result = zoo("give-up-early")
+    assert str(result.exception) == (
+        "there is no mutant 'give-up-early'; did you mean gives-up-early?"
+    )
+
+
+def zoo_of(*catches: Catch, control: Catch | None = None, wanted: int | None = None) -> Zoo:
+    found = Zoo(len(catches) if wanted is None else wanted, 10.0, 0, [*catches])
+    if control is not None:
+        found.add_control(control)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("found", "passed"),
+    [
+        (zoo_of(CAUGHT, control=NOBODY), True),
+        (zoo_of(CAUGHT, MISSED, control=NOBODY), False),
+        (zoo_of(CAUGHT, control=ACCUSED), False),
+        (zoo_of(CAUGHT), False),
+        (zoo_of(CAUGHT, control=NOBODY, wanted=2), False),
+    ],
+)
+def test_all_must_be_caught_and_nobody_else(found: Zoo, passed: bool) -> None:
+    assert found.passed is passed
+
+
+def test_an_accusation_by_any_process_counts() -> None:
+    found = zoo_of(CAUGHT, control=NOBODY)
+    found.add_control(ACCUSED)
+    found.add_control(NOBODY)
+    assert found.control is not None
+    assert (found.control.examples, found.control.data) == (207, {"name": "innocent"})
+    assert not found.passed
+
+
+def test_an_interrupted_hunt_says_how_far_it_came() -> None:
+    found = zoo_of(CAUGHT, wanted=len(MUTANTS))
+    told = [line for line in lines(found, interrupted=True) if isinstance(line, str)]
+    assert f"1 of {len(MUTANTS)} caught, interrupted after 1" in told
+    assert json.loads(document(found, status=130, interrupted=True))["control"] is None

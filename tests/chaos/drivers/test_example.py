@@ -1,0 +1,53 @@
+"""The worked example of the client protocol is a client like any other."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chaos.drivers.program import open_program
+from chaos.history import Evidence
+from chaos.oracle.judge import judge
+from chaos.runner import run_scenario
+from chaos.spec.scenario import Scenario
+
+EXAMPLE = Path(__file__).parents[3] / "examples" / "client.py"
+
+
+def ran(**data: Any) -> tuple[str, dict[str, int], list[str]]:
+    """Verdict, figures and what was not applicable."""
+    scenario = Scenario.model_validate({"name": "x", "worlds": ["tcp"], **data})
+    history = run_scenario(scenario, "tcp", open_program([sys.executable, str(EXAMPLE)]))
+    result = judge(history)
+    assert (history.defect, history.crash, history.silent) == (None, None, None)
+    figures = {name: n for name, n in Evidence(history).figures.items() if n}
+    return result.verdict, figures, list(history.not_applicable)
+
+
+def test_it_has_less_than_60_lines() -> None:
+    assert len(EXAMPLE.read_text().splitlines()) < 60
+
+
+@pytest.mark.parametrize("workload", [["send", "flush"], [{"send_all": {}}, "flush"]])
+def test_a_lost_answer_makes_a_duplicate_and_no_loss(workload: list[Any]) -> None:
+    verdict, figures, _ = ran(
+        producer={"attempt_timeout": "100ms"},
+        faults=[{"drop": {"at": "response", "nth": 1}}],
+        workload=workload,
+    )
+    assert (verdict, figures) == ("valid", {"sent": 1, "acknowledged": 1, "duplicated": 1})
+
+
+def test_a_lost_request_loses_a_record_of_at_most_once() -> None:
+    verdict, figures, not_applicable = ran(
+        producer={
+            "delivery_semantic": "at-most-once",
+            "response_timeout": "100ms",
+            "compression": "gzip",
+        },
+        faults=[{"drop": {"at": "request", "nth": 1}}],
+        workload=[{"send": {"wait": True}}],
+    )
+    assert (verdict, figures) == ("valid", {"sent": 1, "unknown": 1, "lost": 1})
+    assert not_applicable == ["producer.compression: the client has 'none', not 'gzip'"]

@@ -1,0 +1,111 @@
+"""Clients that are lost during a run: what is written down, and what is held against them."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import trio
+
+from chaos.drivers import Broken, Client, Recorder, Silent
+from chaos.history import History, SentRecord
+from chaos.oracle.judge import Result, judge
+from chaos.runner import run_scenario
+from chaos.spec.scenario import Scenario
+from chaos.world.world import World
+
+
+class TakesEverything(Client):
+    """Takes records in and sends none; how its flush ends is said by whoever makes it."""
+
+    def __init__(self, failure: Exception | None, after_s: float = 5.0) -> None:
+        self._failure = failure
+        self._after_s = after_s
+        self.asked: list[str] = []
+
+    async def send(self, record: SentRecord) -> None:
+        self.asked.append("send")
+
+    async def send_all(self, records: Sequence[SentRecord]) -> None:
+        self.asked.append("send_all")
+
+    async def flush(self) -> None:
+        self.asked.append("flush")
+        await trio.sleep(self._after_s)
+        if self._failure is not None:
+            raise self._failure
+
+    async def wait(self) -> None:
+        self.asked.append("wait")
+
+    async def close(self) -> None:
+        self.asked.append("close")
+
+
+def ran(client: Client, semantic: str = "at-least-once") -> tuple[History, Result]:
+    @asynccontextmanager
+    async def opened(
+        address: str, scenario: Scenario, world: World, recorder: Recorder
+    ) -> AsyncIterator[Client]:
+        yield client
+
+    scenario = Scenario.model_validate(
+        {
+            "name": "x",
+            "producer": {"delivery_semantic": semantic, "retry": {"timeout": "30s"}},
+            "workload": [{"send": {"count": 2}}, "flush", "send"],
+        }
+    )
+    history = run_scenario(scenario, open_client=opened)
+    return history, judge(history)
+
+
+def broken(result: Result) -> set[str]:
+    return {finding.check for finding in result.broken}
+
+
+def test_nothing_more_is_asked_of_a_client_that_was_silent() -> None:
+    client = TakesEverything(Silent("flush: no answer within 5 s"))
+    history, _ = ran(client)
+    assert client.asked == ["send", "send", "flush"]
+    assert history.healed_at is not None
+    assert history.drained
+
+
+def test_the_call_that_was_not_answered_is_given_up_when_the_client_was() -> None:
+    history, _ = ran(TakesEverything(Silent("flush: no answer within 5 s")))
+    call = history.calls[-1]
+    assert (call.op, call.ended, call.outcome) == ("flush", None, "unknown")
+    assert call.given_up == call.started + 5
+    last = [event for event in history.events if event.kind == "return"][-1]
+    assert last.to_json().endswith(
+        '"what": "unknown", "call": 2, "detail": "flush: no answer within 5 s"}'
+    )
+
+
+def test_a_silent_client_is_not_accused_of_what_it_might_still_have_done() -> None:
+    _, result = ran(TakesEverything(Silent("flush: no answer within 5 s")))
+    assert (result.verdict, broken(result)) == ("inconclusive", set())
+    assert result.reasons == ("the client was ended: flush: no answer within 5 s",)
+    assert (result.figures["unknown"], result.figures["lost"]) == (2, 2)
+
+
+def test_one_that_says_that_all_is_well_is_accused() -> None:
+    _, result = ran(TakesEverything(None))
+    assert result.verdict == "invalid"
+    assert broken(result) == {"flush-settles", "alive-after-heal"}
+
+
+def test_a_client_that_is_silent_for_longer_than_its_bound_is_accused_of_that() -> None:
+    _, result = ran(TakesEverything(Silent("flush: no answer within 40 s"), after_s=32.5))
+    assert broken(result) == {"bounded"}
+
+
+def test_a_silent_client_of_at_most_once_has_not_lost_what_it_held() -> None:
+    _, result = ran(TakesEverything(Silent("flush: no answer within 5 s")), "at-most-once")
+    assert (result.verdict, broken(result)) == ("inconclusive", set())
+
+
+def test_a_client_that_breaks_down_is_invalid_with_its_own_words() -> None:
+    history, result = ran(TakesEverything(Broken("the program ended with status 3")))
+    assert history.crash == "the program ended with status 3"
+    assert "alive-after-heal" in broken(result)
+    assert "bounded" not in broken(result)

@@ -1,0 +1,258 @@
+"""A client behind two pipes: what it is asked, and what becomes of each way to answer."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from chaos.drivers import Broken, Refused, Silent
+from chaos.drivers.process import LINE_BYTES_MAX, Dialogue, Process
+from chaos.drivers.program import ProgramClient, open_program
+from chaos.history import History, SentRecord
+from chaos.oracle.judge import judge
+from chaos.runner import run_scenario
+from chaos.spec.scenario import Scenario
+from tests.chaos.drivers.programs import Outcomes, program
+
+Asked = list[dict[str, Any]]
+Answers = Callable[[dict[str, Any]], str | None]
+
+
+class ScriptedProcess(Process):
+    """A process that is only there to be ended."""
+
+    def __init__(self) -> None:
+        self.killed = 0
+
+    def kill(self) -> None:
+        self.killed += 1
+
+
+class ScriptedDialogue(Dialogue):
+    """Answers as a function says; without an answer it is silent."""
+
+    def __init__(self, answers: Answers) -> None:
+        self._answers = answers
+        self.asked: Asked = []
+
+    async def say(self, line: bytes) -> None:
+        self.asked.append(json.loads(line))
+
+    async def hear(self) -> bytes:
+        answer = self._answers(self.asked[-1])
+        if answer is None:
+            await trio.sleep_forever()
+        assert answer is not None
+        return answer.encode()
+
+
+class Talk:
+    """A client with a scripted program behind it."""
+
+    def __init__(self, answers: Answers, **producer: Any) -> None:
+        self.process, self.dialogue = ScriptedProcess(), ScriptedDialogue(answers)
+        self.told = Outcomes()
+        scenario = Scenario.model_validate(
+            {"name": "x", "workload": ["send"], "step_timeout": "5s", "producer": producer}
+        )
+        self.client = ProgramClient(self.process, self.dialogue, self.told, scenario)
+
+    @property
+    def ops(self) -> list[str]:
+        return [question["op"] for question in self.dialogue.asked]
+
+
+def ok(question: dict[str, Any]) -> str:
+    return '{"ok": true}'
+
+
+def record(n: int, key: bytes | None = None) -> SentRecord:
+    return SentRecord(n, key, b"%08x" % n, call=0, sent_at=0.0)
+
+
+async def test_it_is_asked_to_connect_and_to_make_a_producer_with_every_option() -> None:
+    talk = Talk(ok, linger="100ms")
+    await talk.client.connect("127.0.0.1:1")
+    connect, producer = talk.dialogue.asked
+    assert connect == {"op": "connect", "address": "127.0.0.1:1"}
+    assert (producer["topic"], producer["linger"]) == ("greetings", 0.1)
+    assert producer["retry"]["timeout"] == 300.0
+    assert producer["attempt_timeout"] is None
+
+
+async def test_keys_and_values_are_base64_and_no_key_is_null() -> None:
+    talk = Talk(ok)
+    await talk.client.send(record(1))
+    await talk.client.send_all([record(2, b"k")])
+    assert talk.dialogue.asked == [
+        {"op": "send", "id": 1, "key": None, "value": "MDAwMDAwMDE="},
+        {"op": "send_all", "records": [{"id": 2, "key": "aw==", "value": "MDAwMDAwMDI="}]},
+    ]
+
+
+async def test_a_client_without_send_all_is_asked_to_send_one_by_one() -> None:
+    talk = Talk(lambda q: '{"ok": true, "not_applicable": {"send_all": "one by one"}}')
+    await talk.client.connect("127.0.0.1:1")
+    await talk.client.send_all([record(1), record(2)])
+    assert talk.ops[2:] == ["send", "send"]
+
+
+async def test_each_record_is_waited_for_once_and_its_place_is_told() -> None:
+    talk = Talk(lambda q: '{"ok": true, "partition": 1, "offset": 7}')
+    await talk.client.send(record(1))
+    await talk.client.wait()
+    await talk.client.wait()
+    assert talk.ops == ["send", "wait"]
+    assert talk.told.outcomes == {1: ("ok", 1, 7)}
+
+
+async def test_a_client_may_keep_to_itself_where_a_record_is() -> None:
+    talk = Talk(ok)
+    await talk.client.send(record(1))
+    await talk.client.wait()
+    assert talk.told.outcomes == {1: ("ok", None, None)}
+
+
+@pytest.mark.parametrize(
+    ("says", "told"),
+    [({}, "unknown"), ({"persisted": "maybe"}, "unknown"), ({"persisted": "no"}, "failed")],
+)
+async def test_an_error_says_of_its_record_what_it_says(says: dict[str, str], told: str) -> None:
+    def answers(question: dict[str, Any]) -> str:
+        return ok(question) if question["op"] == "send" else json.dumps({"error": "lost", **says})
+
+    talk = Talk(answers)
+    await talk.client.send(record(1))
+    await talk.client.wait()
+    assert talk.told.outcomes == {1: (told, "lost")}
+
+
+async def test_a_record_that_was_not_taken_in_is_not_waited_for() -> None:
+    talk = Talk(lambda q: '{"error": "no room\\nat all"}')
+    with pytest.raises(Refused, match=r"^no room at all$"):
+        await talk.client.send(record(1))
+    await talk.client.wait()
+    assert talk.ops == ["send"]
+
+
+async def test_a_flush_of_at_least_once_asks_for_every_outcome_even_if_it_fails() -> None:
+    talk = Talk(lambda q: '{"error": "no"}' if q["op"] == "flush" else ok(q))
+    await talk.client.send(record(1))
+    with pytest.raises(Refused):
+        await talk.client.flush()
+    assert talk.ops == ["send", "flush", "wait"]
+
+
+async def test_a_flush_of_at_most_once_asks_for_none() -> None:
+    talk = Talk(ok, delivery_semantic="at-most-once")
+    await talk.client.send(record(1))
+    await talk.client.flush()
+    assert talk.ops == ["send", "flush"]
+
+
+async def test_silence_ends_the_program_and_nothing_more_is_asked(
+    autojump_clock: MockClock,
+) -> None:
+    talk = Talk(lambda q: None)
+    with pytest.raises(Silent, match=r"^flush: no answer within 5 s$"):
+        await talk.client.flush()
+    assert trio.current_time() == 5.0
+    assert talk.process.killed == 1
+    with pytest.raises(Silent):
+        await talk.client.close()
+    assert talk.ops == ["flush"]
+
+
+async def test_a_harness_that_waits_no_longer_ends_the_program_too(
+    autojump_clock: MockClock,
+) -> None:
+    talk = Talk(lambda q: None)
+    with trio.move_on_after(1):
+        await talk.client.flush()
+    assert talk.process.killed == 1
+    with pytest.raises(Silent, match="flush"):
+        await talk.client.close()
+
+
+@pytest.mark.parametrize(
+    ("answer", "text"),
+    [
+        ("hello", "answered flush with 'hello', which is not JSON"),
+        ("[1]", "which is neither"),
+        ("{}", "which is neither"),
+        ('{"ok": false}', "which is neither"),
+        ('{"ok": true, "error": "x"}', "which is neither"),
+    ],
+)
+async def test_nonsense_is_the_failure_of_the_program(answer: str, text: str) -> None:
+    talk = Talk(lambda q: answer)
+    with pytest.raises(Broken, match=text):
+        await talk.client.flush()
+    assert talk.process.killed == 1
+
+
+@pytest.mark.parametrize("offset", ["-1", '"7"', "true", "1.5"])
+async def test_an_offset_that_is_none_is_nonsense(offset: str) -> None:
+    talk = Talk(lambda q: f'{{"ok": true, "offset": {offset}}}')
+    await talk.client.send(record(1))
+    with pytest.raises(Broken, match="offset"):
+        await talk.client.wait()
+
+
+# --- real programs
+
+
+def ran(tmp_path: Path, script: str, **scenario: Any) -> History:
+    """What comes of a run with a program in Python."""
+    data = {"name": "x", "worlds": ["tcp"], "workload": ["send", "flush"], **scenario}
+    return run_scenario(
+        Scenario.model_validate(data), "tcp", open_program(program(tmp_path, script))
+    )
+
+
+def test_a_program_that_ends_is_told_with_its_last_words(tmp_path: Path) -> None:
+    history = ran(tmp_path, "import sys; input(); print('sorry', file=sys.stderr); sys.exit(3)")
+    assert history.crash == "the program ended with status 3: sorry"
+    result = judge(history)
+    assert (result.verdict, result.broken[0].check) == ("invalid", "alive-after-heal")
+
+
+def test_a_program_that_is_killed_by_a_signal_is_told(tmp_path: Path) -> None:
+    history = ran(tmp_path, "import os; input(); os.kill(os.getpid(), 9)")
+    assert history.crash == "the program ended by signal 9"
+
+
+def test_a_program_that_writes_without_end_is_stopped(tmp_path: Path) -> None:
+    history = ran(tmp_path, "while True: print('x' * 99999, end='')")
+    assert history.crash == f"the program wrote a line of more than {LINE_BYTES_MAX:,} bytes"
+
+
+def test_a_program_that_complains_a_lot_is_not_held_up(tmp_path: Path) -> None:
+    script = """
+import sys
+for line in sys.stdin:
+    print("x" * 1_000_000, file=sys.stderr)
+    print('{"error": "cannot"}', flush=True)
+"""
+    history = ran(tmp_path, script)
+    assert history.crash is None
+    assert history.calls[0].error == "cannot"
+    assert judge(history).verdict == "inconclusive"
+
+
+def test_what_a_client_cannot_do_is_named_and_it_is_judged_by_what_it_does(tmp_path: Path) -> None:
+    script = """
+import sys
+for line in sys.stdin:
+    print('{"ok": true, "not_applicable": {"linger": "1s", "colour": "none"}}', flush=True)
+"""
+    history = ran(tmp_path, script, producer={"linger": "5ms"})
+    assert history.scenario.producer.linger == 1.0
+    assert history.not_applicable == [
+        "producer.linger: the client has 1, not 0.005",
+        "colour: none",
+    ]

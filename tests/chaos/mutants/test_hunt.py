@@ -1,0 +1,100 @@
+"""The hunt for mutants: what is caught, by whom, how small, and what is not."""
+
+import pytest
+
+from chaos.mutants import MUTANTS
+from chaos.mutants.hunt import TURN, control, hunt, properties, size_of
+from chaos.mutants.mutant import AT_LEAST_ONCE, AT_MOST_ONCE, BOTH
+from chaos.oracle.judge import judge
+from chaos.runner import run_scenario
+from chaos.spec.scenario import Scenario
+
+BUDGET_S = 50.0
+"""Far more than any of these takes, on the slowest machine."""
+
+
+@pytest.mark.parametrize(
+    "name", ["gives-up-early", "retries-under-at-most-once", "frame-without-its-records"]
+)
+def test_a_mutant_of_each_kind_is_caught_by_its_checks_and_made_small(name: str) -> None:
+    catch = hunt(name, BUDGET_S)
+    assert (catch.mutant, catch.reason, catch.caught) == (name, "", True)
+    assert set(catch.checks) & set(MUTANTS[name].caught_by)
+    assert catch.examples > 0
+    assert catch.data is not None
+    assert (catch.records, catch.faults) == size_of(catch.data)
+
+
+def test_the_smallest_scenario_fails_with_the_defect_and_not_without() -> None:
+    catch = hunt("retries-under-at-most-once", BUDGET_S)
+    assert catch.data is not None
+    scenario = Scenario.model_validate(catch.data)
+    assert not judge(run_scenario(scenario)).broken
+    with MUTANTS[catch.mutant].applied():
+        result = judge(run_scenario(scenario))
+    assert tuple(finding.check for finding in result.broken) == catch.checks
+
+
+def test_the_same_seed_catches_with_the_same_scenario() -> None:
+    first, second = (hunt("frame-without-its-records", BUDGET_S, seed=1) for _ in range(2))
+    assert (first.data, first.examples) == (second.data, second.examples)
+
+
+def test_a_budget_that_is_over_is_told() -> None:
+    catch = hunt("applies-out-of-order", 0.0)
+    assert (catch.caught, catch.examples, catch.data) == (False, TURN, None)
+    assert catch.reason.startswith("not caught in ")
+
+
+def test_who_is_caught_by_another_check_is_not_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(MUTANTS["retries-under-at-most-once"], "caught_by", ("order",))
+    catch = hunt("retries-under-at-most-once", 0.0)
+    assert (catch.caught, catch.checks) == (False, ("no-duplicates",))
+    assert catch.reason == "caught by none of its checks (order)"
+
+
+def test_who_is_not_made_small_is_not_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(MUTANTS["retries-under-at-most-once"], "records", -1)
+    catch = hunt("retries-under-at-most-once", 0.0)
+    assert (catch.caught, catch.records) == (False, 1)
+    assert catch.reason == "not made small: it takes -1 and 1"
+
+
+def test_without_a_mutant_nobody_is_accused() -> None:
+    catch = control(24)
+    assert (catch.mutant, catch.caught, catch.examples) == ("none", True, 24)
+
+
+def test_an_accusation_without_a_mutant_is_told() -> None:
+    with MUTANTS["frame-without-its-records"].applied():
+        catch = control(120)
+    assert not catch.caught
+    assert catch.checks
+    assert catch.reason == "accused, though nothing is wrong with it"
+
+
+def test_each_semantic_has_properties_of_its_own() -> None:
+    assert len(properties([AT_LEAST_ONCE])) == len(properties([AT_MOST_ONCE])) == 3
+    assert len(properties(BOTH)) == 6
+
+
+def test_the_size_counts_records_and_everything_that_goes_wrong() -> None:
+    data = {
+        "faults": [
+            "drop",
+            {"stall": {"nth": [1, 2]}},
+            {"delay": {"by": "1ms", "nth": 3}},
+            {"refuse": {"server": "spu"}},
+        ],
+        "workload": [
+            "send",
+            {"send": {"count": 3}},
+            {"send_all": {"count": 2}},
+            "flush",
+            {"move_leader": {"to": 1}},
+            {"take_away": {"spu": 0}},
+            "take_away",
+            {"bring_back": {"spu": 0}},
+        ],
+    }
+    assert size_of(data) == (1 + 3 + 2, 1 + 2 + 1 + 1 + 4)

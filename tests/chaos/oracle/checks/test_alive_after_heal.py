@@ -1,0 +1,52 @@
+"""``alive-after-heal``: once all faults are lifted, the producer works."""
+
+from chaos.oracle.checks import alive_after_heal
+from tests.chaos.oracle.checks.playing import looked_at, played, said, without
+
+SILENCE = {"drop": {"at": "request", "every": 1}}
+THREE = {"topic": {"partitions": 3}}
+
+
+def test_one_probe_for_each_partition_is_looked_at() -> None:
+    history = played(SILENCE, **THREE)
+    assert (said(alive_after_heal, history), looked_at(alive_after_heal, history)) == ([], 3)
+
+
+def test_a_probe_that_was_not_acknowledged_is_told_with_its_error() -> None:
+    history = played()
+    probe = history.records[-1]
+    probe.told, probe.error = "unknown", "no answer"
+    assert said(alive_after_heal, history) == [
+        "probe 3, sent at 5.001 s after the cluster had healed at 0.001 s, was not acknowledged: "
+        "no answer"
+    ]
+    probe.error = None
+    assert said(alive_after_heal, history)[0].endswith("the client was told nothing")
+
+
+def test_a_client_that_broke_down_is_told() -> None:
+    history = played()
+    history.crash = "ValueError: it broke"
+    assert said(alive_after_heal, history) == ["the client broke down: ValueError: it broke"]
+
+
+def test_an_attempt_shorter_than_the_network_cannot_reach_anybody() -> None:
+    history = played(network={"latency": "300ms"}, producer={"attempt_timeout": "1s"})
+    assert not any(record.told == "ok" for record in history.records)
+    assert (said(alive_after_heal, history), looked_at(alive_after_heal, history)) == ([], 0)
+
+
+def test_who_could_not_hear_of_a_new_leader_is_excused_and_nobody_else() -> None:
+    gone = ["send", "wait", "take_away", {"sleep": "1ms"}]
+    asked_anew = [*gone, "send", "wait", "bring_back"]
+    silent_sc = {"drop": {"at": "response", "match": {"api": "watch"}, "between": ["3s", "99s"]}}
+    history = played(
+        silent_sc,
+        workload=[*asked_anew, {"sleep": "4s"}, {"move_leader": {"to": 1}}],
+        cluster={"spus": 2},
+        producer={"retry": {"max_retries": 0}, "attempt_timeout": "1s"},
+    )
+    assert "NotLeaderForPartition" in (history.records[-1].error or "")
+    assert said(alive_after_heal, history) == []
+    heard = without(history, lambda entry: entry.kind == "verdict")
+    assert "NotLeaderForPartition" in said(alive_after_heal, heard)[0]

@@ -1,0 +1,77 @@
+"""``flush-settles``: what was sent before a flush is done with behind it."""
+
+from chaos.history import Call, History
+from chaos.oracle.checks import flush_settles
+from tests.chaos.oracle.checks.playing import AT_MOST_ONCE, looked_at, played, said
+
+LOST_ANSWER = {"drop": {"at": "response", "nth": 1}}
+FLUSHED = [{"send": {"count": 2}}, "flush"]
+
+
+def flush_of(history: History) -> Call:
+    return next(call for call in history.calls if call.op == "flush")
+
+
+def test_a_flush_waits_for_the_retries() -> None:
+    history = played(LOST_ANSWER, workload=FLUSHED)
+    flush = flush_of(history)
+    assert flush.ended is not None
+    assert flush.ended > 1.1
+    assert (said(flush_settles, history), looked_at(flush_settles, history)) == ([], 1)
+
+
+def test_a_record_that_is_open_behind_a_flush_is_told() -> None:
+    history = played(workload=FLUSHED)
+    flush_of(history).open_after = [1]
+    assert said(flush_settles, history) == [
+        "record 1 was still unsettled when the flush at 0.001 s returned at 0.001 s"
+    ]
+
+
+def test_a_flush_that_says_that_all_is_well_answers_for_what_it_settled() -> None:
+    refused = {"error": {"at": "request", "code": "PartitionFull", "nth": 1}}
+    history = played(refused, workload=FLUSHED)
+    flush = flush_of(history)
+    assert (flush.outcome, said(flush_settles, history)) == ("unknown", [])
+    flush.outcome = "ok"
+    (text,) = said(flush_settles, history)
+    assert text.startswith(
+        f"the flush at {flush.started:.3f} s said that all is well, "
+        "but records 0 and 1 were given up: "
+    )
+
+
+def test_a_flush_does_not_answer_for_outcomes_that_the_client_knew() -> None:
+    refused = {"error": {"at": "request", "code": "PartitionFull", "nth": 1}}
+    history = played(refused, workload=[{"send": {"wait": True}}, {"sleep": "1s"}, "flush"])
+    flush = flush_of(history)
+    flush.outcome = "ok"
+    assert said(flush_settles, history) == []
+
+
+def test_a_flush_that_never_returned_is_the_matter_of_another_check() -> None:
+    history = played(workload=FLUSHED)
+    flush = flush_of(history)
+    flush.open_after, flush.ended = [0, 1], None
+    assert (said(flush_settles, history), looked_at(flush_settles, history)) == ([], 0)
+
+
+def test_at_most_once_only_hands_over() -> None:
+    history = played(LOST_ANSWER, workload=FLUSHED, producer=AT_MOST_ONCE)
+    assert flush_of(history).open_after == [0, 1]
+    assert said(flush_settles, history) == []
+
+
+def test_at_most_once_has_handed_over_by_then() -> None:
+    history = played(LOST_ANSWER, workload=FLUSHED, producer=AT_MOST_ONCE)
+    flush_of(history).ended = 0.0001
+    (text,) = said(flush_settles, history)
+    assert text.startswith("records 0 and 1 were still not handed over when the flush")
+
+
+def test_what_never_left_and_is_certainly_not_stored_was_not_handed_over() -> None:
+    history = played({"refuse": {"server": "spu"}}, workload=FLUSHED, producer=AT_MOST_ONCE)
+    assert said(flush_settles, history) == []
+    flush = flush_of(history)
+    flush.open_after = [0, 1]
+    assert len(said(flush_settles, history)) == 1

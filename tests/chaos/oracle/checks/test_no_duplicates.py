@@ -1,0 +1,54 @@
+"""``no-duplicates``: at-most-once transmits a record once."""
+
+from dataclasses import replace
+
+import pytest
+
+from chaos.oracle.checks import no_duplicates
+from tests.chaos.oracle.checks.playing import (
+    AT_MOST_ONCE,
+    looked_at,
+    played,
+    requests,
+    said,
+    without,
+)
+
+LOST_ANSWER = {"drop": {"at": "response", "nth": 1}}
+COPY = {"duplicate": {"name": "copy", "at": "request", "nth": 1}}
+
+
+@pytest.mark.parametrize("fault", [LOST_ANSWER, COPY], ids=["lost answer", "copy of the network"])
+def test_one_transmission_is_no_duplicate_whatever_becomes_of_it(fault: object) -> None:
+    history = played(fault, producer=AT_MOST_ONCE)
+    assert said(no_duplicates, history) == []
+    assert looked_at(no_duplicates, history) == 3
+
+
+def test_a_second_transmission_is_told_with_both_moments() -> None:
+    history = played(producer=AT_MOST_ONCE)
+    again = replace(requests(history)[0], transmission=99, t=0.5, connection=7)
+    history.events.append(again)
+    assert said(no_duplicates, history)[0] == (
+        "record 0 was transmitted 2 times: at 0.001 s on connection 2 and at 0.500 s on "
+        "connection 7"
+    )
+
+
+def test_a_copy_that_no_fault_made_is_told() -> None:
+    history = played(COPY, producer=AT_MOST_ONCE)
+    for entry in history.events:
+        if entry.kind == "append":
+            entry.fault = None
+    texts = said(no_duplicates, history)
+    assert texts[0] == (
+        "record 0 is stored 2 times (0@0 and 0@3), but it was transmitted once, and no fault "
+        "duplicated the request"
+    )
+    assert len(texts) == 3
+
+
+def test_a_copy_that_no_request_brought_is_a_phantom_and_no_duplicate() -> None:
+    history = played(COPY, producer=AT_MOST_ONCE)
+    gone = without(history, lambda entry: entry.kind == "append" and entry.fault == "copy")
+    assert said(no_duplicates, gone) == []

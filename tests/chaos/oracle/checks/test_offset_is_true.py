@@ -1,0 +1,42 @@
+"""``offset-is-true``: the offset that was told holds the record."""
+
+from chaos.oracle.checks import offset_is_true
+from tests.chaos.oracle.checks.playing import looked_at, played, said, with_logs
+
+LOST_ANSWER = {"drop": {"at": "response", "nth": 1}}
+
+
+def test_every_offset_that_was_told_is_looked_at() -> None:
+    history = played()
+    assert (said(offset_is_true, history), looked_at(offset_is_true, history)) == ([], 4)
+
+
+def test_a_wrong_offset_is_told_with_the_true_one() -> None:
+    history = played()
+    history.records[2].offset = 1
+    (text,) = said(offset_is_true, history)
+    assert text == "record 2 was acknowledged as 0@1 at 0.001 s, but it is at 0@2"
+
+
+def test_a_wrong_partition_is_wrong_even_with_the_right_offset() -> None:
+    history = played()
+    history.records[0].partition = 1
+    assert len(said(offset_is_true, history)) == 1
+
+
+def test_of_two_copies_either_will_do() -> None:
+    history = played(LOST_ANSWER)
+    for offset, sentences in ((0, 0), (3, 0), (1, 1)):
+        history.records[0].offset = offset
+        assert len(said(offset_is_true, history)) == sentences
+
+
+def test_a_client_that_tells_no_offsets_is_held_to_none() -> None:
+    history = played()
+    history.records[0].offset = None
+    assert looked_at(offset_is_true, history) == 3
+
+
+def test_a_record_that_is_nowhere_is_the_matter_of_another_check() -> None:
+    history = with_logs(played(), {0: []})
+    assert (said(offset_is_true, history), looked_at(offset_is_true, history)) == ([], 0)

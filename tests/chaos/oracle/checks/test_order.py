@@ -1,0 +1,49 @@
+"""``order``: acknowledged records are stored in the order in which they were sent."""
+
+from chaos.history import History
+from chaos.oracle.checks import order
+from tests.chaos.oracle.checks.playing import AT_MOST_ONCE, played, said, with_logs
+
+LOST_ANSWER = {"drop": {"at": "response", "nth": 1}}
+ONE_BY_ONE = [{"send": {"count": 3, "wait": True}}]
+
+
+def swapped(history: History, one: int, other: int) -> History:
+    """The same run with two records in each other's place."""
+    log = [*history.logs[0]]
+    log[one].value, log[other].value = log[other].value, log[one].value
+    return with_logs(history, {0: log})
+
+
+def test_records_in_order_are_in_order_whatever_their_copies_are() -> None:
+    assert said(order, played()) == []
+    history = played(LOST_ANSWER)
+    assert len(history.logs[0]) == 3 + 3 + 1
+    assert said(order, history) == []
+
+
+def test_a_record_before_one_that_was_sent_earlier_is_told() -> None:
+    assert said(order, swapped(played(), 0, 1)) == [
+        "record 1 was sent after record 0, but its first copy is at 0@0, before 0@1"
+    ]
+
+
+def test_a_record_that_was_not_acknowledged_may_be_anywhere() -> None:
+    history = swapped(played(), 0, 1)
+    history.records[0].told = "unknown"
+    assert said(order, history) == []
+
+
+def test_at_most_once_keeps_order_on_one_connection() -> None:
+    history = swapped(played(producer=AT_MOST_ONCE, workload=ONE_BY_ONE), 0, 1)
+    assert said(order, history) == [
+        "record 1 was sent after record 0 over connection 2, but its first copy is at 0@0, "
+        "before 0@1"
+    ]
+
+
+def test_at_most_once_promises_no_order_across_connections() -> None:
+    ended = {"disconnect": {"at": "response", "how": "fin", "after_bytes": 1000, "nth": 1}}
+    history = swapped(played(ended, producer=AT_MOST_ONCE, workload=ONE_BY_ONE), 0, 1)
+    assert [record.told for record in history.records[:2]] == ["ok", "ok"]
+    assert said(order, history) == []

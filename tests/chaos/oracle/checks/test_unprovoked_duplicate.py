@@ -1,0 +1,52 @@
+"""``unprovoked-duplicate``: nothing is sent again that was answered with success."""
+
+from dataclasses import replace
+
+import pytest
+
+from chaos.oracle.checks import unprovoked_duplicate
+from tests.chaos.oracle.checks.playing import looked_at, played, requests, said
+
+PROVOKED = {
+    "lost answer": {"drop": {"at": "response", "nth": 1}},
+    "lost request": {"drop": {"at": "request", "nth": 1}},
+    "code": {"error": {"at": "request", "code": "StorageError", "nth": 1}},
+    "code in the answer": {"error": {"at": "response", "code": "StorageError", "nth": 1}},
+    "cut answer": {"disconnect": {"at": "response", "after_bytes": 5, "nth": 1}},
+    "late answer": {"delay": {"at": "response", "by": "2s", "nth": 1}},
+    "copy of the network": {"duplicate": {"at": "request", "nth": 1}},
+}
+
+
+@pytest.mark.parametrize("fault", PROVOKED.values(), ids=PROVOKED)
+def test_what_something_provoked_is_no_violation(fault: object) -> None:
+    history = played(fault)
+    assert said(unprovoked_duplicate, history) == []
+    assert looked_at(unprovoked_duplicate, history) == 3
+
+
+def test_a_transmission_behind_a_success_is_told() -> None:
+    history = played()
+    again = replace(requests(history)[0], transmission=99, t=0.5, n=9999)
+    history.events.append(again)
+    assert said(unprovoked_duplicate, history) == [
+        "records 0, 1 and 2 were transmitted again at 0.500 s on connection 2, after the request "
+        "at 0.001 s on connection 2 was answered with success at 0.001 s"
+    ]
+
+
+def test_a_record_twice_in_one_request_is_told() -> None:
+    history = played()
+    entry = requests(history)[0]
+    entry.carried = [*entry.carried, *entry.carried]
+    assert said(unprovoked_duplicate, history) == [
+        "records 0, 1 and 2 were in one request twice, at 0.001 s on connection 2"
+    ]
+
+
+def test_a_copy_that_no_fault_made_is_told() -> None:
+    history = played(PROVOKED["copy of the network"])
+    for event in history.events:
+        if event.kind == "append":
+            event.fault = None
+    assert "no fault duplicated the request" in said(unprovoked_duplicate, history)[0]

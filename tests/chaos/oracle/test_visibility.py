@@ -1,0 +1,86 @@
+"""What the simulator's side could not see: where nothing hid an attempt, none was made unseen."""
+
+from math import inf
+from typing import Any
+
+import pytest
+
+from chaos.history import Evidence
+from chaos.oracle.visibility import Sight, sight
+from tests.chaos.oracle.checks.playing import played
+
+WAIT_S = 1.0
+"""How long an attempt of these runs may take."""
+
+ROOM_S = 0.01
+"""More than the room that a trouble has on both sides."""
+
+
+def seen(*faults: Any, **more: Any) -> Sight:
+    return Evidence(played(*faults, **more)).once(sight)
+
+
+def test_without_faults_everything_is_seen() -> None:
+    found = seen()
+    assert found.clear(0.0, 100.0)
+    assert not found.blind
+    assert (found.lost(2), found.lost_by(2), found.news_at) == (inf, inf, inf)
+
+
+def test_a_lost_frame_hides_nothing_for_it_was_read() -> None:
+    assert seen({"drop": {"at": "request", "nth": 1}}).clear(0.0, 100.0)
+
+
+def test_a_stalled_connection_hides_what_goes_out_on_it_and_nothing_else() -> None:
+    found = seen({"stall": {"at": "request", "nth": 1}})
+    assert not found.clear(0.0, 0.5)
+    assert found.clear(0.0, 0.5, but={2})
+    assert not found.clear(0.0, 0.5, but={3})
+
+
+def test_a_reset_connection_is_lost_from_then_on() -> None:
+    found = seen({"disconnect": {"at": "response", "how": "rst", "nth": 1}})
+    assert found.lost(2) == pytest.approx(0.0011)
+    assert found.lost_by(2) > found.lost(2)
+    assert found.lost(3) == inf
+    assert not found.clear(0.0, ROOM_S)
+
+
+@pytest.mark.parametrize("how", ["refuse", "rst", "hang"])
+def test_a_server_that_turns_clients_away_hides_their_attempts(how: str) -> None:
+    fault = {"refuse": {"server": "spu", "how": how, "between": ["0ms", "500ms"]}}
+    found = seen(fault)
+    assert not found.clear(0.0, 0.5)
+    assert found.clear(0.5 + WAIT_S + ROOM_S, 100.0)
+
+
+def test_an_spu_that_is_away_hides_attempts_until_it_is_back() -> None:
+    gone = ["send", "wait", "take_away", {"sleep": "2s"}, "bring_back", {"sleep": "1s"}, "send"]
+    found = seen(workload=[*gone, "wait"])
+    assert found.clear(0.0, 0.0)
+    assert not found.clear(1.0, 1.1)
+    assert found.clear(2.0 + ROOM_S, 100.0)
+
+
+def test_a_leader_leads_until_it_is_moved_and_not_while_it_is_away() -> None:
+    history = played(
+        workload=["send", "wait", {"move_leader": {"to": 1}}, {"take_away": {"spu": 1}}],
+        cluster={"spus": 2},
+    )
+    evidence = Evidence(history)
+    found = evidence.once(sight)
+    moved, away = (e for e in evidence.entries if e.kind == "cluster" and e.detail != "healed")
+    for n, leads in ((moved.n - 1, "spu:0"), (moved.n + 1, "spu:1"), (away.n + 1, None)):
+        assert [s for s in ("spu:0", "spu:1") if found.leads(s, 0, n, 0.1)] == [leads] * bool(leads)
+    assert found.moved_later("spu:0", 0, moved.n - 1)
+    assert found.moved_later("spu:1", 0, moved.n)
+    assert not found.moved_later("spu:0", 0, moved.n + 1)
+
+
+def test_where_an_spu_waits_for_commits_nobody_sees_when_a_request_came() -> None:
+    found = seen(
+        producer={"isolation": "read-committed", "attempt_timeout": "1s"},
+        cluster={"commit_delay": "5ms"},
+    )
+    assert found.blind
+    assert not found.clear(0.0, 100.0)

@@ -1,0 +1,348 @@
+"""What is made of outcomes: words, a table, JUnit XML, an exit status, directories."""
+
+import io
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import pytest
+from rich.console import Console
+from rich.table import Table
+
+from chaos.oracle.checks import Finding, Violation
+from chaos.oracle.judge import Verdict
+from chaos.report.junit import write_junit
+from chaos.report.narrative import Story
+from chaos.report.outcome import Outcome, status_of
+from chaos.report.run_directory import (
+    concrete,
+    make_directory,
+    saved_find,
+    saved_history,
+    scenario_of,
+    slug_of,
+    write_run,
+    write_test,
+)
+from chaos.report.summary import SENTENCES_MAX, failure_text, summary
+from chaos.report.table import firings_table, labels, table, tally
+from chaos.spec.loader import load_scenario_file
+
+FIGURES = {
+    "sent": 20,
+    "acknowledged": 19,
+    "failed": 0,
+    "unknown": 1,
+    "lost": 1,
+    "duplicated": 1200,
+}
+
+
+def outcome(verdict: Verdict = "valid", **fields: Any) -> Outcome:
+    usual: dict[str, Any] = {
+        "name": "a lost answer",
+        "file": "lost-answer.yaml",
+        "world": "virtual",
+        "seed": 7,
+        "figures": FIGURES,
+        "fired": {"lost-answer": 1},
+        "command": "python -m chaos run lost-answer.yaml",
+    }
+    return Outcome(verdict=verdict, **{**usual, **fields})
+
+
+def broken(times: int = 1, **fields: Any) -> Outcome:
+    violations = tuple(Violation(f"record {n} is gone", (n,)) for n in range(times))
+    findings = [Finding("order", 20), Finding("no-loss", 20, times, violations)]
+    stories = [Story(n, (f"story {n}",), alike=n) for n in range(5)]
+    return outcome("invalid", **{"findings": findings, "stories": stories, **fields})
+
+
+def unclear() -> Outcome:
+    return outcome("inconclusive", reasons=["fault lost-answer never struck"])
+
+
+# --- the exit status
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "status"),
+    [
+        ([outcome()], 0),
+        ([outcome(), unclear()], 2),
+        ([unclear(), broken(), outcome()], 1),
+        ([], 2),
+    ],
+)
+def test_a_broken_promise_beats_no_verdict_and_that_beats_valid(
+    outcomes: list[Outcome], status: int
+) -> None:
+    assert status_of(outcomes) == status
+
+
+def test_a_bad_file_is_no_verdict_but_hides_no_broken_promise() -> None:
+    assert status_of([outcome()], bad_input=True) == 2
+    assert status_of([broken()], bad_input=True) == 1
+
+
+# --- the summary
+
+
+def test_a_summary_tells_verdict_circumstances_figures_and_faults() -> None:
+    assert summary(outcome()) == [
+        "valid: a lost answer",
+        "  lost-answer.yaml, world virtual, seed 7",
+        "  sent 20, acknowledged 19, failed 0, unknown 1, lost 1, duplicated 1,200",
+        "  faults fired: lost-answer 1",
+    ]
+
+
+def test_a_summary_tells_each_broken_check_and_only_those() -> None:
+    text = "\n".join(summary(broken()))
+    assert "broken: no-loss, 1 time\n    record 0 is gone" in text
+    assert "order" not in text
+
+
+def test_a_summary_tells_the_first_sentences_and_counts_the_others() -> None:
+    text = "\n".join(summary(broken(5)))
+    assert text.count("is gone") == SENTENCES_MAX
+    assert "and 2 more" in text
+    assert "\n".join(summary(broken(5), full=True)).count("is gone") == 5
+
+
+def test_a_summary_tells_three_stories_and_how_many_records_had_much_the_same() -> None:
+    lines = summary(broken())
+    assert [line for line in lines if "the story of" in line] == [
+        "  the story of record 0",
+        "  the story of record 1, and much the same of 1 other",
+        "  the story of record 2, and much the same of 2 others",
+    ]
+
+
+def test_a_summary_tells_why_there_is_no_verdict() -> None:
+    assert "  no verdict: fault lost-answer never struck" in summary(unclear())
+
+
+def test_a_summary_of_another_client_names_it_and_what_it_cannot_do() -> None:
+    lines = summary(outcome(client="fluvio", not_applicable=["send_all: one by one"]))
+    assert "  lost-answer.yaml, world virtual, client fluvio, seed 7" in lines
+    assert "  not applicable: send_all: one by one" in lines
+
+
+def test_a_summary_of_a_property_counts_its_examples() -> None:
+    assert "  lost-answer.yaml, world virtual, seed 7, 200 examples" in summary(
+        outcome(examples=200)
+    )
+
+
+def test_a_summary_tells_where_the_run_is_kept_and_what_else_there_is() -> None:
+    lines = summary(outcome(directory=".chaos/x-virtual", notes=["something else"]))
+    assert {"  kept in .chaos/x-virtual", "  note: something else"} < set(lines)
+
+
+def test_names_from_files_cannot_move_the_cursor() -> None:
+    assert all(line.isprintable() for line in summary(outcome(name="\x1b[2Jgone\nx")))
+
+
+def test_a_failure_for_machines_ends_with_what_repeats_it() -> None:
+    assert failure_text(broken()).endswith("\n\nagain: python -m chaos run lost-answer.yaml")
+
+
+# --- the table
+
+
+def shown(
+    outcomes: list[Outcome], make: Callable[[Sequence[Outcome]], Table] = table
+) -> list[list[str]]:
+    file = io.StringIO()
+    Console(file=file, width=100).print(make(outcomes))
+    return [line.split() for line in file.getvalue().splitlines()]
+
+
+def test_the_table_has_a_row_for_each_outcome() -> None:
+    one = outcome(file="scenarios/one.yaml", seconds=1.234)
+    assert shown([one, broken(file="two.yaml", examples=200)]) == [
+        ["faults"],
+        [
+            "scenario",
+            "world",
+            "examples",
+            "fired",
+            "lost",
+            "duplicated",
+            "verdict",
+            "seconds",
+        ],
+        ["one", "virtual", "1", "1", "1", "1,200", "valid", "1.23"],
+        ["two", "virtual", "200", "1", "1", "1,200", "invalid", "0.00"],
+    ]
+
+
+def test_files_of_the_same_name_go_by_their_paths() -> None:
+    files = ["a/one.yaml", "b/one.yaml", "b/two.yaml"]
+    outcomes = [outcome(file=file, world=world) for file in files for world in ("virtual", "tcp")]
+    assert labels(outcomes)[::2] == ["a/one.yaml", "b/one.yaml", "two"]
+
+
+def test_examples_are_grouped_by_how_many_faults_fired_in_them() -> None:
+    firings = {0: 10, 1: 20, 2: 1000, 3: 1, 5: 1, 6: 3, 10: 1, 11: 2, 500: 2}
+    rows = shown([outcome(firings=firings)], firings_table)
+    assert rows[1] == ["lost-answer", "virtual", "10", "20", "1,000", "2", "4", "4", "99.0", "%"]
+
+
+def test_of_no_examples_there_is_no_share() -> None:
+    assert shown([outcome(firings={})], firings_table)[1][2:] == ["0"] * 6
+
+
+def test_a_result_has_the_firings_in_the_order_of_their_numbers() -> None:
+    assert list(outcome(firings={11: 1, 2: 3}).to_data()["firings"].items()) == [
+        ("2", 3),
+        ("11", 1),
+    ]
+
+
+def test_markup_in_a_name_is_text() -> None:
+    assert shown([outcome(file="[red].yaml")])[2][0] == "[red]"
+
+
+def test_the_tally_counts_verdicts() -> None:
+    outcomes = [outcome(), broken(), unclear()]
+    assert tally(outcomes, 3, 1.25) == "3 runs: 1 valid, 1 invalid, 1 inconclusive, in 1.2 s"
+
+
+def test_the_tally_of_an_interrupted_command_says_how_far_it_came() -> None:
+    text = "interrupted after 1 of 9 runs: 1 valid, 0 invalid, 0 inconclusive, in 0.5 s"
+    assert tally([outcome()], 9, 0.5) == text
+
+
+# --- JUnit
+
+
+def junit(tmp_path: Path, outcomes: list[Outcome], mistakes: list[str]) -> ET.Element:
+    path = tmp_path / "junit.xml"
+    write_junit(path, outcomes, mistakes)
+    suite = ET.parse(path).getroot().find("testsuite")
+    assert suite is not None
+    return suite
+
+
+def test_junit_has_a_case_for_each_run_and_one_for_bad_input(tmp_path: Path) -> None:
+    suite = junit(tmp_path, [outcome(), broken(), unclear()], ["x.yaml:1:1: bad", "y"])
+    assert {k: suite.get(k) for k in ("tests", "failures", "errors")} == {
+        "tests": "4",
+        "failures": "1",
+        "errors": "2",
+    }
+    names = [case.get("name") for case in suite]
+    assert names == ["a lost answer [virtual]"] * 3 + ["bad input"]
+    assert [[child.tag for child in case] for case in suite] == [
+        [],
+        ["failure"],
+        ["error"],
+        ["error"],
+    ]
+
+
+def test_junit_tells_the_story_of_a_failure(tmp_path: Path) -> None:
+    suite = junit(tmp_path, [broken()], [])
+    failure = suite.find("testcase/failure")
+    assert failure is not None
+    assert failure.get("message") == "record 0 is gone"
+    assert "story 0" in (failure.text or "")
+
+
+def test_junit_holds_no_character_that_xml_refuses(tmp_path: Path) -> None:
+    suite = junit(tmp_path, [broken(name="a\x00\ud800b")], [])
+    assert suite[0].get("name") == "a??b [virtual]"
+
+
+# --- directories
+
+
+@pytest.mark.parametrize(
+    ("path", "slug"),
+    [
+        ("scenarios/lost-answer.yaml", "lost-answer"),
+        ("Ünter (2) Wegs.yaml", "nter-2-wegs"),
+        ("...", "scenario"),
+        ("x" * 300 + ".yaml", "x" * 80),
+    ],
+)
+def test_a_slug_is_safe_in_every_file_system(path: str, slug: str) -> None:
+    assert slug_of(path) == slug
+
+
+DATA = {
+    "name": "x",
+    "worlds": ["virtual", "tcp"],
+    "examples": 7,
+    "workload": [{"send": {"count": 2}}],
+}
+
+
+def test_a_kept_scenario_has_one_world_and_a_seed() -> None:
+    assert concrete(DATA, "tcp", 5) == {
+        "name": "x",
+        "worlds": ["tcp"],
+        "seed": 5,
+        "workload": DATA["workload"],
+    }
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Path:
+    directory = tmp_path / "x-virtual"
+    write_run(directory, concrete(DATA, "virtual", 5), '{"t": 0}\n', broken())
+    return directory
+
+
+def test_a_directory_holds_scenario_history_and_result(kept: Path) -> None:
+    scenario = load_scenario_file(scenario_of(kept)).scenario()
+    assert (scenario.worlds, scenario.seed) == (["virtual"], 5)
+    assert saved_history(scenario_of(kept)) == '{"t": 0}\n'
+    result = json.loads((kept / "result.json").read_text())
+    assert result["findings"][1]["violations"] == [{"text": "record 0 is gone", "records": [0]}]
+    assert result["stories"][1] == {"record": 1, "alike": 1, "lines": ["story 1"]}
+
+
+def test_a_result_holds_nothing_of_the_machine_or_the_moment() -> None:
+    assert broken(seconds=1.0, directory="a").to_data() == broken(seconds=2.0).to_data()
+
+
+def test_a_find_is_tried_again_under_the_same_name_only(kept: Path) -> None:
+    assert [data["seed"] for data in saved_find(kept, "x")] == [5]
+    assert saved_find(kept, "y") == []
+    assert saved_find(kept / "none", "x") == []
+
+
+def test_a_find_that_cannot_be_read_any_more_is_no_find(kept: Path) -> None:
+    scenario_of(kept).write_text("name: [")
+    assert saved_find(kept, "x") == []
+
+
+def test_a_file_is_its_own_scenario_and_may_have_no_history(tmp_path: Path) -> None:
+    file = tmp_path / "scenario.yaml"
+    assert scenario_of(file) == file
+    assert saved_history(file) is None
+
+
+@pytest.mark.parametrize("slug", ["lost-answer", "import", "7-spus"])
+def test_the_test_of_a_find_is_python(kept: Path, slug: str) -> None:
+    write_test(kept, slug, broken(file='odd".yaml'))
+    names: dict[str, Any] = {}
+    code = compile((kept / "test_replay.py").read_text(), "test_replay.py", "exec")
+    exec(code, names)
+    found: list[Callable[[], None]] = [v for k, v in names.items() if k.startswith("test_")]
+    assert len(found) == 1
+
+
+def test_the_default_place_keeps_itself_out_of_version_control(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    make_directory(Path(".chaos/x-virtual"))
+    assert Path(".chaos/.gitignore").read_text() == "*\n"
+    make_directory(Path("mine/x-virtual"))
+    assert not Path("mine/.gitignore").exists()

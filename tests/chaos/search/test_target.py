@@ -1,0 +1,165 @@
+"""Where aimed faults strike, and that they stay what the file says."""
+
+from collections import Counter
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from chaos.history import History
+from chaos.runner import run_scenario
+from chaos.search.injection_points import Moments
+from chaos.search.target import Aim
+from chaos.spec.loader import parse_scenario
+from chaos.spec.property import Example
+from simulator.events import Entry
+from simulator.faults.model import Delay
+
+PROPERTY = """
+name: aimed at
+worlds: [virtual]
+cluster: {spus: 2}
+topic: {partitions: 2}
+producer: {retry: {timeout: 5s, max_retries: 3}}
+faults:
+  - refuse: {server: "spu:1", between: [10s, 11s]}
+  - drop: {name: written, at: request, nth: 2, match: {partition: 1}}
+  - some:
+    - drop: {probability: 0.01, limit: 1}
+    - disconnect: {at: response, how: fin, after_bytes: 3, match: {api: all}}
+    - delay: {by: 1ms..9ms, nth: 2..3}
+    - error: {at: request, code: StorageError, between: [20ms, 1s]}
+workload:
+  - send: {count: 4, wait: true}
+  - sleep: 20ms
+  - send: {count: 4, wait: true}
+"""
+SIX = settings(max_examples=6, deadline=None)
+examples = parse_scenario(PROPERTY, "aimed.yaml").strategy()
+
+
+def steps(example: Example, seed: int, most: int = 3) -> list[tuple[dict[str, Any], History]]:
+    """The example under aim after each placing, with its run."""
+    aim = Aim(example, seed)
+    data, scenario = aim.scenario()
+    taken = [(data, run_scenario(scenario))]
+    while len(taken) <= most and aim.place(taken[-1][1]):
+        data, scenario = aim.scenario()
+        taken.append((data, run_scenario(scenario)))
+    return taken
+
+
+def placed(data: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    return [next(iter(fault.items())) for fault in data["faults"][2:]]
+
+
+@SIX
+@given(examples, st.integers(0, 2**32))
+def test_what_is_placed_strikes_once_and_every_time(example: Example, seed: int) -> None:
+    for data, history in steps(example, seed):
+        for _, fields in placed(data):
+            count = history.faults[fields["name"]]
+            assert count.fired + count.shadowed == 1, (fields, data)
+
+
+@SIX
+@given(examples, st.integers(0, 2**32))
+def test_faults_stay_as_the_file_says_but_for_their_trigger(example: Example, seed: int) -> None:
+    data, history = steps(example, seed)[-1]
+    first, second = data["faults"][:2]
+    assert first["refuse"] == {"name": "refuse-1", "server": "spu:1", "between": ["10s", "11s"]}
+    assert second["drop"] == {
+        "name": "written",
+        "at": "request",
+        "nth": 2,
+        "match": {"partition": 1},
+    }
+    kinds = Counter(kind for kind, _ in placed(data))
+    assert kinds["drop"] <= 1  # its limit
+    for kind, fields in placed(data):
+        assert not {"probability", "between", "limit"} & fields.keys()
+        match kind:
+            case "disconnect":
+                assert (fields["at"], fields["how"], fields["after_bytes"]) == (
+                    "response",
+                    "fin",
+                    3,
+                )
+            case "delay":
+                assert fields["nth"] in (2, 3)
+                assert fields["by"] == example.loose[2].fault["delay"]["by"]
+            case "error":
+                assert (fields["at"], fields["code"]) == ("request", "StorageError")
+    since = next(event.t for event in history.events if event.kind == "return")
+    for event in history.events:
+        if isinstance(event, Entry) and (event.fault or "").startswith("error"):
+            assert 0.020 <= event.t - since < 1
+
+
+def test_nothing_is_placed_where_nothing_can_strike() -> None:
+    text = "name: x\nfaults: [drop: {match: {api: fetch}}]\nworkload: [send]"
+    (example,) = drawn(text)
+    assert len(steps(example, 1)) == 1
+
+
+def test_an_exact_trigger_of_the_author_leaves_nothing_to_place() -> None:
+    text = "name: x\nfaults: [drop: {nth: 1}, stall: {every: 9}]\nworkload: [send]"
+    (example,) = drawn(text)
+    assert example.loose == ()
+    assert [next(iter(fault)) for fault in example.exact] == ["drop", "stall"]
+
+
+def test_a_fault_that_was_drawn_never_to_strike_is_left_alone() -> None:
+    (example,) = drawn("name: x\nfaults: [drop: {probability: 0..0}]\nworkload: [send]")
+    assert example.loose == ()
+
+
+def test_what_an_example_leaves_out_can_be_placed_all_the_same() -> None:
+    text = "name: x\nfaults: {some: [drop: {probability: 0.1}]}\nworkload: [send]"
+    for example in drawn(text, 8):
+        assert [loose.fault["drop"]["name"] for loose in example.loose] == ["drop-1"]
+        assert example.exact == ()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_same_seed_aims_at_the_same_moments(seed: int) -> None:
+    (example,) = drawn(PROPERTY)
+    assert [data for data, _ in steps(example, seed, 2)] == [
+        data for data, _ in steps(example, seed, 2)
+    ]
+
+
+def test_the_moments_of_a_run_are_those_that_faults_strike() -> None:
+    """A fault that strikes everything strikes exactly what is listed without it."""
+    text = "name: x\ntopic: {partitions: 2}\nworkload: [send: {count: 3, wait: true}]\nfaults: "
+    (calm,) = drawn(text + "[]")
+    (struck,) = drawn(text + "[delay: {by: 0ms, match: {api: all}}]")
+    (fault,) = struck.scenario.faults
+    assert isinstance(fault, Delay)
+    listed = [
+        (m.transmission, m.at.value, m.connection, m.ordinal)
+        for m in Moments(run_scenario(calm.scenario)).of(fault)
+    ]
+    verdicts = [
+        (e.transmission, e.direction, e.connection, e.ordinal)
+        for e in run_scenario(struck.scenario).events
+        if isinstance(e, Entry) and e.kind == "verdict"
+    ]
+    assert sorted(listed) == sorted(verdicts)
+    assert len(verdicts) >= 6
+
+
+def drawn(text: str, several: int = 1) -> list[Example]:
+    """Examples of a file."""
+    taken: list[Example] = []
+
+    @settings(database=None, deadline=None)
+    @given(parse_scenario(text, "s.yaml").strategy())
+    def take(example: Example) -> None:
+        taken.append(example)
+
+    handle: Any = take
+    for n in range(several):
+        handle.hypothesis.fuzz_one_input(bytes([85 * n % 256] * 4096))
+    return taken

@@ -1,0 +1,266 @@
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, find, given, settings
+from hypothesis import strategies as st
+from hypothesis.errors import NoSuchExample
+
+from chaos.spec.loader import parse_scenario
+from chaos.spec.property import SEED_MAX, Example, Template
+from chaos.spec.scenario import Scenario
+from simulator.documents.emitter import to_yaml
+from simulator.documents.quantities import parse_duration, parse_size
+
+PROPERTY = """
+name: much is open
+topic: {partitions: 1..3}
+cluster: {spus: {any: [2, 1]}, commit_delay: 0ms..1ms}
+producer:
+  compression: {any: [none, {any: [gzip, zstd]}]}
+  linger: 1.5ms..2ms
+  batch_size: 1KiB..3KiB
+faults:
+  - delay: {by: {pareto: {scale: 1ms..2ms, shape: 1..2}}}
+  - some:
+      - drop: {probability: 0..0.3}
+      - drop: {name: mine, nth: 1..10}
+      - stall
+  - any: [drop, {some: [disconnect, drop]}]
+  - duplicate
+workload:
+  - send: {count: 1..200, size: 8..2KiB}
+  - move_leader: {to: 0..1}
+  - any: [flush, wait, {sleep: 0ms..2s}]
+expect: {lost: 0}
+"""
+
+
+def template_of(text: str) -> Template:
+    return parse_scenario(text, "s.yaml")
+
+
+def small(what: str) -> Template:
+    return template_of(f"name: x\nworkload: [flush]\n{what}")
+
+
+ALL = template_of(PROPERTY)
+QUICK = settings(
+    phases=[Phase.generate, Phase.shrink], database=None, max_examples=2_000, deadline=None
+)
+
+
+def smallest(
+    template: Template, condition: Any = lambda data: True, draws: int = 2_000
+) -> dict[str, Any]:
+    """The smallest example for which something holds."""
+    quick = settings(QUICK, max_examples=draws)
+    found = find(template.strategy(), lambda example: bool(condition(example.data)), settings=quick)
+    return found.data
+
+
+# --- what is drawn
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
+@given(ALL.strategy())
+def test_each_example_is_a_valid_scenario_within_the_ranges(example: Example) -> None:
+    data, scenario = example.data, example.scenario
+    assert Scenario.model_validate(data) == scenario
+    assert 1 <= scenario.topic.partitions <= 3
+    assert scenario.cluster.spus in (1, 2)
+    assert data["producer"]["compression"] in ("none", "gzip", "zstd")
+    assert 0.0015 <= scenario.producer.linger <= 0.002
+    assert 1024 <= scenario.producer.batch_size <= 3072
+    assert data["workload"][0]["send"]["count"] in range(1, 201)
+    assert 8 <= parse_size(data["workload"][0]["send"]["size"]) <= 2048
+    assert data["workload"][1]["move_leader"]["to"] < scenario.cluster.spus
+    assert data["expect"] == {"lost": 0}
+    assert 0 <= scenario.seed <= SEED_MAX
+    by_name = {fault.name: fault.kind for fault in scenario.faults}
+    assert len(by_name) == len(scenario.faults)
+    assert {"delay-1", "duplicate-7"} <= set(by_name)
+    assert by_name.keys() <= set(ALL.faults)
+    assert "drop-2" not in by_name or data["faults"][1]["drop"]["probability"] <= 0.3
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
+@given(ALL.strategy())
+def test_what_was_drawn_is_a_scenario_file_that_says_the_same(example: Example) -> None:
+    again = template_of(to_yaml(example.data))
+    assert not again.open
+    assert again.data == example.data
+    assert again.scenario() == example.scenario
+
+
+def test_examples_do_not_share_what_can_be_changed() -> None:
+    first, second = smallest(ALL), smallest(ALL)
+    first["workload"][0]["send"]["count"] = "changed"
+    first["expect"]["lost"] = "changed"
+    assert second["workload"][0]["send"]["count"] == 1
+    assert ALL.data["expect"] == {"lost": 0}
+
+
+@pytest.mark.parametrize(
+    ("what", "path", "low", "high"),
+    [
+        ("cluster: {spus: 1..3}", "cluster.spus", 1, 3),
+        ("cluster: {spus: 2..2}", "cluster.spus", 2, 2),
+        ("cluster: {commit_delay: 0ms..2s}", "cluster.commit_delay", "0ms", "2s"),
+        ("cluster: {commit_delay: 0s..90s}", "cluster.commit_delay", "0ms", "90s"),
+        ("cluster: {commit_delay: 1ms..1.5ms}", "cluster.commit_delay", "1ms", "1500us"),
+        ("cluster: {commit_delay: 1us..1m}", "cluster.commit_delay", "1us", "1m"),
+        ("producer: {batch_size: 1..1KiB}", "producer.batch_size", 1, "1KiB"),
+        ("producer: {batch_size: 512..1025}", "producer.batch_size", 512, 1025),
+        ("producer: {batch_size: 1MiB..2MiB}", "producer.batch_size", "1MiB", "2MiB"),
+        ("producer: {compression: {any: [none, gzip]}}", "producer.compression", "none", "gzip"),
+        ("faults: [drop: {probability: 0..1}]", "faults.0.drop.probability", 0, 1),
+        ("faults: [drop: {probability: 0..0.3}]", "faults.0.drop.probability", 0, 0.3),
+        ("faults: [drop: {probability: 0.1..0.1234}]", "faults.0.drop.probability", 0.1, 0.1234),
+        ("faults: [drop: {nth: [1, 2..3]}]", "faults.0.drop.nth.1", 2, 3),
+    ],
+)
+def test_both_ends_are_drawn_and_the_first_is_the_smallest(
+    what: str, path: str, low: object, high: object
+) -> None:
+    def at(data: Any) -> object:
+        for part in path.split("."):
+            data = data[int(part)] if part.isdigit() else data[part]
+        return data
+
+    template = small(what)
+    assert at(smallest(template)) == low
+    assert at(smallest(template, lambda data: at(data) == high)) == high
+
+
+def test_probabilities_have_three_decimals() -> None:
+    drawn = smallest(
+        small("faults: [drop: {probability: 0..1}]"),
+        lambda data: 0.5 < data["faults"][0]["drop"]["probability"] < 1,
+    )
+    assert drawn["faults"][0]["drop"]["probability"] == 0.501
+
+
+def test_whole_ends_draw_fractions_only_where_the_field_takes_them() -> None:
+    template = small(
+        "cluster: {spus: 1..3}\n"
+        "faults: [drop: {probability: 0..1}, delay: {by: {pareto: {scale: 1ms, shape: 1..3}}}]"
+    )
+    assert [getattr(node, "fractions", None) for node in template.nodes] == [False, True, True]
+
+
+@given(st.data())
+def test_a_duration_is_drawn_in_a_readable_unit(data: st.DataObject) -> None:
+    example = data.draw(small("cluster: {commit_delay: 1ms..3s}").strategy())
+    text = example.data["cluster"]["commit_delay"]
+    assert text.endswith("s")
+    assert not text.endswith("us")
+    assert parse_duration(text) == example.scenario.cluster.commit_delay
+
+
+# --- faults that are left out
+
+
+FAULTS = "name: x\nworkload: [flush]\nfaults:\n"
+
+
+def test_no_fault_is_the_smallest_subset_and_all_of_them_one() -> None:
+    template = template_of(f"{FAULTS}  some: [drop, stall, error: {{code: Other}}]")
+    assert smallest(template)["faults"] == []
+    full = smallest(template, lambda data: len(data["faults"]) == 3)
+    assert full["faults"] == [
+        {"drop": {"name": "drop-1"}},
+        {"stall": {"name": "stall-2"}},
+        {"error": {"name": "error-3", "code": "Other"}},
+    ]
+
+
+def test_a_fault_keeps_its_name_when_others_are_left_out() -> None:
+    template = template_of(
+        f"{FAULTS}  - some: [drop, drop: {{name: mine}}, stall]\n"
+        "  - duplicate\n  - delay: {by: 1ms}\n"
+    )
+    assert template.faults == ("drop-1", "mine", "stall-3", "duplicate-4", "delay-5")
+    for wanted in ([], ["drop-1"], ["mine"], ["stall-3"], ["mine", "stall-3"]):
+        names = [*wanted, "duplicate-4", "delay-5"]
+        data = smallest(template, lambda data, names=names: _names(data) == names)
+        assert [fault.name for fault in Scenario.model_validate(data).faults] == names
+
+
+def _names(data: dict[str, Any]) -> list[str]:
+    return [fault.name for fault in Scenario.model_validate(data).faults]
+
+
+def test_each_subset_can_be_drawn() -> None:
+    template = template_of(
+        f"{FAULTS}  some: [drop, {{some: [stall, drop]}}, {{any: [drop, stall]}}]"
+    )
+    seen = set()
+    for _ in range(24):
+        try:
+            data = smallest(template, lambda data: tuple(_names(data)) not in seen)
+        except NoSuchExample:
+            break
+        seen.add(tuple(_names(data)))
+    assert len(seen) == 2 * 2 * 2 * 3
+
+
+def test_without_some_faults_are_left_as_they_are_written() -> None:
+    template = template_of(f"{FAULTS}  - drop\n  - drop: {{nth: 1..3}}")
+    assert smallest(template)["faults"] == ["drop", {"drop": {"nth": 1}}]
+
+
+# --- the seed, and concrete scenarios
+
+
+def test_the_seed_is_drawn_unless_the_file_fixes_it() -> None:
+    assert smallest(small("topic: {partitions: 1..2}"))["seed"] == 0
+    large = smallest(small("topic: {partitions: 1..2}"), lambda data: data["seed"] > 2**31)
+    assert large["seed"] == 2**31 + 1
+    fixed = small("topic: {partitions: 1..2}\nseed: 7")
+    assert smallest(fixed)["seed"] == 7
+    assert smallest(small("seed: 5..9"), lambda data: data["seed"] > 7)["seed"] == 8
+
+
+def test_of_a_concrete_scenario_only_the_seed_is_drawn() -> None:
+    assert smallest(small("")) == {"name": "x", "workload": ["flush"], "seed": 0}
+    assert smallest(small("seed: 7")) == {"name": "x", "workload": ["flush"], "seed": 7}
+
+
+def test_a_template_is_given_another_seed() -> None:
+    concrete = small("seed: 7")
+    assert concrete.scenario().seed == 7
+    assert concrete.with_seed(9).scenario().seed == 9
+    assert concrete.scenario().seed == 7
+    assert smallest(small("topic: {partitions: 1..2}").with_seed(9))["seed"] == 9
+    assert smallest(small("seed: 5..9").with_seed(3))["seed"] == 3
+
+
+def test_a_property_is_no_single_scenario() -> None:
+    with pytest.raises(ValueError, match="'x' has open values"):
+        small("seed: 0..9").scenario()
+
+
+def test_a_template_tells_what_is_the_same_for_all_examples() -> None:
+    template = small("worlds: [tcp]\nslow: true\nexamples: 7\nseed: 0..9")
+    assert (template.name, template.worlds, template.slow, template.examples) == (
+        "x",
+        ("tcp",),
+        True,
+        7,
+    )
+    plain = small("").scenario()
+    defaults = small("")
+    assert defaults.worlds == tuple(plain.worlds)
+    assert (defaults.slow, defaults.examples) == (plain.slow, plain.examples)
+
+
+def test_a_combination_that_is_no_scenario_is_never_drawn() -> None:
+    template = template_of("name: x\ncluster: {spus: 1..3}\nworkload: [move_leader: {to: 0..2}]")
+    with pytest.raises(NoSuchExample):
+        smallest(
+            template,
+            lambda data: data["workload"][0]["move_leader"]["to"] >= data["cluster"]["spus"],
+            draws=300,  # of nine combinations, of which three are no scenario
+        )
+    both = smallest(template, lambda data: data["workload"][0]["move_leader"]["to"] == 2)
+    assert both["cluster"]["spus"] == 3

@@ -1,0 +1,124 @@
+"""The models, without files."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from chaos.spec.scenario import (
+    BYTES_MAX,
+    RECORDS_MAX,
+    STEPS,
+    MoveLeader,
+    Network,
+    Producer,
+    Scenario,
+    Send,
+    Sleep,
+)
+from simulator.faults.model import Drop, Match
+
+LEAST: dict[str, Any] = {"name": "x", "workload": ["flush"]}
+
+
+def _mistakes(data: Mapping[str, Any]) -> list[str]:
+    with pytest.raises(ValidationError) as caught:
+        Scenario.model_validate(data)
+    return [str(found["ctx"]["error"]) for found in caught.value.errors() if "ctx" in found]
+
+
+def test_what_is_left_out_has_the_documented_defaults() -> None:
+    scenario = Scenario.model_validate(LEAST)
+    assert scenario.worlds == ["virtual", "tcp"]
+    assert (scenario.cluster.spus, scenario.topic.name, scenario.topic.partitions) == (
+        1,
+        "greetings",
+        1,
+    )
+    assert (scenario.faults, scenario.seed, scenario.examples, scenario.slow) == ([], 0, 200, False)
+    assert scenario.producer == Producer()
+    assert scenario.producer.retries
+    assert not Producer(delivery_semantic="at-most-once").retries
+
+
+def test_a_scenario_can_be_made_of_models_too() -> None:
+    data = {"name": "x", "faults": [Drop(nth=3)], "workload": [Send(count=3), Sleep("1s")]}
+    made = Scenario.model_validate(data)
+    assert [fault.name for fault in made.faults] == ["drop-1"]
+    assert made.workload == [Send(count=3), Sleep("1s")]
+
+
+@pytest.mark.parametrize("kind", [k for k in STEPS if k not in ("sleep", "move_leader")])
+def test_a_step_is_its_word_or_its_word_with_keys(kind: str) -> None:
+    scenario = Scenario.model_validate({"name": "x", "workload": [kind, {kind: {}}]})
+    assert scenario.workload[0] == scenario.workload[1] == STEPS[kind]()
+
+
+def test_a_network_is_for_the_virtual_world_alone() -> None:
+    network = {"latency": "40ms", "bandwidth": "1KiB"}
+    assert "worlds: [virtual]" in _mistakes({**LEAST, "network": network})[0]
+    scenario = Scenario.model_validate({**LEAST, "network": network, "worlds": ["virtual"]})
+    assert scenario.network == Network(latency="40ms", bandwidth=1024)
+
+
+def test_records_and_bytes_are_bounded_over_all_steps() -> None:
+    half = {"send": {"count": RECORDS_MAX // 2, "size": 8}}
+    Scenario.model_validate({"name": "x", "workload": [half, {"send_all": half["send"]}]})
+    [text] = _mistakes({"name": "x", "workload": [half, half, "send"]})
+    assert text == "1,000,001 records up to here; a scenario sends 1,000,000 at most"
+    large = {"send": {"count": BYTES_MAX // 2**20 // 2, "size": "1MiB"}}
+    Scenario.model_validate({"name": "x", "workload": [large, large]})
+    [text] = _mistakes({"name": "x", "workload": [large, large, "send"]})
+    assert text == "536,871,012 bytes up to here; a scenario sends 536,870,912 at most"
+
+
+@pytest.mark.parametrize("step", [{"move_leader": {"to": 2}}, MoveLeader(to=2)])
+def test_a_step_cannot_name_an_spu_that_is_not_there(step: object) -> None:
+    data = {"name": "x", "workload": [step]}
+    assert _mistakes({**data, "cluster": {"spus": 2}}) == [
+        "there is no SPU 2; cluster.spus is 2, numbered from 0"
+    ]
+    Scenario.model_validate({**data, "cluster": {"spus": 3}})
+
+
+@pytest.mark.parametrize(
+    "fault", [{"drop": {"match": {"partition": 1}}}, Drop(match=Match(partition=1))]
+)
+def test_a_fault_cannot_name_a_partition_that_is_not_there(fault: object) -> None:
+    assert _mistakes({**LEAST, "faults": [fault]}) == [
+        "there is no partition 1; topic.partitions is 1, numbered from 0"
+    ]
+    Scenario.model_validate({**LEAST, "faults": [fault], "topic": {"partitions": 2}})
+
+
+def test_a_partition_of_another_topic_is_none_of_ours() -> None:
+    fault = {"drop": {"match": {"topic": "other", "partition": 5}}}
+    Scenario.model_validate({**LEAST, "faults": [fault]})
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.sampled_from(["flush", "1s", "x"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["spus", "partitions", "send", "drop", "count", "size", "match", "spu"]
+            ),
+            inner,
+            max_size=3,
+        )
+    ),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.sampled_from(sorted(Scenario.model_fields)), ANYTHING))
+def test_nothing_but_a_validation_error_comes_of_anything(data: dict[str, Any]) -> None:
+    try:
+        scenario = Scenario.model_validate(data)
+    except ValidationError:
+        return
+    assert scenario.workload

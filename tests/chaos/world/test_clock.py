@@ -1,0 +1,131 @@
+"""Virtual time: when it moves, and whom it wakes."""
+
+from math import inf
+
+import pytest
+import trio
+from trio.testing import assert_checkpoints
+
+from chaos.world.clock import Place, VirtualClock
+
+
+async def test_time_moves_to_each_deadline_exactly(clock: VirtualClock) -> None:
+    for seconds in (0.1, 0.2, 0.3, 1e6):
+        due = trio.current_time() + seconds
+        await trio.sleep_until(due)
+        assert trio.current_time() == clock.now == due
+
+
+async def test_time_stands_still_while_a_task_can_run(clock: VirtualClock) -> None:
+    with trio.move_on_after(1) as scope:
+        for _ in range(100):
+            await trio.lowlevel.checkpoint()
+        assert clock.now == 0
+        await trio.sleep(2)
+    assert scope.cancelled_caught
+    assert clock.now == 1
+
+
+async def test_alarms_and_deadlines_go_off_in_the_order_of_their_times(clock: VirtualClock) -> None:
+    woken: list[tuple[str, float]] = []
+
+    async def alarm(at: float) -> None:
+        await Place(clock).wait_until(at)
+        woken.append(("alarm", clock.now))
+
+    async def deadline(at: float) -> None:
+        await trio.sleep_until(at)
+        woken.append(("deadline", clock.now))
+
+    async with trio.open_nursery() as nursery:
+        for at in (3.0, 1.0, 5.0):
+            nursery.start_soon(alarm, at)
+            nursery.start_soon(deadline, at + 1)
+    times = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
+    assert woken == list(zip(["alarm", "deadline"] * 3, times, strict=True))
+
+
+async def test_what_is_there_at_the_deadline_is_not_missed(clock: VirtualClock) -> None:
+    with trio.move_on_after(1) as scope:
+        await Place(clock).wait_until(1)
+    assert not scope.cancelled_caught
+    assert clock.now == 1
+
+
+async def test_who_is_woken_leaves_no_alarm_behind(clock: VirtualClock) -> None:
+    place = Place(clock)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(place.wait_until, 100)
+        await trio.sleep(1)
+        place.wake()
+    await trio.sleep(1000)
+    assert clock.now == 1001
+    assert not clock._alarms
+
+
+async def test_who_is_cancelled_leaves_no_alarm_behind(clock: VirtualClock) -> None:
+    place = Place(clock)
+    with trio.move_on_after(1) as scope:
+        await place.wait_until(100)
+    assert scope.cancelled_caught
+    place.wake()
+    place.wake_at(50)
+    await trio.sleep(1000)
+    assert clock.now == 1001
+    assert not clock._alarms
+
+
+@pytest.mark.parametrize(("until", "brought_forward", "woken"), [(9, 5, 5), (5, 9, 5), (inf, 7, 7)])
+async def test_a_time_is_brought_forward_and_never_put_off(
+    clock: VirtualClock, until: float, brought_forward: float, woken: float
+) -> None:
+    place = Place(clock)
+
+    async def wait() -> None:
+        await place.wait_until(until)
+        assert clock.now == woken
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(wait)
+        await trio.sleep(1)
+        place.wake_at(brought_forward)
+
+
+async def test_who_waits_again_is_not_woken_by_an_old_alarm(clock: VirtualClock) -> None:
+    place = Place(clock)
+
+    async def wait_twice() -> None:
+        await place.wait_until(10)
+        assert clock.now == 1
+        await place.wait_until(20)
+        assert clock.now == 20
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(wait_twice)
+        await trio.sleep(1)
+        place.wake_at(1)
+
+
+async def test_nobody_waits_for_what_is_due_already(clock: VirtualClock) -> None:
+    place = Place(clock)
+    place.wake_at(1)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(place.wait_until)
+        await trio.sleep(2)
+        place.wake_at(1)
+    assert clock.now == 2
+
+
+@pytest.mark.parametrize("seconds", [-1, 0, 0.5])
+async def test_its_sleep_is_a_checkpoint_and_takes_its_time(
+    clock: VirtualClock, seconds: float
+) -> None:
+    with assert_checkpoints():
+        await clock.sleep(seconds)
+    assert clock.now == max(0, seconds)
+
+
+def test_without_any_time_to_go_to_it_waits_for_the_world_outside() -> None:
+    clock = VirtualClock()
+    assert clock.deadline_to_sleep_time(inf) == inf
+    assert clock.now == 0

@@ -1,0 +1,249 @@
+import pytest
+
+from simulator.cluster.cluster import (
+    PARTITIONS_MAX,
+    SYSTEM_TOPIC,
+    Cluster,
+    ClusterError,
+    Partition,
+    Spu,
+    Thing,
+    Topic,
+    topic_of,
+)
+from tests.simulator.client import batch
+from wire.api.smartmodule import Duration
+from wire.api.storage import (
+    Deduplication,
+    DeduplicationBounds,
+    DeduplicationFilter,
+    SegmentCleanup,
+    TopicStorage,
+    Transform,
+)
+from wire.api.topic import (
+    Assigned,
+    AssignedPartition,
+    Computed,
+    HomeMirror,
+    Mirror,
+    Replicas,
+    TopicSpec,
+)
+from wire.batch import iter_batches
+from wire.error_code import Code, ErrorCode, SystemSpecDeletionAttempt
+
+DEDUPLICATION = Deduplication(
+    bounds=DeduplicationBounds(count=1, age=Duration(seconds=1, nanoseconds=0)),
+    filter=DeduplicationFilter(transform=Transform(uses="some/filter@0.1.0", parameters={})),
+)
+
+
+def leaders(cluster: Cluster, topic: str) -> list[int]:
+    return [partition.leader for partition in cluster.topics[topic].partitions]
+
+
+def refusal(cluster: Cluster, name: str, spec: TopicSpec) -> ErrorCode:
+    before = dict(cluster.topics)
+    with pytest.raises(ClusterError) as caught:
+        cluster.create_topic(name, spec)
+    assert cluster.topics == before
+    return caught.value.code
+
+
+def test_partitions_are_spread_over_the_spus() -> None:
+    cluster = Cluster(spus=3)
+    cluster.create_topic("t", topic_of(7))
+    assert leaders(cluster, "t") == [0, 1, 2, 0, 1, 2, 0]
+
+
+def test_replicas_are_on_different_spus_with_the_leader_first() -> None:
+    cluster = Cluster(spus=3)
+    cluster.create_topic("t", TopicSpec(replicas=Computed(partitions=3, replication_factor=2)))
+    assert [p.replicas for p in cluster.topics["t"].partitions] == [[0, 1], [1, 2], [2, 0]]
+
+
+def test_an_assigned_topic_is_where_the_user_put_it() -> None:
+    cluster = Cluster(spus=2)
+    assigned = Assigned(partitions=[AssignedPartition(id=0, replicas=[5002, 5001])])
+    cluster.create_topic("t", TopicSpec(replicas=assigned))
+    assert cluster.topics["t"].partitions[0].replicas == [1, 0]
+
+
+def test_every_cluster_has_the_system_topic() -> None:
+    assert Cluster().topics[SYSTEM_TOPIC].spec.system
+
+
+@pytest.mark.parametrize("name", ["a", "0", "a-b", "x" * 63, "a--b"])
+def test_a_good_name_is_taken(name: str) -> None:
+    cluster = Cluster()
+    cluster.create_topic(name, topic_of(1))
+    assert name in cluster.topics
+
+
+@pytest.mark.parametrize("name", ["", "-a", "a-", "A", "a_b", "a.b", "ä", "x" * 64, "a\n"])
+def test_a_bad_name_is_refused(name: str) -> None:
+    assert refusal(Cluster(), name, topic_of(1)) is Code.TOPIC_INVALID_NAME
+
+
+def test_a_name_that_exists_is_refused() -> None:
+    assert refusal(Cluster(), SYSTEM_TOPIC, topic_of(1)) is Code.TOPIC_ALREADY_EXISTS
+
+
+@pytest.mark.parametrize(
+    ("replicas", "code"),
+    [
+        (Computed(partitions=0, replication_factor=1), Code.TOPIC_ERROR),
+        (Computed(partitions=1, replication_factor=0), Code.TOPIC_ERROR),
+        (Computed(partitions=1, replication_factor=3), Code.TOPIC_NOT_PROVISIONED),
+        (Computed(partitions=2**32 - 1, replication_factor=1), Code.TOPIC_ERROR),
+        (Assigned(partitions=[]), Code.TOPIC_ERROR),
+        (Assigned(partitions=[AssignedPartition(id=0, replicas=[])]), Code.TOPIC_ERROR),
+        (Assigned(partitions=[AssignedPartition(id=0, replicas=[4711])]), Code.TOPIC_ERROR),
+        (Assigned(partitions=[AssignedPartition(id=1, replicas=[5001])]), Code.TOPIC_ERROR),
+        (Mirror(config=HomeMirror(partitions=[])), Code.TOPIC_ERROR),
+    ],
+)
+def test_replicas_that_cannot_be_are_refused(replicas: Replicas, code: Code) -> None:
+    assert refusal(Cluster(spus=2), "t", TopicSpec(replicas=replicas)) is code
+
+
+@pytest.mark.parametrize(
+    ("retention", "segment", "size", "fits"),
+    [
+        (10, None, None, True),
+        (9, None, None, False),
+        (None, 1024, None, True),
+        (None, 1023, None, False),
+        (None, 1024, 2048, True),
+        (None, 1024, 2047, False),
+        (None, 4096, 4095, False),
+        (None, None, 2048, False),
+    ],
+)
+def test_limits_of_a_topic_have_a_least_value(
+    retention: int | None, segment: int | None, size: int | None, fits: bool
+) -> None:
+    spec = topic_of(1)
+    spec.cleanup_policy = None if retention is None else SegmentCleanup(time_in_seconds=retention)
+    spec.storage = TopicStorage(segment_size=segment, max_partition_size=size)
+    if fits:
+        Cluster().create_topic("t", spec)
+    else:
+        assert refusal(Cluster(), "t", spec) is Code.TOPIC_INVALID_CONFIGURATION
+
+
+def test_deduplication_is_refused_because_no_smartmodule_is_loaded() -> None:
+    spec = topic_of(1)
+    spec.deduplication = DEDUPLICATION
+    assert refusal(Cluster(), "t", spec) is Code.DEDUPLICATION_SMART_MODULE_NOT_LOADED
+
+
+def test_the_cluster_holds_so_many_partitions_and_not_one_more() -> None:
+    cluster = Cluster()
+    free = PARTITIONS_MAX - sum(1 for _ in cluster.partitions())
+    assert refusal(cluster, "t", topic_of(free + 1)) is Code.TOPIC_ERROR
+    cluster.create_topic("t", topic_of(free))
+    assert refusal(cluster, "u", topic_of(1)) is Code.TOPIC_ERROR
+
+
+def test_a_deleted_topic_is_gone_with_its_records() -> None:
+    cluster = Cluster()
+    cluster.create_topic("t", topic_of(1))
+    cluster.topics["t"].partitions[0].log.append(list(iter_batches(batch(b"a"))))
+    assert cluster.disk.bytes_used > 0
+    cluster.delete_topic("t")
+    assert cluster.partition("t", 0) is None
+    assert cluster.disk.bytes_used == 0
+
+
+def test_a_system_topic_is_deleted_with_force_only() -> None:
+    cluster = Cluster()
+    with pytest.raises(ClusterError) as caught:
+        cluster.delete_topic(SYSTEM_TOPIC)
+    assert caught.value.code == SystemSpecDeletionAttempt(kind="topic", name=SYSTEM_TOPIC)
+    cluster.delete_topic(SYSTEM_TOPIC, force=True)
+    assert SYSTEM_TOPIC not in cluster.topics
+
+
+def test_an_unknown_topic_cannot_be_deleted() -> None:
+    with pytest.raises(ClusterError, match="not found") as caught:
+        Cluster().delete_topic("nope")
+    assert caught.value.code is Code.TOPIC_NOT_FOUND
+
+
+def test_only_the_leader_leads_and_only_while_it_is_there() -> None:
+    cluster = Cluster(spus=2)
+    cluster.create_topic("t", topic_of(1))
+    first, second = cluster.spus
+    partition = cluster.partition("t", 0)
+    assert cluster.led_by(first, "t", 0) is partition
+    assert cluster.led_by(second, "t", 0) is None
+    cluster.set_online(first, online=False)
+    assert cluster.led_by(first, "t", 0) is None
+    assert cluster.led_by(first, "t", 1) is None
+    assert cluster.led_by(first, "u", 0) is None
+
+
+def test_a_moved_leader_takes_the_whole_log_along() -> None:
+    cluster = Cluster(spus=3)
+    cluster.create_topic("t", TopicSpec(replicas=Computed(partitions=1, replication_factor=2)))
+    partition = cluster.topics["t"].partitions[0]
+    partition.log.append(list(iter_batches(batch(b"a"))))
+    cluster.move_leader("t", 0, to=1)
+    assert partition.replicas == [1, 0]
+    cluster.move_leader("t", 0, to=2)
+    assert partition.replicas == [2, 0]
+    assert cluster.led_by(cluster.spus[2], "t", 0) is partition
+    assert [record.value for record in partition.log] == [b"a"]
+
+
+@pytest.mark.parametrize(("topic", "index", "to"), [("t", 1, 0), ("u", 0, 0), ("t", 0, 2)])
+def test_a_leader_moves_between_what_exists_only(topic: str, index: int, to: int) -> None:
+    cluster = Cluster(spus=2)
+    cluster.create_topic("t", topic_of(1))
+    with pytest.raises(ClusterError):
+        cluster.move_leader(topic, index, to)
+
+
+def test_subscribers_hear_of_every_change_in_order_until_they_have_enough() -> None:
+    heard: list[tuple[list[str], bool]] = []
+
+    def name(thing: Thing) -> str:
+        return thing.name if isinstance(thing, Topic | Partition) else f"spu {thing.index}"
+
+    cluster = Cluster(spus=2)
+    stop = cluster.subscribe(lambda things, gone: heard.append((list(map(name, things)), gone)))
+    cluster.create_topic("t", topic_of(2))
+    cluster.move_leader("t", 0, to=1)
+    cluster.set_online(cluster.spus[1], online=False)
+    cluster.delete_topic("t")
+    stop()
+    cluster.create_topic("unheard", topic_of(1))
+    assert heard == [
+        (["t-0", "t-1"], False),
+        (["t"], False),
+        (["t-0"], False),
+        (["spu 1"], False),
+        (["t-0", "t-1"], False),
+        (["t-0", "t-1"], True),
+        (["t"], True),
+    ]
+
+
+def test_an_spu_that_comes_back_can_store_again() -> None:
+    cluster = Cluster()
+    cluster.create_topic("t", topic_of(1))
+    log = cluster.topics["t"].partitions[0].log
+    empty = bytearray(batch(b"x"))
+    empty[23:27] = b"\xff\xff\xff\xff"
+    log.append(list(iter_batches(batch(b"a") + bytes(empty))))
+    assert log.append(list(iter_batches(batch(b"a")))) is Code.PARTITION_SHORT_CIRCUITED
+    (spu,) = cluster.spus
+    cluster.set_online(spu, online=False)
+    cluster.set_online(spu, online=True)
+    assert log.append(list(iter_batches(batch(b"a")))) == (0, 1)
+
+
+def test_spus_have_the_ids_of_a_local_cluster() -> None:
+    assert [Spu(index).id for index in range(3)] == [5001, 5002, 5003]

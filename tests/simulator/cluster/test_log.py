@@ -1,0 +1,177 @@
+import pytest
+
+from simulator.cluster.log import BATCH_BYTES_MAX, Appended, Disk, PartitionLog
+from tests.simulator.client import NOW_MS, batch
+from wire.api.storage import TopicCompression
+from wire.batch import HEADER, iter_batches
+from wire.codec import WireError
+from wire.compression import Codec
+from wire.error_code import Code, ErrorCode
+
+
+def new_log(
+    bytes_max: int = 1 << 30,
+    compression: TopicCompression = TopicCompression.ANY,
+    segment: int = 1 << 30,
+) -> PartitionLog:
+    return PartitionLog(Disk(bytes_max), compression, segment)
+
+
+def append(log: PartitionLog, *batches: bytes) -> Appended | ErrorCode | None:
+    return log.append(list(iter_batches(b"".join(batches))))
+
+
+def empty_batch() -> bytes:
+    """A batch that says it holds no records: last_offset_delta is -1."""
+    data = bytearray(batch(b"x"))
+    data[23:27] = b"\xff\xff\xff\xff"
+    return bytes(data)
+
+
+def of_size(size: int) -> bytes:
+    found = batch(bytes(size - len(batch(b""))))
+    return batch(bytes(size - len(batch(b"")) - (len(found) - size)))
+
+
+def test_offsets_go_on_from_batch_to_batch_and_from_append_to_append() -> None:
+    log = new_log()
+    assert append(log, batch(b"a", b"b"), batch(b"c")) == Appended(0, 3)
+    assert append(log, batch(b"d")) == Appended(3, 1)
+    found = [(record.offset, record.value) for record in log]
+    assert found == [(0, b"a"), (1, b"b"), (2, b"c"), (3, b"d")]
+    assert len(log) == 4
+
+
+def test_a_stored_batch_keeps_every_byte_but_its_base_offset() -> None:
+    log, arrived = new_log(), batch(b"first", codec=Codec.LZ4)
+    append(log, batch(b"before"))
+    append(log, arrived)
+    stored = log.batches[1].data
+    assert stored[:8] == (1).to_bytes(8, "big")
+    assert stored[8:] == arrived[8:]
+
+
+def test_a_record_has_the_key_and_the_time_that_the_producer_gave_it() -> None:
+    log = new_log()
+    append(log, batch(b"value"))
+    (record,) = log
+    assert (record.key, record.timestamp_ms) == (None, NOW_MS)
+
+
+def test_the_count_of_a_batch_is_believed_right_or_wrong() -> None:
+    log, lying = new_log(), bytearray(batch(b"only"))
+    lying[23:27] = (9).to_bytes(4, "big")
+    assert append(log, bytes(lying)) == Appended(0, 10)
+    assert append(log, batch(b"next")) == Appended(10, 1)
+
+
+@pytest.mark.parametrize("batches", [(), (empty_batch(),), (empty_batch(), empty_batch())])
+def test_a_record_set_without_records_succeeds_and_stores_nothing(batches: tuple[bytes]) -> None:
+    log = new_log()
+    append(log, batch(b"a"))
+    assert append(log, *batches) == Appended(0, 0)
+    assert len(log.batches) == 1
+
+
+def test_an_empty_batch_among_others_fails_this_write_and_all_behind_it_until_a_restart() -> None:
+    log = new_log()
+    assert append(log, batch(b"a"), empty_batch()) is Code.STORAGE_ERROR
+    assert append(log, batch(b"b")) is Code.PARTITION_SHORT_CIRCUITED
+    log.restarted()
+    assert append(log, batch(b"c")) == Appended(0, 1)
+
+
+@pytest.mark.parametrize("allowed", list(TopicCompression))
+@pytest.mark.parametrize("codec", list(Codec))
+def test_a_topic_takes_its_own_compression_only(allowed: TopicCompression, codec: Codec) -> None:
+    log = new_log(compression=allowed)
+    fits = allowed is TopicCompression.ANY or allowed.name == codec.name
+    expected = Appended(0, 1) if fits else Code.COMPRESSION_ERROR
+    assert append(log, batch(b"a", codec=codec)) == expected
+
+
+@pytest.mark.parametrize("bits", [5, 6, 7])
+def test_a_codec_that_does_not_exist_is_a_compression_error_on_any_topic(bits: int) -> None:
+    log, strange = new_log(), bytearray(batch(b"a"))
+    strange[22] = bits
+    assert append(log, bytes(strange)) is Code.COMPRESSION_ERROR
+
+
+def test_one_batch_with_another_compression_refuses_the_whole_record_set() -> None:
+    log = new_log(compression=TopicCompression.NONE)
+    assert append(log, batch(b"a"), batch(b"b", codec=Codec.GZIP)) is Code.COMPRESSION_ERROR
+    assert log.batches == []
+
+
+@pytest.mark.parametrize(
+    ("segment", "size", "expected"),
+    [
+        (2048, 2048, Appended(0, 1)),
+        (2048, 2049, Code.MESSAGE_TOO_LARGE),
+        (1 << 30, BATCH_BYTES_MAX, Appended(0, 1)),
+        (1 << 30, BATCH_BYTES_MAX + 1, Code.MESSAGE_TOO_LARGE),
+    ],
+)
+def test_the_largest_batch_is_stored_and_a_larger_one_refused(
+    segment: int, size: int, expected: Appended | ErrorCode
+) -> None:
+    log, data = new_log(segment=segment), of_size(size)
+    assert len(data) == size
+    assert append(log, data) == expected
+
+
+def test_one_batch_too_large_refuses_the_whole_record_set() -> None:
+    log = new_log(segment=2048)
+    assert append(log, batch(b"a"), of_size(2049)) is Code.MESSAGE_TOO_LARGE
+    assert len(log) == 0
+
+
+def test_a_full_disk_takes_nothing_more_and_holds_what_it_has() -> None:
+    one = batch(b"a")
+    log = new_log(bytes_max=2 * len(one))
+    assert append(log, one, one) == Appended(0, 2)
+    assert append(log, one) is None
+    assert len(log) == 2
+
+
+def test_the_high_watermark_follows_a_delayed_commit() -> None:
+    log = new_log()
+    for now in (0.0, 1.0):
+        log.append(list(iter_batches(batch(b"a"))), now, commit_delay_s=5.0)
+    assert [log.high_watermark(now) for now in (4.9, 5.0, 5.9, 6.0)] == [0, 1, 1, 2]
+
+
+def test_without_a_delay_the_high_watermark_is_the_end() -> None:
+    log = new_log()
+    append(log, batch(b"a", b"b"))
+    assert log.high_watermark(0.0) == 2
+
+
+def test_reading_gives_whole_batches_from_the_one_that_holds_the_offset() -> None:
+    log = new_log()
+    append(log, batch(b"a", b"b"), batch(b"c"), batch(b"d", b"e"))
+    stored = [found.data for found in log.batches]
+    everything = 1 << 20
+    assert log.read(0, 5, everything) == b"".join(stored)
+    assert log.read(1, 5, everything) == b"".join(stored)
+    assert log.read(2, 5, everything) == b"".join(stored[1:])
+    assert log.read(4, 5, everything) == stored[2]
+    assert log.read(5, 5, everything) == b""
+    assert log.read(0, 2, everything) == stored[0]
+
+
+def test_reading_gives_one_batch_at_least_and_never_cuts_one() -> None:
+    log = new_log()
+    append(log, batch(b"a"), batch(b"b"))
+    size = len(log.batches[0].data)
+    assert log.read(0, 2, 1) == log.batches[0].data
+    assert len(log.read(0, 2, 2 * size - 1)) == size
+    assert len(log.read(0, 2, 2 * size)) == 2 * size
+
+
+def test_a_stored_batch_that_does_not_decode_is_an_error_of_the_reader_only() -> None:
+    log, broken = new_log(), bytearray(batch(b"a"))
+    broken[HEADER.size :] = b"\xff" * (len(broken) - HEADER.size)
+    assert append(log, bytes(broken)) == Appended(0, 1)
+    with pytest.raises(WireError):
+        list(log)
