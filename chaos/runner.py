@@ -25,14 +25,14 @@ from chaos.spec.bounds import GRACE_S, send_bound, settle_bound
 from chaos.spec.scenario import (
     ID_BYTES,
     AnyStep,
-    BringBack,
     Flush,
     MoveLeader,
     Scenario,
     Send,
     SendAll,
     Sleep,
-    TakeAway,
+    StartSpu,
+    StopSpu,
     Wait,
 )
 from chaos.world.garbage import uncollected
@@ -214,10 +214,10 @@ class _Run(Recorder):
                 await trio.sleep(step.root)
             case MoveLeader():
                 self._simulator.move_leader(self._scenario.topic.name, step.partition, step.to)
-            case TakeAway():
-                await self._simulator.take_away(step.spu)
-            case BringBack():
-                await self._simulator.bring_back(step.spu)
+            case StopSpu():
+                await self._simulator.stop_spu(step.spu)
+            case StartSpu():
+                await self._simulator.start_spu(step.spu)
 
     async def _send(self, step: Send) -> None:
         call = self._begin("send")

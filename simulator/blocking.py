@@ -46,13 +46,13 @@ class RunningSimulator:
         """Make SPU ``to`` the leader of a partition; the log goes along."""
         self._call(lambda: self._simulator.move_leader(topic, partition, to))
 
-    def take_away(self, spu: int) -> None:
+    def stop_spu(self, spu: int) -> None:
         """Make an SPU unreachable; its logs are kept."""
-        self._wait(lambda: self._simulator.take_away(spu))
+        self._wait(lambda: self._simulator.stop_spu(spu))
 
-    def bring_back(self, spu: int) -> None:
+    def start_spu(self, spu: int) -> None:
         """Have an SPU listen again, on its old port."""
-        self._wait(lambda: self._simulator.bring_back(spu))
+        self._wait(lambda: self._simulator.start_spu(spu))
 
     def _call(self, function: Callable[[], T]) -> T:
         return trio.from_thread.run_sync(function, trio_token=self._token)

@@ -36,7 +36,7 @@ FAULTS_OVER = 1
 SMALLER = 3
 """How many budgets a hunt may take in all, if what was caught within one did not become small."""
 
-_DISTURBANCES = ("move_leader", "take_away", "bring_back")
+_DISTURBANCES = ("move_leader", "stop_spu", "start_spu")
 """Steps that count as faults: they are what goes wrong in a scenario, as much as a lost answer. An
 SPU that is brought back has started anew, even if it was not away."""
 

@@ -234,25 +234,25 @@ class MoveLeader(Strict):
     """The SPU that becomes its leader, numbered from 0."""
 
 
-class TakeAway(Strict):
+class StopSpu(Strict):
     """Makes an SPU unreachable: its connections are reset, its logs are kept."""
 
-    kind: ClassVar[str] = "take_away"
+    kind: ClassVar[str] = "stop_spu"
 
     spu: Index = 0
     """Which SPU, numbered from 0."""
 
 
-class BringBack(Strict):
+class StartSpu(Strict):
     """Has an SPU listen again."""
 
-    kind: ClassVar[str] = "bring_back"
+    kind: ClassVar[str] = "start_spu"
 
     spu: Index = 0
     """Which SPU, numbered from 0."""
 
 
-AnyStep: TypeAlias = Send | SendAll | Flush | Wait | Sleep | MoveLeader | TakeAway | BringBack
+AnyStep: TypeAlias = Send | SendAll | Flush | Wait | Sleep | MoveLeader | StopSpu | StartSpu
 """Any step of a workload."""
 
 STEPS = {step.kind: step for step in get_args(AnyStep)}
@@ -272,8 +272,8 @@ OneStep: TypeAlias = Annotated[
     | Annotated[Wait, Form("wait"), Tag("wait")]
     | Annotated[Sleep, Form("sleep"), Tag("sleep")]
     | Annotated[MoveLeader, Form("move_leader"), Tag("move_leader")]
-    | Annotated[TakeAway, Form("take_away"), Tag("take_away")]
-    | Annotated[BringBack, Form("bring_back"), Tag("bring_back")],
+    | Annotated[StopSpu, Form("stop_spu"), Tag("stop_spu")]
+    | Annotated[StartSpu, Form("start_spu"), Tag("start_spu")],
     Discriminator(kind_of),
     BeforeValidator(_one_known_step),
 ]

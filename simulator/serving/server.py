@@ -218,7 +218,7 @@ class Simulator:
         self.cluster.move_leader(topic, partition, to)
         self._note(f"leader moved to spu:{to}", topic=topic, partition=partition)
 
-    async def take_away(self, spu: int) -> None:
+    async def stop_spu(self, spu: int) -> None:
         """Make an SPU unreachable: nobody listens, connections are reset, its logs are kept.
 
         Raises:
@@ -236,7 +236,7 @@ class Simulator:
             else:
                 link.cut(f"reset: {node.name} went away")
 
-    async def bring_back(self, spu: int) -> None:
+    async def start_spu(self, spu: int) -> None:
         """Have an SPU listen again, on its old port.
 
         Raises:

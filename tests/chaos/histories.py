@@ -28,9 +28,9 @@ workload:
   - send: {count: 10, size: 100, keys: 5}
   - move_leader: {partition: 0, to: 1}
   - send: {count: 10, size: 100, pace: 3ms}
-  - take_away: {spu: 1}
+  - stop_spu: {spu: 1}
   - sleep: 200ms
-  - bring_back: {spu: 1}
+  - start_spu: {spu: 1}
   - flush
   - send_all: {count: 10}
 """

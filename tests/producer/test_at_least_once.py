@@ -107,10 +107,10 @@ async def test_an_spu_that_is_away_for_a_while_gets_everything_when_it_is_back(
 ) -> None:
     async with cluster.producer(CONFIG) as producer:
         await (await producer.send(None, b"a")).wait()
-        await cluster.simulator.take_away(0)
+        await cluster.simulator.stop_spu(0)
         output = await producer.send(None, b"b")
         await trio.sleep(4)
-        await cluster.simulator.bring_back(0)
+        await cluster.simulator.start_spu(0)
         await output.wait()
         assert cluster.values() == [b"a", b"b"]
 

@@ -31,7 +31,7 @@ async def test_records_without_a_key_take_turns_over_the_partitions_that_are_onl
         turns = [(await producer.send(None, b"v"))[0].partition for _ in range(6)]
         assert sorted(turns) == [0, 0, 1, 1, 2, 2]
         await producer.flush()
-        await cluster.simulator.take_away(1)
+        await cluster.simulator.stop_spu(1)
         await trio.testing.wait_all_tasks_blocked()
         turns = [(await producer.send(None, b"v"))[0].partition for _ in range(4)]
         assert sorted(turns) == [0, 0, 2, 2]

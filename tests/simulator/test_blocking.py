@@ -71,10 +71,10 @@ def test_leaders_move_and_spus_go_and_come_from_another_thread() -> None:
     with simulator.running(spus=2) as sim, BlockingClient(sim.spu_addresses[0]) as old:
         sim.move_leader("greetings", 0, to=1)
         assert old.produce(b"a") is Code.NOT_LEADER_FOR_PARTITION
-        sim.take_away(1)
+        sim.stop_spu(1)
         with pytest.raises(ConnectionRefusedError):
             BlockingClient(sim.spu_addresses[1])
-        sim.bring_back(1)
+        sim.start_spu(1)
         with BlockingClient(sim.spu_addresses[1]) as new:
             assert new.produce(b"b") is Code.NONE
         assert [record.value for record in sim.log("greetings", 0)] == [b"b"]

@@ -92,9 +92,9 @@ def test_the_size_counts_records_and_everything_that_goes_wrong() -> None:
             {"send_all": {"count": 2}},
             "flush",
             {"move_leader": {"to": 1}},
-            {"take_away": {"spu": 0}},
-            "take_away",
-            {"bring_back": {"spu": 0}},
+            {"stop_spu": {"spu": 0}},
+            "stop_spu",
+            {"start_spu": {"spu": 0}},
         ],
     }
     assert size_of(data) == (1 + 3 + 2, 1 + 2 + 1 + 1 + 4)

@@ -55,7 +55,7 @@ def test_a_server_that_turns_clients_away_hides_their_attempts(how: str) -> None
 
 
 def test_an_spu_that_is_away_hides_attempts_until_it_is_back() -> None:
-    gone = ["send", "wait", "take_away", {"sleep": "2s"}, "bring_back", {"sleep": "1s"}, "send"]
+    gone = ["send", "wait", "stop_spu", {"sleep": "2s"}, "start_spu", {"sleep": "1s"}, "send"]
     found = seen(workload=[*gone, "wait"])
     assert found.clear(0.0, 0.0)
     assert not found.clear(1.0, 1.1)
@@ -64,7 +64,7 @@ def test_an_spu_that_is_away_hides_attempts_until_it_is_back() -> None:
 
 def test_a_leader_leads_until_it_is_moved_and_not_while_it_is_away() -> None:
     history = played(
-        workload=["send", "wait", {"move_leader": {"to": 1}}, {"take_away": {"spu": 1}}],
+        workload=["send", "wait", {"move_leader": {"to": 1}}, {"stop_spu": {"spu": 1}}],
         cluster={"spus": 2},
     )
     evidence = Evidence(history)

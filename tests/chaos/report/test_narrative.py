@@ -172,14 +172,14 @@ def test_a_leader_that_moves_under_way_is_told_and_so_is_what_the_old_one_answer
 
 
 def test_an_spu_that_was_away_before_the_record_was_sent_is_part_of_its_story() -> None:
-    workload = [{"take_away": {"spu": 0}}, "send", {"sleep": "1s"}, {"bring_back": {"spu": 0}}]
+    workload = [{"stop_spu": {"spu": 0}}, "send", {"sleep": "1s"}, {"start_spu": {"spu": 0}}]
     lines = events(told(played(workload=[*workload, "flush"])))
     assert lines[:2] == ["spu:0 went away", "record 0 sent"]
     assert "spu:0 came back" in lines
 
 
 def test_an_spu_that_is_back_when_the_record_is_sent_is_not() -> None:
-    workload = [{"take_away": {"spu": 0}}, {"bring_back": {"spu": 0}}, {"sleep": "1s"}, "send"]
+    workload = [{"stop_spu": {"spu": 0}}, {"start_spu": {"spu": 0}}, {"sleep": "1s"}, "send"]
     assert "spu:0" not in "".join(told(played(workload=[*workload, "flush"])))
 
 
@@ -212,7 +212,7 @@ def test_a_record_that_is_lost_ends_with_what_the_client_was_told_and_with_the_l
 
 def test_a_record_that_was_never_transmitted_says_so() -> None:
     stories = played(
-        workload=[{"take_away": {"spu": 0}}, "send", "flush"],
+        workload=[{"stop_spu": {"spu": 0}}, "send", "flush"],
         producer={"retry": {**RETRY, "max_retries": 1}},
     )
     lines = events(told(stories))

@@ -53,7 +53,7 @@ def test_a_scenario_is_loaded(tmp_path: Path) -> None:
             "2:12: workload[0]: unknown kind 'flsh'; did you mean 'flush'?"),
         ("name: x\nworkload: [5]",
             "2:12: workload[0]: 5 is not a step; write one of send, send_all,"
-            " flush, wait, sleep, move_leader, take_away, bring_back"),
+            " flush, wait, sleep, move_leader, stop_spu, start_spu"),
         ("name: x\nworkload: [sleep]",
             "2:12: workload[0]: sleep needs a duration; write sleep: 1s"),
         ("name: x\nworkload: [sleep: 5]", "2:12: workload[0].sleep: 5 is not a duration;"
@@ -92,8 +92,8 @@ def test_a_scenario_is_loaded(tmp_path: Path) -> None:
             "2:33: workload[0].move_leader.partition: there is no partition 1; topic.partitions"
             " is 1,"
             " numbered from 0"),
-        ("name: x\nworkload: [take_away: {spu: 1}]",
-            "2:24: workload[0].take_away.spu: there is no SPU 1; cluster.spus is 1, numbered"
+        ("name: x\nworkload: [stop_spu: {spu: 1}]",
+            "2:23: workload[0].stop_spu.spu: there is no SPU 1; cluster.spus is 1, numbered"
             " from 0"),
     ],
 )  # fmt: skip
@@ -224,7 +224,7 @@ faults:
   - some: [stall, dorp]
 workload:
   - send: {count: {any: [0, 5, x]}}
-  - take_away: {spu: 3..1}
+  - stop_spu: {spu: 3..1}
 expect: {lost: 1..2}
 extra: 1
 """
@@ -235,7 +235,7 @@ extra: 1
         ["5:19", "faults[1].some[1]"],
         ["7:26", "workload[0].send.count.any[0]"],
         ["7:32", "workload[0].send.count.any[2]"],
-        ["8:17", "workload[1].take_away.spu"],
+        ["8:16", "workload[1].stop_spu.spu"],
         ["9:10", "expect.lost"],
         ["10:1", "extra"],
     ]

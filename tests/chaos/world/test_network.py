@@ -294,11 +294,11 @@ async def test_a_producer_outlives_an_spu_that_goes_away_and_ports_that_hang(
     ):
         await producer.send(None, b"one")
         await producer.flush()
-        await simulator.take_away(0)
+        await simulator.stop_spu(0)
         await producer.send(None, b"two")
         await trio.sleep(0.5)
         network.black_hole(9010)
-        await simulator.bring_back(0)
+        await simulator.start_spu(0)
         await trio.sleep(1)
         network.restore(9010)
         await producer.flush()

@@ -262,8 +262,8 @@ async def test_a_reset_with_requests_in_flight_under_tls_loses_nothing(
         sent = [b"%d" % number for number in range(3)]
         outputs = [await producer.send(None, value) for value in sent]  # one to each partition
         await trio.sleep(0.1)
-        await cluster.simulator.take_away(0)
-        await cluster.simulator.bring_back(0)
+        await cluster.simulator.stop_spu(0)
+        await cluster.simulator.start_spu(0)
         for output in outputs:
             await output.wait()
         assert [copy for i in range(3) for copy in cluster.first_copies(i)] == sent

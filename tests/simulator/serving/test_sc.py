@@ -148,9 +148,9 @@ async def test_watches_hear_of_a_moved_leader_and_of_an_spu_that_goes_and_comes(
         await update(client, PartitionUpdate)
         sim.move_leader("greetings", 0, to=1)
         (moved,) = (await update(client, PartitionUpdate)).changes
-        await sim.take_away(1)
+        await sim.stop_spu(1)
         (away,) = (await update(client, PartitionUpdate)).changes
-        await sim.bring_back(1)
+        await sim.start_spu(1)
         (back,) = (await update(client, PartitionUpdate)).changes
         request = LIST, listing(SPU)
         spus = (await client.call(*request)).object.open(Spus, 19).objects

@@ -85,12 +85,12 @@ async def test_an_spu_that_is_away_is_reset_and_refuses_until_it_is_back_with_it
         await client.produce("greetings", 0, b"before")
         await send(client, b"on its way")
         await trio.sleep(0.5)
-        await sim.take_away(0)
+        await sim.stop_spu(0)
         assert await ended(client)
         with pytest.raises(OSError, match="refused"):
             network.connect(sim.spu_addresses[0])
         await trio.sleep(5)
-        await sim.bring_back(0)
+        await sim.start_spu(0)
         again = await dial(network, sim.spu_addresses[0])
         assert (await again.produce("greetings", 0, b"after")).base_offset == 1
         assert values(sim) == [b"before", b"after"]
@@ -104,7 +104,7 @@ async def test_a_stalled_connection_is_reset_when_its_spu_goes_away(
         client = await dial(network, sim.spu_addresses[0])
         await send(client, b"a")
         assert not await ended(client)
-        await sim.take_away(0)
+        await sim.stop_spu(0)
         assert await ended(client)
         assert links(sim) == 0
 
@@ -253,11 +253,11 @@ async def test_a_connection_made_just_before_its_spu_goes_away_is_reset_too(
     async with open_simulator(listen=network.listen) as sim:
         await trio.sleep(1)
         client = Client(network.connect(sim.spu_addresses[0]))
-        await sim.take_away(0)
+        await sim.stop_spu(0)
         with pytest.raises((EOFError, trio.BrokenResourceError)):
             await client.hello()
         with pytest.raises(SimulatorError, match="no SPU 1; there are 1, numbered from 0"):
-            await sim.take_away(1)
+            await sim.stop_spu(1)
 
 
 async def test_a_server_out_of_files_accepts_when_it_has_some_again(

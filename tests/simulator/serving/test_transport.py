@@ -139,12 +139,12 @@ async def test_an_spu_that_is_away_refuses_connects_and_comes_back_on_its_port(
 ) -> None:
     async with open_simulator(spus=2) as sim:
         client = await connect(sim.spu_addresses[0])
-        await sim.take_away(0)
+        await sim.stop_spu(0)
         with pytest.raises((EOFError, trio.BrokenResourceError)):
             await client.answer()
         with pytest.raises(OSError, match=r"all attempts to connect .* failed"):
             await connect(sim.spu_addresses[0])
         await connect(sim.spu_addresses[1])
-        await sim.bring_back(0)
+        await sim.start_spu(0)
         again = await connect(sim.spu_addresses[0])
         assert (await again.produce("greetings", 0, b"a")).error_code is Code.NONE

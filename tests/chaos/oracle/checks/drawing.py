@@ -144,9 +144,9 @@ def _step(rng: Random, spus: int, partitions: int) -> Any:
         case 8:
             return {"sleep": _ms(rng, 0.1, 1, 30, 700, 5000)}
         case 9:
-            return {"take_away": {"spu": rng.randrange(spus)}}
+            return {"stop_spu": {"spu": rng.randrange(spus)}}
         case 10:
-            return {"bring_back": {"spu": rng.randrange(spus)}}
+            return {"start_spu": {"spu": rng.randrange(spus)}}
     return {"move_leader": {"partition": rng.randrange(partitions), "to": rng.randrange(spus)}}
 
 

@@ -37,8 +37,8 @@ def test_an_attempt_shorter_than_the_network_cannot_reach_anybody() -> None:
 
 
 def test_who_could_not_hear_of_a_new_leader_is_excused_and_nobody_else() -> None:
-    gone = ["send", "wait", "take_away", {"sleep": "1ms"}]
-    asked_anew = [*gone, "send", "wait", "bring_back"]
+    gone = ["send", "wait", "stop_spu", {"sleep": "1ms"}]
+    asked_anew = [*gone, "send", "wait", "start_spu"]
     silent_sc = {"drop": {"at": "response", "match": {"api": "watch"}, "between": ["3s", "99s"]}}
     history = played(
         silent_sc,

@@ -31,7 +31,7 @@ CASES = {
     "acked-is-stored": Case(
         "loses-the-log-on-restart",
         (1, 1),
-        {"workload": ["send", "wait", "take_away"]},
+        {"workload": ["send", "wait", "stop_spu"]},
     ),
     "no-loss": Case(
         "gives-up-early",
@@ -76,7 +76,7 @@ CASES = {
     "no-phantom": Case(
         "wrong-partition-for-a-key",
         (1, 1),
-        {**TWO_SPUS, "workload": ["take_away", {"sleep": "200us"}, {"send": {"keys": 1}}]},
+        {**TWO_SPUS, "workload": ["stop_spu", {"sleep": "200us"}, {"send": {"keys": 1}}]},
     ),
     "not-persisted-is-absent": Case(
         "says-no-where-it-is-maybe",
