@@ -20,7 +20,18 @@ import trio
 from chaos.drivers import Broken, Client, OpenClient, Recorder, Refused, Silent
 from chaos.drivers.adapted import adapted
 from chaos.drivers.producer import open_producer
-from chaos.history import Call, ClientEvent, History, Op, SentRecord, Told, Unreadable
+from chaos.history import (
+    Call,
+    CallEnded,
+    CallStarted,
+    History,
+    Op,
+    RecordSent,
+    RecordSettled,
+    SentRecord,
+    Told,
+    Unreadable,
+)
 from chaos.spec.bounds import GRACE_S, send_bound, settle_bound
 from chaos.spec.scenario import (
     ID_BYTES,
@@ -321,20 +332,18 @@ class _Run(Recorder):
             open_before=len(self._open),
         )
         history.calls.append(call)
-        history.events.append(ClientEvent(call.started, "call", op, call=call.n))
+        history.events.append(CallStarted(t=call.started, call=call.n, op=op))
         return call
 
     def _end(self, call: Call, told: Told, error: str | None = None) -> None:
         call.ended, call.outcome, call.error = self.now(), told, error
-        self._history.events.append(
-            ClientEvent(call.ended, "return", told, call=call.n, detail=error)
-        )
+        self._history.events.append(CallEnded(t=call.ended, call=call.n, outcome=told, error=error))
 
     def _give_up(self, call: Call, why: str | None = None) -> None:
         """Write down that a call did not end."""
         call.given_up, call.error = self.now(), why
         self._history.events.append(
-            ClientEvent(call.given_up, "return", "unknown", call=call.n, detail=why or "given up")
+            CallEnded(t=call.given_up, call=call.n, outcome="unknown", error=why, given_up=True)
         )
 
     def _new_record(
@@ -345,9 +354,7 @@ class _Run(Recorder):
         value = (b"%08x" % len(records)).ljust(size, b".")
         record = SentRecord(len(records), key, value, call.n, now, probe=probe)
         records.append(record)
-        self._history.events.append(
-            ClientEvent(now, "sent", "probe" if probe else "record", id=record.id)
-        )
+        self._history.events.append(RecordSent(t=now, record=record.id, probe=probe))
         return record
 
     def now(self) -> float:
@@ -359,18 +366,25 @@ class _Run(Recorder):
     def stored(self, record: SentRecord, partition: int | None, offset: int | None) -> None:
         """The client was told that a record is stored."""
         record.partition, record.offset = partition, offset
-        self._told(record, "ok", f"{partition}@{offset}")
+        self._told(record, "ok")
 
     def failed(self, record: SentRecord, told: Told, error: str) -> None:
         """The client was told that a record was given up."""
         record.error = error
-        self._told(record, told, error)
+        self._told(record, told)
 
-    def _told(self, record: SentRecord, told: Told, detail: str) -> None:
+    def _told(self, record: SentRecord, told: Told) -> None:
         record.told, record.told_at = told, self.now()
         self._open.pop(record.id, None)
         self._history.events.append(
-            ClientEvent(record.told_at, "told", told, id=record.id, detail=detail)
+            RecordSettled(
+                t=record.told_at,
+                record=record.id,
+                outcome=told,
+                partition=record.partition,
+                offset=record.offset,
+                error=record.error,
+            )
         )
 
 

@@ -12,14 +12,14 @@ Inside trio the same with ``async with simulator.open_simulator(drop=0.1, seed=7
 
 from simulator.blocking import RunningSimulator, running
 from simulator.config import Config, Options, SimulatorError, configure
-from simulator.events import Entry
+from simulator.events import Event
 from simulator.faults.fault_file import FaultFileError, load_faults
 from simulator.serving.server import Simulator, open_simulator
 from simulator.summary import Summary
 
 __all__ = [
     "Config",
-    "Entry",
+    "Event",
     "FaultFileError",
     "Options",
     "RunningSimulator",

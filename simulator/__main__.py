@@ -17,7 +17,7 @@ import trio
 from simulator.click_types import DurationType
 from simulator.config import Config, Options, SimulatorError, configure
 from simulator.console import Output
-from simulator.events import Entry, Sink, to_file
+from simulator.events import Event, Sink, to_file
 from simulator.faults.distributions import CLI_FORMS, parse_distribution
 from simulator.faults.fault_file import FaultFileError
 from simulator.serving.server import CONNECTIONS_MAX, open_simulator
@@ -202,7 +202,7 @@ def main(summary: str, quiet: bool, verbose: bool, journal: Path | None, **given
             file = stack.enter_context(journal.open("w", encoding="utf-8", buffering=1))
             sinks.append(_until_it_fails(to_file(file), journal))
         if not quiet:
-            sinks.append(output.entry)
+            sinks.append(output.event)
         _allow_many_connections()
         trio.run(_serve, config, sinks, output, summary)
 
@@ -221,12 +221,12 @@ def _until_it_fails(sink: Sink, journal: Path) -> Sink:
     """A journal that says once that it cannot go on, instead of ending the simulator."""
     failed = False
 
-    def write(entry: Entry) -> None:
+    def write(event: Event) -> None:
         nonlocal failed
         if failed:
             return
         try:
-            sink(entry)
+            sink(event)
         except OSError as error:
             failed = True
             message = f"simulator: {journal}: {error.strerror}; the journal ends here"
@@ -242,7 +242,7 @@ async def _serve(config: Config, sinks: list[Sink], output: Output, form: str) -
     with trio.open_signal_receiver(*STOPPING) as signals:
         async with open_simulator(config, sinks=sinks) as simulator:
             spus = ",".join(simulator.spu_addresses)
-            output.say(f"ready sc={simulator.address} spu={spus} seed={simulator.seed}")
+            output.begin(f"ready sc={simulator.address} spu={spus} seed={simulator.seed}")
             async for _ in signals:
                 break
             _say(simulator.summary(), output, form)

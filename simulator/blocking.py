@@ -8,7 +8,7 @@ from typing import Any, TypeVar, Unpack
 import trio
 
 from simulator.config import Options, configure
-from simulator.events import Entry
+from simulator.events import Event
 from simulator.serving.server import Simulator, open_simulator
 from simulator.summary import Summary
 from wire.batch import Record
@@ -30,9 +30,9 @@ class RunningSimulator:
         self.seed = simulator.seed
 
     @property
-    def journal(self) -> list[Entry]:
+    def events(self) -> list[Event]:
         """Everything that happened so far, in one order."""
-        return self._call(lambda: list(self._simulator.journal))
+        return self._call(lambda: list(self._simulator.events))
 
     def log(self, topic: str, partition: int) -> list[Record]:
         """What one partition holds, in order of offsets."""

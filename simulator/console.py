@@ -1,4 +1,4 @@
-"""What a person sees: one line for each entry of the journal, in colour on a terminal."""
+"""What a person sees: one line for each event, in colour on a terminal."""
 
 import fcntl
 import os
@@ -10,7 +10,30 @@ from array import array
 from rich.console import Console, RenderableType
 from rich.text import Text
 
-from simulator.events import Entry
+from simulator.events import (
+    Appended,
+    ClosedBy,
+    CloseReason,
+    ConnectionClosed,
+    ConnectionEvent,
+    ConnectionOpened,
+    ConnectRefused,
+    Event,
+    ExchangeEvent,
+    FaultHit,
+    FramePartlyRead,
+    FrameRead,
+    FrameWritten,
+    Healed,
+    LeaderMoved,
+    ListenerClosed,
+    ListenerReopened,
+    SpuStarted,
+    SpuStopped,
+    TopicCreated,
+    TopicDeleted,
+)
+from simulator.faults.plan import CutPoint
 
 LINE_CHARACTERS_MAX = 500
 """A line is cut here. Names in it are the peer's word, and a short line always fits into a pipe
@@ -19,12 +42,33 @@ that is ready for writing."""
 LAST_WORDS_S = 0.5
 """How long the summary waits, in real seconds, for a reader of the pipe that has fallen behind."""
 
-_STYLES = {
-    "connection": "cyan",
-    "frame": "dim",
-    "verdict": "bold red",
-    "append": "green",
-    "cluster": "yellow",
+_STYLES: dict[type[Event], str] = {
+    ConnectionOpened: "cyan",
+    ConnectionClosed: "cyan",
+    FrameRead: "dim",
+    FramePartlyRead: "dim",
+    FrameWritten: "dim",
+    FaultHit: "bold red",
+    ConnectRefused: "bold red",
+    Appended: "green",
+}
+"""By class of event; changes of the cluster have the style below."""
+
+_CLUSTER_STYLE = "yellow"
+
+_CLOSED: dict[tuple[ClosedBy, CloseReason], str] = {
+    (ClosedBy.CLIENT, CloseReason.FIN): "closed by the client",
+    (ClosedBy.CLIENT, CloseReason.RESET): "reset by the client",
+    (ClosedBy.FAULT, CloseReason.FIN): "closed by a fault",
+    (ClosedBy.FAULT, CloseReason.RESET): "reset by a fault",
+    (ClosedBy.FAULT, CloseReason.HALF_CLOSE): "half-closed by a fault",
+    (ClosedBy.FAULT, CloseReason.STALL): "stalled by a fault",
+    (ClosedBy.SIMULATOR, CloseReason.UNDECODABLE): "closed, undecodable input",
+    (ClosedBy.SIMULATOR, CloseReason.ANSWERS_UNREAD): "reset: the client does not read its answers",
+    (ClosedBy.SIMULATOR, CloseReason.EVICTED): "reset: another connection needs its place",
+    (ClosedBy.SIMULATOR, CloseReason.SPU_STOPPED): "reset: the SPU stopped",
+    (ClosedBy.SIMULATOR, CloseReason.HEALED): "reset: all faults are lifted",
+    (ClosedBy.SIMULATOR, CloseReason.SHUTDOWN): "closed by the simulator",
 }
 
 
@@ -54,7 +98,13 @@ class Output:
         self._console = _Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
         self._verbose = verbose
         self._skipped = 0
+        self._begun = False
         self._room = _half_of_pipe()
+
+    def begin(self, line: str) -> None:
+        """Print the first line; events before it are left out, since programs read this line."""
+        self.say(line)
+        self._begun = True
 
     def say(self, what: RenderableType) -> None:
         """Print something that must be seen."""
@@ -62,16 +112,16 @@ class Output:
             self._admit_gaps()
             self._console.print(what)
 
-    def entry(self, entry: Entry) -> None:
-        """Print an entry of the journal; a sink."""
-        if self._console.quiet:
+    def event(self, event: Event) -> None:
+        """Print an event; a sink."""
+        if self._console.quiet or not self._begun:
             return
         if not self._ready(0) or (self._room is not None and _unread() > self._room):
             self._skipped += 1
             return
         self._admit_gaps()
-        line = _printable(line_of(entry, verbose=self._verbose))
-        self._console.print(Text(line, style=_STYLES[entry.kind]))
+        line = _printable(line_of(event, verbose=self._verbose))
+        self._console.print(Text(line, style=_STYLES.get(type(event), _CLUSTER_STYLE)))
 
     def _admit_gaps(self) -> None:
         if self._skipped:
@@ -100,31 +150,85 @@ def _unread() -> int:
     return waiting[0]
 
 
-def line_of(entry: Entry, *, verbose: bool = False) -> str:
+def line_of(event: Event, *, verbose: bool = False) -> str:
     """One line that a person can follow."""
-    where = f"#{entry.connection:<4} {entry.server or '':<6} " if entry.connection else ""
-    return f"{entry.t:10.3f}  {where}{_what(entry, verbose)}"
+    where = (
+        f"#{event.connection:<4} {event.server:<6} " if isinstance(event, ConnectionEvent) else ""
+    )
+    return f"{event.t:10.3f}  {where}{_what(event, verbose)}"
 
 
-def _what(entry: Entry, verbose: bool) -> str:
-    partition = f" {entry.topic}/{entry.partition}" if entry.topic is not None else ""
-    call = f"{entry.api} id={entry.correlation_id}{partition}"
-    match entry.kind:
-        case "frame":
-            more = f" v{entry.api_version} {entry.size} bytes {entry.client_id}" if verbose else ""
-            return f"{'>' if entry.direction == 'request' else '<'} {call}{more}"
-        case "verdict":
-            at = f" at {entry.direction} of {call}" if entry.direction else ""
-            detail = entry.detail or ""
-            # A fault of the command line is named by its kind, which the detail begins with.
-            name = "" if detail.split(" ")[0] == entry.fault else f"{entry.fault}: "
-            return f"! {name}{detail}{at}"
-        case "append":
-            copy = f", a copy made by {entry.fault}" if entry.fault else ""
-            noun = "record" if entry.records == 1 else "records"
-            return f"+{partition} stored {entry.records} {noun} at {entry.base_offset}{copy}"
-        case _:
-            return f"= {entry.detail}{partition}"
+def closing(event: ConnectionClosed) -> str:
+    """How a connection ended, and who ended it."""
+    text = _CLOSED.get((event.by, event.reason), f"closed by the {event.by}: {event.reason}")
+    return f"{text}: {event.error}" if event.error else text
+
+
+def _what(event: Event, verbose: bool) -> str:
+    match event:
+        case FrameRead():
+            more = f" v{event.api_version} {event.size} bytes {event.client_id}" if verbose else ""
+            return f"> {_call(event)}{more}"
+        case FrameWritten():
+            more = f" {event.size} bytes" if verbose or not event.whole else ""
+            return f"< {_call(event)}{more}{'' if event.whole else f' of {event.frame_size}'}"
+        case FramePartlyRead():
+            return f"> {event.size} bytes of a request that did not end"
+        case FaultHit():
+            # A fault of the command line is named by its kind, which the text begins with.
+            name = "" if event.kind == event.fault else f"{event.fault}: "
+            return f"! {name}{_hit(event)} at {event.at} of {_call(event)}"
+        case ConnectRefused():
+            return f"! {event.fault}: refuse, how: {event.how}"
+        case Appended():
+            copy = f", a copy made by {event.copied_by}" if event.copied_by else ""
+            noun = "record" if event.records == 1 else "records"
+            where = f"{event.topic}/{event.partition}"
+            return f"+ {where} stored {event.records} {noun} at {event.base_offset}{copy}"
+    return f"= {_change(event)}"
+
+
+def _call(event: ExchangeEvent) -> str:
+    partition = f" {event.topic}/{event.partition}" if event.topic is not None else ""
+    return f"{event.api} id={event.correlation_id}{partition}"
+
+
+def _hit(event: FaultHit) -> str:
+    """The kind of a fault with what it did."""
+    if event.shadowed:
+        return f"{event.kind} (shadowed)"
+    parts = [event.kind]
+    if event.delay_s:
+        parts.append(f"{event.delay_s * 1000:.3f}ms")
+    parts += [word for word in (event.how, event.code) if word]
+    if event.at is CutPoint.RESPONSE and event.after_bytes:
+        parts.append(f"after {event.after_bytes} bytes")
+    return " ".join(parts)
+
+
+def _change(event: Event) -> str:
+    match event:
+        case ConnectionOpened():
+            return "opened"
+        case ConnectionClosed():
+            return closing(event)
+        case LeaderMoved():
+            return f"leader moved to spu:{event.spu} {event.topic}/{event.partition}"
+        case SpuStopped():
+            return f"spu:{event.spu} stopped"
+        case SpuStarted():
+            return f"spu:{event.spu} started"
+        case ListenerClosed():
+            return f"{event.server} refuses connections ({event.fault})"
+        case ListenerReopened():
+            return f"{event.server} listens again ({event.fault})"
+        case TopicCreated():
+            return f"topic {event.topic} created, partitions: {len(event.leaders)}"
+        case TopicDeleted():
+            return f"topic {event.topic} deleted"
+        case Healed():
+            return "healed"
+    return type(event).__name__
 
 
 def _printable(line: str) -> str:

@@ -1,88 +1,345 @@
-"""The journal: ground truth of a run, every connection, frame, verdict and append in one order.
+"""What happened in a run: one typed event for each connection, frame, fault, append and change.
 
-Entries go to *sinks* as they are made: a list in tests, a file as JSON Lines, the lines on a
-terminal. Without a sink none is made and only the counts are kept, so that a long manual run costs
-no memory.
+Events are the ground truth that a judge, a report and a person read. No event holds a sentence:
+a reporter writes text from the fields, and nothing ever reads that text back.
 
-An append names the *transmission* that stored it: the number of the client's request frame,
+An ``Appended`` names the *transmission* that stored it: the number of the client's request frame,
 counted over the whole run. Two appends of one transmission are copies that the network made, and
 the second one names the fault that made it; two transmissions are the client's own doing.
+
+Events go to *sinks* as they are made: a list in tests, a file as JSON Lines, the lines on a
+terminal. Without a sink none is made and only the counts are kept, so that a long manual run costs
+no memory.
 """
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
-from typing import Literal, TextIO
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+from typing import Annotated, Any, ClassVar, TextIO, TypeVar, cast, dataclass_transform
 
-from wire.codec.types import Buffer
+from pydantic import BeforeValidator, ConfigDict, PlainSerializer, TypeAdapter, ValidationError
 
-Kind = Literal["connection", "frame", "verdict", "append", "cluster"]
-Direction = Literal["request", "response"]
+from simulator.faults.plan import CutPoint
+
+Payload = Annotated[
+    Any,  # any buffer; pydantic knows no type for all of them
+    PlainSerializer(lambda data: b64encode(data).decode(), when_used="json"),
+    BeforeValidator(lambda data: b64decode(data, validate=True) if isinstance(data, str) else data),
+]
+"""Bytes of a frame; base64 in JSON."""
+
+PAYLOADS = frozenset({"carried"})
+"""The fields that hold bytes of frames. A file for people leaves them out."""
+
+EVENTS: dict[str, type["Event"]] = {}
+"""Every class of events, by its name."""
+
+E = TypeVar("E", bound=type["Event"])
+
+
+@dataclass_transform(kw_only_default=True)
+def event(cls: E) -> E:
+    """Declare a class of events: a dataclass whose name is the ``event`` of its JSON."""
+    made = cast("E", dataclass(slots=True, kw_only=True)(cls))
+    EVENTS[made.__name__] = made
+    return made
 
 
 @dataclass(slots=True, kw_only=True)
-class Entry:
-    """One thing that happened. Fields that do not apply are None, and absent in JSON."""
+class Event:
+    """The base of all events."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
     n: int = 0
-    """Position in the total order, from 1; the journal fills it in."""
+    """The position in the total order of the simulator's events, from 1; ``Journal`` sets it."""
     t: float = 0.0
-    """Seconds since the simulator was ready; the journal fills it in."""
-    kind: Kind
-    connection: int | None = None
-    """Connections are numbered from 1 as they are accepted."""
-    server: str | None = None
+    """Seconds since the simulator was ready; ``Journal`` sets it."""
+
+    def to_json(self, *, payload: bool = False) -> str:
+        """Write the event as one line of JSON Lines, without the line's end.
+
+        Args:
+            payload: whether to write the bytes that frames carried, as base64.
+        """
+        name = type(self).__name__
+        left_out = {"n", "t"} if payload else {"n", "t", *PAYLOADS}
+        fields = _adapter(name).dump_python(
+            self, mode="json", exclude=left_out, exclude_none=True, exclude_defaults=True
+        )
+        return json.dumps({"n": self.n, "t": self.t, "event": name, **fields}, ensure_ascii=False)
+
+
+def event_from(data: Mapping[str, Any]) -> Event:
+    """Read an event from the data of its JSON.
+
+    Raises:
+        ValueError: the data is no event; the text names the field.
+    """
+    fields = dict(data)
+    name = fields.pop("event", None)
+    if name not in EVENTS:
+        raise ValueError(f"unknown event {name!r}; known are {', '.join(EVENTS)}")
+    try:
+        read: Event = _adapter(name).validate_python(fields)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, (name, *first["loc"])))
+        raise ValueError(f"{where}: {first['msg']}") from error
+    return read
+
+
+@cache
+def _adapter(name: str) -> TypeAdapter[Any]:
+    return TypeAdapter(EVENTS[name])
+
+
+# --- connections
+
+
+class ClosedBy(StrEnum):
+    """Who ended a connection."""
+
+    CLIENT = "client"
+    FAULT = "fault"
+    SIMULATOR = "simulator"
+
+
+class CloseReason(StrEnum):
+    """Why a connection ended."""
+
+    FIN = "fin"
+    """Closed in order: by the client, or by a fault ``disconnect``."""
+    RESET = "rst"
+    """Reset by the client, or by a fault ``disconnect``."""
+    HALF_CLOSE = "half-close"
+    """A fault closed one direction, and the client closed the other one."""
+    STALL = "stall"
+    """A fault stalled it, and it was closed later."""
+    UNDECODABLE = "undecodable"
+    """The client sent bytes that do not decode."""
+    ANSWERS_UNREAD = "answers-unread"
+    """The client did not read its answers."""
+    EVICTED = "evicted"
+    """It was stalled, and another connection needed its place."""
+    SPU_STOPPED = "spu-stopped"
+    HEALED = "healed"
+    """All faults were lifted, and this connection was stalled or silent."""
+    SHUTDOWN = "shutdown"
+    """The simulator ended."""
+
+
+@dataclass(slots=True, kw_only=True)
+class ConnectionEvent(Event):
+    """Something that concerns one connection."""
+
+    connection: int
+    """The number of the connection, from 1 in the order of accepting."""
+    server: str
     """``sc``, or ``spu:0`` and so on."""
-    direction: Direction | None = None
-    """Of a frame, or the cut point of a verdict."""
-    api: str | None = None
-    api_version: int | None = None
-    correlation_id: int | None = None
-    client_id: str | None = None
+
+
+@event
+class ConnectionOpened(ConnectionEvent):
+    """A server accepted a connection."""
+
+
+@event
+class ConnectionClosed(ConnectionEvent):
+    """A connection ended."""
+
+    by: ClosedBy
+    reason: CloseReason
+    error: str | None = None
+    """Of undecodable input: what does not decode."""
+
+
+@event
+class ConnectRefused(ConnectionEvent):
+    """A fault ``refuse`` struck a connection at accept: it was reset, or it is never answered."""
+
+    fault: str
+    how: str
+    """``rst`` or ``hang``."""
+
+
+# --- frames
+
+
+@dataclass(slots=True, kw_only=True)
+class ExchangeEvent(ConnectionEvent):
+    """Something that concerns one request frame and its answers."""
+
+    api: str
+    """The name of the API, for example ``produce``."""
+    correlation_id: int
+    transmission: int
+    """The number of the request frame, counted over the whole run, from 1."""
     topic: str | None = None
-    """Of a frame: the first topic that it names."""
+    """The first topic that the request names; of a fault and an append the one it concerns."""
     partition: int | None = None
-    """Of a frame: the first partition that it names."""
-    size: int | None = None
+    """The partition that goes with ``topic``."""
+
+
+@event
+class FrameRead(ExchangeEvent):
+    """A server read a whole request frame."""
+
+    api_version: int
+    client_id: str
+    size: int
     """Bytes of the frame on the wire, its length field included."""
-    fault: str | None = None
-    """The fault that gave the verdict, or that made this copy of an append."""
-    ordinal: int | None = None
-    """Of a verdict: as which of its exchanges the fault counts this one, as ``nth`` has it."""
-    base_offset: int | None = None
-    records: int | None = None
-    transmission: int | None = None
-    """The number of the request frame that this entry belongs to, from 1."""
-    detail: str | None = None
-    """The rest, for a person."""
-    carried: Sequence[tuple[str, int, Buffer]] = ()
-    """Of a produce request: topic, partition and batches of each entry, as they arrived. Only for
-    sinks in the same process; JSON leaves it out."""
-
-    def to_json(self) -> str:
-        """One line of JSON Lines, without its end."""
-        present = {name: getattr(self, name) for name in _NAMES}
-        return json.dumps({k: v for k, v in present.items() if v is not None}, ensure_ascii=False)
+    carried: tuple[tuple[str, int, Payload], ...] = ()
+    """Of a produce request: topic, partition and batches of each entry, as they arrived."""
 
 
-_NAMES = tuple(field.name for field in fields(Entry) if field.name != "carried")
+@event
+class FramePartlyRead(ConnectionEvent):
+    """A connection ended in the middle of a request frame."""
 
-Sink = Callable[[Entry], None]
+    size: int
+    """Bytes of the frame that had arrived."""
+
+
+@event
+class FrameWritten(ExchangeEvent):
+    """A server wrote a response frame, or the first bytes of one."""
+
+    size: int
+    """Bytes that were written."""
+    frame_size: int
+    """Bytes of the whole frame."""
+
+    @property
+    def whole(self) -> bool:
+        """Whether the frame was written to its end."""
+        return self.size == self.frame_size
+
+
+@event
+class FaultHit(ExchangeEvent):
+    """A fault struck a request frame, or an answer to it."""
+
+    fault: str
+    """The name of the fault."""
+    kind: str
+    """The kind of the fault, for example ``drop``."""
+    at: CutPoint
+    ordinal: int
+    """The position among the exchanges that this fault counts, as ``nth`` has it."""
+    shadowed: bool = False
+    """Whether another fault decided first, so that this one had no effect."""
+    delay_s: float = 0.0
+    """Seconds by which the frame is late."""
+    code: str | None = None
+    """The error code that the answer gets."""
+    how: str | None = None
+    """How a connection ends."""
+    after_bytes: int | None = None
+    """Bytes of the answer that are written before the connection ends."""
+
+
+@event
+class Appended(ExchangeEvent):
+    """An SPU appended records to the log of a partition."""
+
+    base_offset: int
+    """The offset of the first record."""
+    records: int
+    copied_by: str | None = None
+    """The fault that repeated the request, if this append is of such a copy."""
+
+    @property
+    def end(self) -> int:
+        """The offset behind the last record."""
+        return self.base_offset + self.records
+
+
+# --- the cluster
+
+
+@event
+class TopicCreated(Event):
+    """A topic exists from now on."""
+
+    topic: str
+    leaders: tuple[int, ...]
+    """The index of the leading SPU of each partition."""
+
+
+@event
+class TopicDeleted(Event):
+    """A topic and its logs are gone."""
+
+    topic: str
+
+
+@event
+class LeaderMoved(Event):
+    """A partition has another leader, with the whole log."""
+
+    topic: str
+    partition: int
+    spu: int
+    """The index of the new leader."""
+
+
+@event
+class SpuStopped(Event):
+    """An SPU stopped: its listener is closed, its connections are reset, its logs are kept."""
+
+    spu: int
+
+
+@event
+class SpuStarted(Event):
+    """An SPU that was stopped listens again."""
+
+    spu: int
+
+
+@event
+class ListenerClosed(Event):
+    """A fault ``refuse`` closed the listener of a server."""
+
+    server: str
+    fault: str
+
+
+@event
+class ListenerReopened(Event):
+    """The window of a fault ``refuse`` is over: that fault keeps the listener closed no longer."""
+
+    server: str
+    fault: str
+
+
+@event
+class Healed(Event):
+    """All faults were lifted."""
+
+
+# --- where events go
+
+Sink = Callable[[Event], None]
 
 
 class Journal:
-    """Numbers and stamps what happens and hands it on.
+    """Numbers and stamps events and hands them on, and counts what a summary tells.
 
     Args:
         clock: seconds since the simulator was ready.
-        sinks: what takes the entries.
+        sinks: what takes the events.
     """
 
     def __init__(self, clock: Callable[[], float], sinks: list[Sink]) -> None:
         self._clock = clock
         self._sinks = sinks
         self.active = bool(sinks)
-        """Whether anybody reads entries; where not, the caller may save the work."""
+        """Whether a sink takes events; a caller makes none where this is False."""
         self._n = 0
         self.connections = 0
         """How many connections were accepted; one that a fault then refused has a number too."""
@@ -91,20 +348,20 @@ class Journal:
         self.unanswered_records = 0
         """Records that were stored and whose answer was not written in full, or not yet."""
 
-    def record(self, entry: Entry) -> None:
-        """Give an entry its number and time and hand it to the sinks."""
+    def record(self, event: Event) -> None:
+        """Give an event its number and time and hand it to the sinks."""
         if self._sinks:
             self._n += 1
-            entry.n = self._n
-            entry.t = round(self._clock(), 6)
+            event.n = self._n
+            event.t = round(self._clock(), 6)
             for sink in self._sinks:
-                sink(entry)
+                sink(event)
 
 
 def to_file(file: TextIO) -> Sink:
-    """A sink that writes JSON Lines, each as soon as it happens."""
+    """A sink that writes JSON Lines, each event as soon as it happens."""
 
-    def write(entry: Entry) -> None:
-        file.write(entry.to_json() + "\n")
+    def write(event: Event) -> None:
+        file.write(event.to_json() + "\n")
 
     return write

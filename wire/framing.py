@@ -57,6 +57,11 @@ class FrameReader:
         """How many bytes to the end of the frame under way, or to the length of the next one."""
         return self._missing
 
+    @property
+    def held(self) -> int:
+        """How many bytes of a frame have arrived whose end has not."""
+        return len(self._held)
+
     def feed(self, data: bytes) -> Iterator[bytes]:
         """Take bytes in and give out each complete frame, without its length.
 

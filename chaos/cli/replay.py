@@ -11,7 +11,8 @@ from chaos.cli.session import Interrupted, interruptible
 from chaos.cli.tasks import judged
 from chaos.cli.terminal import Terminal
 from chaos.drivers.named import NamedClient
-from chaos.history import Evidence, History, SentRecord
+from chaos.history import History, SentRecord
+from chaos.oracle.evidence import Evidence
 from chaos.oracle.judge import Result, judge
 from chaos.report.narrative import Stories
 from chaos.report.outcome import (
@@ -118,5 +119,5 @@ def _concerned(evidence: Evidence, result: Result, *, everything: bool) -> list[
 def _is_remarkable(evidence: Evidence, record: SentRecord) -> bool:
     """Whether anything but one transmission, one copy and one acknowledgement came of it."""
     transmissions = evidence.transmissions[record.id]
-    struck = any(t.number in evidence.verdicts_by_transmission for t in transmissions)
+    struck = any(t.number in evidence.hits_by_transmission for t in transmissions)
     return struck or record.told != "ok" or len(evidence.copies[record.id]) != 1

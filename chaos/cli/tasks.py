@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from chaos.cli.files import Source
 from chaos.drivers.named import PRODUCER, NamedClient, client_named
-from chaos.history import Evidence, History
+from chaos.history import History
+from chaos.oracle.evidence import Evidence
 from chaos.oracle.judge import Result, judge
 from chaos.report.narrative import Stories, Story
 from chaos.report.outcome import STORIES_MAX, Outcome

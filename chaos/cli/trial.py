@@ -18,7 +18,7 @@ import click
 from chaos.cli.files import gather
 from chaos.cli.terminal import Terminal
 from chaos.drivers.named import OFFICIAL, PRODUCER, client_named
-from chaos.history import Evidence
+from chaos.oracle.evidence import Evidence
 from chaos.oracle.judge import FIGURES, Verdict, judge
 from chaos.report.narrative import Stories
 from chaos.report.outcome import STATUS_INVALID, STATUS_NO_VERDICT, STATUS_VALID

@@ -1,4 +1,4 @@
-"""Defects in what the checks are given: the journal, the outcomes, the logs.
+"""Defects in what the checks are given: the events, the outcomes, the logs.
 
 They break no producer. They show that the judge believes nothing that does not fit together.
 """
@@ -7,9 +7,9 @@ from chaos.mutants.mutant import AT_MOST_ONCE, Mutant
 
 
 class AppendMissing(Mutant):
-    """The journal leaves out appends of requests that a fault struck.
+    """The appends of requests that a fault struck leave no event.
 
-    The entry is made by the branch for ordinary requests.
+    The event is made by the branch for ordinary requests.
     """
 
     where = "simulator.serving.connection:Link._note_append"
@@ -19,7 +19,7 @@ class AppendMissing(Mutant):
 
 
 class CopyOfTheWrongRequest(Mutant):
-    """An append is noted for the request before the one that a fault struck.
+    """An append is recorded for the request before the one that a fault struck.
 
     The number is read from a counter that has moved on, or not yet.
     """
@@ -31,37 +31,35 @@ class CopyOfTheWrongRequest(Mutant):
 
 
 class CopyOfTheNetworkUnnamed(Mutant):
-    """The copy that a fault made is noted as the producer's own.
+    """The copy that a fault made is recorded as the producer's own.
 
     The name of the fault is passed on everywhere but to the last function.
     """
 
     where = "simulator.serving.connection:Link._note_append"
-    before = "fault=fault,"
-    after = "fault=None,"
+    before = "copied_by=fault,"
+    after = "copied_by=None,"
     caught_by = ("no-duplicates", "unprovoked-duplicate")
 
 
 class FrameWithoutItsRecords(Mutant):
-    """Frames on a connection that took the place of another are noted as empty.
+    """Frames on a connection that took the place of another are recorded as empty.
 
     What a frame carries is kept for each connection, and lost with the first.
     """
 
-    where = "simulator.serving.connection:Link._received"
-    before = (
-        'self._note("frame", "request", call, size=size, carried=carried_by(api, call.request))'
-    )
+    where = "simulator.serving.connection:Link._note_request"
+    before = "carried=carried_by(call.api, call.request),"
     after = """
-        replaced = self._number > 1 + len(world.cluster.spus)
-        carried = () if replaced else carried_by(api, call.request)
-        self._note("frame", "request", call, size=size, carried=carried)
+        carried=()
+        if self._number > 1 + len(self._world.cluster.spus)
+        else carried_by(call.api, call.request),
     """
     caught_by = ("no-phantom",)
 
 
-class VerdictMissing(Mutant):
-    """The journal leaves out that a fault swallowed a request.
+class FaultHitMissing(Mutant):
+    """A fault that swallowed a request leaves no event.
 
     A request that ends there is thought to have no verdict.
     """
@@ -80,8 +78,8 @@ class UnknownWrittenAsFailed(Mutant):
     """
 
     where = "chaos.runner:_Run.failed"
-    before = "self._told(record, told, error)"
-    after = 'self._told(record, "failed", error)'
+    before = "self._told(record, told)"
+    after = 'self._told(record, "failed")'
     caught_by = ("not-persisted-is-absent",)
 
 

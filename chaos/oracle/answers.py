@@ -1,12 +1,13 @@
-"""What the SPUs answered, as far as the journal tells.
+"""What the SPUs answered, as far as the events tell.
 
-The journal has answers as frames, not what stands in them. But it has what an answer follows from:
-what was appended, and the faults that put a code in its place.
+The events have answers as frames, not what stands in them. But they have what an answer follows
+from: what was appended, and the faults that put a code in its place.
 """
 
 from math import inf
 
-from chaos.history import Evidence, Transmission
+from chaos.oracle.evidence import Evidence, Transmission
+from simulator.events import Appended, FaultHit
 
 RETRIABLE = (
     "NotLeaderForPartition",
@@ -34,16 +35,12 @@ class Answers:
         )
         self._appended: set[tuple[int | None, int | None]] = set()
         self._codes: dict[tuple[int | None, int | None], str] = {}
-        for entry in evidence.entries:
-            if entry.topic != topic:
-                continue
-            key = entry.transmission, entry.partition
-            if entry.kind == "append":
-                self._appended.add(key)
-            elif entry.kind == "verdict":
-                kind, _, code = (entry.detail or "").partition(" ")
-                if kind == "error" and code != "(shadowed)":
-                    self._codes[key] = code
+        for append in evidence.events_of(Appended):
+            if append.topic == topic:
+                self._appended.add((append.transmission, append.partition))
+        for hit in evidence.events_of(FaultHit):
+            if hit.topic == topic and hit.code is not None and not hit.shadowed:
+                self._codes[hit.transmission, hit.partition] = hit.code
 
     def at(self, transmission: Transmission) -> float:
         """When the first answer was written in full; never, if none was."""

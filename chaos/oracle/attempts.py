@@ -14,8 +14,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import inf
 
-from chaos.history import Evidence, SentRecord, Told, Transmission
+from chaos.history import SentRecord, Told
 from chaos.oracle.answers import Answers, answers
+from chaos.oracle.evidence import Evidence, Transmission
 from chaos.oracle.timing import Timing, timing
 from chaos.oracle.visibility import Sight, sight
 from chaos.spec.bounds import Delays, delays

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from chaos.history import Evidence
+from chaos.oracle.evidence import Evidence
 
 
 def surplus(evidence: Evidence) -> Iterator[tuple[int, str]]:

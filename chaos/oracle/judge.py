@@ -10,9 +10,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from chaos.history import Evidence, History
+from chaos.history import History
 from chaos.oracle.checks import CHECKS, Finding
+from chaos.oracle.evidence import Evidence
 from chaos.world.garbage import uncollected
+from simulator.events import FaultHit
+from simulator.faults.plan import CutPoint
 
 Verdict = Literal["valid", "invalid", "inconclusive"]
 
@@ -103,11 +106,11 @@ def _shadow_over(evidence: Evidence, name: str) -> str:
     if not count.shadowed:
         return ""
     first: dict[str, None] = {}
-    for verdicts in evidence.verdicts_by_transmission.values():
-        for at in ("request", "response"):
-            struck = [verdict for verdict in verdicts if verdict.direction == at]
-            if any(verdict.fault == name for verdict in struck):
-                first |= {str(v.fault): None for v in struck if not _is_harmless(v.detail or "")}
+    for hits in evidence.hits_by_transmission.values():
+        for at in CutPoint:
+            struck = [hit for hit in hits if hit.at is at]
+            if any(hit.fault == name for hit in struck):
+                first |= {hit.fault: None for hit in struck if not _is_harmless(hit)}
     by = f" by {' and '.join(first)}" if first else ""
     times = "once" if count.shadowed == 1 else f"{count.shadowed} times"
     return f"; it was shadowed{by}, {times}"
@@ -123,6 +126,6 @@ def _too_late(history: History) -> str:
     return f"; faults end with the last step, when {records} still under way: end with wait"
 
 
-def _is_harmless(detail: str) -> bool:
-    """Whether a verdict leaves room for others."""
-    return detail.endswith("(shadowed)") or detail.startswith(("delay", "duplicate"))
+def _is_harmless(hit: FaultHit) -> bool:
+    """Whether a fault leaves room for others."""
+    return hit.shadowed or hit.kind in ("delay", "duplicate")

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from chaos.history import Evidence, SentRecord
+from chaos.history import SentRecord
+from chaos.oracle.evidence import Evidence
 from chaos.oracle.timing import timing
 from chaos.spec.bounds import send_bound
 

@@ -8,7 +8,7 @@ the other. On real sockets the machine takes its time, and every comparison leav
 
 from math import inf
 
-from chaos.history import Evidence
+from chaos.oracle.evidence import Evidence
 from chaos.spec.bounds import attempt_timeout
 from chaos.world.world import tolerance_s
 
@@ -16,7 +16,7 @@ WINDOW_BYTES = 256 * 1024
 """What the virtual network takes from a sender before anything is read."""
 
 ROUNDING_S = 1e-5
-"""Times in the journal are rounded to a microsecond, and are added up."""
+"""Times of events are rounded to a microsecond, and are added up."""
 
 READ_UNCOMMITTED = "read-uncommitted"
 

@@ -1,6 +1,6 @@
 """What the simulator's side could not see, and when.
 
-The journal has every frame that was read, and a client may have tried more than that: a connect to
+The events have every frame that was read, and a client may have tried more than that: a connect to
 a closed listener leaves no trace, nor does a frame behind a stall, on its way into a reset, or cut
 in the middle. An attempt that left no trace must not be taken for an attempt that was not made. So
 each thing that can hide an attempt is noted as a *trouble*, an interval of time with some room on
@@ -14,16 +14,28 @@ from itertools import accumulate
 from math import inf
 from typing import NamedTuple
 
-from chaos.history import Evidence
+from chaos.oracle.evidence import Evidence
 from chaos.oracle.timing import Timing, timing
-from simulator.events import Entry
+from simulator.events import (
+    ClosedBy,
+    ConnectionClosed,
+    ConnectionOpened,
+    ConnectRefused,
+    Event,
+    FaultHit,
+    Healed,
+    LeaderMoved,
+    ListenerClosed,
+    ListenerReopened,
+    SpuStarted,
+    SpuStopped,
+    TopicCreated,
+)
+from simulator.faults.plan import CutPoint
 
 LOOKED_AT_MAX = 64
 """How many troubles are looked at for one interval; behind that it counts as troubled, which only
 makes a check say less."""
-
-BY_CLIENT = ("closed by the client", "reset by the client")
-"""How the journal calls ends of connections that the client made."""
 
 
 class Trouble(NamedTuple):
@@ -55,33 +67,26 @@ class Sight:
     """
 
     def __init__(self, evidence: Evidence) -> None:
-        scenario = evidence.scenario
+        self._topic = evidence.scenario.topic.name
         self.timing: Timing = evidence.once(timing)
         self.links: dict[int, Link] = {}
         self.blind = self.timing.commit > 0 or self.timing.too_slow
         """Whether an attempt may go unseen at any time."""
         self.news_at: float = inf
         """When a fault first struck the SC, so that the client may not know the leaders."""
-        self._spus = scenario.cluster.spus
         self._leaders: dict[int, list[tuple[int, str]]] = {}
-        """By partition, from which entry on who leads it."""
+        """By partition, from which event on which SPU leads it."""
         self._absences: dict[str, list[tuple[int, bool]]] = {}
-        """By SPU, at which entries it went away, and (False) came back."""
-        self._closed: dict[tuple[str, str], float] = {}
-        """Listeners that are closed, with the reason, and since when."""
+        """By SPU, at which events it stopped, and (False) started."""
+        self._closed: dict[tuple[str, str | None], float] = {}
+        """By server and fault (None: the SPU is stopped), since when its listener is closed."""
         self._hidden: list[tuple[float, float, int, bool]] = []
         self._troubles: list[Trouble] = []
         self._stalled = False
         self._healed_at = inf
         self._away_at_heal: set[str] = set()
-        for entry in evidence.entries:
-            match entry.kind:
-                case "connection":
-                    self._connection(entry)
-                case "verdict":
-                    self._verdict(entry)
-                case "cluster":
-                    self._cluster(entry)
+        for happened in evidence.history.events:
+            self._take_in(happened)
         for key in tuple(self._closed):
             self._reopened(key, inf)
         for start, end, number, only in self._hidden:
@@ -113,8 +118,8 @@ class Sight:
         return last < LOOKED_AT_MAX or self._ends[last - LOOKED_AT_MAX] < start
 
     def leads(self, server: str | None, partition: int, n: int, t: float) -> bool:
-        """Whether an SPU led a partition, and was there, when a journal entry was made."""
-        leader = f"spu:{partition % self._spus}"
+        """Whether an SPU led a partition, and was there, at an event."""
+        leader = ""
         for since, name in self._leaders.get(partition, ()):
             if since < n:
                 leader = name
@@ -123,7 +128,7 @@ class Sight:
         return leader == server and not self._is_away(leader, n)
 
     def moved_later(self, server: str | None, partition: int, n: int) -> bool:
-        """Whether it may have lost that partition, or gone away, after that entry."""
+        """Whether it may have lost that partition, or stopped, after that event."""
         return any(since > n for since, _ in self._leaders.get(partition, ())) or any(
             since > n and gone for since, gone in self._absences.get(server or "", ())
         )
@@ -151,81 +156,84 @@ class Sight:
         room = 4 * self.timing.leg + self.timing.transfer + self.timing.slack
         self._troubles.append(Trouble(start - room, end + room, connection))
 
-    def _connection(self, entry: Entry) -> None:
-        assert entry.connection is not None
-        if entry.detail == "opened":
-            link = Link(entry.connection, entry.server or "", entry.t)
-            self.links[entry.connection] = link
-            return
-        link = self.links[entry.connection]
-        link.closed = entry.t
-        if entry.detail not in BY_CLIENT:
-            link.lost = min(link.lost, entry.t, self._healed_at)
+    def _take_in(self, happened: Event) -> None:
+        match happened:
+            case ConnectionOpened(connection=number):
+                self.links[number] = Link(number, happened.server, happened.t)
+            case ConnectionClosed():
+                link = self.links[happened.connection]
+                link.closed = happened.t
+                if happened.by is not ClosedBy.CLIENT:
+                    link.lost = min(link.lost, happened.t, self._healed_at)
+            case FaultHit(shadowed=False):
+                self._hit(happened)
+            case ConnectRefused():
+                self._stalled = True
+                if happened.server == "sc":
+                    self.news_at = min(self.news_at, happened.t)
+                self._trouble(happened.t, happened.t + self.timing.patience)
+            case Healed():
+                self._healed(happened)
+            case _:
+                self._change(happened)
 
-    def _verdict(self, entry: Entry) -> None:
-        detail = entry.detail or ""
-        assert entry.connection is not None
-        if detail.endswith("(shadowed)"):
-            return
-        until = entry.t + self.timing.patience
-        kind = detail.partition(" ")[0].rstrip(",")
-        if entry.server == "sc":
-            self.news_at = min(self.news_at, entry.t)
-            until = inf if kind in ("stall", "disconnect") else until
-        if kind == "disconnect" or (kind == "duplicate" and entry.api == "api-versions"):
+    def _hit(self, hit: FaultHit) -> None:
+        until = hit.t + self.timing.patience
+        if hit.server == "sc":
+            self.news_at = min(self.news_at, hit.t)
+            until = inf if hit.kind in ("stall", "disconnect") else until
+        if hit.kind == "disconnect" or (hit.kind == "duplicate" and hit.api == "api-versions"):
             # To a client that counts its requests from the greeting on, the second answer to that
             # is one to the first request, and undecodable. This ends an attempt at any time.
-            link = self.links[entry.connection]
-            link.lost = min(link.lost, entry.t)
-        self._stalled |= kind == "stall" or entry.transmission is None
-        if entry.transmission is None:  # turned away at the door
-            self._trouble(entry.t, until)
-        elif (
-            entry.api != "produce"
-            or kind == "disconnect"
-            or (kind == "stall" and entry.direction == "request")
+            link = self.links[hit.connection]
+            link.lost = min(link.lost, hit.t)
+        self._stalled |= hit.kind == "stall"
+        if (
+            hit.api != "produce"
+            or hit.kind == "disconnect"
+            or (hit.kind == "stall" and hit.at is CutPoint.REQUEST)
         ):
             # What happens to a greeting holds up whoever waits for the connection.
-            only = entry.api == "produce"
-            self._hidden.append((entry.t, until, entry.connection, only))
+            only = hit.api == "produce"
+            self._hidden.append((hit.t, until, hit.connection, only))
 
-    def _cluster(self, entry: Entry) -> None:
-        server, _, what = (entry.detail or "").partition(" ")
-        if server == "healed":
-            self._healed(entry)
-        elif server == "leader":
-            assert entry.partition is not None
-            leader = what.rpartition(" ")[2]
-            self._leaders.setdefault(entry.partition, []).append((entry.n, leader))
-        elif what in ("went away", "came back"):
-            gone = what == "went away"
-            self._absences.setdefault(server, []).append((entry.n, gone))
-            if gone:
-                self._closed.setdefault((server, "away"), entry.t)
+    def _change(self, happened: Event) -> None:
+        match happened:
+            case TopicCreated() if happened.topic == self._topic:
+                for partition, spu in enumerate(happened.leaders):
+                    self._leaders.setdefault(partition, []).append((happened.n, f"spu:{spu}"))
+            case LeaderMoved():
+                leaders = self._leaders.setdefault(happened.partition, [])
+                leaders.append((happened.n, f"spu:{happened.spu}"))
+            case SpuStopped(spu=spu):
+                server = f"spu:{spu}"
+                self._absences.setdefault(server, []).append((happened.n, True))
+                self._closed.setdefault((server, None), happened.t)
                 for link in self.links.values():
                     if link.server == server and link.closed == inf:
-                        link.lost = min(link.lost, entry.t)
-            else:
-                self._reopened((server, "away"), entry.t)
-        elif what.startswith("refuses"):
-            self._closed.setdefault((server, what.partition("(")[2]), entry.t)
-            if server == "sc":
-                self.news_at = min(self.news_at, entry.t)
-        elif what.startswith("listens"):
-            self._reopened((server, what.partition("(")[2]), entry.t)
+                        link.lost = min(link.lost, happened.t)
+            case SpuStarted(spu=spu):
+                self._absences.setdefault(f"spu:{spu}", []).append((happened.n, False))
+                self._reopened((f"spu:{spu}", None), happened.t)
+            case ListenerClosed(server=server, fault=fault):
+                self._closed.setdefault((server, fault), happened.t)
+                if server == "sc":
+                    self.news_at = min(self.news_at, happened.t)
+            case ListenerReopened(server=server, fault=fault):
+                self._reopened((server, fault), happened.t)
 
-    def _healed(self, entry: Entry) -> None:
-        self._healed_at = entry.t
+    def _healed(self, healed: Healed) -> None:
+        self._healed_at = healed.t
         for key in tuple(self._closed):
-            self._reopened(key, entry.t)
+            self._reopened(key, healed.t)
         for server, absences in self._absences.items():
             if absences[-1][1]:
                 self._away_at_heal.add(server)
-            absences.append((entry.n, False))
+            absences.append((healed.n, False))
         if self._stalled:  # what was stalled or left hanging is reset
-            self._trouble(entry.t, entry.t)
+            self._trouble(healed.t, healed.t)
 
-    def _reopened(self, key: tuple[str, str], t: float) -> None:
+    def _reopened(self, key: tuple[str, str | None], t: float) -> None:
         since = self._closed.pop(key, None)
         if since is not None:
             self._trouble(since, t)

@@ -1,9 +1,9 @@
 """The story of one record, in plain words with times: what a broken promise looks like close up.
 
-The client's events and the simulator's journal stand in one list, in the order in which they
-happened. The story of a record is a walk along that list: its sending, each request that carried
-it, what faults did to that request and to its answer, each copy that was stored, what the client
-was told. What happened to the cluster meanwhile belongs to it too: an SPU that is away explains a
+The client's events and the simulator's stand in one list, in the order in which they happened.
+The story of a record is a walk along that list: its sending, each request that carried it, what
+faults did to that request and to its answer, each copy that was stored, the outcome that the client
+told. What happened to the cluster meanwhile belongs to it too: an SPU that is stopped explains a
 record that went nowhere.
 
 Naively each story is a pass over the whole history. ``Stories`` looks at the history once and notes
@@ -14,9 +14,37 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from chaos.history import Copy, Evidence, SentRecord
+from chaos.history import RecordSent, RecordSettled, SentRecord
+from chaos.oracle.evidence import Copy, Evidence
 from chaos.report import phrases
-from simulator.events import Entry
+from simulator.console import closing
+from simulator.events import (
+    Appended,
+    ConnectionClosed,
+    ConnectRefused,
+    Event,
+    ExchangeEvent,
+    FaultHit,
+    FrameRead,
+    FrameWritten,
+    Healed,
+    LeaderMoved,
+    ListenerClosed,
+    ListenerReopened,
+    SpuStarted,
+    SpuStopped,
+)
+
+CLUSTER_EVENTS = (
+    ConnectRefused,
+    Healed,
+    LeaderMoved,
+    ListenerClosed,
+    ListenerReopened,
+    SpuStarted,
+    SpuStopped,
+)
+"""What concerns no request and yet explains what became of one."""
 
 LINES_MAX = 40
 """Lines of a story in a summary. A record that was sent a hundred times has a story that nobody
@@ -63,27 +91,27 @@ class Stories:
         self._many_spus = evidence.scenario.cluster.spus > 1
         self._sent: dict[int, int] = {}
         self._told: dict[int, int] = {}
-        self._by_transmission: dict[int, list[tuple[int, Entry]]] = {}
-        self._ended: dict[int, tuple[int, Entry]] = {}
+        self._by_transmission: dict[int, list[tuple[int, ExchangeEvent]]] = {}
+        self._ended: dict[int, tuple[int, ConnectionClosed]] = {}
         """By connection, where its end stands."""
-        self._around: list[tuple[int, Entry]] = []
+        self._around: list[tuple[int, Event]] = []
         """What concerned no request: the cluster, and connects that a fault refused."""
         for position, event in enumerate(evidence.history.events):
-            if isinstance(event, Entry):
-                self._note(position, event)
-            elif event.id is not None:
-                places = self._sent if event.kind == "sent" else self._told
-                places.setdefault(event.id, position)
+            self._note(position, event)
         self._around_at = [position for position, _ in self._around]
 
-    def _note(self, position: int, entry: Entry) -> None:
-        if entry.transmission is not None:
-            self._by_transmission.setdefault(entry.transmission, []).append((position, entry))
-        elif entry.kind in ("cluster", "verdict"):
-            self._around.append((position, entry))
-        elif entry.kind == "connection" and entry.detail != "opened":
-            assert entry.connection is not None
-            self._ended[entry.connection] = (position, entry)
+    def _note(self, position: int, event: Event) -> None:
+        match event:
+            case ExchangeEvent():
+                self._by_transmission.setdefault(event.transmission, []).append((position, event))
+            case RecordSent():
+                self._sent.setdefault(event.record, position)
+            case RecordSettled():
+                self._told.setdefault(event.record, position)
+            case ConnectionClosed():
+                self._ended[event.connection] = (position, event)
+            case _ if isinstance(event, CLUSTER_EVENTS):
+                self._around.append((position, event))
 
     def plot(self, record_id: int) -> object:
         """What two records have in common that have much the same story."""
@@ -120,60 +148,61 @@ class Stories:
                 continue
             again = bool(seen)
             seen.add(transmission.number)
-            for position, entry in self._by_transmission.get(transmission.number, ()):
-                if entry.kind == "append":
-                    if (text := self._append(record, entry, stored)) is not None:
-                        stored += 1
-                        yield position, entry.t, text
-                elif entry.kind == "verdict":
-                    if phrases.concerns(entry, self._topic, transmission.partition):
-                        yield position, entry.t, phrases.verdict(entry)
-                elif entry.direction == "request":
-                    yield position, entry.t, self._transmitted(entry, again)
-                elif not phrases.is_cut(entry):
-                    text = self._answer(record, transmission.number, transmission.partition)
-                    yield position, entry.t, text
+            for position, event in self._by_transmission.get(transmission.number, ()):
+                text: str | None = None
+                match event:
+                    case Appended():
+                        text = self._append(record, event, stored)
+                        stored += text is not None
+                    case FaultHit():
+                        if phrases.concerns(event, self._topic, transmission.partition):
+                            text = phrases.struck(event)
+                    case FrameRead():
+                        text = self._transmitted(event, again)
+                    case FrameWritten() if event.whole:
+                        text = self._answer(record, transmission.number, transmission.partition)
+                if text is not None:
+                    yield position, event.t, text
             yield from self._connection_end(record, transmission.number, transmission.connection)
         if record.told_at is not None:
             text = phrases.told(record, self._topic)
             yield self._told.get(record.id, start), record.told_at, text
 
-    def _transmitted(self, entry: Entry, again: bool) -> str:
-        number = entry.transmission
-        assert number is not None
+    def _transmitted(self, read: FrameRead, again: bool) -> str:
+        number = read.transmission
         others = len(self._evidence.ids_by_transmission.get(number, ())) - 1
         company = f", with {phrases.counted(others, 'other')}" if others > 0 else ""
-        where = f" to {entry.server}" if self._many_spus else ""
+        where = f" to {read.server}" if self._many_spus else ""
         verb = "sent again" if again else "transmitted"
-        return f"{verb} on connection {entry.connection}{where} (request {number}{company})"
+        return f"{verb} on connection {read.connection}{where} (request {number}{company})"
 
-    def _append(self, record: SentRecord, entry: Entry, before: int) -> str | None:
+    def _append(self, record: SentRecord, append: Appended, before: int) -> str | None:
         """Where an append put the record; None if it holds others only."""
-        assert entry.base_offset is not None
-        assert entry.records is not None
-        end = entry.base_offset + entry.records
         again = " again" if before else ""
-        by = f", a copy made by fault {entry.fault}" if entry.fault else ""
+        by = f", a copy made by fault {append.copied_by}" if append.copied_by else ""
         copies = self._evidence.copies[record.id]
         for copy in copies:
-            if copy.partition == entry.partition and entry.base_offset <= copy.offset < end:
+            if (
+                copy.partition == append.partition
+                and append.base_offset <= copy.offset < append.end
+            ):
                 return f"stored{again} at {self._place(copy)}{by}"
-        if any(copy.transmission == entry.transmission for copy in copies):
+        if any(copy.transmission == append.transmission for copy in copies):
             return None
         # The log does not hold it, although the SPU had stored what came with this request.
-        records = phrases.counted(entry.records, "record")
-        place = f"{entry.topic}/{entry.partition}@{entry.base_offset}"
-        return f"{records} of request {entry.transmission} stored{again} from {place} on{by}"
+        records = phrases.counted(append.records, "record")
+        place = f"{append.topic}/{append.partition}@{append.base_offset}"
+        return f"{records} of request {append.transmission} stored{again} from {place} on{by}"
 
     def _answer(self, record: SentRecord, number: int, partition: int) -> str:
-        entries = [entry for _, entry in self._by_transmission[number]]
-        for entry in entries:
-            if entry.kind == "verdict" and phrases.concerns(entry, self._topic, partition):
-                code = phrases.error_code(entry)
-                if code is not None:
-                    return f"answered with {code}"
-        for entry in entries:
-            if entry.kind == "append" and self._append(record, entry, 0) is not None:
+        events = [event for _, event in self._by_transmission[number]]
+        for event in events:
+            if isinstance(event, FaultHit) and event.code is not None:
+                hit = phrases.concerns(event, self._topic, partition)
+                if hit:
+                    return f"answered with {event.code}"
+        for event in events:
+            if isinstance(event, Appended) and self._append(record, event, 0) is not None:
                 return "answered"
         return "answered with an error code, not stored"
 
@@ -182,9 +211,9 @@ class Stories:
         ended = self._ended.get(connection)
         if ended is None or number in self._evidence.answered_at:
             return
-        position, entry = ended
+        position, closed = ended
         if position < self._told.get(record.id, len(self._evidence.history.events)):
-            yield position, entry.t, f"connection {connection} ended: {entry.detail}"
+            yield position, closed.t, f"connection {connection} ended: {closing(closed)}"
 
     # --- what happened meanwhile
 
@@ -194,22 +223,26 @@ class Stories:
         end = self._told.get(record.id, len(self._evidence.history.events))
         first = bisect_left(self._around_at, start)
         yield from self._in_force(first)
-        for position, entry in self._around[first : bisect_right(self._around_at, end)]:
-            if entry.partition is None or entry.partition in self._partitions(record):
-                yield position, entry.t, phrases.around(entry)
+        for position, event in self._around[first : bisect_right(self._around_at, end)]:
+            if not isinstance(event, LeaderMoved) or event.partition in self._partitions(record):
+                yield position, event.t, phrases.around(event)
 
     def _in_force(self, until: int) -> Iterator[Moment]:
         """Trouble that began before and had not ended."""
-        trouble: dict[str, Moment] = {}
-        for position, entry in self._around[:until]:
-            begins, what = phrases.trouble(entry)
-            if what is None:
-                if begins is None:
-                    trouble.clear()  # healed
-            elif begins:
-                trouble[what] = (position, entry.t, phrases.around(entry))
-            else:
-                trouble.pop(what, None)
+        trouble: dict[tuple[object, ...], Moment] = {}
+        for position, event in self._around[:until]:
+            match event:
+                case Healed():
+                    trouble.clear()
+                case SpuStopped():
+                    trouble[(event.spu,)] = position, event.t, phrases.around(event)
+                case SpuStarted():
+                    trouble.pop((event.spu,), None)
+                case ListenerClosed():
+                    key = event.server, event.fault
+                    trouble[key] = position, event.t, phrases.around(event)
+                case ListenerReopened():
+                    trouble.pop((event.server, event.fault), None)
         yield from trouble.values()
 
     def _partitions(self, record: SentRecord) -> set[int]:

@@ -1,19 +1,25 @@
-"""What is said of one entry of the journal and of one outcome: the sentences of the stories."""
+"""The sentence for one event and for one outcome, as narratives have it."""
 
-import re
 from collections.abc import Sequence
 
 from chaos.history import SentRecord
-from simulator.events import Entry
+from simulator.events import (
+    ConnectRefused,
+    Event,
+    FaultHit,
+    Healed,
+    LeaderMoved,
+    ListenerClosed,
+    ListenerReopened,
+    SpuStarted,
+    SpuStopped,
+    TopicCreated,
+    TopicDeleted,
+)
+from simulator.faults.plan import CutPoint
 
 KEY_CHARS_MAX = 40
 """How much of a key is shown."""
-
-_DISCONNECT = re.compile(r"disconnect (rst|fin|half-close)(?: after (\d+) bytes)?")
-_REFUSES = re.compile(r"(\S+) refuses connections \((.*)\)")
-_LISTENS = re.compile(r"(\S+) listens again \((.*)\)")
-_AWAY = re.compile(r"(\S+) (went away|came back)")
-_MOVED = re.compile(r"leader moved to (\S+)")
 
 _ENDINGS = {"rst": "reset", "fin": "closed", "half-close": "half-closed"}
 _TURNED_AWAY = {"rst": "reset", "hang": "left hanging"}
@@ -42,67 +48,53 @@ def printable(line: str) -> str:
     return line if line.isprintable() else "".join(c if c.isprintable() else "?" for c in line)
 
 
-# --- verdicts
+# --- faults
 
 
-def is_shadowed(entry: Entry) -> bool:
-    """Whether a verdict had no effect, since another fault struck first."""
-    return (entry.detail or "").endswith("(shadowed)")
-
-
-def error_code(entry: Entry) -> str | None:
-    """The code that a verdict answers with, if it is one of a fault ``error``."""
-    detail = entry.detail or ""
-    return detail.removeprefix("error ") if detail.startswith("error ") else None
-
-
-def is_cut(entry: Entry) -> bool:
-    """Whether a frame was not written in full."""
-    return (entry.detail or "").startswith("cut")
-
-
-def concerns(entry: Entry, topic: str, partition: int) -> bool:
-    """Whether a verdict on a request struck what it carried for a partition.
+def concerns(hit: FaultHit, topic: str, partition: int) -> bool:
+    """Whether a fault on a request struck what the request carried for a partition.
 
     An error code hits the entries of one partition; everything else hits the frame.
     """
-    if is_shadowed(entry):
+    if hit.shadowed:
         return False
-    return error_code(entry) is None or (entry.topic, entry.partition) == (topic, partition)
+    return hit.code is None or (hit.topic, hit.partition) == (topic, partition)
 
 
-def verdict(entry: Entry) -> str:
+def struck(hit: FaultHit) -> str:
     """What a fault did to a request or to its answer."""
-    detail, by = entry.detail or "", f"by fault {entry.fault}"
-    at_request = entry.direction == "request"
+    by = f"by fault {hit.fault}"
+    at_request = hit.at is CutPoint.REQUEST
     frame = "the request" if at_request else "the answer"
-    ended = _DISCONNECT.fullmatch(detail)
-    if ended is not None:
-        return _ended(entry, ended[1], ended[2])
-    code = error_code(entry)
-    if code is not None:
-        return f"refused with {code} {by}, not applied" if at_request else f"given {code} {by}"
-    match detail.split(" ", 1):
-        case ["delay", time]:
-            return f"{frame} delayed by {time} {by}"
-        case ["drop"]:
+    match hit.kind:
+        case "disconnect":
+            return _ended(hit)
+        case "error":
+            return (
+                f"refused with {hit.code} {by}, not applied"
+                if at_request
+                else f"given {hit.code} {by}"
+            )
+        case "delay":
+            return f"{frame} delayed by {hit.delay_s * 1000:.3f}ms {by}"
+        case "drop":
             effect = ": it never reaches the SPU" if at_request else ""
             return f"{frame} dropped {by}{effect}"
-        case ["duplicate"]:
+        case "duplicate":
             return f"{frame} delivered twice {by}"
-        case ["stall"]:
+        case "stall":
             effect = "read from" if at_request else "written to"
-            return f"connection {entry.connection} stalled {by}: nothing more is {effect} it"
-    return f"{frame} struck {by}: {detail}"
+            return f"connection {hit.connection} stalled {by}: nothing more is {effect} it"
+    return f"{frame} struck {by}: {hit.kind}"
 
 
-def _ended(entry: Entry, how: str, sent_bytes: str | None) -> str:
-    what = f"connection {entry.connection} {_ENDINGS[how]} by fault {entry.fault}"
-    if sent_bytes:
-        return f"{what} after {sent_bytes} bytes of the answer"
-    if entry.direction == "response":
+def _ended(hit: FaultHit) -> str:
+    what = f"connection {hit.connection} {_ENDINGS[hit.how or 'rst']} by fault {hit.fault}"
+    if hit.after_bytes:
+        return f"{what} after {hit.after_bytes} bytes of the answer"
+    if hit.at is CutPoint.RESPONSE:
         return f"{what} instead of the answer"
-    if how == "half-close":
+    if hit.how == "half-close":
         return f"{what}: requests are still applied, and never answered"
     return f"{what} before the request was applied"
 
@@ -110,36 +102,29 @@ def _ended(entry: Entry, how: str, sent_bytes: str | None) -> str:
 # --- the cluster
 
 
-def around(entry: Entry) -> str:
+def around(event: Event) -> str:
     """What happened to the cluster, or to a connect."""
-    detail = entry.detail or ""
-    if entry.kind == "verdict":
-        how = _TURNED_AWAY.get(detail.removeprefix("refuse, how: "), "refused")
-        return f"a connect to {entry.server} {how} by fault {entry.fault}"
-    if detail == "healed":
-        return "all faults lifted"
-    if moved := _MOVED.fullmatch(detail):
-        return f"the leader of {entry.topic}/{entry.partition} moved to {moved[1]}"
-    if refuses := _REFUSES.fullmatch(detail):
-        return f"{refuses[1]} refuses connections by fault {refuses[2]}"
-    if listens := _LISTENS.fullmatch(detail):
-        return f"{listens[1]} listens again, fault {listens[2]} is over"
-    return detail
-
-
-def trouble(entry: Entry) -> tuple[bool | None, str | None]:
-    """Whether an entry begins or ends trouble that lasts, and which; None twice if all ends."""
-    detail = entry.detail or ""
-    if entry.kind == "cluster":
-        if detail == "healed":
-            return None, None
-        if away := _AWAY.fullmatch(detail):
-            return away[2] == "went away", away[1]
-        if refuses := _REFUSES.fullmatch(detail):
-            return True, f"{refuses[1]} {refuses[2]}"
-        if listens := _LISTENS.fullmatch(detail):
-            return False, f"{listens[1]} {listens[2]}"
-    return False, None
+    match event:
+        case ConnectRefused():
+            how = _TURNED_AWAY.get(event.how, "refused")
+            return f"a connect to {event.server} {how} by fault {event.fault}"
+        case Healed():
+            return "all faults lifted"
+        case LeaderMoved():
+            return f"the leader of {event.topic}/{event.partition} moved to spu:{event.spu}"
+        case ListenerClosed():
+            return f"{event.server} refuses connections by fault {event.fault}"
+        case ListenerReopened():
+            return f"{event.server} listens again, fault {event.fault} is over"
+        case SpuStopped():
+            return f"spu:{event.spu} stopped"
+        case SpuStarted():
+            return f"spu:{event.spu} started"
+        case TopicCreated():
+            return f"topic {event.topic} created"
+        case TopicDeleted():
+            return f"topic {event.topic} deleted"
+    return type(event).__name__
 
 
 # --- outcomes

@@ -1,15 +1,15 @@
 """The moments of a run: where a fault could strike, and the fault that strikes exactly there.
 
 A moment is one exchange at one cut point. Which exchanges a fault concerns and how it counts them
-is for the simulator's own fault plan to say: it is given the requests of the journal once more.
+is for the simulator's own fault plan to say: it is given the requests of the run once more.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from chaos.history import ClientEvent, History
-from simulator.events import Entry
+from chaos.history import CallEnded, History
+from simulator.events import Appended, ExchangeEvent, FaultHit, FrameRead, FrameWritten, Healed
 from simulator.faults.model import APIS_WITH_PARTITIONS, Match, PlacedFault
 from simulator.faults.plan import CutPoint, Exchange, FaultPlan, Mark
 
@@ -18,10 +18,6 @@ Data = dict[str, Any]
 
 TRIGGERS = ("probability", "nth", "every", "between", "limit")
 """What decides when a fault strikes, replaced by the exchange that it strikes."""
-
-
-HEALED = "healed"
-"""What the journal says when all faults are lifted."""
 
 
 @dataclass(slots=True)
@@ -69,28 +65,27 @@ class Moments:
         """By what a fault matches, how it counts each exchange."""
         since: float | None = None
         for event in history.events:
-            if isinstance(event, ClientEvent):
+            if since is None:
                 # Faults strike from the moment on at which the client is connected.
-                if since is None and event.kind == "return":
+                if isinstance(event, CallEnded):
                     since = event.t
-            elif since is not None:
-                if event.kind == "cluster" and event.detail == HEALED:
-                    break
+            elif isinstance(event, Healed):
+                break
+            elif isinstance(event, ExchangeEvent):
                 self._take_in(event, event.t - since)
 
-    def _take_in(self, entry: Entry, t: float) -> None:
-        if entry.transmission is None:
+    def _take_in(self, event: ExchangeEvent, t: float) -> None:
+        if isinstance(event, FrameRead):
+            self._seen[event.transmission] = _Seen(_exchange(event), {CutPoint.REQUEST: t})
             return
-        if entry.kind == "frame" and entry.direction == "request":
-            self._seen[entry.transmission] = _Seen(_exchange(entry), {CutPoint.REQUEST: t})
-            return
-        seen = self._seen.get(entry.transmission)
+        seen = self._seen.get(event.transmission)
         if seen is None:
             return  # its request came before faults could strike
-        if entry.kind == "append" or entry.direction == "response":
+        if isinstance(event, FaultHit):
+            seen.struck.add(event.at)
+            seen.reached.setdefault(event.at, t)
+        elif isinstance(event, Appended | FrameWritten):
             seen.reached.setdefault(CutPoint.RESPONSE, t)
-        if entry.kind == "verdict" and entry.direction is not None:
-            seen.struck.add(CutPoint(entry.direction))
 
     def of(self, fault: PlacedFault) -> Iterator[Moment]:
         """The moments that a fault concerns, whatever its trigger says, in order of requests."""
@@ -160,19 +155,16 @@ class Moments:
         )
 
 
-def _exchange(entry: Entry) -> Exchange:
+def _exchange(read: FrameRead) -> Exchange:
     """What the fault plan was asked about when a request was read."""
-    assert entry.connection is not None
-    assert entry.api is not None
-    named = [(topic, partition) for topic, partition, _ in entry.carried]
-    if not named and entry.topic is not None and entry.partition is not None:
-        named = [(entry.topic, entry.partition)]
-    server = entry.server or ""
+    named = [(topic, partition) for topic, partition, _ in read.carried]
+    if not named and read.topic is not None and read.partition is not None:
+        named = [(read.topic, read.partition)]
     return Exchange(
-        connection=entry.connection,
-        spu=int(server.removeprefix("spu:")) if server.startswith("spu:") else None,
-        api=entry.api,
-        client_id=entry.client_id or "",
+        connection=read.connection,
+        spu=int(read.server.removeprefix("spu:")) if read.server.startswith("spu:") else None,
+        api=read.api,
+        client_id=read.client_id,
         partitions=named,
-        carries_partitions=entry.api in APIS_WITH_PARTITIONS,
+        carries_partitions=read.api in APIS_WITH_PARTITIONS,
     )

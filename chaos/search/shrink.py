@@ -23,9 +23,8 @@ from chaos.history import History
 from chaos.search.injection_points import Data as Data
 from chaos.search.injection_points import Moments
 from chaos.spec.generators import named
-from simulator.events import Entry
+from simulator.events import FaultHit
 from simulator.faults.model import Refuse
-from simulator.faults.plan import CutPoint
 
 RUNS_MAX = 2_000
 """How many candidates are run at most: some seconds in the virtual world, and a find that is not
@@ -36,7 +35,6 @@ KEPT = {"name", "nth", "every", "probability", "at", "to", "workload", "delivery
 
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(us|ms|s|m)")
 _US = {"us": 1, "ms": 1_000, "s": 1_000_000, "m": 60_000_000}
-_DELAYED = re.compile(r"delay ([0-9.]+)ms")
 
 
 def as_fired(data: Data, history: History) -> Data:
@@ -45,29 +43,25 @@ def as_fired(data: Data, history: History) -> Data:
     Faults that did not strike are left out; ``refuse``, which has no trigger, stays.
     """
     moments = Moments(history)
-    struck: dict[str, list[Entry]] = {}
+    struck: dict[str, list[FaultHit]] = {}
     for event in history.events:
-        if isinstance(event, Entry) and event.kind == "verdict":
-            assert event.fault is not None
-            if "shadowed" not in (event.detail or ""):
-                struck.setdefault(event.fault, []).append(event)
+        if isinstance(event, FaultHit) and not event.shadowed:
+            struck.setdefault(event.fault, []).append(event)
     faults: list[Any] = []
     written = named(data.get("faults", ()))
     for (name, kind, fields), fault in zip(written, history.scenario.faults, strict=True):
         if isinstance(fault, Refuse):
             faults.append({kind: {**fields, "name": name}})
             continue
-        entries = struck.get(name, [])
-        for n, entry in enumerate(entries, 1):
-            assert entry.transmission is not None
-            assert entry.direction is not None
-            moment = moments.at(fault, entry.transmission, CutPoint(entry.direction))
+        hits = struck.get(name, [])
+        for n, hit in enumerate(hits, 1):
+            moment = moments.at(fault, hit.transmission, hit.at)
             if moment is None:
                 continue  # what cannot be read again cannot be placed
             exact = moments.exactly(fault, fields, moment)
-            if delayed := _DELAYED.match(entry.detail or ""):
-                exact["by"] = f"{round(float(delayed[1]) * 1000)}us"
-            unique = name if len(entries) == 1 else f"{name}-{n}"
+            if "by" in fields:  # the delay that was drawn
+                exact["by"] = f"{round(hit.delay_s * 1_000_000)}us"
+            unique = name if len(hits) == 1 else f"{name}-{n}"
             faults.append({kind: {**exact, "name": unique}})
     return {**data, "faults": faults}
 

@@ -115,7 +115,7 @@ class Placed(Strict):
     """Whether it decides what becomes of the frame, so that at most one such fault can strike."""
 
     name: Name = ""
-    """The name in journal and summary, and part of every draw; without one the fault is named by
+    """The name in events and summary, and part of every draw; without one the fault is named by
     its kind and its position in the list, from 1: ``drop-1``."""
     at: Literal["request", "response", "both"] = "both"
     """The cut point: before the request is applied, after it, or both with a draw for each."""
@@ -285,7 +285,7 @@ class Refuse(Strict):
     kind: ClassVar[str] = "refuse"
 
     name: Name = ""
-    """The name in journal and summary; without one it is named by its position: ``refuse-1``."""
+    """The name in events and summary; without one it is named by its position: ``refuse-1``."""
     server: Server
     """Which server: ``sc``, ``spu`` for all SPUs, or ``spu:N``, numbered from 0."""
     how: Literal["refuse", "rst", "hang"] = "refuse"

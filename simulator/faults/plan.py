@@ -98,13 +98,19 @@ class Given(NamedTuple):
     fault: str
     """Its name."""
     kind: str
-    detail: str
-    """Kind and circumstances, for a person."""
     shadowed: bool
     partition: tuple[str, int] | None
     """What the exchange counts for with this fault, or None where that is its connection."""
     ordinal: int
     """As which it counts there, from 1."""
+    delay_s: float
+    """Seconds by which it delays the frame."""
+    code: str | None
+    """The error code that it gives."""
+    how: str | None
+    """How it ends the connection."""
+    after_bytes: int | None
+    """Bytes of the answer that are written before the connection ends."""
 
 
 @dataclass(slots=True)
@@ -119,7 +125,7 @@ class Verdict:
     duplicated_by: tuple[str, ...]
     """The names of the faults that make a copy, one for each copy."""
     given: tuple[Given, ...]
-    """Every fault that struck or was shadowed, for the journal."""
+    """Every fault that struck or was shadowed, for the events."""
 
     @property
     def copies(self) -> int:
@@ -318,8 +324,7 @@ def _combined(striking: Sequence[Mark], exchange: Exchange, at: CutPoint) -> Ver
         armed, fault = mark.armed, mark.armed.fault
         delay_s = armed.delay_s(mark, exchange, at)
         shadowed = winner is not None and mark is not winner and not isinstance(fault, Delay)
-        detail = _detail(fault, at, delay_s)
-        given.append(Given(fault.name, fault.kind, detail, shadowed, mark.partition, mark.ordinal))
+        given.append(_given(mark, at, shadowed=shadowed, delay_s=delay_s))
         if shadowed:
             armed.count.shadowed += 1
             continue
@@ -334,14 +339,17 @@ def _combined(striking: Sequence[Mark], exchange: Exchange, at: CutPoint) -> Ver
     return verdict
 
 
-def _detail(fault: PlacedFault, at: CutPoint, delay_s: float) -> str:
-    match fault:
-        case Delay():
-            return f"delay {delay_s * 1000:.3f}ms"
-        case Disconnect() if at is CutPoint.RESPONSE and fault.after_bytes:
-            return f"disconnect {fault.how} after {fault.after_bytes} bytes"
-        case Disconnect():
-            return f"disconnect {fault.how}"
-        case Error():
-            return f"error {fault.code}"
-    return fault.kind
+def _given(mark: Mark, at: CutPoint, *, shadowed: bool, delay_s: float) -> Given:
+    fault = mark.armed.fault
+    ending = fault if isinstance(fault, Disconnect) else None
+    return Given(
+        fault=fault.name,
+        kind=fault.kind,
+        shadowed=shadowed,
+        partition=mark.partition,
+        ordinal=mark.ordinal,
+        delay_s=delay_s,
+        code=fault.code if isinstance(fault, Error) else None,
+        how=ending.how if ending else None,
+        after_bytes=ending.after_bytes if ending and at is CutPoint.RESPONSE else None,
+    )

@@ -11,7 +11,7 @@ has gone meanwhile. Input that does not decode ends this connection and no other
 before it is still applied.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import GeneratorType
 from typing import Any
@@ -19,9 +19,20 @@ from typing import Any
 import trio
 
 from simulator.cluster.cluster import Cluster, Partition, Spu
-from simulator.events import Direction, Entry, Journal, Kind
+from simulator.events import (
+    Appended,
+    ClosedBy,
+    CloseReason,
+    ConnectionClosed,
+    ConnectionOpened,
+    FaultHit,
+    FramePartlyRead,
+    FrameRead,
+    FrameWritten,
+    Journal,
+)
 from simulator.faults.model import Disconnect, Drop, Error, Stall
-from simulator.faults.plan import CutPoint, Exchange, FaultPlan, Verdict
+from simulator.faults.plan import CutPoint, Exchange, FaultPlan, Given, Verdict
 from simulator.handlers import SC_HANDLERS, SPU_HANDLERS, Context, Handler
 from simulator.serving.answers import code_of, with_code
 from simulator.serving.applying import finished, refused
@@ -29,7 +40,6 @@ from simulator.serving.delay_line import Line, LineFullError
 from simulator.serving.requests import WITH_PARTITIONS, carried_by, partitions_of
 from wire.api import Api
 from wire.codec import WireError, decode_from
-from wire.codec.types import Buffer
 from wire.framing import (
     LENGTH_BYTES,
     REQUEST_BYTES_MIN,
@@ -80,6 +90,11 @@ class _Call:
     size: int
     """Bytes of the frame on the wire."""
     verdict: Verdict | None = None
+
+    @property
+    def first_partition(self) -> tuple[str, int] | tuple[None, None]:
+        """The first topic and partition that the request names."""
+        return self.exchange.partitions[0] if self.exchange.partitions else (None, None)
 
 
 @dataclass(slots=True)
@@ -145,11 +160,15 @@ class Link:
         """Ended from outside or by a reset, stalled or not."""
         self._finish = False
         """Closed once the input that has arrived is read."""
-        self._reason = "closed by the simulator"
+        self._closed = (ClosedBy.SIMULATOR, CloseReason.SHUTDOWN)
+        self._error: str | None = None
+        """What does not decode."""
 
     async def serve(self) -> None:
         """Serve the connection to its end; the caller closes the stream."""
-        self._note("connection", detail="opened")
+        journal = self._world.journal
+        if journal.active:
+            journal.record(ConnectionOpened(connection=self._number, server=self._server))
         try:
             with self._reading:
                 await self._read()
@@ -163,13 +182,23 @@ class Link:
             for call in self._at_close:
                 call()
             self._world.plan.forget(self._number)
-            self._note("connection", detail=self._reason)
+            if journal.active:
+                by, reason = self._closed
+                journal.record(
+                    ConnectionClosed(
+                        connection=self._number,
+                        server=self._server,
+                        by=by,
+                        reason=reason,
+                        error=self._error,
+                    )
+                )
 
-    def cut(self, reason: str) -> None:
+    def cut(self, by: ClosedBy, reason: CloseReason) -> None:
         """Reset the connection; what was read is still applied."""
         self._mute = True
         self._cut.set()
-        self._stop_reading(reason)
+        self._stop_reading(by, reason)
         self._reset(self._stream)
 
     # --- reading
@@ -185,18 +214,24 @@ class Link:
                 if self._is_deaf():
                     return
                 if not data:
-                    self._reason = "closed by the client"
+                    self._closed = (ClosedBy.CLIENT, CloseReason.FIN)
                     return
                 for frame in reader.feed(bytes(data)):
                     await self._received(frame)
                     if self._is_deaf():
                         return
         except WireError as error:
-            self._reason = f"closed, undecodable input: {error}"
+            self._closed = (ClosedBy.SIMULATOR, CloseReason.UNDECODABLE)
+            self._error = str(error)
         except trio.BrokenResourceError:
-            self._reason = "reset by the client"
+            self._closed = (ClosedBy.CLIENT, CloseReason.RESET)
         except trio.ClosedResourceError:
             pass  # one of our own endings closed it and said why
+        finally:
+            if reader.held and self._world.journal.active:
+                self._world.journal.record(
+                    FramePartlyRead(connection=self._number, server=self._server, size=reader.held)
+                )
 
     def _is_deaf(self) -> bool:
         return self._deaf
@@ -225,7 +260,8 @@ class Link:
             exchange.partitions = partitions_of(api, call.request)
         finally:
             # A frame was read, whether its body means something or not.
-            self._note("frame", "request", call, size=size, carried=carried_by(api, call.request))
+            if world.journal.active:
+                self._note_request(call)
         world.plan.begin(exchange)
         verdict = call.verdict = self._ask(call, CutPoint.REQUEST)
         if verdict is None:
@@ -259,7 +295,8 @@ class Link:
                 await self._apply(call, None, copied_by=fault)
         except WireError as error:
             self._undecodable = True
-            self._stop_reading(f"closed, undecodable input: {error}")
+            self._error = str(error)
+            self._stop_reading(ClosedBy.SIMULATOR, CloseReason.UNDECODABLE)
 
     async def _apply(
         self, call: _Call, refusal: Error | None, copied_by: str | None = None
@@ -298,7 +335,7 @@ class Link:
         try:
             self._answers.put_soon(answer, len(answer.frame), delay_s)
         except LineFullError:
-            self.cut("reset by the simulator: the client does not read its answers")
+            self.cut(ClosedBy.SIMULATOR, CloseReason.ANSWERS_UNREAD)
 
     def _answer(self, call: _Call, response: Any, stored: int) -> tuple[_Answer, float]:
         verdict = self._ask(call, CutPoint.RESPONSE)
@@ -322,7 +359,7 @@ class Link:
         ending = verdict.ending
         if isinstance(ending, Stall):
             self._mute = self.silent = True
-            self._reason = "stalled"
+            self._closed = (ClosedBy.FAULT, CloseReason.STALL)
         if self._mute or isinstance(ending, Drop):
             return
         if isinstance(ending, Disconnect):
@@ -341,20 +378,19 @@ class Link:
             self._mute = True
             return
         if len(data) < len(answer.frame):
-            cut = f"cut, {len(answer.frame)} bytes long"
-            self._note("frame", "response", answer.call, size=len(data), detail=cut)
+            self._note_response(answer, len(data))
             return
         self._world.journal.frames += 1
         self._world.journal.unanswered_records -= answer.stored
         answer.stored = 0  # a second copy of the answer acknowledges nothing new
-        self._note("frame", "response", answer.call, size=len(data))
+        self._note_response(answer, len(data))
 
     # --- ending
 
     async def _end(self, disconnect: Disconnect) -> None:
         """End the connection the way a fault says."""
         if disconnect.how == "rst":
-            self.cut("reset by a fault")
+            self.cut(ClosedBy.FAULT, CloseReason.RESET)
             return
         self._mute = True
         try:
@@ -363,13 +399,13 @@ class Link:
             return
         if disconnect.how == "fin":
             self._finish = True
-            self._stop_reading("closed by a fault")
+            self._stop_reading(ClosedBy.FAULT, CloseReason.FIN)
         else:
-            self._reason = "half-closed by a fault"
+            self._closed = (ClosedBy.FAULT, CloseReason.HALF_CLOSE)
 
-    def _stop_reading(self, reason: str) -> None:
+    def _stop_reading(self, by: ClosedBy, reason: CloseReason) -> None:
         self._deaf = True
-        self._reason = reason
+        self._closed = (by, reason)
         # A reader that is applying a request notices by itself, when that is applied to its end.
         if self._receiving:
             self._reading.cancel()
@@ -396,31 +432,83 @@ class Link:
     # --- telling
 
     def _ask(self, call: _Call, at: CutPoint) -> Verdict | None:
-        """Ask the fault plan for its verdict and put it into the journal."""
+        """Ask the fault plan for its verdict and record what struck."""
         if not call.exchange.marks:
             return None
         verdict = self._world.plan.verdict(call.exchange, at, self._world.elapsed())
         if verdict is not None:
             for given in verdict.given:
-                detail = f"{given.kind} (shadowed)" if given.shadowed else given.detail
-                self._note(
-                    "verdict",
-                    at.value,
-                    call,
-                    fault=given.fault,
-                    detail=detail,
-                    partition=given.partition,
-                    ordinal=given.ordinal,
-                )
+                self._note_hit(call, at, given)
         return verdict
+
+    def _note_hit(self, call: _Call, at: CutPoint, given: Given) -> None:
+        if not self._world.journal.active:
+            return
+        topic, partition = given.partition or call.first_partition
+        self._world.journal.record(
+            FaultHit(
+                connection=self._number,
+                server=self._server,
+                api=call.api.name,
+                correlation_id=call.header.correlation_id,
+                transmission=call.transmission,
+                topic=topic,
+                partition=partition,
+                fault=given.fault,
+                kind=given.kind,
+                at=at,
+                ordinal=given.ordinal,
+                shadowed=given.shadowed,
+                delay_s=given.delay_s,
+                code=given.code,
+                how=given.how,
+                after_bytes=given.after_bytes,
+            )
+        )
+
+    def _note_request(self, call: _Call) -> None:
+        topic, partition = call.first_partition
+        self._world.journal.record(
+            FrameRead(
+                connection=self._number,
+                server=self._server,
+                api=call.api.name,
+                api_version=call.header.api_version,
+                correlation_id=call.header.correlation_id,
+                client_id=call.header.client_id,
+                transmission=call.transmission,
+                topic=topic,
+                partition=partition,
+                size=call.size,
+                carried=carried_by(call.api, call.request),
+            )
+        )
+
+    def _note_response(self, answer: _Answer, size: int) -> None:
+        if not self._world.journal.active:
+            return
+        call = answer.call
+        topic, partition = call.first_partition
+        self._world.journal.record(
+            FrameWritten(
+                connection=self._number,
+                server=self._server,
+                api=call.api.name,
+                correlation_id=call.header.correlation_id,
+                transmission=call.transmission,
+                topic=topic,
+                partition=partition,
+                size=size,
+                frame_size=len(answer.frame),
+            )
+        )
 
     def _note_append(
         self, call: _Call, partition: Partition, base_offset: int, records: int, fault: str | None
     ) -> None:
         if self._world.journal.active:
             self._world.journal.record(
-                Entry(
-                    kind="append",
+                Appended(
                     connection=self._number,
                     server=self._server,
                     api=call.api.name,
@@ -430,47 +518,9 @@ class Link:
                     base_offset=base_offset,
                     records=records,
                     transmission=call.transmission,
-                    fault=fault,
+                    copied_by=fault,
                 )
             )
-
-    def _note(
-        self,
-        kind: Kind,
-        direction: Direction | None = None,
-        call: _Call | None = None,
-        *,
-        size: int | None = None,
-        fault: str | None = None,
-        detail: str | None = None,
-        partition: tuple[str, int] | None = None,
-        ordinal: int | None = None,
-        carried: Sequence[tuple[str, int, Buffer]] = (),
-    ) -> None:
-        if not self._world.journal.active:
-            return
-        entry = Entry(
-            kind=kind,
-            connection=self._number,
-            server=self._server,
-            direction=direction,
-            size=size,
-            fault=fault,
-            detail=detail,
-            ordinal=ordinal,
-            carried=carried,
-        )
-        if call is not None:
-            entry.api = call.api.name
-            entry.api_version = call.header.api_version
-            entry.correlation_id = call.header.correlation_id
-            entry.client_id = call.header.client_id
-            entry.transmission = call.transmission
-            if partition is None and call.exchange.partitions:
-                partition = call.exchange.partitions[0]
-            if partition is not None:
-                entry.topic, entry.partition = partition
-        self._world.journal.record(entry)
 
     @property
     def _server(self) -> str:

@@ -1,6 +1,5 @@
-"""What a request names and brings, as far as faults and the journal are concerned with it."""
+"""What a request names and brings, as far as faults and events are concerned with it."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from wire.api import FETCH, PRODUCE, Api
@@ -17,12 +16,12 @@ def partitions_of(api: Api[Any, Any], request: Any) -> tuple[tuple[str, int], ..
     return tuple((t.name, p.partition_index) for t in request.topics for p in t.partitions)
 
 
-def carried_by(api: Api[Any, Any], request: Any) -> Sequence[tuple[str, int, Buffer]]:
+def carried_by(api: Api[Any, Any], request: Any) -> tuple[tuple[str, int, Buffer], ...]:
     """What a produce request brings, entry by entry; nothing of one that did not decode."""
     if api is not PRODUCE or request is None:
         return ()
-    return [
+    return tuple(
         (topic.name, entry.partition_index, entry.records)
         for topic in request.topics
         for entry in topic.partitions
-    ]
+    )

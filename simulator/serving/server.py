@@ -14,9 +14,24 @@ from typing import Unpack
 
 import trio
 
-from simulator.cluster.cluster import Cluster, ClusterError, Spu, topic_of
+from simulator.cluster.cluster import Cluster, ClusterError, Spu, Thing, Topic, topic_of
 from simulator.config import SPU_PORT_STEP, Config, Options, SimulatorError, configure
-from simulator.events import Entry, Journal, Sink
+from simulator.events import (
+    ClosedBy,
+    CloseReason,
+    ConnectRefused,
+    Event,
+    Healed,
+    Journal,
+    LeaderMoved,
+    ListenerClosed,
+    ListenerReopened,
+    Sink,
+    SpuStarted,
+    SpuStopped,
+    TopicCreated,
+    TopicDeleted,
+)
 from simulator.faults.model import Refuse
 from simulator.faults.plan import FaultPlan
 from simulator.serving.connection import Link, World
@@ -47,7 +62,10 @@ class _Node:
         self.spu = spu
         self.host = host
         self.port = port
-        self.kept_closed_by: set[str] = set()
+        self.stopped = False
+        """Whether ``stop_spu`` keeps its listener closed."""
+        self.refused_by: set[str] = set()
+        """The names of the faults that keep its listener closed."""
         self.links: dict[Stream, Link | None] = {}
         """The connections; None where one is left hanging by a fault."""
         self.bound: Bound | None = None
@@ -57,6 +75,11 @@ class _Node:
     def index(self) -> int | None:
         """The index of the SPU, None for the SC."""
         return None if self.spu is None else self.spu.index
+
+    @property
+    def kept_closed(self) -> bool:
+        """Whether something keeps its listener closed."""
+        return self.stopped or bool(self.refused_by)
 
     @property
     def name(self) -> str:
@@ -79,7 +102,7 @@ class Simulator:
     Args:
         config: what it is made of.
         nursery: what its tasks live in.
-        sinks: what takes the entries of the journal; if None they are kept, in ``journal``.
+        sinks: what takes the events; if None they are kept, in ``events``.
         listen: how its servers listen.
     """
 
@@ -97,14 +120,14 @@ class Simulator:
                 self.cluster.create_topic(name, topic_of(partitions))
             except ClusterError as error:
                 raise SimulatorError(f"topic {name}: {error.text}") from error
-        self.journal: list[Entry] = []
+        self.events: list[Event] = []
         """Everything that happened, unless it goes to other sinks."""
         self._plan = FaultPlan(config.faults, config.seed)
         self._plan.active = False
         self._time = trio.lowlevel.current_clock().current_time
         """Asked often: ``trio.current_time`` takes two calls more to ask the same."""
         self._ready_at = self._faults_since = self._time()
-        self._journal = Journal(self.elapsed, [self.journal.append] if sinks is None else [*sinks])
+        self._journal = Journal(self.elapsed, [self.events.append] if sinks is None else [*sinks])
         self._world = World(
             self.cluster, self._plan, self._journal, self._faults_elapsed, nursery.start_soon
         )
@@ -133,6 +156,8 @@ class Simulator:
                 node.spu.host = _bracketed(self.config.advertise or self.config.host)
                 node.spu.port = node.port
         self._ready_at = trio.current_time()
+        self._note_topics([*self.cluster.topics.values()], gone=False)
+        self.cluster.subscribe(self._note_topics)
 
     # --- what it tells
 
@@ -168,7 +193,7 @@ class Simulator:
         return summarize(self.cluster, self._plan.counts, self._journal)
 
     def elapsed(self) -> float:
-        """Seconds since it was ready, the time of the journal."""
+        """Seconds since it was ready, the time of the events."""
         return self._time() - self._ready_at
 
     def _faults_elapsed(self) -> float:
@@ -194,15 +219,16 @@ class Simulator:
             SimulatorError: somebody else took a port that was closed meanwhile.
         """
         self._plan.active = False
-        self._note("healed")
+        self._journal.record(Healed())
         for node in (self._sc, *self._spus):
             for stream, link in tuple(node.links.items()):
                 if link is None:
                     assert node.bound is not None
                     node.bound.reset(stream)
                 elif link.stalled or link.silent:
-                    link.cut("reset: the cluster healed")
-            node.kept_closed_by.clear()
+                    link.cut(ClosedBy.SIMULATOR, CloseReason.HEALED)
+            node.stopped = False
+            node.refused_by.clear()
             if not node.listening:
                 await self._open(node)
         for spu in self.cluster.spus:
@@ -216,7 +242,7 @@ class Simulator:
             ClusterError: there is no such partition or SPU.
         """
         self.cluster.move_leader(topic, partition, to)
-        self._note(f"leader moved to spu:{to}", topic=topic, partition=partition)
+        self._journal.record(LeaderMoved(topic=topic, partition=partition, spu=to))
 
     async def stop_spu(self, spu: int) -> None:
         """Make an SPU unreachable: nobody listens, connections are reset, its logs are kept.
@@ -227,14 +253,15 @@ class Simulator:
         node = self._spu(spu)
         assert node.spu is not None
         self.cluster.set_online(node.spu, online=False)
-        self._note(f"{node.name} went away")
-        await self._keep_closed(node, "away")
+        self._journal.record(SpuStopped(spu=spu))
+        node.stopped = True
+        await self._close(node)
         assert node.bound is not None
         for stream, link in tuple(node.links.items()):
             if link is None:
                 node.bound.reset(stream)
             else:
-                link.cut(f"reset: {node.name} went away")
+                link.cut(ClosedBy.SIMULATOR, CloseReason.SPU_STOPPED)
 
     async def start_spu(self, spu: int) -> None:
         """Have an SPU listen again, on its old port.
@@ -244,9 +271,10 @@ class Simulator:
         """
         node = self._spu(spu)
         assert node.spu is not None
-        await self._let_open(node, "away")
+        node.stopped = False
+        await self._open_again(node)
         self.cluster.set_online(node.spu, online=True)
-        self._note(f"{node.name} came back")
+        self._journal.record(SpuStarted(spu=spu))
 
     async def drained(self) -> None:
         """Wait until every connection has ended and all that was read is applied."""
@@ -260,8 +288,16 @@ class Simulator:
             raise SimulatorError(f"no SPU {index}; there are {count}, numbered from 0")
         return self._spus[index]
 
-    def _note(self, detail: str, *, topic: str | None = None, partition: int | None = None) -> None:
-        self._journal.record(Entry(kind="cluster", topic=topic, partition=partition, detail=detail))
+    def _note_topics(self, things: list[Thing], gone: bool) -> None:
+        """Record which topics came and went; a subscriber of the cluster."""
+        for thing in things:
+            if isinstance(thing, Topic):
+                leaders = tuple(partition.leader for partition in thing.partitions)
+                self._journal.record(
+                    TopicDeleted(topic=thing.name)
+                    if gone
+                    else TopicCreated(topic=thing.name, leaders=leaders)
+                )
 
     # --- listening
 
@@ -298,50 +334,51 @@ class Simulator:
         finally:
             await listener.aclose()
 
-    async def _keep_closed(self, node: _Node, reason: str) -> None:
-        node.kept_closed_by.add(reason)
+    async def _close(self, node: _Node) -> None:
         if node.listening and node.bound is not None:
             node.listening = False
             for listener in node.bound.listeners:
                 await listener.aclose()
 
-    async def _let_open(self, node: _Node, reason: str) -> None:
-        node.kept_closed_by.discard(reason)
-        if not node.kept_closed_by and not node.listening:
+    async def _open_again(self, node: _Node) -> None:
+        """Listen again, unless something else keeps the listener closed."""
+        if not node.kept_closed and not node.listening:
             await self._open(node)
 
     async def _refuse(self, fault: Refuse) -> None:
         """Keep listeners closed for the window of a fault."""
-        name = str(fault.name)
+        name = fault.name
         start, end = fault.between or (0.0, math.inf)
         await trio.sleep_until(self._faults_since + start)
         if not self._plan.active:
             return
         nodes = [n for n in (self._sc, *self._spus) if fault.covers(n.index)]
         for node in nodes:
-            await self._keep_closed(node, name)
+            node.refused_by.add(name)
+            await self._close(node)
             self._plan.count_fired(fault)
-            self._note(f"{node.name} refuses connections ({name})")
+            self._journal.record(ListenerClosed(server=node.name, fault=name))
         await trio.sleep_until(self._faults_since + end)
         for node in nodes:
             await self._reopen(node, name)
 
-    async def _reopen(self, node: _Node, reason: str) -> None:
-        """Listen again, as soon as the port can be had."""
-        while reason in node.kept_closed_by or not node.listening:
+    async def _reopen(self, node: _Node, fault: str) -> None:
+        """End what a fault did to a listener, as soon as the port can be had."""
+        while fault in node.refused_by or not (node.listening or node.kept_closed):
+            node.refused_by.discard(fault)
             try:
-                await self._let_open(node, reason)
+                await self._open_again(node)
             except SimulatorError as error:
                 logger.warning("%s stays closed: %s", node.name, error)
                 await trio.sleep(REOPEN_S)
             else:
-                self._note(f"{node.name} listens again ({reason})")
+                self._journal.record(ListenerReopened(server=node.name, fault=fault))
                 return
 
     # --- connections
 
     async def _accepted(self, node: _Node, bound: Bound, stream: Stream) -> None:
-        if node.kept_closed_by or not self._has_room():
+        if node.kept_closed or not self._has_room():
             bound.reset(stream)
             return
         self._connected += 1
@@ -375,20 +412,14 @@ class Simulator:
         if stalled is None:
             return False
         # Nothing is read from it, so that nobody knows whether its client is still there.
-        stalled.cut("reset: others need its place")
+        stalled.cut(ClosedBy.SIMULATOR, CloseReason.EVICTED)
         return True
 
     async def _turn_away(
         self, node: _Node, bound: Bound, stream: Stream, number: int, refusal: Refuse
     ) -> None:
         self._journal.record(
-            Entry(
-                kind="verdict",
-                connection=number,
-                server=node.name,
-                fault=refusal.name,
-                detail=f"refuse, how: {refusal.how}",
-            )
+            ConnectRefused(connection=number, server=node.name, fault=refusal.name, how=refusal.how)
         )
         if refusal.how == "rst":
             bound.reset(stream)
@@ -416,7 +447,7 @@ async def open_simulator(
 
     Args:
         config: what it is made of; made of ``options`` if None.
-        sinks: what takes the entries of the journal; if None they are kept, in ``journal``.
+        sinks: what takes the events; if None they are kept, in ``events``.
         listen: how its servers listen; real sockets unless told otherwise.
         faults_wait: whether no fault strikes before ``begin_faults`` is called.
         options: see ``Options``.

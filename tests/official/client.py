@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple
 import trio
 
 import simulator
+from simulator.events import Appended, FrameRead
 
 DRIVER = Path(__file__).with_name("driver.py")
 
@@ -106,21 +107,17 @@ def stored(
     return [(record.key, record.value) for record in sim.log(topic, partition)]
 
 
-def appends(sim: simulator.Simulator) -> list[simulator.Entry]:
+def appends(sim: simulator.Simulator) -> list[Appended]:
     """Every append, in order."""
-    return [entry for entry in sim.journal if entry.kind == "append"]
+    return [event for event in sim.events if isinstance(event, Appended)]
 
 
 def transmissions(sim: simulator.Simulator) -> list[int]:
     """The produce requests that carried records and reached the SPU's door, faults or not."""
     return [
-        entry.transmission
-        for entry in sim.journal
-        if entry.kind == "frame"
-        and entry.api == "produce"
-        and entry.direction == "request"
-        and entry.topic is not None
-        and entry.transmission is not None
+        event.transmission
+        for event in sim.events
+        if isinstance(event, FrameRead) and event.api == "produce" and event.topic is not None
     ]
 
 

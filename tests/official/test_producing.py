@@ -6,6 +6,7 @@ from collections import Counter
 import pytest
 
 import simulator
+from simulator.events import Appended, ConnectionEvent, ConnectionOpened, FrameRead, FrameWritten
 from tests.official.client import Sent, Wait, appends, drive, produce, producing, sent, stored
 from wire.batch import decode_batch
 from wire.compression import Codec
@@ -25,17 +26,19 @@ def some_records(count: int, seed: int = 7) -> list[tuple[bytes | None, bytes]]:
 async def test_it_connects() -> None:
     async with simulator.open_simulator() as sim:
         assert await drive(sim, {"do": "connect"}) == [{"connected": True}]
-    opened, asked, answered, *_ = sim.journal
-    assert (opened.kind, opened.server, opened.connection) == ("connection", "sc", 1)
-    assert (asked.api, asked.direction) == ("api-versions", "request")
-    assert (answered.api, answered.direction) == ("api-versions", "response")
+    opened, asked, answered, *_ = [e for e in sim.events if isinstance(e, ConnectionEvent)]
+    assert isinstance(opened, ConnectionOpened)
+    assert (opened.server, opened.connection) == ("sc", 1)
+    assert isinstance(asked, FrameRead)
+    assert isinstance(answered, FrameWritten)
+    assert asked.api == answered.api == "api-versions"
 
 
 async def test_it_learns_of_the_cluster_before_it_produces() -> None:
     async with simulator.open_simulator() as sim:
         await produce(sim, (b"k", b"v"))
-    stored_at = next(e.n for e in sim.journal if e.kind == "append")
-    answered = [e.api for e in sim.journal if e.n < stored_at and e.direction == "response"]
+    stored_at = next(e.n for e in sim.events if isinstance(e, Appended))
+    answered = [e.api for e in sim.events if e.n < stored_at and isinstance(e, FrameWritten)]
     assert Counter(answered)["watch"] >= 3, "SPUs, partitions and topics"
 
 
@@ -91,7 +94,7 @@ async def test_read_committed_waits_for_the_commit() -> None:
         told = await produce(sim, (b"k", b"v"), isolation="ReadCommitted", timeout=800)
         assert told == [Sent(0, 0)]
         (append,) = appends(sim)
-        answer = next(e for e in sim.journal if e.n > append.n and e.direction == "response")
+        answer = next(e for e in sim.events if e.n > append.n and isinstance(e, FrameWritten))
         assert answer.transmission == append.transmission
         assert answer.t - append.t >= 0.3
 

@@ -38,8 +38,8 @@ async def test_a_lost_answer_makes_a_duplicate() -> None:
         first, second = appends(sim)
         assert [first.transmission, second.transmission] == transmissions(sim)
         assert first.transmission != second.transmission, "the client's own doing"
-        assert first.fault is None
-        assert second.fault is None
+        assert first.copied_by is None
+        assert second.copied_by is None
         assert first.connection == second.connection
         assert second.t - first.t >= SOCKET_WAIT_S
         assert fired(sim) == {"lost": 1}
@@ -163,7 +163,7 @@ async def test_a_request_that_the_network_repeats_is_stored_twice() -> None:
         assert stored(sim) == [FIRST, FIRST, SECOND]
         original, copy, other = appends(sim)
         assert original.transmission == copy.transmission
-        assert [original.fault, copy.fault, other.fault] == [None, "twice", None]
+        assert [original.copied_by, copy.copied_by, other.copied_by] == [None, "twice", None]
         assert len(transmissions(sim)) == 2
 
 

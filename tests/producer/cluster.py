@@ -8,6 +8,7 @@ import trio
 
 from producer import Fluvio, TopicProducer, TopicProducerConfig
 from simulator import Simulator, open_simulator
+from simulator.events import FrameRead
 from tests.simulator.memory import MemoryNetwork
 
 EPOCH_MS = 1_700_000_000_000
@@ -68,6 +69,6 @@ class Cluster:
     def transmissions(self) -> int:
         """How many produce requests arrived."""
         return sum(
-            entry.kind == "frame" and entry.direction == "request" and entry.api == "produce"
-            for entry in self.simulator.journal
+            isinstance(event, FrameRead) and event.api == "produce"
+            for event in self.simulator.events
         )

@@ -19,6 +19,7 @@ from producer import (
     RetryStrategy,
     TopicProducerConfig,
 )
+from simulator.events import FrameRead
 from tests.producer.cluster import Cluster
 
 DOCUMENTED = RetryPolicy(
@@ -175,9 +176,9 @@ async def test_a_silent_spu_gets_six_attempts_at_the_documented_gaps(
         error = await error_of(await producer.send(None, b"a"))
         assert trio.current_time() - start == pytest.approx(10)
         arrived = [
-            entry.t
-            for entry in cluster.simulator.journal
-            if entry.kind == "frame" and entry.direction == "request" and entry.api == "produce"
+            event.t
+            for event in cluster.simulator.events
+            if isinstance(event, FrameRead) and event.api == "produce"
         ]
         wait = DOCUMENTED.attempt_timeout
         gaps = [later - sooner - wait for sooner, later in pairwise(arrived)]

@@ -16,6 +16,7 @@ from trio.testing import MockClock
 from producer.config import TopicProducerConfig
 from producer.console import INTERRUPTED_FLUSH_S, STATUS_INTERRUPTED, Forgiving, Job, Run
 from simulator import open_simulator
+from simulator.events import Appended, ConnectRefused, FaultHit
 from tests.producer.cluster import Cluster
 from tests.producer.test_at_least_once import fault
 from tests.producer.test_main import Watcher
@@ -51,7 +52,7 @@ async def running(cluster: Cluster, lines: bytes) -> AsyncIterator[list[int]]:
 async def test_interrupted_it_ends_within_its_bound_and_twice_at_once(
     cluster: Cluster, autojump_clock: MockClock, capsys: pytest.CaptureFixture[str], times: int
 ) -> None:
-    dropped = Watcher("verdict")
+    dropped = Watcher(FaultHit)
     faults = [fault("drop", at="request")]
     async with open_simulator(
         listen=cluster.network.listen, faults=faults, sinks=[dropped]
@@ -73,7 +74,7 @@ async def test_interrupted_it_ends_within_its_bound_and_twice_at_once(
 async def test_interrupted_while_it_connects_it_ends_at_once(
     cluster: Cluster, autojump_clock: MockClock, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    hung = Watcher("verdict")
+    hung = Watcher(ConnectRefused)
     faults = [fault("refuse", server="sc", how="hang")]
     async with open_simulator(
         listen=cluster.network.listen, faults=faults, sinks=[hung]
@@ -162,7 +163,7 @@ async def test_a_terminal_shows_errors_whole_beside_the_progress() -> None:
 
 
 async def test_a_terminal_that_goes_away_takes_nothing_with_it() -> None:
-    stored = Watcher("append")
+    stored = Watcher(Appended)
     async with (
         open_simulator(sinks=[stored]) as sim,
         on_a_terminal(sim.address) as (process, terminal),
@@ -215,7 +216,7 @@ def test_what_cannot_be_shown_now_or_later_is_lost_without_an_error() -> None:
 async def test_messages_that_nobody_reads_are_lost_and_the_records_are_not() -> None:
     read, write = os.pipe()
     os.close(read)  # from here on each message fails by a broken pipe
-    refused = Watcher("verdict")
+    refused = Watcher(FaultHit)
     async with open_simulator(
         faults=[{"error": FAILING["error"] | {"nth": 1}}], sinks=[refused]
     ) as sim:

@@ -14,7 +14,8 @@ from producer.config import TopicProducerConfig
 from producer.console import Job, LineError, Run, lines_of
 from producer.delivery.semantics import DeliverySemantic, RetryPolicy
 from producer.errors import ConnectError
-from simulator import Entry, open_simulator
+from simulator import open_simulator
+from simulator.events import Appended, Event
 from simulator.serving.server import Simulator
 from tests.producer.test_at_least_once import fault
 
@@ -165,7 +166,7 @@ def test_the_help_names_every_option_and_status(capsys: pytest.CaptureFixture[st
 
 
 async def test_an_interrupted_process_delivers_what_it_has_and_says_130() -> None:
-    stored = Watcher("append")
+    stored = Watcher(Appended)
     async with open_simulator(sinks=[stored]) as sim:
         process = await _start(sim)
         assert process.stdin is not None
@@ -180,14 +181,14 @@ async def test_an_interrupted_process_delivers_what_it_has_and_says_130() -> Non
 
 
 class Watcher:
-    """A sink of the journal that waits for the first entry of a kind."""
+    """A sink that waits for the first event of a class."""
 
-    def __init__(self, kind: str) -> None:
-        self.kind = kind
+    def __init__(self, awaited: type[Event]) -> None:
+        self.awaited = awaited
         self.seen = trio.Event()
 
-    def __call__(self, entry: Entry) -> None:
-        if entry.kind == self.kind:
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, self.awaited):
             self.seen.set()
 
 

@@ -12,6 +12,7 @@ from producer import (
     TopicProducerConfig,
 )
 from simulator.cluster.cluster import topic_of
+from simulator.events import FrameRead
 from tests.producer.cluster import EPOCH_MS, Cluster
 from wire.api.storage import TopicCompression
 from wire.batch import iter_batches
@@ -103,9 +104,9 @@ async def test_no_request_is_larger_than_the_limit(
         await producer.send_all((None, b"x" * 100) for _ in range(500))
         await producer.flush()
         sizes = [
-            entry.size
-            for entry in cluster.simulator.journal
-            if entry.api == "produce" and entry.kind == "frame" and entry.direction == "request"
+            event.size
+            for event in cluster.simulator.events
+            if isinstance(event, FrameRead) and event.api == "produce"
         ]
         assert len(cluster.values()) == 500
         assert max(size for size in sizes if size) <= 5000

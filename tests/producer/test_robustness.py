@@ -22,6 +22,7 @@ from producer import (
 from producer.net.dialling import open_connection
 from producer.profile import parse_address
 from simulator import open_simulator
+from simulator.events import ClosedBy, ConnectionClosed
 from tests.producer.cluster import Cluster
 
 
@@ -78,8 +79,8 @@ async def test_a_server_that_is_no_sc_is_let_go(
             async with Fluvio.connect(spu, dial=cluster.dial):
                 pass
         await trio.sleep(1)
-        ended = [e.detail for e in cluster.simulator.journal if e.detail == "closed by the client"]
-    assert len(ended) == 1
+        ended = [e.by for e in cluster.simulator.events if isinstance(e, ConnectionClosed)]
+    assert ended == [ClosedBy.CLIENT]
 
 
 @pytest.mark.parametrize("name", [".d", "a\0b"])

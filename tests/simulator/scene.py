@@ -61,7 +61,7 @@ class Case:
             self.stored = values(sim)
             self.counts = counts(sim)
             self.unanswered = sim.summary().unanswered_records
-            self.journal = sim.journal
+            self.events = sim.events
         return self
 
 

@@ -5,6 +5,7 @@ from typing import Self
 import pytest
 
 import simulator
+from simulator.events import Appended
 from tests.simulator.client import batch, produce_request
 from wire.api import PRODUCE
 from wire.codec import decode
@@ -40,14 +41,14 @@ class BlockingClient:
         self.socket.close()
 
 
-def test_a_blocking_caller_produces_and_reads_log_and_journal() -> None:
+def test_a_blocking_caller_produces_and_reads_log_and_events() -> None:
     with (
         simulator.running(seed=7, topics={"greetings": 1}) as sim,
         BlockingClient(sim.spu_addresses[0]) as client,
     ):
         assert client.produce(b"hello") is Code.NONE
         assert [record.value for record in sim.log("greetings", 0)] == [b"hello"]
-        assert [e.records for e in sim.journal if e.kind == "append"] == [1]
+        assert [e.records for e in sim.events if isinstance(e, Appended)] == [1]
         assert sim.summary().partitions["greetings/0"].copies == 1
         assert sim.seed == 7
 

@@ -3,6 +3,7 @@
 import inspect
 import re
 import shlex
+from dataclasses import fields
 from pathlib import Path
 from typing import get_args
 
@@ -10,12 +11,17 @@ import pytest
 from click.testing import CliRunner
 
 from simulator.__main__ import main
+from simulator.events import EVENTS, PAYLOADS, Event
 from simulator.faults.fault_file import parse_faults
 from simulator.faults.model import AnyFault, Match, Placed
 
 DOCS = Path(__file__).parents[2] / "docs"
 FAULTS = (DOCS / "faults.md").read_text()
 PAGES = [*DOCS.glob("*.md"), DOCS.parent / "README.md"]
+
+
+def simulator_events() -> list[type[Event]]:
+    return [event for event in EVENTS.values() if event.__module__ == "simulator.events"]
 
 
 def words(text: str) -> str:
@@ -62,3 +68,13 @@ def test_each_option_is_described(option: str) -> None:
 def test_links_between_pages_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
         assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+@pytest.mark.parametrize("event", simulator_events(), ids=lambda event: event.__name__)
+def test_each_event_is_described_with_its_fields(event: type[Event]) -> None:
+    page = (DOCS / "simulator.md").read_text()
+    (row,) = re.findall(rf"\| `{event.__name__}` \|.*", page)
+    assert words((inspect.getdoc(event) or "missing").split("\n")[0].rstrip(".")) in words(row)
+    for field in fields(event):
+        if field.name not in PAYLOADS:
+            assert f"`{field.name}`" in page

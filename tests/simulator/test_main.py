@@ -150,12 +150,12 @@ async def test_the_journal_is_json_lines_in_one_order(connect: Connect, tmp_path
         await process.stop()
     entries = [json.loads(line) for line in path.read_text().splitlines()]
     assert [entry["n"] for entry in entries] == list(range(1, len(entries) + 1))
-    appends = [entry for entry in entries if entry["kind"] == "append"]
+    appends = [entry for entry in entries if entry["event"] == "Appended"]
     assert [(a["base_offset"], a["records"], a["transmission"]) for a in appends] == [
         (0, 2, 2),
         (2, 2, 2),
     ]
-    assert [a.get("fault") for a in appends] == [None, "duplicate"]
+    assert [a.get("copied_by") for a in appends] == [None, "duplicate"]
 
 
 async def test_a_seed_that_was_not_given_is_drawn_and_printed() -> None:

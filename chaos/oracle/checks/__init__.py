@@ -15,7 +15,6 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from types import ModuleType
 
-from chaos.history import Evidence
 from chaos.oracle.checks import (
     acked_is_stored,
     alive_after_heal,
@@ -31,6 +30,7 @@ from chaos.oracle.checks import (
     unprovoked_duplicate,
     unprovoked_loss,
 )
+from chaos.oracle.evidence import Evidence
 from chaos.oracle.finding import VIOLATIONS_MAX, Finding, Violation
 
 __all__ = ["CHECKS", "VIOLATIONS_MAX", "Check", "Finding", "Violation"]

@@ -5,7 +5,7 @@ acknowledgement is the one thing that a caller may rely on. Whether the copy is 
 told is another question (``offset-is-true``).
 """
 
-from chaos.history import Evidence
+from chaos.oracle.evidence import Evidence
 from chaos.oracle.finding import Finding, Violations, at, named, were
 
 NAME = "acked-is-stored"

@@ -11,8 +11,9 @@ NotLeaderForPartition is excused: only by that does the client learn of it, and 
 enough retries cannot do more.
 """
 
-from chaos.history import Evidence, SentRecord
+from chaos.history import SentRecord
 from chaos.oracle.answers import answers
+from chaos.oracle.evidence import Evidence
 from chaos.oracle.finding import Finding, Violations, at
 from chaos.oracle.timing import timing
 from chaos.oracle.visibility import sight

@@ -12,7 +12,8 @@ request are one. What was never transmitted counts by the moment at which it was
 
 from collections.abc import Iterable
 
-from chaos.history import Call, Evidence
+from chaos.history import Call
+from chaos.oracle.evidence import Evidence
 from chaos.oracle.finding import Finding, Violations, at, lasting, named
 from chaos.oracle.timing import timing
 from chaos.spec.bounds import send_bound, settle_bound

@@ -11,7 +11,8 @@ the flush before, unless the client was told its outcome already: none of them w
 A flush that does not return is another matter (``bounded``).
 """
 
-from chaos.history import Call, Evidence
+from chaos.history import Call
+from chaos.oracle.evidence import Evidence
 from chaos.oracle.finding import Finding, Violations, at, named, were
 from chaos.oracle.timing import timing
 

@@ -3,11 +3,11 @@
 A second request with the same record is a violation, whatever became of the first one; so is a
 request that holds a record twice. To connect again before the first byte of a record left is no
 second transmission, and leaves no trace here. A second copy in the log is explained only by a fault
-that duplicated the request: the journal says which copies such a fault made.
+that duplicated the request: the events say which copies such a fault made.
 """
 
-from chaos.history import Evidence
 from chaos.oracle.copies import surplus
+from chaos.oracle.evidence import Evidence
 from chaos.oracle.finding import Finding, Violations, at, named
 
 NAME = "no-duplicates"

@@ -11,8 +11,8 @@ was dead or stalled) the number of attempts is not known. Then only what is cert
 attempts take at least the delays between them.
 """
 
-from chaos.history import Evidence
 from chaos.oracle.attempts import course, lots
+from chaos.oracle.evidence import Evidence
 from chaos.oracle.finding import Finding, Violations, at, lasting, named, were
 from chaos.oracle.refusals import refused_early
 

@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from siphashc import siphash
 
-from chaos.history import Evidence
+from chaos.oracle.evidence import Evidence
 from chaos.oracle.finding import Finding, Violations, at, named
 
 NAME = "no-phantom"

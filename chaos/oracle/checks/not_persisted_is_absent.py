@@ -4,7 +4,7 @@
 copy, whoever made it, breaks it. A client that cannot know says *unknown* instead.
 """
 
-from chaos.history import Evidence
+from chaos.oracle.evidence import Evidence
 from chaos.oracle.finding import Finding, Violations, at, named
 
 NAME = "not-persisted-is-absent"

@@ -5,7 +5,7 @@ that tells no offsets has nothing to be held to. A record that is acknowledged a
 breaks another promise (``acked-is-stored``).
 """
 
-from chaos.history import Evidence
+from chaos.oracle.evidence import Evidence
 from chaos.oracle.finding import Finding, Violations, at, named
 
 NAME = "offset-is-true"

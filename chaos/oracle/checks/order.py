@@ -6,7 +6,7 @@ connections that may end at any time, and so it keeps order only among records t
 same connection.
 """
 
-from chaos.history import Evidence
+from chaos.oracle.evidence import Evidence
 from chaos.oracle.finding import Finding, Violations
 
 NAME = "order"
@@ -17,7 +17,9 @@ def check(evidence: Evidence) -> Finding:
     """Look at the first copies of all acknowledged records, in the order of sending."""
     found = Violations(NAME)
     once = not evidence.scenario.producer.retries
-    connection_of = {entry.transmission: entry.connection for entry in evidence.requests if once}
+    connection_of: dict[int | None, int] = {
+        read.transmission: read.connection for read in evidence.requests if once
+    }
     furthest: dict[tuple[int, int | None], tuple[int, int]] = {}
     """By partition and connection, the highest first copy so far, and the record that has it."""
     for record, copies in zip(evidence.records, evidence.copies, strict=True):

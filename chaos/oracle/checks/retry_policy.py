@@ -20,8 +20,8 @@ from collections.abc import Iterator
 from itertools import pairwise
 from math import inf
 
-from chaos.history import Evidence
 from chaos.oracle.attempts import Course, Lot, Span, course, lots
+from chaos.oracle.evidence import Evidence
 from chaos.oracle.finding import Finding, Violations, at, lasting, named, were
 
 NAME = "retry-policy"

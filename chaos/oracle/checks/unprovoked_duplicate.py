@@ -11,9 +11,9 @@ violation as well.
 from itertools import pairwise
 from math import inf
 
-from chaos.history import Evidence, Transmission
 from chaos.oracle.attempts import Course, Lot, course, lots
 from chaos.oracle.copies import surplus
+from chaos.oracle.evidence import Evidence, Transmission
 from chaos.oracle.finding import Finding, Violations, at, named, were
 
 NAME = "unprovoked-duplicate"

@@ -13,13 +13,14 @@ the client says *failed* of a record that nobody saw, its time must have been ov
 
 from math import inf
 
-from chaos.history import Evidence, Transmission
 from chaos.oracle.answers import answers
 from chaos.oracle.attempts import Lot, lots
+from chaos.oracle.evidence import Evidence, Transmission
 from chaos.oracle.finding import Finding, Violations, at, lasting, named, were
 from chaos.oracle.refusals import refused_early
 from chaos.oracle.timing import timing
 from chaos.oracle.visibility import Sight, sight
+from simulator.faults.plan import CutPoint
 
 NAME = "unprovoked-loss"
 SEMANTICS = ("at-most-once",)
@@ -83,16 +84,12 @@ def _unexplained_unseen(evidence: Evidence, seen: Sight, lot: Lot) -> str | None
 
 def _was_lost(evidence: Evidence, seen: Sight, transmission: Transmission) -> bool:
     """Whether something kept a request from being applied."""
-    delayed = False
-    for verdict in evidence.verdicts_by_transmission.get(transmission.number, ()):
-        detail = verdict.detail or ""
-        if verdict.direction != "request" or detail.endswith("(shadowed)"):
+    for hit in evidence.hits_by_transmission.get(transmission.number, ()):
+        if hit.at is not CutPoint.REQUEST or hit.shadowed:
             continue
-        kind = detail.partition(" ")[0]
-        delayed |= kind == "delay"
-        if kind in ("drop", "stall") or detail in ("disconnect rst", "disconnect fin"):
+        if hit.kind in ("drop", "stall") or hit.how in ("rst", "fin"):
             return True
-        if kind == "error" and verdict.partition == transmission.partition:
+        if hit.code is not None and hit.partition == transmission.partition:
             return True
     if evidence.once(answers).is_appended(transmission):
         return False

@@ -13,8 +13,9 @@ import pytest
 from click.testing import CliRunner
 
 from chaos.cli.main import main
-from chaos.history import Evidence, History
+from chaos.history import History
 from chaos.oracle.checks import Finding, Violation
+from chaos.oracle.evidence import Evidence
 from chaos.oracle.judge import FIGURES, Result
 from chaos.search.explore import Stage
 from chaos.spec.property import Template

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from chaos.drivers.program import open_program
-from chaos.history import Evidence
+from chaos.oracle.evidence import Evidence
 from chaos.oracle.judge import judge
 from chaos.runner import run_scenario
 from chaos.spec.scenario import Scenario

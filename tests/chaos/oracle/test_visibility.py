@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from chaos.history import Evidence
+from chaos.oracle.evidence import Evidence
 from chaos.oracle.visibility import Sight, sight
+from simulator.events import LeaderMoved, SpuStopped
 from tests.chaos.oracle.checks.playing import played
 
 WAIT_S = 1.0
@@ -69,7 +70,7 @@ def test_a_leader_leads_until_it_is_moved_and_not_while_it_is_away() -> None:
     )
     evidence = Evidence(history)
     found = evidence.once(sight)
-    moved, away = (e for e in evidence.entries if e.kind == "cluster" and e.detail != "healed")
+    (moved,), (away,) = evidence.events_of(LeaderMoved), evidence.events_of(SpuStopped)
     for n, leads in ((moved.n - 1, "spu:0"), (moved.n + 1, "spu:1"), (away.n + 1, None)):
         assert [s for s in ("spu:0", "spu:1") if found.leads(s, 0, n, 0.1)] == [leads] * bool(leads)
     assert found.moved_later("spu:0", 0, moved.n - 1)

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from chaos.history import Copy, Evidence, History, SentRecord
+from chaos.history import History, SentRecord
+from chaos.oracle.evidence import Copy, Evidence
 from chaos.report.narrative import LINES_MAX, Stories, Story
 from chaos.report.phrases import counted, joined
 from chaos.runner import run_scenario
@@ -174,8 +175,8 @@ def test_a_leader_that_moves_under_way_is_told_and_so_is_what_the_old_one_answer
 def test_an_spu_that_was_away_before_the_record_was_sent_is_part_of_its_story() -> None:
     workload = [{"stop_spu": {"spu": 0}}, "send", {"sleep": "1s"}, {"start_spu": {"spu": 0}}]
     lines = events(told(played(workload=[*workload, "flush"])))
-    assert lines[:2] == ["spu:0 went away", "record 0 sent"]
-    assert "spu:0 came back" in lines
+    assert lines[:2] == ["spu:0 stopped", "record 0 sent"]
+    assert "spu:0 started" in lines
 
 
 def test_an_spu_that_is_back_when_the_record_is_sent_is_not() -> None:

@@ -7,6 +7,7 @@ import pytest
 from chaos.runner import run_scenario
 from chaos.search.shrink import as_fired, reduced
 from chaos.spec.scenario import Scenario
+from simulator.events import FaultHit
 
 DATA: dict[str, Any] = {
     "name": "large",
@@ -27,9 +28,9 @@ def verdicts(data: dict[str, Any]) -> list[tuple[Any, ...]]:
     history = run_scenario(Scenario.model_validate(data))
     assert history.defect is None
     return [
-        (e.t, e.connection, e.direction, e.partition, e.ordinal, (e.detail or "")[:12])
+        (e.t, e.connection, e.at, e.partition, e.ordinal, e.kind, round(e.delay_s, 3))
         for e in history.events
-        if e.kind == "verdict"
+        if isinstance(e, FaultHit)
     ]
 
 

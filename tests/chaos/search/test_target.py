@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chaos.history import History
+from chaos.history import CallEnded, History
 from chaos.runner import run_scenario
 from chaos.search.injection_points import Moments
 from chaos.search.target import Aim
 from chaos.spec.loader import parse_scenario
 from chaos.spec.property import Example
-from simulator.events import Entry
+from simulator.events import FaultHit
 from simulator.faults.model import Delay
 
 PROPERTY = """
@@ -91,9 +91,9 @@ def test_faults_stay_as_the_file_says_but_for_their_trigger(example: Example, se
                 assert fields["by"] == example.loose[2].fault["delay"]["by"]
             case "error":
                 assert (fields["at"], fields["code"]) == ("request", "StorageError")
-    since = next(event.t for event in history.events if event.kind == "return")
+    since = next(event.t for event in history.events if isinstance(event, CallEnded))
     for event in history.events:
-        if isinstance(event, Entry) and (event.fault or "").startswith("error"):
+        if isinstance(event, FaultHit) and event.kind == "error":
             assert 0.020 <= event.t - since < 1
 
 
@@ -142,9 +142,9 @@ def test_the_moments_of_a_run_are_those_that_faults_strike() -> None:
         for m in Moments(run_scenario(calm.scenario)).of(fault)
     ]
     verdicts = [
-        (e.transmission, e.direction, e.connection, e.ordinal)
+        (e.transmission, e.at.value, e.connection, e.ordinal)
         for e in run_scenario(struck.scenario).events
-        if isinstance(e, Entry) and e.kind == "verdict"
+        if isinstance(e, FaultHit)
     ]
     assert sorted(listed) == sorted(verdicts)
     assert len(verdicts) >= 6

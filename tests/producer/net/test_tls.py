@@ -22,6 +22,7 @@ from producer import (
     TopicProducerConfig,
 )
 from simulator import open_simulator
+from simulator.events import ClosedBy, CloseReason, ConnectionClosed
 from simulator.serving.transport import Bound, Listen, Stream, listen_on_tcp
 from tests.producer.cluster import Cluster
 from tests.producer.test_at_least_once import CONFIG, error_of, fault, outcome
@@ -291,9 +292,9 @@ async def test_an_spu_is_told_goodbye_when_the_client_closes(
             await (await producer.send(None, b"a")).wait()
         await trio.testing.wait_all_tasks_blocked()
         ends = [
-            entry.detail
-            for entry in cluster.simulator.journal
-            if entry.kind == "connection" and entry.server == "spu:0" and entry.detail != "opened"
+            (event.by, event.reason)
+            for event in cluster.simulator.events
+            if isinstance(event, ConnectionClosed) and event.server == "spu:0"
         ]
     # An end without a goodbye, which anybody on the way could have made, is told as a reset.
-    assert ends == ["closed by the client"]
+    assert ends == [(ClosedBy.CLIENT, CloseReason.FIN)]

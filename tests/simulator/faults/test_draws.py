@@ -110,7 +110,7 @@ def _fates(
         plan.begin(exchange)
         verdict = plan.verdict(exchange, REQUEST, 0.0)
         given = verdict.given if verdict else ()
-        delays = [float(g.detail.split()[1][:-2]) for g in given if g.fault == fault]
+        delays = [g.delay_s for g in given if g.fault == fault]
         fates.setdefault(partition, []).append(delays[0] if delays else None)
     return fates
 

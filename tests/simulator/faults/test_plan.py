@@ -259,27 +259,30 @@ def test_only_an_error_has_a_target() -> None:
     assert only([Drop()])[0].target is None
 
 
-def test_the_journal_is_told_what_each_fault_said() -> None:
+def test_a_verdict_has_what_each_fault_said() -> None:
     verdict, _ = only(
         [Delay(name="slow", by="10ms"), Disconnect(how="fin", after_bytes=3), Drop()], RESPONSE
     )
     assert verdict.given == (
-        Given("slow", "delay", "delay 10.000ms", False, TOPIC, 1),
-        Given("disconnect-2", "disconnect", "disconnect fin after 3 bytes", False, TOPIC, 1),
-        Given("drop-3", "drop", "drop", True, TOPIC, 1),
+        Given("slow", "delay", False, TOPIC, 1, 0.01, None, None, None),
+        Given("disconnect-2", "disconnect", False, TOPIC, 1, 0.0, None, "fin", 3),
+        Given("drop-3", "drop", True, TOPIC, 1, 0.0, None, None, None),
     )
 
 
 @pytest.mark.parametrize(
-    ("fault", "detail"),
+    ("fault", "how", "code"),
     [
-        (Disconnect(after_bytes=3), "disconnect rst"),
-        (Error(code="StorageError"), "error StorageError"),
-        (Stall(), "stall"),
+        (Disconnect(after_bytes=3), "rst", None),
+        (Error(code="StorageError"), None, "StorageError"),
+        (Stall(), None, None),
     ],
 )
-def test_a_detail_says_what_happens_at_the_request(fault: AnyFault, detail: str) -> None:
-    assert only([fault])[0].given[0].detail == detail
+def test_at_the_request_no_byte_of_an_answer_is_written(
+    fault: AnyFault, how: str | None, code: str | None
+) -> None:
+    given = only([fault])[0].given[0]
+    assert (given.how, given.code, given.after_bytes) == (how, code, None)
 
 
 # --- connections refused

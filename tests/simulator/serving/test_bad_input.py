@@ -6,6 +6,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from simulator.events import ClosedBy, CloseReason, ConnectionClosed
 from tests.simulator.admin import listing, simulated, watch
 from tests.simulator.client import Client, batch, produce_request
 from tests.simulator.memory import MemoryNetwork, dial
@@ -50,10 +51,10 @@ async def test_undecodable_input_ends_its_connection_and_no_other(
         with pytest.raises(EOFError):
             await broken.answer()
         assert (await other.produce("greetings", 0, b"b")).base_offset == 1
-        (ended,) = [e for e in sim.journal if e.kind == "connection" and e.detail != "opened"]
+        (ended,) = [e for e in sim.events if isinstance(e, ConnectionClosed)]
     assert (ended.connection, ended.server) == (1, "spu:0")
-    assert str(ended.detail).startswith("closed, undecodable input: ")
-    assert re.search(why, str(ended.detail))
+    assert (ended.by, ended.reason) == (ClosedBy.SIMULATOR, CloseReason.UNDECODABLE)
+    assert re.search(why, str(ended.error))
 
 
 async def test_an_unknown_label_closes_the_connection(
@@ -84,4 +85,4 @@ async def test_a_client_that_says_nothing_or_next_to_nothing_holds_up_nobody(
         assert (await client.produce("greetings", 0, b"a")).base_offset == 0
         await silent.aclose()
         await trio.sleep(1)
-    assert [e.detail for e in sim.journal if e.detail == "closed by the client"]
+    assert [e for e in sim.events if isinstance(e, ConnectionClosed) and e.by is ClosedBy.CLIENT]

@@ -8,6 +8,7 @@ from trio.testing import MockClock
 
 from simulator import open_simulator
 from simulator.cluster.cluster import topic_of
+from simulator.events import Appended, FaultHit, FramePartlyRead, FrameWritten
 from simulator.faults.model import (
     AnyFault,
     Delay,
@@ -66,7 +67,7 @@ async def test_a_fault_at_the_second_exchange(
     assert case.ended == ends
     assert case.unanswered == unanswered
     (fired,) = [fired for fired, _ in case.counts.values()]
-    assert fired == sum(entry.kind == "verdict" for entry in case.journal)
+    assert fired == sum(isinstance(event, FaultHit) for event in case.events)
     assert fired >= 1
 
 
@@ -167,7 +168,8 @@ async def test_a_copy_names_the_fault_that_made_it_and_shares_the_transmission(
     network: MemoryNetwork, autojump_clock: MockClock
 ) -> None:
     case = await Case(network, Duplicate(name="twice", at="request", nth=(2,))).run()
-    appends = [(e.base_offset, e.transmission, e.fault) for e in case.journal if e.kind == "append"]
+    appended = [e for e in case.events if isinstance(e, Appended)]
+    appends = [(e.base_offset, e.transmission, e.copied_by) for e in appended]
     # The first transmission of the connection was its ApiVersions.
     assert appends == [(0, 2, None), (1, 3, None), (2, 3, "twice"), (3, 4, None)]
 
@@ -265,7 +267,7 @@ async def test_the_first_terminal_fault_wins_and_the_others_are_shadowed(
     case = await Case(network, *faults).run()
     assert case.stored == [b"b", b"b", b"c", b"c"]
     assert case.counts == {"copy": (2, 1), "drop": (1, 0), "stall": (0, 1)}
-    shadowed = [e.fault for e in case.journal if e.detail and "shadowed" in e.detail]
+    shadowed = [e.fault for e in case.events if isinstance(e, FaultHit) and e.shadowed]
     assert shadowed == ["copy", "stall"]
 
 
@@ -299,8 +301,8 @@ async def test_a_fault_for_all_apis_strikes_the_greeting_too(
         client = Client(network.connect(sim.address))
         await client.stream.send_all(client.wire.hello())
         assert await client.answers_within(5) == []
-        (verdict,) = [entry for entry in sim.journal if entry.kind == "verdict"]
-    assert verdict.api == API_VERSIONS.name
+        (hit,) = [event for event in sim.events if isinstance(event, FaultHit)]
+    assert hit.api == API_VERSIONS.name
 
 
 async def test_a_watch_whose_answer_is_dropped_stays_deaf_to_news(
@@ -349,8 +351,8 @@ async def test_a_verdict_names_the_partition_that_its_fault_struck(
     async with open_simulator(listen=network.listen, faults=[fault], topics={"t": 2}) as sim:
         client = await dial(network, sim.spu_addresses[0])
         await client.call(PRODUCE, request)
-        (verdict,) = [entry for entry in sim.journal if entry.kind == "verdict"]
-    assert (verdict.topic, verdict.partition) == ("t", 1)
+        (hit,) = [event for event in sim.events if isinstance(event, FaultHit)]
+    assert (hit.topic, hit.partition) == ("t", 1)
 
 
 async def test_an_answer_that_was_cut_is_told_as_such_and_is_no_frame(
@@ -363,5 +365,17 @@ async def test_an_answer_that_was_cut_is_told_as_such_and_is_no_frame(
         await send(client, b"a")
         await trio.sleep(1)
         assert sim.summary().frames == before + 1
-        (cut,) = [e for e in sim.journal if e.kind == "frame" and e.size == 5]
-    assert cut.detail == "cut, 61 bytes long"
+        (cut,) = [e for e in sim.events if isinstance(e, FrameWritten) and not e.whole]
+    assert (cut.size, cut.frame_size) == (5, 61)
+
+
+async def test_a_request_that_does_not_end_is_told_with_its_bytes(
+    network: MemoryNetwork, autojump_clock: MockClock
+) -> None:
+    async with open_simulator(listen=network.listen) as sim:
+        client = await dial(network, sim.spu_addresses[0])
+        await client.stream.send_all(b"\0\0\0\x40half")
+        await client.stream.aclose()
+        await trio.sleep(1)
+        (part,) = [e for e in sim.events if isinstance(e, FramePartlyRead)]
+    assert (part.connection, part.server, part.size) == (1, "spu:0", 8)

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from trio.testing import MockClock
 
+from simulator.events import ConnectionClosed
 from simulator.handlers.watch import WATCHES_MAX
 from tests.simulator.admin import create, delete, listing, simulated, update, watch
 from tests.simulator.memory import MemoryNetwork, dial
@@ -170,7 +171,9 @@ async def test_a_connection_has_so_many_watches_and_not_one_more(
         await client.send(WATCH, watch(TOPIC))
         with pytest.raises(EOFError):
             await client.answer()
-        assert f"more than {WATCHES_MAX} watches" in str(sim.journal[-1].detail)
+        closed = sim.events[-1]
+        assert isinstance(closed, ConnectionClosed)
+        assert closed.error == f"more than {WATCHES_MAX} watches on one connection"
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,13 @@ from trio.testing import MockClock
 
 from simulator import SimulatorError, open_simulator
 from simulator.cluster.cluster import topic_of
+from simulator.events import (
+    ClosedBy,
+    CloseReason,
+    ConnectionClosed,
+    ListenerClosed,
+    ListenerReopened,
+)
 from simulator.faults.model import (
     AnyFault,
     Delay,
@@ -58,8 +65,40 @@ async def test_a_closed_listener_refuses_for_its_window(
                 await dial(network, sim.spu_addresses[0])
             assert (await existing.produce("greetings", 0, b"a")).error_code is Code.NONE
         assert counts(sim) == {"down": (1, 0)}
-        told = [entry.detail for entry in sim.journal if entry.kind == "cluster"]
-    assert told == ["spu:0 refuses connections (down)", "spu:0 listens again (down)"]
+        windows = [e for e in sim.events if isinstance(e, ListenerClosed | ListenerReopened)]
+    assert [(type(e), e.server, e.fault) for e in windows] == [
+        (ListenerClosed, "spu:0", "down"),
+        (ListenerReopened, "spu:0", "down"),
+    ]
+
+
+async def test_a_fault_whose_window_ends_does_not_start_an_spu_that_is_stopped(
+    network: MemoryNetwork, autojump_clock: MockClock
+) -> None:
+    away = {"refuse": {"name": "away", "server": "spu:0", "between": ["0s", "1s"]}}
+    async with open_simulator(listen=network.listen, faults=[away]) as sim:
+        address = sim.spu_addresses[0]
+        await sim.stop_spu(0)
+        await trio.sleep(1.5)
+        with pytest.raises(OSError, match="refused"):
+            network.connect(address)
+        await sim.start_spu(0)
+        await dial(network, address)
+
+
+async def test_an_spu_that_starts_within_the_window_of_a_fault_listens_when_the_window_ends(
+    network: MemoryNetwork, autojump_clock: MockClock
+) -> None:
+    away = {"refuse": {"name": "away", "server": "spu:0", "between": ["0s", "1s"]}}
+    async with open_simulator(listen=network.listen, faults=[away]) as sim:
+        address = sim.spu_addresses[0]
+        await sim.stop_spu(0)
+        await sim.start_spu(0)
+        await trio.sleep(0.5)
+        with pytest.raises(OSError, match="refused"):
+            network.connect(address)
+        await trio.sleep(1)
+        await dial(network, address)
 
 
 async def test_a_connection_is_reset_or_left_hanging_at_its_acceptance(
@@ -153,8 +192,8 @@ async def test_a_client_that_does_not_read_its_news_is_reset_and_forgotten(
         assert await ended(client)
         await trio.sleep(3600)
         assert links(sim) == 0
-        (told,) = [e.detail for e in sim.journal if e.kind == "connection" and e.detail != "opened"]
-    assert told == "reset by the simulator: the client does not read its answers"
+        (closed,) = [e for e in sim.events if isinstance(e, ConnectionClosed)]
+    assert (closed.by, closed.reason) == (ClosedBy.SIMULATOR, CloseReason.ANSWERS_UNREAD)
 
 
 async def test_records_count_as_unanswered_while_their_commit_is_awaited(
@@ -223,13 +262,16 @@ async def test_a_connection_that_has_ended_leaves_no_watch_and_no_ordinal_behind
     fault = Drop(at="response", match=Match(api="list"))
     async with open_simulator(listen=network.listen, faults=[fault]) as sim:
         client = await dial(network, sim.address)
+        subscribed = len(sim.cluster._subscribers)
         await client.call(WATCH, WatchRequest(object=seal(TOPIC, WatchOptions(), 19)))
         await client.send(LIST, ListRequest(object=seal(TOPIC, ListFilter(), 19)))
         await trio.sleep(1)
-        assert len(sim.cluster._subscribers) == len(sim._plan._by_connection) == 1
+        assert len(sim.cluster._subscribers) == subscribed + 1
+        assert len(sim._plan._by_connection) == 1
         await client.stream.aclose()
         await trio.sleep(1)
-        assert len(sim.cluster._subscribers) == len(sim._plan._by_connection) == 0
+        assert len(sim.cluster._subscribers) == subscribed
+        assert not sim._plan._by_connection
 
 
 async def test_the_oldest_stalled_connection_makes_room_for_a_new_one(

@@ -1,7 +1,7 @@
 """Real runs for the tests of checks, and what can be changed in them afterwards.
 
 A check must say nothing of a run as it was, and speak up once one thing in it is changed: a copy
-taken out of the log, an entry out of the journal, or the scenario that the run is measured by.
+taken out of the log, an event out of the list, or the scenario that the run is measured by.
 """
 
 from collections.abc import Callable, Mapping
@@ -9,10 +9,11 @@ from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
-from chaos.history import Evidence, History
+from chaos.history import History
+from chaos.oracle.evidence import Evidence
 from chaos.runner import run_scenario
 from chaos.spec.scenario import Scenario
-from simulator.events import Entry
+from simulator.events import Event, FrameRead
 from wire.batch import Record
 
 RETRY = {
@@ -65,9 +66,9 @@ def measured_by(history: History, **producer: Any) -> History:
     return replace(history, scenario=scenario.model_copy(update={"producer": options}))
 
 
-def without(history: History, unwanted: Callable[[Entry], bool]) -> History:
-    """The same run, less some entries of the journal."""
-    events = [e for e in history.events if not (isinstance(e, Entry) and unwanted(e))]
+def without(history: History, unwanted: Callable[[Event], bool]) -> History:
+    """The same run, less some events."""
+    events = [event for event in history.events if not unwanted(event)]
     return replace(history, events=events)
 
 
@@ -76,6 +77,6 @@ def with_logs(history: History, logs: Mapping[int, list[Record]]) -> History:
     return replace(history, logs={**history.logs, **logs})
 
 
-def requests(history: History) -> list[Entry]:
-    """The produce requests with records, as the journal has them."""
+def requests(history: History) -> list[FrameRead]:
+    """The produce requests with records."""
     return Evidence(history).requests

@@ -1,6 +1,7 @@
 """``alive-after-heal``: once all faults are lifted, the producer works."""
 
 from chaos.oracle.checks import alive_after_heal
+from simulator.events import ConnectRefused, FaultHit
 from tests.chaos.oracle.checks.playing import looked_at, played, said, without
 
 SILENCE = {"drop": {"at": "request", "every": 1}}
@@ -48,5 +49,5 @@ def test_who_could_not_hear_of_a_new_leader_is_excused_and_nobody_else() -> None
     )
     assert "NotLeaderForPartition" in (history.records[-1].error or "")
     assert said(alive_after_heal, history) == []
-    heard = without(history, lambda entry: entry.kind == "verdict")
+    heard = without(history, lambda event: isinstance(event, FaultHit | ConnectRefused))
     assert "NotLeaderForPartition" in said(alive_after_heal, heard)[0]

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from chaos.oracle.checks import no_duplicates
+from simulator.events import Appended
 from tests.chaos.oracle.checks.playing import (
     AT_MOST_ONCE,
     looked_at,
@@ -37,9 +38,9 @@ def test_a_second_transmission_is_told_with_both_moments() -> None:
 
 def test_a_copy_that_no_fault_made_is_told() -> None:
     history = played(COPY, producer=AT_MOST_ONCE)
-    for entry in history.events:
-        if entry.kind == "append":
-            entry.fault = None
+    for event in history.events:
+        if isinstance(event, Appended):
+            event.copied_by = None
     texts = said(no_duplicates, history)
     assert texts[0] == (
         "record 0 is stored 2 times (0@0 and 0@3), but it was transmitted once, and no fault "
@@ -50,5 +51,5 @@ def test_a_copy_that_no_fault_made_is_told() -> None:
 
 def test_a_copy_that_no_request_brought_is_a_phantom_and_no_duplicate() -> None:
     history = played(COPY, producer=AT_MOST_ONCE)
-    gone = without(history, lambda entry: entry.kind == "append" and entry.fault == "copy")
+    gone = without(history, lambda event: isinstance(event, Appended) and event.copied_by == "copy")
     assert said(no_duplicates, gone) == []

@@ -3,6 +3,7 @@
 import pytest
 
 from chaos.oracle.checks import no_loss
+from simulator.events import ConnectionEvent, ExchangeEvent, FaultHit
 from tests.chaos.oracle.checks.playing import RETRY, looked_at, measured_by, played, said, without
 
 SILENCE = {"drop": {"at": "request", "every": 1}}
@@ -44,14 +45,20 @@ def test_a_final_code_may_lose_and_a_retriable_one_may_not() -> None:
     history = played(TOO_LARGE)
     assert said(no_loss, history) == []
     for event in history.events:
-        if event.kind == "verdict":
-            event.detail = "error StorageError"
+        if isinstance(event, FaultHit):
+            event.code = "StorageError"
     assert "after 1 attempt of 3" in said(no_loss, history)[0]
 
 
 def test_no_attempt_at_all_is_told() -> None:
     history = played(SILENCE)
-    unseen = without(history, lambda e: e.api == "produce" or e.connection in (3, 4))
+    unseen = without(
+        history,
+        lambda e: (
+            (isinstance(e, ExchangeEvent) and e.api == "produce")
+            or (isinstance(e, ConnectionEvent) and e.connection in (3, 4))
+        ),
+    )
     assert "without a single attempt" in said(no_loss, unseen)[0]
 
 

@@ -6,6 +6,7 @@ from chaos.history import Unreadable
 from chaos.mutants import MUTANTS
 from chaos.oracle.checks import no_phantom
 from chaos.oracle.checks.no_phantom import partition_of
+from simulator.events import Appended
 from tests.chaos.oracle.checks.playing import played, said, with_logs, without
 
 DUPLICATE = {"duplicate": {"name": "copy", "at": "request", "nth": 1}}
@@ -42,7 +43,9 @@ def test_an_empty_key_and_none_are_the_same() -> None:
 
 
 def test_a_copy_that_no_request_brought_is_told() -> None:
-    history = without(played(), lambda entry: entry.kind == "append" and entry.base_offset == 0)
+    history = without(
+        played(), lambda event: isinstance(event, Appended) and event.base_offset == 0
+    )
     assert said(no_phantom, history)[0] == (
         "record 0 is stored at 0@0, but no request brought it there"
     )

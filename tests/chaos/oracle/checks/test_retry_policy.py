@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from chaos.oracle.checks import retry_policy
+from simulator.events import FaultHit
 from tests.chaos.oracle.checks.playing import RETRY, measured_by, played, said
 
 LOST_ANSWERS = {"drop": {"at": "response", "nth": [1, 2]}}
@@ -47,8 +48,8 @@ def test_another_policy_is_broken(other: dict[str, Any], sentence: str) -> None:
 def test_an_attempt_after_a_final_code_is_told() -> None:
     history = played(REFUSED)
     for event in history.events:
-        if event.kind == "verdict":
-            event.detail = "error PartitionFull"
+        if isinstance(event, FaultHit):
+            event.code = "PartitionFull"
     (text,) = said(retry_policy, history)
     assert "after the final answer PartitionFull at 0.001 s" in text
 

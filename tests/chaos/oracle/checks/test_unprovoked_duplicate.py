@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from chaos.oracle.checks import unprovoked_duplicate
+from simulator.events import Appended
 from tests.chaos.oracle.checks.playing import looked_at, played, requests, said
 
 PROVOKED = {
@@ -37,8 +38,8 @@ def test_a_transmission_behind_a_success_is_told() -> None:
 
 def test_a_record_twice_in_one_request_is_told() -> None:
     history = played()
-    entry = requests(history)[0]
-    entry.carried = [*entry.carried, *entry.carried]
+    read = requests(history)[0]
+    read.carried = (*read.carried, *read.carried)
     assert said(unprovoked_duplicate, history) == [
         "records 0, 1 and 2 were in one request twice, at 0.001 s on connection 2"
     ]
@@ -47,6 +48,6 @@ def test_a_record_twice_in_one_request_is_told() -> None:
 def test_a_copy_that_no_fault_made_is_told() -> None:
     history = played(PROVOKED["copy of the network"])
     for event in history.events:
-        if event.kind == "append":
-            event.fault = None
+        if isinstance(event, Appended):
+            event.copied_by = None
     assert "no fault duplicated the request" in said(unprovoked_duplicate, history)[0]

@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 
 from chaos.oracle.checks import unprovoked_loss
+from simulator.events import ExchangeEvent, FaultHit
+from simulator.faults.plan import CutPoint
 from tests.chaos.oracle.checks.playing import AT_MOST_ONCE, measured_by, played, said, without
 
 LOST_REQUEST = {"drop": {"at": "request", "nth": 1}}
@@ -29,7 +31,7 @@ def test_a_loss_that_a_fault_explains_is_none(fault: Any) -> None:
 
 def test_a_loss_that_nothing_explains_is_told() -> None:
     history = played(LOST_REQUEST, producer=AT_MOST_ONCE)
-    assert said(unprovoked_loss, without(history, lambda entry: entry.kind == "verdict")) == [
+    assert said(unprovoked_loss, without(history, lambda event: isinstance(event, FaultHit))) == [
         "records 0, 1 and 2 were lost: its request was read on connection 2 at 0.001 s, and no "
         "fault struck it before it was applied"
     ]
@@ -38,8 +40,8 @@ def test_a_loss_that_nothing_explains_is_told() -> None:
 def test_a_fault_at_the_answer_loses_nothing() -> None:
     history = played(LOST_REQUEST, producer=AT_MOST_ONCE)
     for event in history.events:
-        if event.kind == "verdict":
-            event.direction = "response"
+        if isinstance(event, FaultHit):
+            event.at = CutPoint.RESPONSE
     assert len(said(unprovoked_loss, history)) == 1
 
 
@@ -53,7 +55,7 @@ def test_a_record_that_was_given_up_before_its_time_is_told() -> None:
 
 def test_a_record_that_never_left_though_nothing_was_in_its_way_is_told() -> None:
     history = played(LOST_REQUEST, producer=AT_MOST_ONCE)
-    unseen = without(history, lambda entry: entry.api == "produce")
+    unseen = without(history, lambda e: isinstance(e, ExchangeEvent) and e.api == "produce")
     (text,) = said(unprovoked_loss, unseen)
     assert text.endswith(
         "no request with it was seen, and no fault struck any server or connection meanwhile"
