@@ -22,6 +22,7 @@ from chaos.search.explore import explore
 from chaos.spec.loader import parse_scenario
 from chaos.spec.property import Example, Template
 from chaos.spec.scenario import Scenario
+from chaos.world.garbage import uncollected
 
 ROUNDS = 6
 
@@ -101,6 +102,12 @@ FIGURES = (
 )
 
 
+def _judged(history: History) -> None:
+    """Judge a history as the command line does."""
+    with uncollected():
+        judge(history)
+
+
 def scenario(data: dict[str, Any]) -> Scenario:
     """A scenario of plain data."""
     return Scenario.model_validate({"name": "benchmark", "worlds": ["virtual"], **data})
@@ -164,7 +171,7 @@ def main() -> None:
                     3600 / seconds(lambda: judged(waiting), 50),
                     EXAMPLES / seconds(lambda: explore(template, examples=EXAMPLES)),
                     EXAMPLES / seconds(lambda: draw(template, EXAMPLES)),
-                    len(history.records) / seconds(lambda: judge(history)),
+                    len(history.records) / seconds(lambda: _judged(history)),
                     seconds(lambda: judged(lots)) / seconds(lambda: judged(few)),
                 )
             )

@@ -29,6 +29,7 @@ from chaos.report.run_directory import (
 from chaos.runner import run_scenario
 from chaos.spec.loader import parse_scenario
 from chaos.spec.scenario import Scenario
+from chaos.world.garbage import uncollected
 from chaos.world.stopwatch import Stopwatch
 from chaos.world.world import WorldName
 
@@ -179,7 +180,8 @@ def _run(task: Task, outcome: Outcome) -> Outcome:
     template = parse_scenario(task.text, task.file)
     scenario = template.scenario().model_copy(update={"seed": task.seed})
     history = run_scenario(scenario, task.world, client_named(task.client).open)
-    outcome = judged(outcome, history, judge(history))
+    with uncollected():  # the history is most of what would be looked at
+        outcome = judged(outcome, history, judge(history))
     if task.keep or outcome.verdict != "valid":
         outcome = _kept(task, outcome, concrete(template.data, task.world, task.seed), history)
     return outcome

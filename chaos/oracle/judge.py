@@ -13,7 +13,6 @@ from typing import Literal
 from chaos.history import History
 from chaos.oracle.checks import CHECKS, Finding
 from chaos.oracle.evidence import Evidence
-from chaos.world.garbage import uncollected
 from simulator.events import FaultHit
 from simulator.faults.plan import CutPoint
 
@@ -52,12 +51,7 @@ def judge(history: History, *, example: bool = False) -> Result:
             and an expectation that was not met make it no less conclusive: they are judged over all
             examples (``chaos/search/explore.py``).
     """
-    with uncollected():
-        return _judged(Evidence(history), example=example)
-
-
-def _judged(evidence: Evidence, *, example: bool) -> Result:
-    history = evidence.history
+    evidence = Evidence(history)
     findings: tuple[Finding, ...] = ()
     if history.defect is None:  # else nothing that it says can be believed
         semantic = history.scenario.producer.delivery_semantic

@@ -9,8 +9,7 @@ the other. On real sockets the machine takes its time, and every comparison leav
 from math import inf
 
 from chaos.oracle.evidence import Evidence
-from chaos.spec.bounds import attempt_timeout
-from chaos.world.world import tolerance_s
+from chaos.spec.bounds import attempt_timeout, tolerance_s
 
 WINDOW_BYTES = 256 * 1024
 """What the virtual network takes from a sender before anything is read."""

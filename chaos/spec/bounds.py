@@ -25,7 +25,19 @@ QUEUE_AT_MOST_ONCE_S = 30.0
 GRACE_S = 1.0
 """How long behind its bound the harness gives a call up: late is told from never."""
 
+TOLERANCE_TCP_S = 0.5
+"""How much later than its bound a call may end with real sockets: a loaded machine runs nobody for
+tenths of a second."""
+
+TOLERANCE_VIRTUAL_S = 1e-6
+"""The same in virtual time: rounding."""
+
 _ROUNDING_S = 1e-9
+
+
+def tolerance_s(world: str) -> float:
+    """How much later than its bound something may happen in a world, in seconds."""
+    return TOLERANCE_TCP_S if world == "tcp" else TOLERANCE_VIRTUAL_S
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,10 +16,9 @@ from decimal import Decimal
 from typing import Any, Literal, Protocol, TypeAlias
 
 from simulator.documents.diagnostic import PathInFile
-from simulator.documents.quantities import SIZE_UNITS_BYTES, UNITS_S
+from simulator.documents.quantities import RANGE, SIZE_UNITS_BYTES, UNITS_S
 from simulator.documents.reader import resolved
 from simulator.documents.strict_model import hint, shown
-from simulator.faults.fault_file import RANGE
 from simulator.faults.fault_list import KINDS
 
 DECIMALS = 3

@@ -39,13 +39,6 @@ client that lost the SC (2 s for ours), and it costs nothing."""
 SETTLE_TCP_S = 0.25
 """The same with real sockets: resets have long arrived, and most clients are connected again."""
 
-TOLERANCE_TCP_S = 0.5
-"""How much later than its bound a call may end with real sockets: a loaded machine runs nobody for
-tenths of a second."""
-
-TOLERANCE_VIRTUAL_S = 1e-6
-"""The same in virtual time: rounding."""
-
 T = TypeVar("T")
 
 
@@ -77,11 +70,6 @@ def run_in(name: WorldName, scenario: Scenario, main: Callable[[World], Awaitabl
     world = World(name, network.listen, network.dial, _virtual_ns, SETTLE_VIRTUAL_S)
     _order_tasks_by(scenario.seed)
     return trio.run(main, world, clock=clock)
-
-
-def tolerance_s(world: str) -> float:
-    """How much later than its bound something may happen."""
-    return TOLERANCE_TCP_S if world == "tcp" else TOLERANCE_VIRTUAL_S
 
 
 def _virtual_ns() -> int:

@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from simulator.documents.quantities import RANGE
 from simulator.documents.reader import resolved
-from simulator.faults.fault_file import RANGE
 
 WIDTH = 100
 """Longer lines are broken up."""

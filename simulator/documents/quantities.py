@@ -27,6 +27,12 @@ _NUMBER = rf"[0-9]{{1,{NUMBER_CHARS_MAX}}}"
 _DURATION = re.compile(rf"({_NUMBER}(?:\.{_NUMBER})?) ?(us|ms|s|m)")
 _SIZE = re.compile(rf"({_NUMBER}) ?(KiB|MiB)?")
 
+_END = rf"([-+]?{_NUMBER}(?:\.{_NUMBER})?)(?: ?([A-Za-z]{{1,8}}))?"
+RANGE = re.compile(rf"({_END})\.\.({_END})")
+"""Two quantities with two dots between them: each as written, its number and its unit. Names may
+hold dots, too, but no such thing. Every part is bounded: digits and dots without end would be taken
+apart in ever new ways."""
+
 
 def parse_duration(value: object) -> float:
     """Seconds from a number and a unit, for example ``50ms`` or ``1.5s``.

@@ -5,23 +5,17 @@ are reported at once, each on one line with its place. Open values, which make a
 scenario, have no meaning here and are refused.
 """
 
-import re
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from simulator.documents.diagnostic import Document, PathInFile
+from simulator.documents.quantities import RANGE
 from simulator.documents.reader import YamlError, parse, read_text
 from simulator.documents.strict_model import Strict, shown
 from simulator.faults.fault_list import FaultList
 from simulator.faults.model import AnyFault
-
-_END = r"([-+]?[0-9]{1,18}(?:\.[0-9]{1,18})?)(?: ?([A-Za-z]{1,8}))?"
-RANGE = re.compile(rf"({_END})\.\.({_END})")
-"""Two quantities with two dots between them: each as written, its number and its unit. Names may
-hold dots, too, but no such thing. Every part is bounded: digits and dots without end would be taken
-apart in ever new ways."""
 
 
 class FaultFileError(Exception):
