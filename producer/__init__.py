@@ -34,9 +34,10 @@ from producer.errors import (
 from producer.net.dialling import Dial
 from producer.output import DeliveryReport, ProduceOutput, RecordMetadata
 from producer.producer import TopicProducer
-from producer.profile import Profile, TlsPolicy, load_profile
+from producer.profile import load_profile
 from producer.stats import Counters
 from wire.compression import Codec as Compression
+from wire.profile import Profile, TlsPolicy
 
 __all__ = [
     "Compression",

@@ -20,6 +20,7 @@ from producer.delivery.partitioner import specific
 from producer.delivery.semantics import DeliverySemantic, RetryPolicy, RetryStrategy
 from producer.errors import FluvioError
 from wire.compression import Codec
+from wire.duration import parse_duration
 
 EPILOG = """\b
 Examples:
@@ -35,8 +36,6 @@ Status: 0 all was delivered, 1 something was not, 2 nothing could be sent or a l
 """
 
 _DEFAULTS = RetryPolicy()
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(us|ms|s|m)")
-_SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0}
 _SIZE = re.compile(r"(\d{1,12})(KiB|MiB)?")
 _BYTES = {None: 1, "KiB": 1024, "MiB": 1024 * 1024}
 _STRATEGIES = {
@@ -56,10 +55,10 @@ class _Duration(click.ParamType[float]):
     ) -> float:
         if isinstance(value, float):
             return value
-        match = _DURATION.fullmatch(value)
-        if match is None:
-            self.fail(f"{value!r} is not a duration; write 50ms, 1.5s or 2m", param, ctx)
-        return float(match[1]) * _SECONDS[match[2]]
+        try:
+            return parse_duration(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 class _Size(click.ParamType[int]):

@@ -20,14 +20,17 @@ from producer.net.connection import Connection
 from producer.net.dialling import Dial, dial_tcp, open_connection
 from producer.net.metadata import Endpoint, Metadata, watch
 from producer.net.pool import Pool
+from producer.net.tls import ssl_context
 from producer.producer import TopicProducer
-from producer.profile import Profile, TlsPolicy, load_profile, parse_address
+from producer.profile import load_profile
 from producer.sender import Shared
 from producer.stats import Counters, Tally
+from wire.address import parse_address
 from wire.api import WATCH
 from wire.api.storage import TopicCompression
 from wire.codec import WireError
 from wire.compression import Codec
+from wire.profile import Profile, TlsPolicy
 
 CONNECT_TIMEOUT_S = 10.0
 """How long connecting to the SC may take, its first answers included: as long as one attempt."""
@@ -91,16 +94,19 @@ class Fluvio:
         else:
             chosen = profile if isinstance(profile, Profile) else load_profile(profile)
         policy = tls or chosen.tls
-        host, port = parse_address(chosen.endpoint)
-        context = policy.context()
+        try:
+            sc = parse_address(chosen.endpoint)
+        except ValueError as error:
+            raise ConfigError(str(error)) from error
+        context = ssl_context(policy)
         name = client_id or chosen.client_id or CLIENT_ID
 
         async def connect_sc() -> Connection:
             with trio.move_on_after(connect_timeout):
                 return await open_connection(
-                    dial, host, port, client_id=name, tls=context, server_name=policy.sc_name
+                    dial, sc.host, sc.port, client_id=name, tls=context, server_name=policy.sc_name
                 )
-            raise ConnectError(f"cannot connect to {host}:{port}: no answer in time")
+            raise ConnectError(f"cannot connect to {sc}: no answer in time")
 
         metadata = Metadata(chosen.use_spu_local_address)
         failure: BaseException | None = None

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from simulator.documents.quantities import parse_duration
+from wire.duration import parse_duration
 
 
 class DurationType(click.ParamType[float]):

@@ -16,18 +16,17 @@ from decimal import Decimal
 from typing import Any, Literal, Protocol, TypeAlias
 
 from simulator.documents.diagnostic import PathInFile
-from simulator.documents.quantities import RANGE, SIZE_UNITS_BYTES, UNITS_S
+from simulator.documents.quantities import RANGE, SIZE_UNITS_BYTES
 from simulator.documents.reader import resolved
 from simulator.documents.strict_model import hint, shown
 from simulator.faults.fault_list import KINDS
+from wire.duration import UNITS_S, UNITS_US, duration_text
 
 DECIMALS = 3
 """Fractions are drawn as thousandths: finer ones make no difference that a run would show."""
 
 DECIMALS_MAX = 9
 """Unless an end is finer; up to nine decimals a float says them exactly enough to be read back."""
-
-UNITS_US = {unit: round(seconds * 1_000_000) for unit, seconds in UNITS_S.items()}
 
 RangeKind: TypeAlias = Literal["number", "duration", "size"]
 
@@ -115,14 +114,6 @@ class Faults:
 
     items: list[tuple[PathInFile, Any]]
     """Each with its place in the file."""
-
-
-def duration_text(us: int) -> str:
-    """A duration in its largest whole unit."""
-    for unit in ("m", "s", "ms"):
-        if us and us % UNITS_US[unit] == 0:
-            return f"{us // UNITS_US[unit]}{unit}"
-    return f"{us}us" if us else "0ms"
 
 
 def size_text(size: int) -> int | str:

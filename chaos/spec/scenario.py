@@ -22,7 +22,6 @@ from pydantic import (
 )
 
 from simulator.documents.quantities import (
-    NUMBER_CHARS_MAX,
     Count,
     Duration,
     Index,
@@ -32,6 +31,7 @@ from simulator.documents.quantities import (
 )
 from simulator.documents.strict_model import Conflict, Form, Strict, kind_of, one_known_kind, shown
 from simulator.faults.fault_list import FaultList
+from wire.duration import NUMBER_CHARS_MAX
 
 RECORDS_MAX = 1_000_000
 """Records of one scenario. Each takes about a kilobyte until it is judged."""

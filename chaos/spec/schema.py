@@ -16,10 +16,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from chaos.spec.generators import duration_text, size_text
+from chaos.spec.generators import size_text
 from chaos.spec.loader import FIXED
 from chaos.spec.scenario import Scenario
-from simulator.documents.quantities import SIZE_UNITS_BYTES, UNITS_S
+from simulator.documents.quantities import SIZE_UNITS_BYTES
+from wire.duration import UNITS_S, duration_text
 
 Json: TypeAlias = dict[str, Any]
 

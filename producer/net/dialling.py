@@ -9,6 +9,7 @@ import trio
 
 from producer.errors import ConnectError
 from producer.net.connection import RECEIVE_BYTES, Connection
+from wire.address import Address
 from wire.codec import WireError
 from wire.connection import ClientConnection
 
@@ -67,7 +68,7 @@ async def open_connection(
     Raises:
         ConnectError: any of it fails; the text says what.
     """
-    name = f"{host}:{port}"
+    name = str(Address(host, port))
     stream: trio.abc.Stream | None = None
     try:
         stream = await dial(host, port)

@@ -15,6 +15,7 @@ import trio
 
 from producer.errors import FluvioError, NotFoundError
 from producer.net.connection import Connection
+from wire.address import unbracketed
 from wire.api import WATCH
 from wire.api.admin import WatchOptions, WatchRequest, WatchResponse
 from wire.api.envelope import PARTITION, SPU, TOPIC, seal
@@ -180,11 +181,11 @@ class Metadata:
         spec, host = spu.spec, ""
         local = spec.public_endpoint_local
         if self.use_spu_local_address and local is not None:
-            return Endpoint(spec.id, spu.name, local.host, local.port)
+            return Endpoint(spec.id, spu.name, unbracketed(local.host), local.port)
         if spec.public_endpoint.ingress:
             ingress = spec.public_endpoint.ingress[0]
             host = ingress.hostname or ingress.ip or ""
-        return Endpoint(spec.id, spu.name, host, spec.public_endpoint.port)
+        return Endpoint(spec.id, spu.name, unbracketed(host), spec.public_endpoint.port)
 
 
 def _amend(

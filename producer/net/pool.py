@@ -17,7 +17,7 @@ import trio
 from producer.net.connection import Connection
 from producer.net.dialling import Dial, open_connection
 from producer.net.metadata import Endpoint
-from producer.profile import TlsPolicy
+from wire.profile import TlsPolicy
 
 TURN_S = 0.2
 """How long an attempt leaves dialling to another one. A healthy dial is over by then; one that

@@ -10,22 +10,17 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, PlainValidator, WithJsonSchema
 
 from simulator.documents.strict_model import shown
-
-UNITS_S = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0}
-"""The units of durations, in seconds."""
-
-DURATION_S_MAX = 24 * 3600.0
-"""The longest duration: no run is meant to last a day, so that a longer one is a typing mistake."""
+from wire.duration import (
+    DURATION_PATTERN,
+    NUMBER_CHARS_MAX,
+    not_a_duration,
+    parse_duration,
+)
 
 SIZE_UNITS_BYTES = {"": 1, "KiB": 1024, "MiB": 1024 * 1024}
 """The units of sizes, in bytes."""
 
-NUMBER_CHARS_MAX = 18
-"""Digits on each side of the point: more name no quantity here, and 18 fit into 64 bits."""
-
-_NUMBER = rf"[0-9]{{1,{NUMBER_CHARS_MAX}}}"
-_DURATION = re.compile(rf"({_NUMBER}(?:\.{_NUMBER})?) ?(us|ms|s|m)")
-_SIZE = re.compile(rf"({_NUMBER}) ?(KiB|MiB)?")
+_SIZE = re.compile(rf"([0-9]{{1,{NUMBER_CHARS_MAX}}}) ?(KiB|MiB)?")
 
 _END = rf"([-+]?{_NUMBER}(?:\.{_NUMBER})?)(?: ?([A-Za-z]{{1,8}}))?"
 RANGE = re.compile(rf"({_END})\.\.({_END})")
@@ -34,24 +29,15 @@ hold dots, too, but no such thing. Every part is bounded: digits and dots withou
 apart in ever new ways."""
 
 
-def parse_duration(value: object) -> float:
-    """Seconds from a number and a unit, for example ``50ms`` or ``1.5s``.
+def check_duration(value: object) -> float:
+    """Seconds from a text such as ``50ms`` or ``1.5s``.
 
     Raises:
         ValueError: it is not a duration, or one above a day.
     """
-    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
-    if match is None:
-        raise ValueError(
-            f"{shown(value)} is not a duration; write a number and one of us, ms, s, m,"
-            " for example 50ms"
-        )
-    # Divided where the unit is a fraction, so that 200ms is the float nearest to 0.2.
-    number, unit = float(match[1]), UNITS_S[match[2]]
-    seconds = number * unit if unit >= 1 else number / round(1 / unit)
-    if seconds > DURATION_S_MAX:
-        raise ValueError(f"{shown(value)} is longer than {DURATION_S_MAX / 60:.0f}m, the most")
-    return seconds
+    if not isinstance(value, str):
+        raise ValueError(not_a_duration(shown(value)))
+    return parse_duration(value)
 
 
 def parse_size(value: object) -> int:
@@ -144,8 +130,8 @@ def _ordinals(value: object) -> tuple[int, ...]:
 
 Duration = Annotated[
     float,
-    PlainValidator(parse_duration),
-    WithJsonSchema({"type": "string", "pattern": f"^{_DURATION.pattern}$", "examples": ["50ms"]}),
+    PlainValidator(check_duration),
+    WithJsonSchema({"type": "string", "pattern": f"^{DURATION_PATTERN}$", "examples": ["50ms"]}),
 ]
 """A field of seconds, written as a number and a unit."""
 

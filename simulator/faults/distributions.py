@@ -25,8 +25,9 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from simulator.documents.quantities import Duration, parse_duration
+from simulator.documents.quantities import Duration
 from simulator.documents.strict_model import Strict, hint, shown
+from wire.duration import parse_duration
 
 DELAY_S_MAX = 3600.0
 """The longest delay. A pareto distribution has no longest sample, and a timer must have a time.

@@ -37,6 +37,7 @@ from simulator.faults.plan import FaultPlan
 from simulator.serving.connection import Link, World
 from simulator.serving.transport import Bound, Listen, Stream, listen_on_tcp
 from simulator.summary import Summary, summarize
+from wire.address import Address, bracketed
 from wire.batch import Record
 
 CONNECTIONS_MAX = 4096
@@ -87,13 +88,8 @@ class _Node:
         return "sc" if self.spu is None else f"spu:{self.spu.index}"
 
 
-def _bracketed(host: str) -> str:
-    """A host as it stands before a port: an IPv6 address in brackets."""
-    return f"[{host}]" if ":" in host else host
-
-
 def _address(node: _Node) -> str:
-    return f"{_bracketed(node.host)}:{node.port}"
+    return str(Address(node.host, node.port))
 
 
 class Simulator:
@@ -153,7 +149,7 @@ class Simulator:
         for node in (*self._spus, self._sc):
             await self._open(node)
             if node.spu is not None:
-                node.spu.host = _bracketed(self.config.advertise or self.config.host)
+                node.spu.host = bracketed(self.config.advertise or self.config.host)
                 node.spu.port = node.port
         self._ready_at = trio.current_time()
         self._note_topics([*self.cluster.topics.values()], gone=False)

@@ -21,6 +21,7 @@ from producer import (
 )
 from simulator.events import FrameRead
 from tests.producer.cluster import Cluster
+from wire.address import parse_address
 
 DOCUMENTED = RetryPolicy(
     max_retries=5,
@@ -158,7 +159,7 @@ async def test_the_loss_of_the_sc_stops_nobody(cluster: Cluster, autojump_clock:
 async def test_the_sc_connection_is_renewed(cluster: Cluster, autojump_clock: MockClock) -> None:
     faults = [fault("disconnect", at="response", between=["1s", "2s"], match={"api": "watch"})]
     async with cluster.producer(CONFIG, faults=faults, spus=2) as producer:
-        sc = int(cluster.simulator.address.rpartition(":")[2])
+        sc = parse_address(cluster.simulator.address).port
         assert cluster.dialled.count(sc) == 1
         await trio.sleep(1.99)
         cluster.simulator.move_leader("greetings", 0, 1)

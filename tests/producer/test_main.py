@@ -130,7 +130,7 @@ async def test_a_line_without_an_end_does_not_fill_the_memory() -> None:
     ("arguments", "message"),
     [
         ([], "Missing argument 'TOPIC'"),
-        (["t", "--linger", "5x"], "'5x' is not a duration; write 50ms, 1.5s or 2m"),
+        (["t", "--linger", "5x"], "'5x' is not a duration; write a number and one of us, ms, s, m"),
         (["t", "--batch-size", "5KB"], "'5KB' is not a size"),
         (["t", "--batch-size", "0"], "batch_size is 0"),
         (["t", "--timeout", "0s"], "timeout is 0"),

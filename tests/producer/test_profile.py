@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from producer import ConfigError, Profile, TlsPolicy, load_profile
-from producer.profile import PROFILE_BYTES_MAX, default_path, parse_address
+from producer.net.tls import ssl_context
+from producer.profile import PROFILE_BYTES_MAX, default_path
 
 HEAD = 'version = "2.0"\ncurrent_profile = "local"\n[profile.local]\ncluster = "here"\n'
 CLUSTER = '[cluster.here]\nendpoint = "127.0.0.1:9003"\n'
@@ -112,16 +113,20 @@ def test_certificates_that_are_none_are_an_error(tmp_path: Path) -> None:
         TlsPolicy("verified", "d", None, wrong, wrong),
     ):
         with pytest.raises(ConfigError, match=r"^TLS: "):
-            policy.context()
+            ssl_context(policy)
     with pytest.raises(ConfigError, match="both cert and key"):
-        TlsPolicy("verified", "d", cert="C").context()
+        ssl_context(TlsPolicy("verified", "d", cert="C"))
 
 
 def test_a_key_is_not_printed() -> None:
     assert "secret" not in repr(TlsPolicy("verified", "d", key="secret"))
 
 
-def test_addresses_may_leave_the_port_out() -> None:
-    assert parse_address("host") == ("host", 9003)
-    assert parse_address("[::1]") == ("::1", 9003)
-    assert parse_address("[::1]:5") == ("::1", 5)
+def test_paths_may_start_at_the_home_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(ConfigError, match=f"^TLS: {tmp_path}/ca.pem: No such file"):
+        ssl_context(TlsPolicy("verified", "d", Path("~/ca.pem")))
+    with pytest.raises(ConfigError, match=r"^TLS: .*home directory"):
+        ssl_context(TlsPolicy("verified", "d", Path("~no-such-user-here/ca.pem")))

@@ -20,10 +20,11 @@ from producer import (
     load_profile,
 )
 from producer.net.dialling import open_connection
-from producer.profile import parse_address
+from producer.net.tls import ssl_context
 from simulator import open_simulator
 from simulator.events import ClosedBy, ConnectionClosed
 from tests.producer.cluster import Cluster
+from wire.address import parse_address
 
 
 async def test_a_hung_connect_of_one_producer_does_not_take_the_time_of_another(
@@ -88,11 +89,11 @@ async def test_a_name_that_no_certificate_could_carry_is_an_error_of_connecting(
     cluster: Cluster, autojump_clock: MockClock, name: str
 ) -> None:
     async with open_simulator(listen=cluster.network.listen) as sim:
-        host, _, port = sim.address.rpartition(":")
-        context = TlsPolicy("anonymous").context()
+        host, port = parse_address(sim.address)
+        context = ssl_context(TlsPolicy("anonymous"))
         with pytest.raises(ConnectError):
             await open_connection(
-                cluster.dial, host, int(port), client_id="", tls=context, server_name=name
+                cluster.dial, host, port, client_id="", tls=context, server_name=name
             )
 
 
@@ -117,12 +118,7 @@ def test_a_profile_that_makes_no_sense_is_one_error(tmp_path: Path, text: str) -
 @pytest.mark.parametrize("ca_cert", ["", "é", Path("a\0b")])
 def test_what_is_no_certificate_is_one_error(ca_cert: str | Path) -> None:
     with pytest.raises(ConfigError, match="TLS: "):
-        TlsPolicy("verified", "example.test", ca_cert).context()
-
-
-def test_a_port_of_many_digits_is_no_port() -> None:
-    with pytest.raises(ConfigError, match="is not an address"):
-        parse_address("h:" + "9" * 5000)
+        ssl_context(TlsPolicy("verified", "example.test", ca_cert))
 
 
 @pytest.mark.parametrize(

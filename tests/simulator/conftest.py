@@ -5,6 +5,7 @@ import trio
 
 from tests.simulator.client import Client, Connect
 from tests.simulator.memory import MemoryNetwork
+from wire.address import parse_address
 
 
 @pytest.fixture
@@ -19,8 +20,8 @@ async def connect() -> AsyncIterator[Connect]:
     opened: list[trio.SocketStream] = []
 
     async def to(address: str) -> Client:
-        host, _, port = address.rpartition(":")
-        stream = await trio.open_tcp_stream(host, int(port))
+        host, port = parse_address(address)
+        stream = await trio.open_tcp_stream(host, port)
         opened.append(stream)
         return await Client(stream).hello()
 

@@ -8,6 +8,7 @@ from trio.testing import memory_stream_pair
 
 from simulator.serving.transport import Bound, Stream
 from tests.simulator.client import Client
+from wire.address import parse_address
 
 
 class MemoryListener(trio.abc.Listener[Stream]):
@@ -59,7 +60,7 @@ class MemoryNetwork:
 
     def connect(self, address: str) -> Stream:
         ours, theirs = memory_stream_pair()
-        self.listeners[int(address.rpartition(":")[2])].deliver(theirs)
+        self.listeners[parse_address(address).port].deliver(theirs)
         return ours
 
 

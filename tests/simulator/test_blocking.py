@@ -7,6 +7,7 @@ import pytest
 import simulator
 from simulator.events import Appended
 from tests.simulator.client import batch, produce_request
+from wire.address import parse_address
 from wire.api import PRODUCE
 from wire.codec import decode
 from wire.connection import ClientConnection
@@ -17,8 +18,8 @@ class BlockingClient:
     """A client on a plain socket."""
 
     def __init__(self, address: str) -> None:
-        host, _, port = address.rpartition(":")
-        self.socket = socket.create_connection((host, int(port)), timeout=30)
+        host, port = parse_address(address)
+        self.socket = socket.create_connection((host, port), timeout=30)
         self.wire = ClientConnection()
         self.socket.sendall(self.wire.hello())
         self.wire.welcome(self.answer())
@@ -54,8 +55,8 @@ def test_a_blocking_caller_produces_and_reads_log_and_events() -> None:
 
 
 async def _asyncio_client(address: str) -> bytes:
-    host, _, port = address.rpartition(":")
-    reader, writer = await asyncio.open_connection(host, int(port))
+    host, port = parse_address(address)
+    reader, writer = await asyncio.open_connection(host, port)
     writer.write(ClientConnection().hello())
     answer = await reader.read(65536)
     writer.close()
@@ -97,6 +98,6 @@ def test_an_error_of_the_block_is_the_callers_own() -> None:
 
 def test_the_port_is_free_when_the_block_has_ended() -> None:
     with simulator.running() as sim:
-        port = int(sim.address.rpartition(":")[2])
+        port = parse_address(sim.address).port
     with simulator.running(port=port) as sim:
         assert sim.address.endswith(f":{port}")

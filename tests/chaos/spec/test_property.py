@@ -9,7 +9,8 @@ from chaos.spec.loader import parse_scenario
 from chaos.spec.property import SEED_MAX, Example, Template
 from chaos.spec.scenario import Scenario
 from simulator.documents.emitter import to_yaml
-from simulator.documents.quantities import parse_duration, parse_size
+from simulator.documents.quantities import parse_size
+from wire.duration import parse_duration
 
 PROPERTY = """
 name: much is open

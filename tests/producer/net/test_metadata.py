@@ -121,10 +121,10 @@ def test_an_spu_is_reached_by_name_or_address_or_locally() -> None:
     spec = metadata.spus["custom-spu-5001"].spec
     spec.public_endpoint.ingress = [Ingress(ip="10.0.0.1")]
     assert metadata.leader("a-b", 0).host == "10.0.0.1"
-    spec.public_endpoint_local = LocalEndpoint(port=5, host="local")
+    spec.public_endpoint_local = LocalEndpoint(port=5, host="[::5]")
     assert metadata.leader("a-b", 0).host == "10.0.0.1"
     metadata.use_spu_local_address = True
-    assert metadata.leader("a-b", 0) == Endpoint(5001, "custom-spu-5001", "local", 5)
+    assert metadata.leader("a-b", 0) == Endpoint(5001, "custom-spu-5001", "::5", 5)
 
 
 def test_those_who_want_to_know_are_told() -> None:

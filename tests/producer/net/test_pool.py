@@ -12,6 +12,7 @@ from tests.producer.cluster import Cluster
 from tests.producer.net.test_connection import EMPTY, Server
 from tests.producer.test_at_least_once import error_of, fault, outcome
 from tests.simulator.memory import MemoryNetwork, reset
+from wire.address import parse_address
 from wire.api import PRODUCE
 
 HERE = Endpoint(5001, "spu-5001", "host", 9010)
@@ -106,7 +107,7 @@ async def test_a_producer_that_closes_takes_no_answer_from_another_one(
         for output in (last_words, *sent):
             assert isinstance(await output.wait(), RecordMetadata)
         assert cluster.values() == [b"before", b"last words", b"meanwhile", b"after"]
-        spu = int(cluster.simulator.spu_addresses[0].rpartition(":")[2])
+        spu = parse_address(cluster.simulator.spu_addresses[0]).port
         assert cluster.dialled.count(spu) == 1
 
 

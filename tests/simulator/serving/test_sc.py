@@ -9,6 +9,7 @@ from simulator.events import ConnectionClosed
 from simulator.handlers.watch import WATCHES_MAX
 from tests.simulator.admin import create, delete, listing, simulated, update, watch
 from tests.simulator.memory import MemoryNetwork, dial
+from wire.address import parse_address
 from wire.api import CREATE, DELETE, LIST, WATCH
 from wire.api.admin import CreateRequest, DeleteRequest, ListFilter, ListRequest
 from wire.api.envelope import PARTITION, SPU, TOPIC, Envelope, seal
@@ -80,7 +81,7 @@ async def test_the_first_answer_to_a_watch_tells_all_and_where_to_connect(
         spus = (await update(client, SpuUpdate)).all
         partitions = (await update(client, PartitionUpdate)).all
         topics = (await update(client, TopicUpdate)).all
-        ports = [int(address.rpartition(":")[2]) for address in sim.spu_addresses]
+        ports = [parse_address(address).port for address in sim.spu_addresses]
     endpoints = [s.spec.public_endpoint for s in spus]
     assert [s.spec.id for s in spus] == [5001, 5002]
     assert [(e.ingress[0].hostname, e.port) for e in endpoints] == [

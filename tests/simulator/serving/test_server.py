@@ -30,6 +30,7 @@ from simulator.serving.server import ACCEPT_AGAIN_S
 from tests.simulator.client import Client, batch, produce_request
 from tests.simulator.memory import MemoryNetwork, dial
 from tests.simulator.scene import by, counts, ended, ids_within, links, send, values
+from wire.address import parse_address
 from wire.api import LIST, PRODUCE, WATCH
 from wire.api.admin import ListFilter, ListRequest, WatchOptions, WatchRequest
 from wire.api.envelope import TOPIC, seal
@@ -306,7 +307,7 @@ async def test_a_server_out_of_files_accepts_when_it_has_some_again(
     network: MemoryNetwork, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with open_simulator(listen=network.listen) as sim:
-        listener = network.listeners[int(sim.address.rpartition(":")[2])]
+        listener = network.listeners[parse_address(sim.address).port]
         listener.failure = OSError(errno.EMFILE, "Too many open files")
         await dial(network, sim.address)
         assert trio.current_time() == pytest.approx(ACCEPT_AGAIN_S)
@@ -318,7 +319,7 @@ async def test_a_listener_that_breaks_ends_the_simulator(
 ) -> None:
     async def broken() -> None:
         async with open_simulator(listen=network.listen) as sim:
-            listener = network.listeners[int(sim.address.rpartition(":")[2])]
+            listener = network.listeners[parse_address(sim.address).port]
             listener.failure = OSError(errno.EBADF, "Bad file descriptor")
             await trio.sleep(1)
 

@@ -1,0 +1,83 @@
+"""Addresses as people and Fluvio write them: ``host:port``, an IPv6 host in brackets."""
+
+from ipaddress import IPv6Address
+from typing import NamedTuple
+
+SC_PORT = 9003
+"""The SC's port where an address names none."""
+
+PORT_MAX = 65535
+
+SHOWN_CHARS_MAX = 60
+"""How much of a text that is no address its message repeats."""
+
+
+class Address(NamedTuple):
+    """A host and a port; its text is what ``parse_address`` reads."""
+
+    host: str
+    """A name or a number, without brackets."""
+    port: int
+
+    def __str__(self) -> str:
+        """The address as ``host:port``."""
+        return f"{bracketed(self.host)}:{self.port}"
+
+
+def bracketed(host: str) -> str:
+    """A host as it stands before a port: an IPv6 number in brackets, anything else unchanged."""
+    return f"[{host}]" if ":" in host and not host.startswith("[") else host
+
+
+def unbracketed(host: str) -> str:
+    """A host as name servers and certificates know it: an IPv6 number without brackets."""
+    return host[1:-1] if host.startswith("[") and host.endswith("]") else host
+
+
+def parse_address(text: str, default_port: int = SC_PORT) -> Address:
+    """Read ``host``, ``host:port``, ``[ipv6]:port``, ``[ipv6]`` or an IPv6 number by itself.
+
+    >>> parse_address("example.org"), parse_address("::1"), parse_address("[::1]:9004")
+    (Address(host='example.org', port=9003), Address(host='::1', port=9003), \
+Address(host='::1', port=9004))
+
+    Args:
+        text: the address.
+        default_port: the port if the address names none.
+
+    Raises:
+        ValueError: it is none of these; the text says what to write.
+    """
+    host, colon, port = text, "", ""
+    if text.startswith("["):
+        inner, bracket, rest = text[1:].partition("]")
+        colon, port = rest[:1], rest[1:]
+        host = inner if bracket and _is_ipv6(inner) and colon in ("", ":") else ""
+    elif text.count(":") == 1:
+        host, colon, port = text.partition(":")
+    elif ":" in text and not _is_ipv6(text):
+        host = ""
+    if not host or any(c.isspace() or c in "[]/" for c in host):
+        raise ValueError(_not_an_address(text))
+    if not colon:
+        return Address(host, default_port)
+    digits = port.isascii() and port.isdigit() and len(port) <= len(str(PORT_MAX))
+    if not digits or not 0 < int(port) <= PORT_MAX:
+        raise ValueError(_not_an_address(text))
+    return Address(host, int(port))
+
+
+def _is_ipv6(host: str) -> bool:
+    try:
+        IPv6Address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _not_an_address(text: str) -> str:
+    shown = repr(text[:SHOWN_CHARS_MAX])
+    return (
+        f"{shown} is not an address; write HOST:PORT with a port in 1..{PORT_MAX},"
+        " for example 127.0.0.1:9003 or [::1]:9003"
+    )

@@ -1,0 +1,74 @@
+"""Durations as people write them: a number and a unit, for example ``50ms`` or ``1.5s``."""
+
+import re
+
+UNITS_S = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0}
+"""The units, in seconds."""
+
+UNITS_US = {unit: round(seconds * 1_000_000) for unit, seconds in UNITS_S.items()}
+"""The units, in microseconds."""
+
+DURATION_S_MAX = 24 * 3600.0
+"""The longest duration: nothing here lasts a day, so a longer one is a typing mistake."""
+
+NUMBER_CHARS_MAX = 18
+"""Digits on each side of the point: more name no quantity here, and 18 fit into 64 bits."""
+
+SHOWN_CHARS_MAX = 60
+"""How much of a text that is no duration its message repeats."""
+
+_NUMBER = rf"[0-9]{{1,{NUMBER_CHARS_MAX}}}"
+
+DURATION_PATTERN = rf"({_NUMBER}(?:\.{_NUMBER})?) ?({'|'.join(UNITS_S)})"
+"""A regular expression for a duration: number and unit, with at most one space between them."""
+
+_DURATION = re.compile(DURATION_PATTERN)
+
+
+def parse_duration(text: str) -> float:
+    """Seconds from a number and a unit.
+
+    >>> parse_duration("50ms")
+    0.05
+
+    Raises:
+        ValueError: it is not a duration, or one above a day; the text says what to write.
+    """
+    match = _DURATION.fullmatch(text)
+    if match is None:
+        raise ValueError(not_a_duration(_shown(text)))
+    # Divided where the unit is a fraction, so that 200ms is the float nearest to 0.2.
+    number, unit = float(match[1]), UNITS_S[match[2]]
+    seconds = number * unit if unit >= 1 else number / round(1 / unit)
+    if seconds > DURATION_S_MAX:
+        raise ValueError(f"{_shown(text)} is longer than {DURATION_S_MAX / 60:.0f}m, the most")
+    return seconds
+
+
+def not_a_duration(shown: str) -> str:
+    """The message about something that is not a duration.
+
+    Args:
+        shown: how the message repeats it.
+    """
+    units = ", ".join(UNITS_S)
+    return f"{shown} is not a duration; write a number and one of {units}, for example 50ms"
+
+
+def _shown(text: str) -> str:
+    return repr(text[:SHOWN_CHARS_MAX])
+
+
+def duration_text(us: int) -> str:
+    """A duration in its largest whole unit, which ``parse_duration`` reads back.
+
+    Args:
+        us: microseconds, from 0.
+
+    >>> duration_text(1_500_000), duration_text(0)
+    ('1500ms', '0ms')
+    """
+    for unit in ("m", "s", "ms"):
+        if us and us % UNITS_US[unit] == 0:
+            return f"{us // UNITS_US[unit]}{unit}"
+    return f"{us}us" if us else "0ms"
