@@ -1,6 +1,7 @@
 """Durations as people write them: a number and a unit, for example ``50ms`` or ``1.5s``."""
 
 import re
+from decimal import Decimal
 
 UNITS_S = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0}
 """The units, in seconds."""
@@ -72,3 +73,23 @@ def duration_text(us: int) -> str:
         if us and us % UNITS_US[unit] == 0:
             return f"{us // UNITS_US[unit]}{unit}"
     return f"{us}us" if us else "0ms"
+
+
+def seconds_text(seconds: float) -> str:
+    """A duration as text, which ``parse_duration`` reads back as the same float.
+
+    >>> seconds_text(0.05), seconds_text(10.0), seconds_text(1e-06)
+    ('50ms', '10s', '1us')
+
+    Args:
+        seconds: from 0.
+    """
+    us = round(seconds * 1_000_000)
+    whole = duration_text(us)
+    if parse_duration(whole) == seconds:
+        return whole
+    for unit in ("us", "ms", "s"):
+        text = f"{Decimal(repr(seconds / UNITS_S[unit])):f}{unit}"
+        if _DURATION.fullmatch(text) and parse_duration(text) == seconds:
+            return text
+    return whole  # below the resolution of any clock here

@@ -7,7 +7,13 @@ says what was wrong and what is accepted. The types beside them are for fields o
 import re
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, PlainValidator, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    PlainSerializer,
+    PlainValidator,
+    WithJsonSchema,
+)
 
 from simulator.documents.strict_model import shown
 from wire.duration import (
@@ -15,14 +21,16 @@ from wire.duration import (
     NUMBER_CHARS_MAX,
     not_a_duration,
     parse_duration,
+    seconds_text,
 )
 
 SIZE_UNITS_BYTES = {"": 1, "KiB": 1024, "MiB": 1024 * 1024}
 """The units of sizes, in bytes."""
 
-_SIZE = re.compile(rf"([0-9]{{1,{NUMBER_CHARS_MAX}}}) ?(KiB|MiB)?")
+_DIGITS = rf"[0-9]{{1,{NUMBER_CHARS_MAX}}}"
+_SIZE = re.compile(rf"({_DIGITS}) ?(KiB|MiB)?")
 
-_END = rf"([-+]?{_NUMBER}(?:\.{_NUMBER})?)(?: ?([A-Za-z]{{1,8}}))?"
+_END = rf"([-+]?{_DIGITS}(?:\.{_DIGITS})?)(?: ?([A-Za-z]{{1,8}}))?"
 RANGE = re.compile(rf"({_END})\.\.({_END})")
 """Two quantities with two dots between them: each as written, its number and its unit. Names may
 hold dots, too, but no such thing. Every part is bounded: digits and dots without end would be taken
@@ -131,6 +139,7 @@ def _ordinals(value: object) -> tuple[int, ...]:
 Duration = Annotated[
     float,
     PlainValidator(check_duration),
+    PlainSerializer(seconds_text, when_used="json"),
     WithJsonSchema({"type": "string", "pattern": f"^{DURATION_PATTERN}$", "examples": ["50ms"]}),
 ]
 """A field of seconds, written as a number and a unit."""

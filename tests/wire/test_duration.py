@@ -1,3 +1,5 @@
+from decimal import Decimal
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,6 +10,7 @@ from wire.duration import (
     UNITS_US,
     duration_text,
     parse_duration,
+    seconds_text,
 )
 
 DAY_US = round(DURATION_S_MAX * UNITS_US["s"])
@@ -63,3 +66,20 @@ def test_a_message_about_a_long_text_is_short_and_on_one_line() -> None:
         parse_duration("5ms\n" * 1000)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 3 * SHOWN_CHARS_MAX
+
+
+@given(st.floats(1e-6, 86_400))
+def test_seconds_as_text_are_read_back_to_the_same_microsecond(seconds: float) -> None:
+    assert abs(parse_duration(seconds_text(seconds)) - seconds) < 1e-6
+
+
+@given(st.decimals(0, 86_400, places=9))
+def test_seconds_of_a_nanosecond_grid_are_read_back_exactly(seconds: Decimal) -> None:
+    assert parse_duration(seconds_text(float(seconds))) == float(seconds)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.0, "0ms"), (0.05, "50ms"), (0.815, "815ms"), (600.0, "10m")]
+)
+def test_seconds_have_a_short_text(seconds: float, text: str) -> None:
+    assert seconds_text(seconds) == text
