@@ -5,9 +5,13 @@ Beside it stand the records that were sent, with the outcome of each, the calls 
 the logs as they were in the end. The judge (``oracle/``) reads a history and nothing else.
 """
 
-from collections.abc import Mapping, Sequence
+import json
+from base64 import b64decode, b64encode
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Any, ClassVar, Literal
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from chaos.spec.scenario import Scenario
 from simulator.events import (
@@ -18,6 +22,7 @@ from simulator.events import (
     FrameRead,
     FrameWritten,
     event,
+    event_from,
 )
 from simulator.faults.plan import FaultCount
 from wire.batch import Record
@@ -32,6 +37,10 @@ Op = Literal["connect", "send", "send_all", "flush", "wait", "probe", "close"]
 @dataclass(slots=True)
 class SentRecord:
     """One record and what the client was told of it."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(
+        extra="forbid", ser_json_bytes="base64", val_json_bytes="base64"
+    )
 
     id: int
     """From 0, in the order of sending."""
@@ -124,11 +133,16 @@ class RecordSettled(Event):
     error: str | None = None
 
 
+class HistoryError(Exception):
+    """A text is no history. The message is one line that says what is wrong, and where."""
+
+
 CLIENT_EVENTS = (CallStarted, CallEnded, RecordSent, RecordSettled)
 """What happens on the client's side; ``n`` of these stays 0, since the simulator counts its own."""
 
 
-class Unreadable(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Unreadable:
     """One stored batch that does not decode."""
 
     partition: int
@@ -144,7 +158,12 @@ class History:
     """Everything that is known of one run."""
 
     scenario: Scenario
+    """What was run: the scenario with the options that the client really has."""
     world: str
+    requested: Scenario | None = None
+    """The scenario as it was asked for, where the client could not do all of it."""
+    about: Mapping[str, str] = field(default_factory=dict)
+    """What a report repeats and no check reads: the file, the client, the command."""
     events: list[Event] = field(default_factory=list)
     """Everything in the order in which it happened."""
     records: list[SentRecord] = field(default_factory=list)
@@ -163,16 +182,24 @@ class History:
     silent: str | None = None
     """What the client did not answer, for as long as a step may take; it was ended then."""
     not_applicable: Sequence[str] = ()
-    """What of the scenario the client cannot do, and what it did instead; the scenario here has
-    its options."""
+    """What of the requested scenario the client cannot do, and what it did instead."""
     crash: str | None = None
     """An error of the client that belongs to no call: the client is broken."""
     defect: str | None = None
     """An error of the harness itself: the run says nothing."""
 
-    def to_jsonl(self) -> str:
-        """The whole history as JSON Lines."""
-        return "".join(event.to_json() + "\n" for event in self.events)
+    def dumps(self) -> str:
+        """The whole history as JSON Lines: a header, the events, what else is known, an end."""
+        return "".join(f"{line}\n" for line in _lines_of(self))
+
+    @classmethod
+    def loads(cls, text: str) -> "History":
+        """Read a history that ``dumps`` wrote.
+
+        Raises:
+            HistoryError: the text is no whole history of this version; the message names the line.
+        """
+        return _Reader().history_of(text)
 
     def trace(self) -> tuple[list[tuple[object, ...]], list[tuple[object, ...]]]:
         """What the client, and what the simulator saw of records, without times, ports and texts.
@@ -205,3 +232,134 @@ def _facts(happened: ExchangeEvent) -> tuple[object, ...]:
         case Appended():
             return *where, happened.base_offset, happened.records, happened.copied_by
     return where
+
+
+# --- as an artifact
+
+VERSION = 1
+"""The version of the format; a reader refuses every other one."""
+
+_RECORDS: TypeAdapter[SentRecord] = TypeAdapter(SentRecord)
+_CALLS: TypeAdapter[Call] = TypeAdapter(Call)
+_UNREADABLE: TypeAdapter[Unreadable] = TypeAdapter(Unreadable)
+_COUNTS: TypeAdapter[dict[str, FaultCount]] = TypeAdapter(dict[str, FaultCount])
+
+_END = ("healed_at", "drained", "silent", "not_applicable", "crash", "defect")
+"""The fields that the last line holds as they are."""
+
+
+def _lines_of(history: History) -> Iterator[str]:
+    requested = None if history.requested is None else history.requested.to_data()
+    yield _line(
+        history=VERSION,
+        world=history.world,
+        about=dict(history.about),
+        scenario=history.scenario.to_data(),
+        requested=requested,
+    )
+    for happened in history.events:
+        yield happened.to_json(payload=True)
+    for record in history.records:
+        yield _line(record=_RECORDS.dump_python(record, mode="json", exclude_defaults=True))
+    for call in history.calls:
+        yield _line(call=_CALLS.dump_python(call, mode="json", exclude_defaults=True))
+    for partition, log in history.logs.items():
+        yield _line(log=partition, records=[_stored(record) for record in log])
+    for batch in history.unreadable:
+        yield _line(unreadable=_UNREADABLE.dump_python(batch, mode="json"))
+    faults = _COUNTS.dump_python(dict(history.faults), mode="json")
+    yield _line(end={"faults": faults, **{name: getattr(history, name) for name in _END}})
+
+
+def _line(**fields: object) -> str:
+    return json.dumps(fields, ensure_ascii=False)
+
+
+def _stored(record: Record) -> list[object]:
+    key = None if record.key is None else b64encode(record.key).decode()
+    return [record.offset, record.timestamp_ms, key, b64encode(record.value).decode()]
+
+
+def _record_of(row: Any) -> Record:
+    offset, timestamp_ms, key, value = row
+    return Record(
+        key=None if key is None else b64decode(key, validate=True),
+        value=b64decode(value, validate=True),
+        timestamp_ms=int(timestamp_ms),
+        offset=int(offset),
+    )
+
+
+class _Reader:
+    """Reads a history line by line."""
+
+    def __init__(self) -> None:
+        self._history: History | None = None
+        self._ended = False
+
+    def history_of(self, text: str) -> History:
+        number = 0
+        for number, line in enumerate(text.split("\n")[:-1], 1):
+            try:
+                self._take_in(json.loads(line))
+            except (ValueError, TypeError, KeyError, RecursionError) as error:
+                raise HistoryError(f"line {number}: {_first_line(error)}") from error
+        if self._history is None:
+            raise HistoryError("the text is empty; a history begins with a header")
+        if not self._ended:
+            raise HistoryError(f"the history ends early, behind line {number}")
+        return self._history
+
+    def _take_in(self, data: Any) -> None:
+        if not isinstance(data, dict):
+            raise TypeError("a line is a JSON object")
+        if self._history is None:
+            self._begin(data)
+            return
+        if self._ended:
+            raise ValueError("nothing follows the end")
+        history = self._history
+        match data:
+            case {"event": _}:
+                history.events.append(event_from(data))
+            case {"record": record}:
+                history.records.append(_RECORDS.validate_python(record))
+            case {"call": call}:
+                history.calls.append(_CALLS.validate_python(call))
+            case {"log": int(partition), "records": list(rows)}:
+                history.logs[partition] = [_record_of(row) for row in rows]
+            case {"unreadable": batch}:
+                history.unreadable.append(_UNREADABLE.validate_python(batch))
+            case {"end": dict(end)}:
+                self._end(history, end)
+            case _:
+                raise ValueError(f"unknown line {', '.join(map(repr, data))}")
+
+    def _begin(self, data: dict[str, Any]) -> None:
+        if data.get("history") != VERSION:
+            raise ValueError(
+                f"a history of version {data.get('history')!r}; this is a reader of {VERSION}"
+            )
+        if data.get("world") not in ("virtual", "tcp"):
+            raise ValueError(f"unknown world {data.get('world')!r}")
+        requested = data.get("requested")
+        self._history = History(
+            Scenario.model_validate(data["scenario"]),
+            str(data["world"]),
+            None if requested is None else Scenario.model_validate(requested),
+            {str(key): str(value) for key, value in data.get("about", {}).items()},
+        )
+
+    def _end(self, history: History, end: dict[str, Any]) -> None:
+        history.faults = _COUNTS.validate_python(end["faults"])
+        for name in _END:
+            setattr(history, name, end[name])
+        self._ended = True
+
+
+def _first_line(error: Exception) -> str:
+    """What is wrong, without the value that was read."""
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False)[0]
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    return " ".join(f"{error}".split()) or type(error).__name__

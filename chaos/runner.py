@@ -169,6 +169,8 @@ class _Run(Recorder):
         self._scenario, self._history.not_applicable = adapted(
             self._scenario, self._client.not_applicable
         )
+        if self._history.not_applicable:
+            self._history.requested = self._history.scenario
         self._history.scenario = self._scenario
 
     async def _work(self, world: World) -> None:

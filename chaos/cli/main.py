@@ -11,6 +11,7 @@ import click
 
 from chaos.cli.explore import explore
 from chaos.cli.inform import list_, schema, validate
+from chaos.cli.judge import judge
 from chaos.cli.replay import replay
 from chaos.cli.run import run
 from chaos.cli.terminal import discard_output, prepare_streams
@@ -48,7 +49,7 @@ def main() -> None:
     """
 
 
-for command in (run, explore, replay, validate, schema, list_, zoo):
+for command in (run, explore, replay, judge, validate, schema, list_, zoo):
     main.add_command(command)
 
 

@@ -194,7 +194,10 @@ def _kept(task: Task, outcome: Outcome, data: Mapping[str, Any], history: Histor
     )
     kept = replace(outcome, directory=task.directory, command=command)
     try:
-        write_run(directory, data, history.to_jsonl(), kept)
+        history.about = {"file": task.file, "client": task.client, "command": kept.command}
+        if task.explored:
+            history.about = {**history.about, "example": "one of a property"}
+        write_run(directory, data, history.dumps(), kept)
         if task.explored:
             write_test(directory, directory.name, kept)
     except OSError as error:

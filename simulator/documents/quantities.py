@@ -181,6 +181,7 @@ Window = Annotated[tuple[Duration, Duration], BeforeValidator(_window), AfterVal
 Ordinals = Annotated[
     tuple[int, ...],
     PlainValidator(_ordinals),
+    PlainSerializer(list, return_type=list[int], when_used="json"),
     WithJsonSchema(
         {
             "anyOf": [

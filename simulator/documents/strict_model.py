@@ -45,6 +45,10 @@ class Strict(BaseModel):
         extra="forbid", frozen=True, use_attribute_docstrings=True, defer_build=True
     )
 
+    def to_data(self) -> dict[str, Any]:
+        """The model as plain data that a person would write, without what has its default."""
+        return self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+
     @classmethod
     def conflicts(cls, written: Mapping[str, Any]) -> Iterator[Conflict]:
         """Find what fields do to each other.
@@ -139,10 +143,22 @@ class Form:
             return {}
         return value[self.kind] if isinstance(value, Mapping) else value
 
+    def _written(self, model: BaseModel) -> Any:
+        data = model.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+        return {self.kind: data}
+
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
     ) -> CoreSchema:
-        return core_schema.no_info_before_validator_function(self._fields, handler(source))
+        return core_schema.no_info_before_validator_function(
+            self._fields,
+            handler(source),
+            serialization=core_schema.plain_serializer_function_ser_schema(
+                lambda model: {
+                    model.kind: model.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+                }
+            ),
+        )
 
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler

@@ -44,7 +44,7 @@ def history_of(seed: int, semantic: str = "at-least-once", **changes: object) ->
 
 def digest_of(history: History) -> str:
     """The history in a few characters."""
-    return sha256(history.to_jsonl().encode()).hexdigest()
+    return sha256(history.dumps().encode()).hexdigest()
 
 
 if __name__ == "__main__":

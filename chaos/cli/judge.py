@@ -1,0 +1,91 @@
+"""``python -m chaos judge``: the verdict on a history that was kept, without running anything."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import cast
+
+import click
+
+from chaos.cli.conclude import complain
+from chaos.cli.tasks import judged
+from chaos.cli.terminal import Terminal
+from chaos.history import History, HistoryError
+from chaos.oracle.judge import judge as judge_history
+from chaos.report.outcome import STATUS_NO_VERDICT, Outcome, status_of
+from chaos.report.run_directory import HISTORY, write_result
+from chaos.report.summary import summary
+from chaos.report.table import STYLES
+from chaos.world.garbage import uncollected
+from chaos.world.world import WorldName
+
+EPILOG = """\b
+Examples:
+  python -m chaos run scenarios/at-least-once-reset-at-answer.yaml --out runs
+      Keep the history of each run.
+  python -m chaos judge runs/at-least-once-reset-at-answer-virtual
+      Judge one of them, now or with a later version of the checks.
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.argument("files", metavar="FILE|RUN_DIR...", nargs=-1, required=True)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Write the verdict to result.json in this directory (of several: one below it for each).",
+)
+def judge(files: Sequence[str], out: Path | None) -> int:
+    """Judge histories that were kept.
+
+    A history holds all that a check reads, so that the verdict is the one of the run, byte for
+    byte, on any machine. Of what an exploration found, the run that was kept is judged, not its
+    other examples.
+
+    Status: as for run.
+    """
+    terminal = Terminal()
+    outcomes: list[Outcome] = []
+    mistakes: list[str] = []
+    for name in files:
+        path = Path(name) / HISTORY if Path(name).is_dir() else Path(name)
+        try:
+            outcome = _outcome_of(_read(path), path)
+        except HistoryError as error:
+            mistakes.append(f"{path}: {error}")
+            continue
+        outcomes.append(outcome)
+        terminal.say_all(summary(outcome, full=True), STYLES[outcome.verdict])
+        if out is not None:
+            write_result(out if len(files) == 1 else out / path.parent.name, outcome)
+    complain(mistakes)
+    return status_of(outcomes, bad_input=bool(mistakes)) if outcomes else STATUS_NO_VERDICT
+
+
+def _read(path: Path) -> History:
+    try:
+        return History.loads(path.read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
+        raise HistoryError(f"not a history: byte {error.start} is not UTF-8") from error
+    except OSError as error:
+        raise HistoryError((error.strerror or str(error)).lower()) from error
+
+
+def _outcome_of(history: History, path: Path) -> Outcome:
+    """The verdict on a history with what the history says about its run."""
+    about = history.about
+    blank = Outcome(
+        name=history.scenario.name,
+        file=about.get("file", str(path)),
+        world=cast("WorldName", history.world),
+        seed=history.scenario.seed,
+        client=about.get("client", "producer"),
+        command=about.get("command", ""),
+    )
+    try:
+        with uncollected():  # the history is most of what would be looked at
+            return judged(blank, history, judge_history(history, example="example" in about))
+    except Exception as error:
+        # A history that a run wrote holds together; one that was edited may not.
+        raise HistoryError(
+            f"the history contradicts itself: {type(error).__name__}: {error}"
+        ) from error

@@ -1,0 +1,82 @@
+"""``python -m chaos judge``: the same verdict in another process, and bad input in one line."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from chaos.cli.judge import judge
+from chaos.cli.main import main
+
+PROJECT = Path(__file__).parents[3]
+FILES = (
+    "scenarios/at-least-once-reset-at-answer.yaml",
+    "scenarios/at-most-once-reset-at-request.yaml",
+    "scenarios/at-least-once-spu-restarts.yaml",
+    "scenarios/official-client/after-one-disconnect.yaml",
+)
+
+
+def chaos(*arguments: str) -> None:
+    """Run a command in a process that hashes in another way than this one."""
+    subprocess.run(
+        [sys.executable, "-m", "chaos", *arguments],
+        cwd=PROJECT,
+        env={**os.environ, "PYTHONHASHSEED": "12"},
+        stdout=subprocess.DEVNULL,
+        check=False,
+        timeout=50,
+    )
+
+
+def judged(*arguments: str) -> Result:
+    return CliRunner().invoke(main, ["judge", *arguments], standalone_mode=False)
+
+
+def test_another_process_gives_the_same_result_byte_for_byte(tmp_path: Path) -> None:
+    chaos("run", *FILES, "--world", "virtual", "--out", str(tmp_path / "run"))
+    kept = sorted(path.parent for path in (tmp_path / "run").rglob("history.jsonl"))
+    assert len(kept) == len(FILES)
+    chaos("judge", *map(str, kept), "--out", str(tmp_path / "judged"))
+    for directory in kept:
+        again = tmp_path / "judged" / directory.name / "result.json"
+        assert again.read_bytes() == (directory / "result.json").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "the text is empty; a history begins with a header"),
+        ("# a page\n", "line 1: Expecting value: line 1 column 1 (char 0)"),
+    ],
+)
+def test_what_is_no_history_is_one_line_and_status_2(
+    text: str, message: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "page"
+    path.write_text(text)
+    result = judged(str(path))
+    assert (result.return_value, result.output) == (2, f"{path}: {message}\n")
+
+
+def test_a_history_that_is_not_there_is_one_line_and_status_2(tmp_path: Path) -> None:
+    result = judged(str(tmp_path))
+    assert result.return_value == 2
+    assert result.output == f"{tmp_path / 'history.jsonl'}: no such file or directory\n"
+
+
+def test_a_history_that_was_edited_is_refused_without_a_traceback(tmp_path: Path) -> None:
+    chaos("run", FILES[0], "--world", "virtual", "--out", str(tmp_path))
+    (history,) = tmp_path.rglob("history.jsonl")
+    lines = history.read_text().splitlines(keepends=True)
+    history.write_text("".join(line for line in lines if '"ConnectionOpened"' not in line))
+    result = judged(str(history))
+    assert result.return_value == 2
+    assert result.output == f"{history}: the history contradicts itself: KeyError: 2\n"
+
+
+def test_help_says_how_to_keep_a_history() -> None:
+    assert "--out runs" in (judge.epilog or "")

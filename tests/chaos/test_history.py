@@ -1,0 +1,101 @@
+"""A history is written, read back and judged anywhere, with the same verdict."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from chaos.history import VERSION, History, HistoryError
+from chaos.oracle.judge import judge
+from chaos.runner import run_scenario
+from chaos.spec.loader import load_scenario_file
+from chaos.spec.scenario import Scenario
+from tests.chaos.histories import history_of
+
+SCENARIOS = sorted((Path(__file__).parents[2] / "scenarios").rglob("*.yaml"))
+
+
+def concrete() -> list[Scenario]:
+    files = [load_scenario_file(path) for path in SCENARIOS]
+    scenarios = [file.scenario() for file in files if not file.open]
+    return [scenario for scenario in scenarios if "virtual" in scenario.worlds]
+
+
+def ids(scenario: Scenario) -> str:
+    return scenario.name
+
+
+@pytest.fixture(scope="module")
+def text() -> str:
+    return history_of(7).dumps()
+
+
+@pytest.mark.parametrize("scenario", concrete(), ids=ids)
+def test_what_is_read_back_is_the_same_and_judged_the_same(scenario: Scenario) -> None:
+    history = run_scenario(scenario)
+    text = history.dumps()
+    again = History.loads(text)
+    assert again.scenario == history.scenario
+    assert again.dumps() == text
+    assert judge(again) == judge(history)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_history_under_every_fault_survives_too(seed: int) -> None:
+    history = history_of(seed, ("at-least-once", "at-most-once")[seed % 2])
+    again = History.loads(history.dumps())
+    assert again == history
+    assert judge(again) == judge(history)
+
+
+def test_a_history_that_ends_early_is_refused_at_every_line(text: str) -> None:
+    lines = text.splitlines(keepends=True)
+    with pytest.raises(HistoryError, match="the text is empty"):
+        History.loads("")
+    for count in range(1, len(lines)):
+        with pytest.raises(HistoryError, match=f"ends early, behind line {count}$"):
+            History.loads("".join(lines[:count]))
+
+
+def test_a_line_that_is_cut_anywhere_is_refused(text: str) -> None:
+    lines = text.splitlines(keepends=True)
+    before, read = next(
+        (n, line) for n, line in enumerate(lines) if json.loads(line).get("event") == "FrameRead"
+    )
+    for size in range(1, len(read) - 1):
+        with pytest.raises(HistoryError):
+            History.loads(
+                "".join(lines[:before]) + read[:size] + "\n" + "".join(lines[before + 1 :])
+            )
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("[]", "line 2: a line is a JSON object"),
+        ("{", "line 2: Expecting property name"),
+        ('{"lines": 1}', "line 2: unknown line 'lines'"),
+        ('{"event": "Heeled"}', "line 2: unknown event 'Heeled'; known are "),
+        ('{"record": {"id": 0}}', "line 2: key: Field required"),
+        ('{"call": {"n": "x"}}', "line 2: n: Input should be a valid integer"),
+        ('{"log": 0, "records": [[1, 2]]}', "line 2: not enough values to unpack"),
+        ('{"log": 0, "records": [[0, 0, null, "?"]]}', "line 2: "),
+        ('{"end": {"faults": {}}}', "line 2: 'healed_at'"),
+        ("[" * 100_000, "line 2: "),
+    ],
+)
+def test_a_line_that_means_nothing_is_named(text: str, line: str, message: str) -> None:
+    header = text.split("\n", 1)[0]
+    with pytest.raises(HistoryError) as caught:
+        History.loads(f"{header}\n{line}\n")
+    assert str(caught.value).startswith(message)
+    assert "\n" not in str(caught.value)
+
+
+def test_another_version_and_what_is_no_history_are_refused(text: str) -> None:
+    with pytest.raises(HistoryError, match=f"version {VERSION + 1}; this is a reader of {VERSION}"):
+        History.loads(text.replace(f'"history": {VERSION}', f'"history": {VERSION + 1}', 1))
+    with pytest.raises(HistoryError, match="version None"):
+        History.loads('{"n": 1}\n')
+    with pytest.raises(HistoryError, match="nothing follows the end"):
+        History.loads(text + text.splitlines()[-1] + "\n")
