@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 from unittest.mock import patch
 
+from producer.delivery.batch import Accepted
 from producer.delivery.delivery import AtLeastOnce, AtMostOnce, Attempt, Done, Pause
 from producer.delivery.semantics import RetryPolicy
 from producer.net.connection import Connection
-from producer.output import Accepted
 from wire.api.produce import PartitionResult
 from wire.error_code import Code, certainly_not_stored, name_of
 

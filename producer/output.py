@@ -1,18 +1,19 @@
-"""What a caller gets for a record, and what becomes of the batch that holds it.
+"""What a caller gets for a record, and what it waits on.
 
-A record gets one small object, its output: a tuple of its batch, its position there and its time.
-Everything else is kept once for each batch. As a class with attributes an output would cost twice
-the time to make, a fifth of what a whole ``send`` may take.
+A record gets one small object, its output: its ``Position`` as a tuple of another class. Everything
+else is kept once for each batch. As a class with attributes an output would cost twice the time to
+make, a fifth of what a whole ``send`` may take.
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import overload
 
 import trio
 
-from producer.errors import DeliveryError, Persisted
+from producer.delivery.batch import Accepted, Batch, Failure, Outcome, Position, RecordRange
+from producer.errors import DeliveryError
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,110 +28,8 @@ class RecordMetadata:
     """What it was stamped with, in milliseconds since 1970."""
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """The outcome of a batch that an SPU confirmed."""
-
-    base_offset: int
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """The outcome of a batch that was given up."""
-
-    persisted: Persisted
-    attempts: int
-    seconds: float
-    cause: BaseException | None
-    error: Callable[..., DeliveryError] = DeliveryError
-    """The class of error to raise."""
-
-    def to_error(self, where: str) -> DeliveryError:
-        """A fresh error that says all of it; ``where`` names topic and partition."""
-        stored = "not stored" if self.persisted is Persisted.NO else "perhaps stored"
-        tries = "1 attempt" if self.attempts == 1 else f"{self.attempts} attempts"
-        error = self.error(
-            f"{where}: not delivered, {stored}, after {tries} in {self.seconds:.3f} s: "
-            f"{self.cause or 'no reason known'}",
-            persisted=self.persisted,
-            attempts=self.attempts,
-            seconds=self.seconds,
-        )
-        error.__cause__ = self.cause
-        return error
-
-
-Outcome = Accepted | Failure
-
-
-class Batch:
-    """Records of one partition that share their fate.
-
-    While it is open its records are a list of encoded ones; sealed, they are one piece of bytes;
-    settled, they are gone.
-    """
-
-    __slots__ = (
-        "closed_at",
-        "count",
-        "created",
-        "data",
-        "event",
-        "first_ms",
-        "number",
-        "outcome",
-        "partition",
-        "records",
-        "size",
-        "topic",
-    )
-
-    def __init__(
-        self, topic: str, partition: int, number: int, created: float, first_ms: int
-    ) -> None:
-        self.topic = topic
-        self.partition = partition
-        self.number = number
-        """From 1, in the order of the partition."""
-        self.created = created
-        """In seconds of trio's clock."""
-        self.first_ms = first_ms
-        self.closed_at = created
-        self.records: list[bytes] = []
-        self.data = b""
-        self.count = 0
-        self.size = 0
-        """Of the records, in bytes before compression."""
-        self.outcome: Outcome | None = None
-        self.event: trio.Event | None = None
-
-    @property
-    def where(self) -> str:
-        """The topic and partition, for a person."""
-        return f"{self.topic}/{self.partition}"
-
-    def settle(self, outcome: Outcome) -> None:
-        """Say what became of it; the records are no longer needed."""
-        assert self.outcome is None, "a batch is settled once"
-        self.outcome = outcome
-        self.data = b""
-        if self.event is not None:
-            self.event.set()
-
-    async def settled(self) -> Outcome:
-        """Wait until it is settled; always a checkpoint."""
-        if self.outcome is None:
-            if self.event is None:
-                self.event = trio.Event()
-            await self.event.wait()
-        else:
-            await trio.lowlevel.checkpoint()
-        assert self.outcome is not None
-        return self.outcome
-
-
 class ProduceOutput(tuple[Batch, int, int]):
-    """The promise of a record that was sent; ``send`` makes it.
+    """The promise of a record that was sent; ``send`` makes it from the record's ``Position``.
 
     It may be dropped: the record is delivered all the same.
     """
@@ -147,7 +46,16 @@ class ProduceOutput(tuple[Batch, int, int]):
         Raises:
             DeliveryError: the record was given up; ``persisted`` says whether it may be stored.
         """
-        await self[0].settled()
+        batch = self[0]
+        if batch.outcome is None:
+            settled = trio.Event()
+            batch.add_waiter(settled.set)
+            try:
+                await settled.wait()
+            finally:
+                batch.remove_waiter(settled.set)
+        else:
+            await trio.lowlevel.checkpoint()
         return self.result()
 
     def result(self) -> RecordMetadata:
@@ -183,12 +91,13 @@ class ProduceOutputs(Sequence[ProduceOutput]):
     """
 
     def __init__(self) -> None:
-        self._runs: list[tuple[Batch, int, int]] = []
+        self._runs: list[Position] = []
         self._ends: list[int] = []
         self._length = 0
 
-    def add(self, batch: Batch, first: int, count: int, timestamp: int) -> None:
-        """The next ``count`` records are in a batch, from position ``first`` on."""
+    def add(self, records: RecordRange) -> None:
+        """Append the promises of consecutive records."""
+        batch, first, count, timestamp = records
         self._runs.append((batch, first - self._length, timestamp))
         self._length += count
         self._ends.append(self._length)

@@ -81,9 +81,9 @@ class TopicProducer:
                 sender = self._next()
             else:
                 sender = self._sender_of(key_data, data)
-        output = sender.append(key_data, data)
-        if output is not None:
-            return output
+        position = sender.append(key_data, data)
+        if position is not None:
+            return ProduceOutput(position)
         return await self._send_when_there_is_room(sender, key_data, data)
 
     async def send_all(self, records: Iterable[Pair]) -> Sequence[ProduceOutput]:
@@ -108,12 +108,13 @@ class TopicProducer:
         self, sender: PartitionSender, pairs: list[Pair]
     ) -> Sequence[ProduceOutput]:
         """With one partition there is no choice to make: whole batches are filled at once."""
-        outputs, position = ProduceOutputs(), 0
-        fill = sender.accumulator.fill
-        while (position := fill(pairs, position, outputs)) < len(pairs):
-            batch, index, timestamp = await self.send(*pairs[position])
-            outputs.add(batch, index, 1, timestamp)
-            position += 1
+        outputs, fill = ProduceOutputs(), sender.accumulator.fill
+        while (sent := len(outputs)) < len(pairs):
+            taken = fill(pairs, sent)
+            if taken is None:
+                batch, index, timestamp = await self.send(*pairs[sent])
+                taken = batch, index, 1, timestamp
+            outputs.add(taken)
         return outputs
 
     async def _send_when_there_is_room(
@@ -124,12 +125,12 @@ class TopicProducer:
         with trio.move_on_after(limit):
             while True:
                 await sender.room()
-                output = sender.append(key, value)
-                if output is not None:
-                    return output
-        output = sender.append(key, value)  # there may be room that was not announced yet
-        if output is not None:
-            return output
+                position = sender.append(key, value)
+                if position is not None:
+                    return ProduceOutput(position)
+        position = sender.append(key, value)  # there may be room that was not announced yet
+        if position is not None:
+            return ProduceOutput(position)
         raise QueueFull(
             f"{self.topic}/{sender.partition}: the queue stayed full for {limit:g} s; "
             "records arrive faster than they can be delivered, or nothing is delivered at all",

@@ -25,6 +25,7 @@ import trio
 
 from producer.config import TopicProducerConfig
 from producer.delivery.accumulator import Limits
+from producer.delivery.batch import Batch, Failure, Outcome
 from producer.delivery.delivery import (
     Answered,
     Attempt,
@@ -50,7 +51,7 @@ from producer.errors import (
 from producer.net.connection import Call, Connection
 from producer.net.metadata import Endpoint, Metadata
 from producer.net.pool import Pool
-from producer.output import Batch, DeliveryReport, Failure, Outcome
+from producer.output import DeliveryReport
 from producer.stats import Counters, Tally, count_failure
 from wire.api import PRODUCE
 from wire.api.produce import PartitionRecords, PartitionResult, ProduceRequest, TopicRecords

@@ -24,8 +24,8 @@ import math
 import trio
 
 from producer.delivery.accumulator import Accumulator
+from producer.delivery.batch import Batch
 from producer.delivery.delivery import AtLeastOnce, AtMostOnce, Delivery
-from producer.output import Batch
 from producer.request import Request, Shared
 
 __all__ = ["PartitionSender", "Shared"]

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+from producer.delivery.batch import Batch, Failure
 from producer.errors import FlushError, Persisted
-from producer.output import Batch, Failure
 
 
 @dataclass(slots=True)

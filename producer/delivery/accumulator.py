@@ -24,8 +24,8 @@ Time comes from outside: ``now_ns`` stamps records, ``clock`` measures waiting.
 from collections import deque
 from collections.abc import Callable, Sequence
 
+from producer.delivery.batch import Batch, Position, RecordRange
 from producer.errors import DeliveryError, ProducerClosedError, RecordTooLargeError
-from producer.output import Batch, ProduceOutput, ProduceOutputs
 from wire.batch import (
     EMPTY_BATCH_BYTES,
     NO_HEADERS,
@@ -149,7 +149,7 @@ class Accumulator:
 
     # --- putting in
 
-    def append(self, key: bytes | None, value: bytes) -> ProduceOutput | None:
+    def append(self, key: bytes | None, value: bytes) -> Position | None:
         """Take a record in, or return None if there is no room for it now.
 
         Raises:
@@ -177,9 +177,9 @@ class Accumulator:
             return self._append_to_new(key, value, self._now_ms)
         self._room = room
         records.append(record)
-        return ProduceOutput((batch, index, self._now_ms))
+        return batch, index, self._now_ms
 
-    def _append_later(self, key: bytes | None, value: bytes, now_ms: int) -> ProduceOutput | None:
+    def _append_later(self, key: bytes | None, value: bytes, now_ms: int) -> Position | None:
         """Append in a millisecond that is not that of the last record, or without a short cut."""
         batch = self._batch
         if self._room >= 0:
@@ -200,30 +200,29 @@ class Accumulator:
         self._from_ns = now_ms * _MS
         self._until_ns = self._from_ns + _MS
 
-    def _put(self, record: bytes) -> ProduceOutput:
+    def _put(self, record: bytes) -> Position:
         """Put an encoded record, for which there is room, into the open batch."""
         batch = self._batch
         batch.records.append(record)
         self._room -= len(record)
-        return ProduceOutput((batch, len(batch.records) - 1, self._now_ms))
+        return batch, len(batch.records) - 1, self._now_ms
 
-    def fill(self, records: Sequence[Pair], start: int, outputs: ProduceOutputs) -> int:
+    def fill(self, records: Sequence[Pair], start: int) -> RecordRange | None:
         """Put as many records as fit into the open batch, all with the same time.
 
         Args:
             records: keys and values.
-            start: the position of the first one to take.
-            outputs: gets the promises.
+            start: the index of the first one to take.
 
         Returns:
-            The position of the first one that was not taken.
+            Where the records are, as many as were taken; None if there is no room for any.
 
         Raises:
             TypeError: a key or a value is neither text nor bytes; those before it were taken.
         """
         room, batch = self._room, self._batch
         if room < 0:
-            return start
+            return None
         taken, now_ms = batch.records, self._now_ns() // _MS
         first, delta_ms = len(taken), now_ms - batch.first_ms
         try:
@@ -243,12 +242,10 @@ class Accumulator:
             pass  # too large, or the clock jumped by weeks: for a batch of its own to find out
         finally:
             self._room = room
-            count = len(taken) - first
-            if count:
-                outputs.add(batch, first, count, now_ms)
-        return start + count
+        count = len(taken) - first
+        return (batch, first, count, now_ms) if count else None
 
-    def _append_to_new(self, key: bytes | None, value: bytes, now_ms: int) -> ProduceOutput | None:
+    def _append_to_new(self, key: bytes | None, value: bytes, now_ms: int) -> Position | None:
         """Close the open batch, if there is one, and put the record first into a new one."""
         if self._closed:
             raise ProducerClosedError(f"{self.topic}/{self.partition}: the producer is closed")
@@ -269,11 +266,11 @@ class Accumulator:
         self._batch = batch
         self._room = limits.records
         self._tell_time(now_ms)
-        output = self._put(record)
+        position = self._put(record)
         if self._room < RECORD_BYTES_MIN:
             self.close_batch()  # it would linger for nothing
         self._wake()
-        return output
+        return position
 
     def _too_large(self, key: bytes | None, value: bytes) -> DeliveryError:
         return RecordTooLargeError(

@@ -30,6 +30,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from producer.delivery.batch import Accepted, Failure, Outcome
 from producer.delivery.semantics import RetryPolicy
 from producer.errors import (
     DeliveryError,
@@ -38,7 +39,6 @@ from producer.errors import (
     ProducerClosedError,
     RefusedError,
 )
-from producer.output import Accepted, Failure, Outcome
 from wire.api.produce import PartitionResult
 from wire.error_code import Code, ErrorCode, Other, certainly_not_stored, name_of
 

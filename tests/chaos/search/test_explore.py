@@ -11,9 +11,9 @@ import pytest
 from chaos.search.explore import BATCHES, DRAWN, ROUND, Exploration, Stage, _Drawing, explore
 from chaos.spec.loader import parse_scenario
 from chaos.spec.property import Template
+from producer.delivery.batch import Accepted
 from producer.delivery.delivery import AtLeastOnce, Attempt, Done, Pause
 from producer.delivery.semantics import DeliverySemantic, RetryPolicy
-from producer.output import Accepted
 
 PROPERTY = """
 name: everything open

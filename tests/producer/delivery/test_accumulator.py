@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from producer.delivery.accumulator import ENTRY_BYTES, REQUEST_BYTES, Accumulator, Limits, Pair
+from producer.delivery.batch import Batch, Position
 from producer.errors import ProducerClosedError, RecordTooLargeError
-from producer.output import Batch, ProduceOutputs
 from wire.api import PRODUCE
 from wire.api.produce import PartitionRecords, ProduceRequest, TopicRecords
 from wire.batch import (
@@ -271,38 +271,35 @@ def test_closed_it_takes_nothing_in_but_gives_out_what_it_has() -> None:
 def test_filling_makes_the_same_batches_as_appending(values: list[bytes], batch_size: int) -> None:
     one_by_one, at_once = accumulator(batch_size=batch_size), accumulator(batch_size=batch_size)
     expected = [one_by_one.append(None, value) for value in values]
-    outputs, position = ProduceOutputs(), 0
+    positions: list[Position | None] = []
     pairs: list[Pair] = [(None, value) for value in values]
-    while (position := at_once.fill(pairs, position, outputs)) < len(pairs):
-        output = at_once.append(None, values[position])
-        assert output is not None
-        outputs.add(output[0], output[1], 1, output[2])
-        position += 1
+    while len(positions) < len(pairs):
+        taken = at_once.fill(pairs, len(positions))
+        if taken is None:
+            positions.append(at_once.append(None, values[len(positions)]))
+        else:
+            batch, first, count, timestamp = taken
+            positions += [(batch, first + n, timestamp) for n in range(count)]
     assert [batch.data for batches in drain(at_once) for batch in batches] == [
         batch.data for batches in drain(one_by_one) for batch in batches
     ]
-    assert [(output[0].number, *output[1:]) for output in outputs] == [
-        (output[0].number, *output[1:]) for output in expected if output is not None
+    assert [(p[0].number, *p[1:]) for p in positions if p is not None] == [
+        (p[0].number, *p[1:]) for p in expected if p is not None
     ]
+    assert None not in positions
 
 
 def test_filling_stops_at_what_is_no_record_and_keeps_what_stood_before_it() -> None:
-    taking, outputs = accumulator(), ProduceOutputs()
+    taking = accumulator()
     taking.append(None, b"a")
     with pytest.raises(TypeError, match="not int"):
-        taking.fill([("key", "b"), (None, 5)], 0, outputs)  # type: ignore[list-item]
-    assert len(outputs) == 1
+        taking.fill([("key", "b"), (None, 5)], 0)  # type: ignore[list-item]
     ((batch,),) = drain(taking)
     assert [(r.key, r.value) for r in decode_batch(batch.data)[1]] == [(None, b"a"), (b"key", b"b")]
 
 
-def test_outputs_are_a_sequence() -> None:
-    taking, outputs = accumulator(), ProduceOutputs()
-    first = taking.append(None, b"a")
-    taking.fill([(None, b"b"), (None, b"c")], 0, outputs)
-    assert first is not None
-    assert [output[1] for output in outputs] == [1, 2]
-    assert outputs[-1] == outputs[1]
-    assert outputs[:1] == [outputs[0]]
-    with pytest.raises(IndexError, match="2 of 2 outputs"):
-        outputs[2]
+def test_filling_takes_nothing_without_an_open_batch_or_room_in_it() -> None:
+    taking = accumulator(batch_size=EMPTY_BATCH_BYTES + 17)
+    assert taking.fill([(None, b"x" * 10)], 0) is None
+    taking.append(None, b"x" * 10)
+    assert taking.fill([(None, b"x" * 10)], 0) is None

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from producer import Persisted, ProducerClosedError, RetryPolicy, RetryStrategy
+from producer.delivery.batch import Accepted, Failure, Outcome
 from producer.delivery.delivery import (
     Answered,
     AtLeastOnce,
@@ -24,7 +25,6 @@ from producer.delivery.delivery import (
     Started,
     Stopped,
 )
-from producer.output import Accepted, Failure, Outcome
 from wire.api.produce import PartitionResult
 from wire.error_code import (
     Code,
