@@ -1,4 +1,7 @@
-"""The client's side of one connection, sans-IO: requests to bytes, bytes to answers.
+"""Both sides of one connection, sans-IO: messages to bytes, bytes to messages.
+
+``ClientConnection`` numbers requests and cuts answers, ``ServerConnection`` cuts requests and
+frames answers. Neither keeps a list of what is unanswered: that is the business of those who wait.
 
 Source: ``crates/fluvio-socket/src/versioned.rs`` and ``multiplexing.rs``. A connection begins with
 ApiVersions under correlation id 1. Only then a counter starts, at 1 again, so that the first
@@ -6,14 +9,23 @@ request behind it carries the same id; the pairing is safe because nothing else 
 ApiVersions is answered.
 """
 
-from collections.abc import Iterator
-from typing import TypeVar
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from wire.api.api import Api
 from wire.api.api_versions import API_VERSIONS, ApiVersionsRequest, ApiVersionsResponse
 from wire.codec.errors import WireError
-from wire.codec.message import decode
-from wire.framing import RESPONSE_BYTES_MIN, FrameReader, RequestHeader, request_frame
+from wire.codec.message import decode, decode_from
+from wire.framing import (
+    LENGTH_BYTES,
+    REQUEST_BYTES_MIN,
+    RESPONSE_BYTES_MIN,
+    FrameReader,
+    RequestHeader,
+    request_frame,
+    response_frame,
+)
 
 CLIENT_VERSION = "0.15.2"
 """The ``fluvio-socket`` version that the official client 0.21.0 sends. It must be semver: an SC
@@ -103,3 +115,76 @@ class ClientConnection:
         """
         for frame in self._reader.feed(data):
             yield int.from_bytes(frame[:4], "big", signed=True), frame[4:]
+
+
+@dataclass(slots=True)
+class RequestFrame:
+    """A request that arrived whole, its body not decoded yet."""
+
+    header: RequestHeader
+    api: Api[Any, Any]
+    data: bytes
+    """The frame without its length."""
+    body_at: int
+    """Where in ``data`` the body begins."""
+
+    @property
+    def size(self) -> int:
+        """How many bytes it took on the wire, its length included."""
+        return len(self.data) + LENGTH_BYTES
+
+    def decode(self) -> Any:
+        """The body, at the version that the header names, whatever version that is.
+
+        Raises:
+            WireError: the body does not decode.
+        """
+        request, _ = decode_from(self.api.request, self.data, self.body_at, self.header.api_version)
+        return request
+
+
+class ServerConnection:
+    """Cuts the requests of one connection and frames its answers.
+
+    Args:
+        apis: the APIs that the server knows, by key.
+    """
+
+    def __init__(self, apis: Mapping[int, Api[Any, Any]]) -> None:
+        self._apis = apis
+        self._reader = FrameReader(REQUEST_BYTES_MIN)
+
+    @property
+    def missing(self) -> int:
+        """How many bytes to the end of the request under way, or to the length of the next one."""
+        return self._reader.missing
+
+    @property
+    def held(self) -> int:
+        """How many bytes have arrived of a request that is not complete."""
+        return self._reader.held
+
+    def receive(self, data: bytes) -> Iterator[RequestFrame]:
+        """Take bytes in and give out each complete request.
+
+        The iterator must be used up before more is taken in.
+
+        Raises:
+            WireError: the length of a frame is out of range, a header does not decode, or there is
+                no such API. The requests before it are given out first; the connection is of no
+                use after it.
+        """
+        for frame in self._reader.feed(data):
+            header, body_at = decode_from(RequestHeader, frame, 0, 0)
+            api = self._apis.get(header.api_key)
+            if api is None:
+                raise WireError(f"unknown api key {header.api_key}")
+            yield RequestFrame(header, api, frame, body_at)
+
+    def response(self, header: RequestHeader, body: Any) -> bytes:
+        """The frame of an answer to the request with that header.
+
+        Raises:
+            WireError: a field does not fit its type, or the frame would be too long.
+        """
+        return response_frame(header.correlation_id, body, header.api_version)

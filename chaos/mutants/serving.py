@@ -153,12 +153,14 @@ class AnswersUnderAnotherId(Mutant):
     """
 
     where = "simulator.serving.connection:Link._answer"
-    before = "frame = response_frame(call.header.correlation_id, response, call.header.api_version)"
+    before = "frame = self._wire.response(call.header, response)"
     after = """
+        import dataclasses
         late = verdict is not None and verdict.delay_s > 0
-        frame = response_frame(
-            call.header.correlation_id + late, response, call.header.api_version
+        header = dataclasses.replace(
+            call.header, correlation_id=call.header.correlation_id + late
         )
+        frame = self._wire.response(header, response)
     """
     caught_by = ("unprovoked-duplicate", "bounded", "offset-is-true")
 

@@ -39,14 +39,9 @@ from simulator.serving.applying import finished, refused
 from simulator.serving.delay_line import Line, LineFullError
 from simulator.serving.requests import WITH_PARTITIONS, carried_by, partitions_of
 from wire.api import Api
-from wire.codec import WireError, decode_from
-from wire.framing import (
-    LENGTH_BYTES,
-    REQUEST_BYTES_MIN,
-    FrameReader,
-    RequestHeader,
-    response_frame,
-)
+from wire.codec import WireError
+from wire.connection import RequestFrame, ServerConnection
+from wire.framing import RequestHeader
 
 RECEIVE_BYTES_MIN = 64 * 1024
 """What one read asks for at least; more only for a large frame under way."""
@@ -140,6 +135,7 @@ class Link:
         self._reset = reset
         self._spu = spu
         self._handlers = SC_HANDLERS if spu is None else SPU_HANDLERS
+        self._wire = ServerConnection({api.key: api for api, _ in self._handlers.values()})
         self._requests: Line[_Call] = Line(self._deliver, world.start_soon)
         self._answers: Line[_Answer | _Ending] = Line(self._write, world.start_soon)
         self._at_close: list[Callable[[], None]] = []
@@ -204,10 +200,10 @@ class Link:
     # --- reading
 
     async def _read(self) -> None:
-        reader = FrameReader(REQUEST_BYTES_MIN)
+        wire = self._wire
         try:
             while True:
-                size = max(RECEIVE_BYTES_MIN, min(reader.missing, RECEIVE_BYTES_MAX))
+                size = max(RECEIVE_BYTES_MIN, min(wire.missing, RECEIVE_BYTES_MAX))
                 self._receiving = True
                 data = await self._stream.receive_some(size)
                 self._receiving = False
@@ -216,7 +212,7 @@ class Link:
                 if not data:
                     self._closed = (ClosedBy.CLIENT, CloseReason.FIN)
                     return
-                for frame in reader.feed(bytes(data)):
+                for frame in wire.receive(bytes(data)):
                     await self._received(frame)
                     if self._is_deaf():
                         return
@@ -228,20 +224,17 @@ class Link:
         except trio.ClosedResourceError:
             pass  # one of our own endings closed it and said why
         finally:
-            if reader.held and self._world.journal.active:
+            if wire.held and self._world.journal.active:
                 self._world.journal.record(
-                    FramePartlyRead(connection=self._number, server=self._server, size=reader.held)
+                    FramePartlyRead(connection=self._number, server=self._server, size=wire.held)
                 )
 
     def _is_deaf(self) -> bool:
         return self._deaf
 
-    async def _received(self, frame: bytes) -> None:
-        header, position = decode_from(RequestHeader, frame, 0, 0)
-        known = self._handlers.get(header.api_key)
-        if known is None:
-            raise WireError(f"unknown api key {header.api_key}")
-        api, handler = known
+    async def _received(self, frame: RequestFrame) -> None:
+        header, api = frame.header, frame.api
+        _, handler = self._handlers[api.key]
         world = self._world
         world.transmissions += 1
         world.journal.frames += 1
@@ -253,10 +246,10 @@ class Link:
             partitions=(),
             carries_partitions=api in WITH_PARTITIONS,
         )
-        size = len(frame) + LENGTH_BYTES
+        size = frame.size
         call = _Call(exchange, header, api, handler, None, world.transmissions, size)
         try:
-            call.request, _ = decode_from(api.request, frame, position, header.api_version)
+            call.request = frame.decode()
             exchange.partitions = partitions_of(api, call.request)
         finally:
             # A frame was read, whether its body means something or not.
@@ -342,7 +335,7 @@ class Link:
         if verdict is not None and isinstance(verdict.ending, Error):
             code = code_of(verdict.ending.code, call.request, verdict.target)
             response = with_code(response, verdict.target, code)
-        frame = response_frame(call.header.correlation_id, response, call.header.api_version)
+        frame = self._wire.response(call.header, response)
         return _Answer(call, frame, verdict, stored), verdict.delay_s if verdict else 0.0
 
     # --- writing

@@ -348,7 +348,7 @@ async def test_a_defect_of_ours_is_never_swallowed(
     def broken(*_: object) -> None:
         raise ZeroDivisionError("a defect")
 
-    monkeypatch.setattr("simulator.serving.connection.FrameReader.feed", broken)
+    monkeypatch.setattr("wire.connection.ServerConnection.receive", broken)
 
     async def meet_it() -> None:
         async with open_simulator(listen=network.listen) as sim:
