@@ -36,6 +36,7 @@ bench: setup     ## figures for the docs, never a test
 
 docs: setup      ## write again what is generated in docs/
 	$(BIN)/python -m wire.reference docs/wire.md
+	$(BIN)/python -m simulator.faults.guide docs/faults.md
 	$(BIN)/python -m chaos.spec.schema scenarios/schema.json
 	$(BIN)/python -m chaos.spec.guide docs/scenarios.md
 	$(BIN)/python -m chaos.mutants.page docs/zoo.md

@@ -33,19 +33,8 @@ from chaos.history import (
     Unreadable,
 )
 from chaos.spec.bounds import GRACE_S, send_bound, settle_bound
-from chaos.spec.scenario import (
-    ID_BYTES,
-    AnyStep,
-    Flush,
-    MoveLeader,
-    Scenario,
-    Send,
-    SendAll,
-    Sleep,
-    StartSpu,
-    StopSpu,
-    Wait,
-)
+from chaos.spec.scenario import Scenario
+from chaos.spec.step import ID_BYTES
 from chaos.world.garbage import uncollected
 from chaos.world.world import World, WorldName, run_in
 from producer.delivery.partitioner import partition_of_key
@@ -202,43 +191,27 @@ class _Run(Recorder):
 
     async def _perform_all(self) -> None:
         for step in self._scenario.workload:
-            await self._perform(step)
+            await step.perform(self)
 
     async def _finish(self, world: World) -> None:
         """See that the client works with a cluster that is whole, and close it."""
-        await self._call("wait", self._client.wait, self._settle_s())
+        await self.wait()
         await trio.sleep(world.settle_s)
         await self._probe()
         await self._call("close", self._client.close, self._settle_s())
 
-    # --- steps
+    # --- what steps do: a ``chaos.spec.step.Run``
 
-    async def _perform(self, step: AnyStep) -> None:
-        match step:
-            case Send():
-                await self._send(step)
-            case SendAll():
-                await self._send_all(step)
-            case Flush():
-                await self._flush()
-            case Wait():
-                await self._call("wait", self._client.wait, self._settle_s())
-            case Sleep():
-                await trio.sleep(step.root)
-            case MoveLeader():
-                self._simulator.move_leader(self._scenario.topic.name, step.partition, step.to)
-            case StopSpu():
-                await self._simulator.stop_spu(step.spu)
-            case StartSpu():
-                await self._simulator.start_spu(step.spu)
-
-    async def _send(self, step: Send) -> None:
+    async def send(self, count: int, size: int, keys: int, *, wait: bool, pace: float) -> None:
+        """Send records one by one."""
         call = self._begin("send")
-        records = (self._new_record(call, step.size, _key(n, step.keys)) for n in range(step.count))
-        await self._send_each(records, step)
+        records = (self._new_record(call, size, _key(n, keys)) for n in range(count))
+        await self._send_each(records, wait=wait, pace=pace)
         self._end(call, "ok")
 
-    async def _send_each(self, records: Iterable[SentRecord], step: Send | None = None) -> None:
+    async def _send_each(
+        self, records: Iterable[SentRecord], *, wait: bool = False, pace: float = 0.0
+    ) -> None:
         """Send records one by one, giving each the time that it may take."""
         client, bound = self._client, send_bound(self._scenario.producer) + GRACE_S
         remaining = iter(records)
@@ -254,20 +227,21 @@ class _Run(Recorder):
                         record.queue_full = refusal.queue_full
                         self.failed(record, refusal.told, str(refusal))
                         now = self.now()
-                    if step is not None and (step.wait or step.pace):
+                    if wait or pace:
                         break
                     if now > record.sent_at:
                         scope.deadline = trio.current_time() + bound
                 else:
                     return
-            if step is not None and step.wait:
-                await self._call("wait", client.wait, self._settle_s())
-            if step is not None and step.pace:
-                await trio.sleep(step.pace)
+            if wait:
+                await self.wait()
+            if pace:
+                await self.sleep(pace)
 
-    async def _send_all(self, step: SendAll) -> None:
+    async def send_all(self, count: int, size: int, keys: int) -> None:
+        """Send records with one call."""
         call = self._begin("send_all")
-        records = [self._new_record(call, step.size, _key(n, step.keys)) for n in range(step.count)]
+        records = [self._new_record(call, size, _key(n, keys)) for n in range(count)]
         self._open.update((record.id, record) for record in records)
         bound = send_bound(self._scenario.producer) * len(records)
         with trio.move_on_after(bound + GRACE_S):
@@ -286,10 +260,33 @@ class _Run(Recorder):
         if call.ended is None:
             self._give_up(call)
 
-    async def _flush(self) -> None:
+    async def flush(self) -> None:
+        """Flush the producer."""
         before = list(self._open)
         call = await self._call("flush", self._client.flush, self._settle_s())
         call.open_after = [n for n in before if n in self._open]
+
+    async def wait(self) -> None:
+        """Wait until every record sent before is settled."""
+        await self._call("wait", self._client.wait, self._settle_s())
+
+    async def sleep(self, seconds: float) -> None:
+        """Do nothing for a while."""
+        await trio.sleep(seconds)
+
+    def move_leader(self, partition: int, to: int) -> None:
+        """Make an SPU the leader of a partition."""
+        self._simulator.move_leader(self._scenario.topic.name, partition, to)
+
+    async def stop_spu(self, spu: int) -> None:
+        """Close the listener of an SPU and reset its connections."""
+        await self._simulator.stop_spu(spu)
+
+    async def start_spu(self, spu: int) -> None:
+        """Have an SPU listen again."""
+        await self._simulator.start_spu(spu)
+
+    # --- the end of a run
 
     async def _probe(self) -> None:
         """One record for each partition, which must be acknowledged."""

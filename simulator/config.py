@@ -12,7 +12,11 @@ from simulator.documents.strict_model import hint, shown
 from simulator.faults.distributions import parse_distribution
 from simulator.faults.fault_file import load_faults
 from simulator.faults.fault_list import FaultList, named
-from simulator.faults.model import AnyFault, Delay, Disconnect, Drop, Duplicate, PlacedFault, Refuse
+from simulator.faults.kinds.delay import Delay
+from simulator.faults.kinds.disconnect import Disconnect
+from simulator.faults.kinds.drop import Drop
+from simulator.faults.kinds.duplicate import Duplicate
+from simulator.faults.model import Fault, Placed
 
 SPU_PORT_STEP = 10
 """SPU i listens this much above SPU i - 1, as in ``fluvio cluster start --local``."""
@@ -26,7 +30,7 @@ _WORDS = {
 }
 """Options that are one of some words."""
 
-_FAULTS: TypeAdapter[list[AnyFault]] = TypeAdapter(FaultList)
+_FAULTS: TypeAdapter[list[Fault]] = TypeAdapter(FaultList)
 
 _EVERYWHERE = ("", "0.0.0.0", "::")  # noqa: S104  these are looked for, not listened on
 
@@ -48,7 +52,7 @@ class Config:
     spu_port: int = 0
     spus: int = 1
     topics: Mapping[str, int] = field(default_factory=lambda: {"greetings": 1})
-    faults: Sequence[AnyFault] = ()
+    faults: Sequence[Fault] = ()
     seed: int = 0
     commit_delay_s: float = 0.0
     log_bytes_max: int = LOG_BYTES_MAX
@@ -88,7 +92,7 @@ class Options(TypedDict, total=False):
     disconnect_how: Literal["rst", "fin", "half-close"]
     at: Literal["request", "response", "both"]
     api: Literal["produce", "fetch", "all"]
-    faults: str | Path | Sequence[AnyFault | dict[str, Any]]
+    faults: str | Path | Sequence[Fault | dict[str, Any]]
     commit_delay: float
     seed: int
     log_bytes_max: int
@@ -127,19 +131,19 @@ def configure(**options: Unpack[Options]) -> Config:
     return config
 
 
-def _faults_given(faults: str | Path | Sequence[AnyFault | dict[str, Any]]) -> list[AnyFault]:
+def _faults_given(faults: str | Path | Sequence[Fault | dict[str, Any]]) -> list[Fault]:
     if isinstance(faults, str | Path):
         return load_faults(faults)
     return _FAULTS.validate_python(list(faults))
 
 
-def _faults_of(options: Options) -> list[AnyFault]:
+def _faults_of(options: Options) -> list[Fault]:
     """The faults that options stand for, each named by its option."""
     common: dict[str, Any] = {
         "at": options.get("at", "both"),
         "match": {"api": options.get("api", "produce")},
     }
-    wanted: list[tuple[type[PlacedFault], dict[str, Any]]] = []
+    wanted: list[tuple[type[Placed], dict[str, Any]]] = []
     if (delay := options.get("delay")) is not None:
         wanted.append((Delay, {"by": parse_distribution(delay)}))
     if probability := options.get("drop", 0):
@@ -182,16 +186,9 @@ def _check(config: Config) -> None:
             "say with --advertise HOST under which name they reach this machine"
         )
     for fault in config.faults:
-        spu = _spu_named(fault)
+        spu = fault.spu_named
         if spu is not None and spu >= config.spus:
             raise SimulatorError(
                 f"fault {fault.name or fault.kind} names SPU {spu}, "
                 f"but there are {config.spus}, numbered from 0"
             )
-
-
-def _spu_named(fault: AnyFault) -> int | None:
-    if isinstance(fault, Refuse):
-        _, _, number = fault.server.partition(":")
-        return int(number) if number else None
-    return fault.match.spu

@@ -33,7 +33,7 @@ from simulator.events import (
     TopicCreated,
     TopicDeleted,
 )
-from simulator.faults.plan import CutPoint
+from simulator.faults.effects import CutPoint
 
 LINE_CHARACTERS_MAX = 500
 """A line is cut here. Names in it are the peer's word, and a short line always fits into a pipe

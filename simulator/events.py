@@ -22,7 +22,7 @@ from typing import Annotated, Any, ClassVar, TextIO, TypeVar, cast, dataclass_tr
 
 from pydantic import BeforeValidator, ConfigDict, PlainSerializer, TypeAdapter, ValidationError
 
-from simulator.faults.plan import CutPoint
+from simulator.faults.effects import CutPoint
 
 Payload = Annotated[
     Any,  # any buffer; pydantic knows no type for all of them
@@ -226,7 +226,10 @@ class FaultHit(ExchangeEvent):
     fault: str
     """The name of the fault."""
     kind: str
-    """The kind of the fault, for example ``drop``."""
+    """The kind of the fault, for example ``drop``; for a person, since effects say what it does."""
+    effects: tuple[str, ...]
+    """What a client and a judge must expect, in the words of ``simulator.faults.effects.Effect``. A
+    word that a judge does not know may mean anything."""
     at: CutPoint
     ordinal: int
     """The position among the exchanges that this fault counts, as ``nth`` has it."""

@@ -10,7 +10,7 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
-from wire.api import API_VERSIONS, SC_APIS, SPU_APIS, Api
+from wire.api import API_VERSIONS, APIS, Api
 from wire.api.admin import CreateTopic, DeleteTopic, ListFilter, WatchOptions
 from wire.api.objects import (
     Partitions,
@@ -88,13 +88,10 @@ def reference() -> str:
     """The whole page, as Markdown."""
     parts = [HEAD, _message(RequestHeader)]
     seen: set[type] = {RequestHeader}
-    for title, apis in (
-        ("On every server", (API_VERSIONS,)),
-        ("On an SPU", SPU_APIS),
-        ("On the SC", SC_APIS),
-    ):
+    for title, server in (("On every server", "any"), ("On an SPU", "spu"), ("On the SC", "sc")):
         parts.append(f"## {title}\n")
-        for api in apis:
+        offered = [api for api in APIS.values() if api.server == server]
+        for api in sorted(offered, key=lambda api: api.key):
             parts.append(_api(api))
             parts += _family((api.request, api.response), seen)
     parts.append("## Inside the envelopes of the SC\n")

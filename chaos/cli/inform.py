@@ -4,7 +4,6 @@ import inspect
 import json
 import textwrap
 from collections.abc import Iterator, Sequence
-from typing import get_args
 
 import click
 
@@ -17,7 +16,7 @@ from chaos.report.outcome import STATUS_NO_VERDICT, STATUS_VALID
 from chaos.report.phrases import counted
 from chaos.spec.schema import schema as schema_of_scenarios
 from simulator.faults.distributions import Constant, Normal, Pareto, Uniform
-from simulator.faults.model import AnyFault
+from simulator.faults.model import FAULTS
 
 VALIDATE_EPILOG = """\b
 Example:
@@ -87,8 +86,8 @@ def list_() -> int:
 
 def _listed() -> Iterator[str]:
     yield "faults"
-    for kind in get_args(AnyFault):
-        yield from _entry(kind.kind, inspect.getdoc(kind) or "")
+    for word, kind in FAULTS.items():
+        yield from _entry(word, inspect.getdoc(kind) or "")
     yield ""
     yield "checks"
     for check in CHECKS:

@@ -11,7 +11,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from chaos.drivers import Broken
-from chaos.spec.scenario import Producer, Retry, Scenario, SendAll
+from chaos.spec.scenario import Producer, Retry, Scenario
+from chaos.spec.step import STEPS
 from simulator.documents.strict_model import shown
 
 
@@ -55,12 +56,10 @@ def adapted(scenario: Scenario, instead: Mapping[str, Any]) -> tuple[Scenario, l
 
 def _is_said(scenario: Scenario, words: str) -> bool:
     """Whether a scenario has something that is no option."""
-    sends = [step for step in scenario.workload if hasattr(step, "keys")]
-    match words:
-        case "send_all":
-            return any(isinstance(step, SendAll) for step in scenario.workload)
-        case "records without a key":
-            return any(not step.keys for step in sends)
+    if words in STEPS:
+        return any(step.kind == words for step in scenario.workload)
+    if words == "records without a key":
+        return any(getattr(step, "keys", None) == 0 for step in scenario.workload)
     return True
 
 

@@ -98,11 +98,11 @@ class AppendsTwice(Mutant):
     """
 
     where = "simulator.serving.connection:Link._deliver"
-    before = "await self._apply(call, refusal)"
+    before = "await self._apply(call, code)"
     after = """
-        await self._apply(call, refusal)
+        await self._apply(call, code)
         if verdict is not None and verdict.delay_s:
-            await self._apply(call, refusal)
+            await self._apply(call, code)
     """
     caught_by = ("unprovoked-duplicate", "no-duplicates")
 
@@ -128,8 +128,8 @@ class RefusesAndStores(Mutant):
     """
 
     where = "simulator.serving.applying:refused"
-    before = "rest = await finished(handler(without_partition(request, target), context))"
-    after = "rest = await finished(handler(request, context))"
+    before = "response = await finished(endpoint.handle(remaining, context))"
+    after = "response = await finished(endpoint.handle(request, context))"
     caught_by = ("not-persisted-is-absent", "unprovoked-duplicate")
 
 
@@ -139,9 +139,9 @@ class AnswersForTheWrongPartition(Mutant):
     Partitions are counted from one by whoever writes the refusal.
     """
 
-    where = "simulator.serving.answers:with_refused"
-    before = "entry(partition_index=p.partition_index, error_code=code)"
-    after = "entry(partition_index=p.partition_index + 1, error_code=code)"
+    where = "simulator.handlers.codes:CodeInEntry.refused"
+    before = "self.entry(partition_index=p.partition_index, error_code=code)"
+    after = "self.entry(partition_index=p.partition_index + 1, error_code=code)"
     semantics = (AT_LEAST_ONCE,)
     caught_by = ("retry-policy",)
 

@@ -49,11 +49,11 @@ class FrameWithoutItsRecords(Mutant):
     """
 
     where = "simulator.serving.connection:Link._note_request"
-    before = "carried=carried_by(call.api, call.request),"
+    before = "carried=call.carried,"
     after = """
         carried=()
         if self._number > 1 + len(self._world.cluster.spus)
-        else carried_by(call.api, call.request),
+        else call.carried,
     """
     caught_by = ("no-phantom",)
 
@@ -66,7 +66,7 @@ class FaultHitMissing(Mutant):
 
     where = "simulator.serving.connection:Link._ask"
     before = "if verdict is not None:"
-    after = "if verdict is not None and not isinstance(verdict.ending, Drop):"
+    after = "if verdict is not None and not verdict.terminal.swallow:"
     semantics = (AT_MOST_ONCE,)
     caught_by = ("unprovoked-loss",)
 

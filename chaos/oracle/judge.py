@@ -14,7 +14,7 @@ from chaos.history import History
 from chaos.oracle.checks import CHECKS, Finding
 from chaos.oracle.evidence import Evidence
 from simulator.events import FaultHit
-from simulator.faults.plan import CutPoint
+from simulator.faults.effects import CutPoint
 
 Verdict = Literal["valid", "invalid", "inconclusive"]
 

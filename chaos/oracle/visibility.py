@@ -31,7 +31,7 @@ from simulator.events import (
     SpuStopped,
     TopicCreated,
 )
-from simulator.faults.plan import CutPoint
+from simulator.faults.effects import CutPoint
 
 LOOKED_AT_MAX = 64
 """How many troubles are looked at for one interval; behind that it counts as troubled, which only

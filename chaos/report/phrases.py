@@ -16,7 +16,7 @@ from simulator.events import (
     TopicCreated,
     TopicDeleted,
 )
-from simulator.faults.plan import CutPoint
+from simulator.faults.effects import CutPoint
 
 KEY_CHARS_MAX = 40
 """How much of a key is shown."""

@@ -10,8 +10,10 @@ from typing import Any
 
 from chaos.history import CallEnded, History
 from simulator.events import Appended, ExchangeEvent, FaultHit, FrameRead, FrameWritten, Healed
-from simulator.faults.model import APIS_WITH_PARTITIONS, Match, PlacedFault
-from simulator.faults.plan import CutPoint, Exchange, FaultPlan, Mark
+from simulator.faults.effects import CutPoint
+from simulator.faults.model import Match, Placed
+from simulator.faults.plan import Exchange, FaultPlan, Mark
+from wire.api import APIS
 
 Data = dict[str, Any]
 """A scenario, or a part of one, as plain data."""
@@ -87,23 +89,21 @@ class Moments:
         elif isinstance(event, Appended | FrameWritten):
             seen.reached.setdefault(CutPoint.RESPONSE, t)
 
-    def of(self, fault: PlacedFault) -> Iterator[Moment]:
+    def of(self, fault: Placed) -> Iterator[Moment]:
         """The moments that a fault concerns, whatever its trigger says, in order of requests."""
         for transmission, mark in self._counted(fault).items():
             for at in self._seen[transmission].reached:
-                if fault.at in (at.value, "both"):
+                if at in fault.cut_points:
                     yield self._moment(transmission, at, mark)
 
-    def at(self, fault: PlacedFault, transmission: int, at: CutPoint) -> Moment | None:
+    def at(self, fault: Placed, transmission: int, at: CutPoint) -> Moment | None:
         """One moment; None if the fault does not concern it."""
         mark = self._counted(fault).get(transmission)
         if mark is None or at not in self._seen[transmission].reached:
             return None
         return self._moment(transmission, at, mark)
 
-    def exactly(
-        self, fault: PlacedFault, fields: Mapping[str, Any], moment: Moment
-    ) -> dict[str, Any]:
+    def exactly(self, fault: Placed, fields: Mapping[str, Any], moment: Moment) -> dict[str, Any]:
         """The fields of a fault that strikes at one moment and never else.
 
         Args:
@@ -127,7 +127,7 @@ class Moments:
         ordinal = again.ordinal if again is not None else moment.ordinal
         return {**kept, "at": moment.at.value, "nth": ordinal, "match": match}
 
-    def _counted(self, fault: PlacedFault) -> dict[int, Mark]:
+    def _counted(self, fault: Placed) -> dict[int, Mark]:
         """The exchanges that a fault counts, by the numbers of their requests."""
         key = fault.match, fault.empty
         if key not in self._marks:
@@ -166,5 +166,5 @@ def _exchange(read: FrameRead) -> Exchange:
         api=read.api,
         client_id=read.client_id,
         partitions=named,
-        carries_partitions=read.api in APIS_WITH_PARTITIONS,
+        carries_partitions=APIS[read.api].names_partitions,
     )

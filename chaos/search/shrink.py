@@ -24,7 +24,7 @@ from chaos.search.injection_points import Data as Data
 from chaos.search.injection_points import Moments
 from chaos.spec.generators import named
 from simulator.events import FaultHit
-from simulator.faults.model import Refuse
+from simulator.faults.model import Placed
 
 RUNS_MAX = 2_000
 """How many candidates are run at most: some seconds in the virtual world, and a find that is not
@@ -50,7 +50,7 @@ def as_fired(data: Data, history: History) -> Data:
     faults: list[Any] = []
     written = named(data.get("faults", ()))
     for (name, kind, fields), fault in zip(written, history.scenario.faults, strict=True):
-        if isinstance(fault, Refuse):
+        if not isinstance(fault, Placed):
             faults.append({kind: {**fields, "name": name}})
             continue
         hits = struck.get(name, [])

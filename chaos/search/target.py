@@ -26,7 +26,7 @@ from chaos.spec.generators import named
 from chaos.spec.property import Example, Loose
 from chaos.spec.scenario import Scenario
 from simulator.faults.fault_list import FaultList
-from simulator.faults.model import PlacedFault
+from simulator.faults.model import Placed
 
 _FAULTS: TypeAdapter[Any] = TypeAdapter(FaultList)
 
@@ -99,14 +99,14 @@ class Aim:
                 return True
         return False
 
-    def _in_turn(self) -> list[tuple[Loose, PlacedFault]]:
+    def _in_turn(self) -> list[tuple[Loose, Placed]]:
         """The loose faults in the order in which they are tried."""
         turn = self._random.sample(self._loose, len(self._loose))
         if self._random.random() < REPEATED_SHARE:
             turn.sort(key=lambda each: each[1].name != self._placed_last)
         return turn
 
-    def _allows(self, moment: Moment, loose: Loose, fault: PlacedFault) -> bool:
+    def _allows(self, moment: Moment, loose: Loose, fault: Placed) -> bool:
         """Whether a fault may strike there, alone, and without a change to what was struck."""
         if moment.struck or (self._last is not None and not moment.is_after(self._last)):
             return False
@@ -125,7 +125,7 @@ class Aim:
                 possible = [m for m in following if m.transmission == number]
         return self._random.choice(possible)
 
-    def _put(self, loose: Loose, fault: PlacedFault, moments: Moments, moment: Moment) -> None:
+    def _put(self, loose: Loose, fault: Placed, moments: Moments, moment: Moment) -> None:
         ((_, kind, fields),) = named([loose.fault])
         self._times[fault.name] += 1
         name = self._free_name(fault.name)
@@ -144,5 +144,5 @@ class Aim:
         return next(each for each in numbered if each not in taken | self.named_after.keys())
 
 
-def _models(loose: Sequence[Loose]) -> list[tuple[Loose, PlacedFault]]:
+def _models(loose: Sequence[Loose]) -> list[tuple[Loose, Placed]]:
     return list(zip(loose, _FAULTS.validate_python([each.fault for each in loose]), strict=True))

@@ -19,7 +19,7 @@ from simulator.documents.diagnostic import PathInFile
 from simulator.documents.quantities import RANGE, SIZE_UNITS_BYTES
 from simulator.documents.reader import resolved
 from simulator.documents.strict_model import hint, shown
-from simulator.faults.fault_list import KINDS
+from simulator.faults.model import FAULTS
 from wire.duration import UNITS_S, UNITS_US, duration_text
 
 DECIMALS = 3
@@ -281,7 +281,7 @@ def _with_name(fault: Any, position: int) -> Any:
     fields: Any = {}
     if isinstance(fault, Mapping) and len(fault) == 1:
         kind, fields = next(iter(fault.items()))
-    if kind not in KINDS or not isinstance(fields, Mapping) or fields.get("name") is not None:
+    if kind not in FAULTS or not isinstance(fields, Mapping) or fields.get("name") is not None:
         return fault
     return {kind: {"name": f"{kind}-{position}", **_without(fields, "name")}}
 

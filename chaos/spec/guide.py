@@ -11,7 +11,6 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from chaos.spec.scenario import (
-    STEPS,
     Cluster,
     Expect,
     Network,
@@ -21,6 +20,7 @@ from chaos.spec.scenario import (
     Topic,
 )
 from chaos.spec.schema import Json, alternatives, default_of, is_duration, is_size
+from chaos.spec.step import STEPS
 
 MODELS = {m.__name__: m for m in (Scenario, Cluster, Topic, Network, Producer, Retry, Expect)}
 """The models of which there can be a table of keys."""

@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from chaos.spec.generators import AnyOf, Faults, Range, SomeOf, Substitution, named
 from chaos.spec.scenario import Scenario
 from simulator.documents.diagnostic import PathInFile
+from simulator.faults.model import FAULTS, Placed
 
 if TYPE_CHECKING:
     # Only who draws waits for Hypothesis to be imported.
@@ -152,7 +153,7 @@ class Template:
             nth = ranges.get(substitution.origins.get(("faults", n, kind, "nth"), ()))
             if nth is not None:
                 yield fault, Loose(fault, nth.steps)
-            elif kind == "refuse" or "nth" in fields or "every" in fields:
+            elif not issubclass(FAULTS[kind], Placed) or "nth" in fields or "every" in fields:
                 yield fault, None
             elif fields.get("probability") == 0:
                 yield fault, None  # it is never to strike

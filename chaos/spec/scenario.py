@@ -6,21 +6,19 @@ are drawn (``template.py``); these models never see an open value.
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, ClassVar, Literal, TypeAlias, get_args
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import (
     AfterValidator,
-    BeforeValidator,
-    ConfigDict,
-    Discriminator,
     Field,
     PlainValidator,
-    RootModel,
     StrictBool,
-    Tag,
     WithJsonSchema,
 )
 
+import chaos.spec.steps  # noqa: F401  registers every step
+from chaos.spec.step import STEPS, Step
+from simulator.documents.one_of import OneOf
 from simulator.documents.quantities import (
     Count,
     Duration,
@@ -29,7 +27,7 @@ from simulator.documents.quantities import (
     check_index,
     parse_size,
 )
-from simulator.documents.strict_model import Conflict, Form, Strict, kind_of, one_known_kind, shown
+from simulator.documents.strict_model import Conflict, Strict, kind_of, shown
 from simulator.faults.fault_list import FaultList
 from wire.duration import NUMBER_CHARS_MAX
 
@@ -49,9 +47,6 @@ STEPS_MAX = 1_000
 EXAMPLES_MAX = 10_000_000
 """Examples of a property: days of exploring."""
 
-ID_BYTES = 8
-"""What the id of a record takes at the start of its value: the least size of a value."""
-
 
 def _at_most(most: int, what: str) -> AfterValidator:
     def check(number: int) -> int:
@@ -60,27 +55,6 @@ def _at_most(most: int, what: str) -> AfterValidator:
         return number
 
     return AfterValidator(check)
-
-
-def _value_size(value: object) -> int:
-    size = parse_size(value)
-    if size < ID_BYTES:
-        raise ValueError(f"{size} bytes do not hold the id of a record; write {ID_BYTES} or more")
-    return size
-
-
-ValueSize = Annotated[
-    int,
-    PlainValidator(_value_size),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": "integer", "minimum": ID_BYTES},
-                {"type": "string", "pattern": "^[0-9]+ ?(KiB|MiB)?$", "examples": ["1KiB"]},
-            ]
-        }
-    ),
-]
 
 
 def _positive(seconds: float) -> float:
@@ -170,113 +144,7 @@ class Producer(Strict):
         return self.delivery_semantic == "at-least-once"
 
 
-# --- the workload
-
-
-class Send(Strict):
-    """Sends records one by one, as fast as the producer takes them."""
-
-    kind: ClassVar[str] = "send"
-
-    count: Count = 1
-    """How many records."""
-    size: ValueSize = 100
-    """Bytes of each value; it starts with the record's id."""
-    keys: Index = 0
-    """How many different keys the records take turns with; 0 for no key."""
-    pace: Duration = 0.0
-    """How long to wait after each record."""
-    wait: StrictBool = False
-    """Whether each record is settled before the next one is sent."""
-
-
-class SendAll(Strict):
-    """Sends records with one call."""
-
-    kind: ClassVar[str] = "send_all"
-
-    count: Count = 1
-    """How many records."""
-    size: ValueSize = 100
-    """Bytes of each value; it starts with the record's id."""
-    keys: Index = 0
-    """How many different keys the records take turns with; 0 for no key."""
-
-
-class Flush(Strict):
-    """Flushes the producer: until everything is settled, under at-most-once until it has left."""
-
-    kind: ClassVar[str] = "flush"
-
-
-class Wait(Strict):
-    """Waits until every record sent before is settled."""
-
-    kind: ClassVar[str] = "wait"
-
-
-class Sleep(RootModel[Duration]):
-    """Does nothing for a while: ``sleep: 1s``."""
-
-    model_config = ConfigDict(frozen=True)
-
-    kind: ClassVar[str] = "sleep"
-
-
-class MoveLeader(Strict):
-    """Makes another SPU the leader of a partition; the log goes along."""
-
-    kind: ClassVar[str] = "move_leader"
-
-    partition: Index = 0
-    """Which partition."""
-    to: Index
-    """The SPU that becomes its leader, numbered from 0."""
-
-
-class StopSpu(Strict):
-    """Makes an SPU unreachable: its connections are reset, its logs are kept."""
-
-    kind: ClassVar[str] = "stop_spu"
-
-    spu: Index = 0
-    """Which SPU, numbered from 0."""
-
-
-class StartSpu(Strict):
-    """Has an SPU listen again."""
-
-    kind: ClassVar[str] = "start_spu"
-
-    spu: Index = 0
-    """Which SPU, numbered from 0."""
-
-
-AnyStep: TypeAlias = Send | SendAll | Flush | Wait | Sleep | MoveLeader | StopSpu | StartSpu
-"""Any step of a workload."""
-
-STEPS = {step.kind: step for step in get_args(AnyStep)}
-"""The steps by their words, in the order of the documentation."""
-
-
-def _one_known_step(value: Any) -> Any:
-    if value == Sleep.kind:
-        raise ValueError("sleep needs a duration; write sleep: 1s")
-    return one_known_kind(value, "step", STEPS)
-
-
-OneStep: TypeAlias = Annotated[
-    Annotated[Send, Form("send"), Tag("send")]
-    | Annotated[SendAll, Form("send_all"), Tag("send_all")]
-    | Annotated[Flush, Form("flush"), Tag("flush")]
-    | Annotated[Wait, Form("wait"), Tag("wait")]
-    | Annotated[Sleep, Form("sleep"), Tag("sleep")]
-    | Annotated[MoveLeader, Form("move_leader"), Tag("move_leader")]
-    | Annotated[StopSpu, Form("stop_spu"), Tag("stop_spu")]
-    | Annotated[StartSpu, Form("start_spu"), Tag("start_spu")],
-    Discriminator(kind_of),
-    BeforeValidator(_one_known_step),
-]
+OneStep: TypeAlias = Annotated[Step, OneOf("step", STEPS)]
 """A field that holds one step."""
 
 
@@ -418,8 +286,8 @@ def _too_much(written: Mapping[str, Any]) -> Iterator[Conflict]:
     """More records than can be judged in memory."""
     records = size = 0
     for n, kind, fields in _kinds(written, "workload"):
-        if kind not in ("send", "send_all"):
-            continue
+        if kind not in STEPS or not {"count", "size"} <= STEPS[kind].model_fields.keys():
+            continue  # it sends no records
         count = max(_whole(fields.get("count"), 1), 0)
         records += count
         try:

@@ -8,20 +8,16 @@ fields. The same place turns an unknown key into a line that names the known one
 
 import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, NamedTuple, Self, TypeVar
 
 from pydantic import (
     BaseModel,
     ConfigDict,
-    GetCoreSchemaHandler,
-    GetJsonSchemaHandler,
     ModelWrapValidatorHandler,
     ValidationError,
     model_validator,
 )
-from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema, InitErrorDetails, core_schema
+from pydantic_core import ErrorDetails, InitErrorDetails
 
 SHOWN_CHARS_MAX = 60
 """How much of a bad value a message repeats: enough to find it, and the message stays one line."""
@@ -83,17 +79,9 @@ def with_conflicts(
     try:
         result = handler(value)
     except ValidationError as error:
-        errors += [
-            InitErrorDetails(
-                type=found["type"],
-                loc=found["loc"],
-                input=found["input"],
-                ctx=found.get("ctx", {}),
-            )
-            for found in error.errors(include_url=False)
-            # An unknown key is among the conflicts, where the known ones are named.
-            if found["type"] != "extra_forbidden"
-        ]
+        # An unknown key is among the conflicts, where the known ones are named.
+        known = error.errors(include_url=False)
+        errors += details([found for found in known if found["type"] != "extra_forbidden"])
     else:
         if not (conflicts := list(conflicts)):
             return result
@@ -107,6 +95,26 @@ def with_conflicts(
         for conflict in conflicts
     ]
     raise ValidationError.from_exception_data(title, errors)
+
+
+def details(
+    errors: Iterable[ErrorDetails], above: tuple[str | int, ...] = ()
+) -> list[InitErrorDetails]:
+    """The errors of one validation as parts of another one.
+
+    Args:
+        errors: what ``ValidationError.errors`` says.
+        above: the path to put before theirs.
+    """
+    return [
+        InitErrorDetails(
+            type=found["type"],
+            loc=(*above, *found["loc"]),
+            input=found["input"],
+            ctx=found.get("ctx", {}),
+        )
+        for found in errors
+    ]
 
 
 def shown(value: object) -> str:
@@ -130,50 +138,6 @@ def hint(word: str, known: Iterable[str]) -> str:
         return "; no key can stand here"
     near = difflib.get_close_matches(word, known, n=1)
     return f"; did you mean {near[0]!r}?" if near else f"; write one of {', '.join(known)}"
-
-
-@dataclass(frozen=True)
-class Form:
-    """Annotates a model with its YAML form: its fields below its word, or the word alone."""
-
-    kind: str
-
-    def _fields(self, value: Any) -> Any:
-        if isinstance(value, str):
-            return {}
-        return value[self.kind] if isinstance(value, Mapping) else value
-
-    def _written(self, model: BaseModel) -> Any:
-        data = model.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-        return {self.kind: data}
-
-    def __get_pydantic_core_schema__(
-        self, source: Any, handler: GetCoreSchemaHandler
-    ) -> CoreSchema:
-        return core_schema.no_info_before_validator_function(
-            self._fields,
-            handler(source),
-            serialization=core_schema.plain_serializer_function_ser_schema(
-                lambda model: {
-                    model.kind: model.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-                }
-            ),
-        )
-
-    def __get_pydantic_json_schema__(
-        self, schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
-        return {
-            "anyOf": [
-                {"const": self.kind},
-                {
-                    "type": "object",
-                    "properties": {self.kind: handler(schema)},
-                    "required": [self.kind],
-                    "additionalProperties": False,
-                },
-            ]
-        }
 
 
 def one_known_kind(value: Any, noun: str, models: Mapping[str, type[BaseModel]]) -> Any:

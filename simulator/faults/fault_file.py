@@ -15,7 +15,7 @@ from simulator.documents.quantities import RANGE
 from simulator.documents.reader import YamlError, parse, read_text
 from simulator.documents.strict_model import Strict, shown
 from simulator.faults.fault_list import FaultList
-from simulator.faults.model import AnyFault
+from simulator.faults.model import Fault
 
 
 class FaultFileError(Exception):
@@ -33,7 +33,7 @@ class FaultFile(Strict):
     """The faults, in the order in which they are evaluated."""
 
 
-def load_faults(path: str | Path) -> list[AnyFault]:
+def load_faults(path: str | Path) -> list[Fault]:
     """The faults of a file, each with a name.
 
     Raises:
@@ -46,7 +46,7 @@ def load_faults(path: str | Path) -> list[AnyFault]:
     return parse_faults(text, str(path))
 
 
-def parse_faults(text: str, filename: str) -> list[AnyFault]:
+def parse_faults(text: str, filename: str) -> list[Fault]:
     """The faults of a text, each with a name.
 
     Args:

@@ -7,52 +7,20 @@ an error in it is the path in the document, for example ``1, drop, probability``
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Annotated, Any, TypeAlias, get_args
+from typing import Annotated, Any, TypeAlias
 
-from pydantic import BeforeValidator, Discriminator, Tag, WrapValidator
+from pydantic import WrapValidator
 
-from simulator.documents.strict_model import (
-    Conflict,
-    Form,
-    kind_of,
-    one_known_kind,
-    shown,
-    with_conflicts,
-)
-from simulator.faults.model import (
-    AnyFault,
-    Delay,
-    Disconnect,
-    Drop,
-    Duplicate,
-    Error,
-    Refuse,
-    Stall,
-)
+import simulator.faults.kinds  # noqa: F401  registers every kind
+from simulator.documents.one_of import OneOf
+from simulator.documents.strict_model import Conflict, shown, with_conflicts
+from simulator.faults.model import FAULTS, Fault
 
-KINDS: tuple[str, ...] = tuple(kind.kind for kind in get_args(AnyFault))
-"""The words for faults, in the order of the documentation."""
-
-
-def _one_known_kind(value: Any) -> Any:
-    return one_known_kind(value, "fault", {kind.kind: kind for kind in get_args(AnyFault)})
-
-
-OneFault: TypeAlias = Annotated[
-    Annotated[Delay, Form("delay"), Tag("delay")]
-    | Annotated[Drop, Form("drop"), Tag("drop")]
-    | Annotated[Duplicate, Form("duplicate"), Tag("duplicate")]
-    | Annotated[Disconnect, Form("disconnect"), Tag("disconnect")]
-    | Annotated[Stall, Form("stall"), Tag("stall")]
-    | Annotated[Error, Form("error"), Tag("error")]
-    | Annotated[Refuse, Form("refuse"), Tag("refuse")],
-    Discriminator(kind_of),
-    BeforeValidator(_one_known_kind),
-]
+OneFault: TypeAlias = Annotated[Fault, OneOf("fault", FAULTS)]
 """A field that holds one fault."""
 
 
-def named(faults: Sequence[AnyFault]) -> list[AnyFault]:
+def named(faults: Sequence[Fault]) -> list[Fault]:
     """The same faults, those without a name named by kind and position, for example ``drop-1``.
 
     Raises:
@@ -74,7 +42,7 @@ def _written_names(value: Any) -> Iterator[tuple[tuple[str | int, ...], str]]:
         kind, fields = item, None
         if isinstance(item, Mapping) and len(item) == 1:
             kind, fields = next(iter(item.items()))
-        elif isinstance(item, get_args(AnyFault)):
+        elif isinstance(item, Fault):
             kind, fields = item.kind, {"name": item.name}
         if isinstance(kind, str):
             name = fields.get("name") if isinstance(fields, Mapping) else None
@@ -94,7 +62,7 @@ def _taken_names(names: Iterable[tuple[tuple[str | int, ...], str]]) -> Iterator
         first.setdefault(name, position + 1)
 
 
-def _own_names(value: Any, handler: Callable[[Any], list[AnyFault]]) -> list[AnyFault]:
+def _own_names(value: Any, handler: Callable[[Any], list[Fault]]) -> list[Fault]:
     return named(with_conflicts("faults", handler, value, _taken_names(_written_names(value))))
 
 

@@ -1,4 +1,4 @@
-"""What faults there are: the models that YAML and command line are read into.
+"""The fault model: what a fault is, apart from its kind.
 
 One exchange on a connection has two moments at which a fault can strike:
 
@@ -9,58 +9,37 @@ A fault is a *kind* (what happens), a *cut point* (at which moment) and a *trigg
 matching exchanges). Lost before it was applied, and applied but the answer lost, are different
 faults: only the second one makes a careful client write a record twice.
 
-The models only hold what was written; ``faultlist.py`` reads their YAML form and ``verdicts.py``
-evaluates them. TCP keeps the bytes of a connection in order and never loses one, so each kind says
-what real event it stands for and what about it is not realistic.
+A kind is a class with a ``kind`` in a module of ``kinds/``: that registers it in ``FAULTS``, from
+which unions, tables, schemas and help texts follow. The models hold what was written and say what
+action that is; ``fault_list.py`` reads their YAML form and ``plan.py`` evaluates them. TCP keeps
+the bytes of a connection in order and never loses one, so the docstring of each kind says what real
+event it stands for and what about it is not realistic.
 """
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, ClassVar, Literal, TypeAlias, get_args
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, PlainValidator, StrictBool, WithJsonSchema
 
-from simulator.documents.quantities import Count, Index, Ordinals, Probability, Size, Window
+from simulator.documents.one_of import OneWord
+from simulator.documents.quantities import Count, Index, Ordinals, Probability, Window
 from simulator.documents.strict_model import Conflict, Strict, shown
-from simulator.faults.distributions import Distribution
-
-ApiName = Literal["produce", "fetch", "api-versions", "watch", "list", "create", "delete"]
-
-ErrorName = Literal[
-    "NotLeaderForPartition",
-    "MessageTooLarge",
-    "CompressionError",
-    "TopicNotFound",
-    "RequestTimedOut",
-    "StorageError",
-    "PartitionFull",
-    "PartitionShortCircuited",
-    "UnknownServerError",
-    "Other",
-    "PermissionDenied",
-]
-"""The error codes that an SPU can answer a produce request with."""
-
-OPEN_CODES = (
-    "RequestTimedOut",
-    "StorageError",
-    "PartitionFull",
-    "PartitionShortCircuited",
-    "UnknownServerError",
-    "Other",
-)
-"""The codes that leave open whether the records are stored: the only ones that may answer a request
-that was applied. The others say that nothing is stored, and the judge takes an SPU at its word."""
-
-APIS_WITH_PARTITIONS = ("produce", "fetch")
-"""The APIs whose requests name topics and partitions."""
-
-APIS_WITH_CODES = ("produce", "fetch", "create", "delete")
-"""The APIs whose responses have a place for an error code."""
+from simulator.faults.effects import Action, CutPoint, Effect
+from wire.api import APIS
+from wire.registry import Registry
 
 TRIGGERS = ("probability", "nth", "every")
 """The fields of which a fault has at most one."""
 
+ALL_APIS = "all"
+"""What a match says for every API."""
+
+FAULTS: "Registry[type[Fault]]" = Registry(
+    "fault kind",
+    order=("delay", "drop", "duplicate", "disconnect", "stall", "error", "refuse"),
+)
+"""Every kind of fault, by its word."""
 
 _SERVER = re.compile("sc|spu|spu:(0|[1-9][0-9]{0,8})")
 
@@ -83,7 +62,7 @@ Name = Annotated[str, Field(min_length=1)]
 class Match(Strict):
     """Which exchanges a fault concerns: those that satisfy every field."""
 
-    api: ApiName | Literal["all"] = "produce"
+    api: Annotated[str, OneWord(lambda: (*APIS, ALL_APIS))] = "produce"
     """The API of the request, or ``all``."""
     topic: Name | None = None
     """A topic that the request names; only produce and fetch name any."""
@@ -99,24 +78,50 @@ class Match(Strict):
     @classmethod
     def conflicts(cls, written: Mapping[str, Any]) -> Iterator[Conflict]:
         """A request without partitions satisfies no topic and no partition."""
-        api = written.get("api", "produce")
-        if api in get_args(ApiName) and api not in APIS_WITH_PARTITIONS:
+        api = APIS.get(str(written.get("api", "produce")))
+        if api is not None and not api.names_partitions:
             for key in ("topic", "partition"):
                 if written.get(key) is not None:
-                    yield Conflict((key,), f"{api} requests name no partitions; remove {key}")
+                    yield Conflict((key,), f"{api.name} requests name no partitions; remove {key}")
 
 
-class Placed(Strict):
-    """What the faults that strike at a cut point have in common."""
+class Fault(Strict):
+    """What all faults have in common. A subclass with a ``kind`` of its own is a kind."""
 
     kind: ClassVar[str]
     """The word for it in YAML, and the first half of the name of an unnamed one."""
-    terminal: ClassVar[bool]
-    """Whether it decides what becomes of the frame, so that at most one such fault can strike."""
+    example: ClassVar[Mapping[str, Any]] = {}
+    """The fields without which one cannot be written, with a value for each; for docs and tests."""
 
     name: Name = ""
     """The name in events and summary, and part of every draw; without one the fault is named by
     its kind and its position in the list, from 1: ``drop-1``."""
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        """Register the kind.
+
+        Raises:
+            ValueError: another class has its word.
+        """
+        super().__pydantic_init_subclass__(**kwargs)
+        if "kind" in cls.__dict__:
+            FAULTS.add(cls.kind, cls)
+
+    @classmethod
+    def made(cls, **fields: Any) -> Self:
+        """One of this kind, with its ``example`` for what is not given."""
+        return cls.model_validate({**cls.example, **fields})
+
+    @property
+    def spu_named(self) -> int | None:
+        """The index of the SPU that it names, if it names one."""
+        raise NotImplementedError
+
+
+class Placed(Fault):
+    """A fault that strikes at a cut point."""
+
     at: Literal["request", "response", "both"] = "both"
     """The cut point: before the request is applied, after it, or both with a draw for each."""
     probability: Probability | None = None
@@ -146,146 +151,35 @@ class Placed(Strict):
             text = f"a fault has at most one trigger; remove {' and '.join(others)} or {first}"
             yield Conflict((others[0],), text)
 
+    @property
+    def cut_points(self) -> tuple[CutPoint, ...]:
+        """Where it strikes."""
+        return tuple(at for at in CutPoint if self.at in (at.value, "both"))
 
-class Delay(Placed):
-    """Holds a frame back.
+    @property
+    def spu_named(self) -> int | None:
+        """The index of the SPU that it names, if it names one."""
+        return self.match.spu
 
-    At the request the SPU gets it later, at the response the client does. Delays add up. It stands
-    for distance, for a queue on the way, for a server that is busy. Frames of a connection keep
-    their order, as TCP keeps it: a delayed frame holds back those behind it. Not realistic: only
-    whole frames are slow, while connecting and the packets' acknowledgements are as fast as ever.
-    """
+    def action(self, at: CutPoint) -> Action:
+        """What it does to each frame that it strikes there; a pure function of the fields."""
+        raise NotImplementedError
 
-    kind: ClassVar[str] = "delay"
-    terminal: ClassVar[bool] = False
-
-    by: Distribution
-    """How long: a duration, or a distribution to draw it from."""
-
-
-class Drop(Placed):
-    """Loses one frame.
-
-    At the request the SPU never gets it; at the response the request was applied and is never
-    answered. It stands for a server or a middlebox that lost the message: a crash between two
-    steps, a proxy that answers nobody. Not realistic as a network: TCP never loses one frame and
-    delivers the next; what packet loss looks like is a ``stall``.
-    """
-
-    kind: ClassVar[str] = "drop"
-    terminal: ClassVar[bool] = True
+    def effects(self, at: CutPoint) -> tuple[Effect, ...]:
+        """What a client and a judge must expect of a frame that it strikes there."""
+        return self.action(at).effects(at)
 
 
-class Duplicate(Placed):
-    """Delivers one frame twice.
-
-    At the request it is applied twice, and so stored twice, and answered twice; at the response the
-    client gets the answer twice. It stands for a proxy that repeats a request. A real SPU would
-    store the copy as well, for nothing on the wire tells it apart. Not realistic as a network: TCP
-    discards repeated bytes.
-    """
-
-    kind: ClassVar[str] = "duplicate"
-    terminal: ClassVar[bool] = False
+_REFUSAL_EFFECTS = {
+    "refuse": Effect.HIDES_ATTEMPTS,
+    "rst": Effect.ENDS_CONNECTION,
+    "hang": Effect.SILENCES,
+}
 
 
-class Disconnect(Placed):
-    """Ends the connection.
+class Refusal(Fault):
+    """A fault that keeps clients from connecting: no cut point and no trigger, only a window."""
 
-    At the request it ends before the request is applied; at the response the request was applied,
-    and the connection ends after the first bytes of the answer. It stands for a server that was
-    restarted (``fin``) or killed, or a firewall that forgot the connection (``rst``). With
-    ``half-close`` the server only says that it will send no more: this request and those behind it
-    are still applied, and never answered. Not realistic: a reset is made exactly between
-    two frames, or after an exact number of bytes, where a real one falls anywhere.
-    """
-
-    kind: ClassVar[str] = "disconnect"
-    terminal: ClassVar[bool] = True
-
-    how: Literal["rst", "fin", "half-close"] = "rst"
-    """``rst``: a reset. ``fin``: read what has arrived, then close. ``half-close``: send no more,
-    go on reading and applying."""
-    after_bytes: Size = 0
-    """How many bytes of the answer leave before the end; has a meaning only at the response."""
-
-    @classmethod
-    def conflicts(cls, written: Mapping[str, Any]) -> Iterator[Conflict]:
-        """Bytes of an answer that is never made cannot leave."""
-        yield from super().conflicts(written)
-        if written.get("at") == "request" and "after_bytes" in written:
-            text = "at: request has no answer to cut; write at: response or remove after_bytes"
-            yield Conflict(("after_bytes",), text)
-
-
-class Stall(Placed):
-    """Falls silent, with the connection open.
-
-    At the request nothing more is read from this connection, this frame included; at the response
-    the request was applied, and nothing more is written. It stands for what real loss looks like:
-    a cable pulled, a route gone, a host frozen. Nothing arrives until somebody's timeout ends the
-    connection. Not realistic: the operating system below goes on acknowledging packets, so that the
-    client's own TCP never gives up, and with a stalled response its requests are still read.
-    """
-
-    kind: ClassVar[str] = "stall"
-    terminal: ClassVar[bool] = True
-
-
-class Error(Placed):
-    """Answers with an error code.
-
-    At the request the request is not applied; at the response it is applied first, which only codes
-    that leave the outcome open can follow. All entries of the partition that the fault counted the
-    request for get the code, the other entries are applied and answered as ever; create and delete
-    are refused as a whole. It stands for an SPU in that condition: no longer the leader, its disk
-    full, its storage failing. Not realistic: the condition is not there, so that the next request
-    finds everything in order.
-    """
-
-    kind: ClassVar[str] = "error"
-    terminal: ClassVar[bool] = True
-
-    code: ErrorName
-    """The error code as Fluvio spells it."""
-
-    @classmethod
-    def conflicts(cls, written: Mapping[str, Any]) -> Iterator[Conflict]:
-        """The code needs a place in the answer and may not lie about what is stored."""
-        yield from super().conflicts(written)
-        code, match = written.get("code"), written.get("match")
-        certain = code in get_args(ErrorName) and code not in OPEN_CODES
-        if certain and written.get("at", "both") != "request":
-            yield Conflict(
-                ("at",) if "at" in written else ("code",),
-                "at: response allows only codes that leave the outcome open"
-                f" ({', '.join(OPEN_CODES)}); write at: request",
-            )
-        api = match.get("api") if isinstance(match, Mapping) else getattr(match, "api", None)
-        if api in (*get_args(ApiName), "all") and api not in APIS_WITH_CODES:
-            yield Conflict(
-                ("match", "api"),
-                f"{api} has no place for an error code; write one of {', '.join(APIS_WITH_CODES)}",
-            )
-        if written.get("empty") is True:
-            text = "a request without partitions has no place for an error code; remove empty"
-            yield Conflict(("empty",), text)
-
-
-class Refuse(Strict):
-    """Lets nobody connect.
-
-    It has no cut point and no trigger, only a window. It stands for a server that is down
-    (``refuse``: its listener is closed), one behind a firewall that resets (``rst``), or one too
-    busy to answer (``hang``: accepted, and nothing ever comes back). Connections that exist stay.
-    Not realistic: with ``hang`` the connect itself succeeds, where a host that is gone would not
-    answer that either.
-    """
-
-    kind: ClassVar[str] = "refuse"
-
-    name: Name = ""
-    """The name in events and summary; without one it is named by its position: ``refuse-1``."""
     server: Server
     """Which server: ``sc``, ``spu`` for all SPUs, or ``spu:N``, numbered from 0."""
     how: Literal["refuse", "rst", "hang"] = "refuse"
@@ -300,9 +194,13 @@ class Refuse(Strict):
             return self.server == "sc"
         return self.server in ("spu", f"spu:{spu}")
 
+    @property
+    def spu_named(self) -> int | None:
+        """The index of the SPU that it names, if it names one."""
+        _, _, number = self.server.partition(":")
+        return int(number) if number else None
 
-PlacedFault: TypeAlias = Delay | Drop | Duplicate | Disconnect | Stall | Error
-"""A fault that strikes at a cut point."""
-
-AnyFault: TypeAlias = PlacedFault | Refuse
-"""Any fault."""
+    @property
+    def effects(self) -> tuple[Effect, ...]:
+        """What a client and a judge must expect of a connect that it strikes."""
+        return (_REFUSAL_EFFECTS[self.how],)

@@ -16,23 +16,12 @@ up: the frame is late, and then the terminal thing happens to it.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import NamedTuple, get_args
+from typing import NamedTuple
 
 from simulator.faults.draws import Draws
+from simulator.faults.effects import NOTHING, Action, CutPoint, Effect, Ending
 from simulator.faults.fault_list import named
-from simulator.faults.model import (
-    AnyFault,
-    ApiName,
-    Delay,
-    Disconnect,
-    Drop,
-    Duplicate,
-    Error,
-    PlacedFault,
-    Refuse,
-    Stall,
-)
+from simulator.faults.model import ALL_APIS, Fault, Placed, Refusal
 
 ORDINALS_MAX = 100_000
 """How many ordinals a plan keeps for partitions. A peer may name any topic, known or not, so that
@@ -45,15 +34,6 @@ and ``ORDINALS_MAX`` of those would be gigabytes."""
 
 _OTHERS = ("", -1)
 """The shared place of what is not counted apart; no frame can name it."""
-
-
-class CutPoint(StrEnum):
-    """The moment at which a fault strikes."""
-
-    REQUEST = "request"
-    """Read, and not yet applied."""
-    RESPONSE = "response"
-    """Applied, and not yet answered."""
 
 
 @dataclass(slots=True)
@@ -103,11 +83,13 @@ class Given(NamedTuple):
     """What the exchange counts for with this fault, or None where that is its connection."""
     ordinal: int
     """As which it counts there, from 1."""
+    effects: tuple[Effect, ...]
+    """What it does, unless it is shadowed."""
     delay_s: float
     """Seconds by which it delays the frame."""
     code: str | None
     """The error code that it gives."""
-    how: str | None
+    how: Ending | None
     """How it ends the connection."""
     after_bytes: int | None
     """Bytes of the answer that are written before the connection ends."""
@@ -115,16 +97,16 @@ class Given(NamedTuple):
 
 @dataclass(slots=True)
 class Verdict:
-    """What becomes of a frame: late by ``delay_s``, then its ending or its copies."""
+    """The combined decision for one frame: a delay, then at most one terminal action, or copies."""
 
-    delay_s: float
-    ending: Drop | Disconnect | Stall | Error | None
-    """The terminal fault that strikes."""
-    target: tuple[str, int] | None
-    """For an error the partition whose entries get the code, or None for the answer as a whole."""
-    duplicated_by: tuple[str, ...]
+    delay_s: float = 0.0
+    terminal: Action = NOTHING
+    """The action of the terminal fault that strikes."""
+    target: tuple[str, int] | None = None
+    """The partition that the terminal fault counts for, or None for the exchange as a whole."""
+    duplicated_by: tuple[str, ...] = ()
     """The names of the faults that make a copy, one for each copy."""
-    given: tuple[Given, ...]
+    given: tuple[Given, ...] = ()
     """Every fault that struck or was shadowed, for the events."""
 
     @property
@@ -144,22 +126,24 @@ class FaultPlan:
         ValueError: two faults have the same name.
     """
 
-    def __init__(self, faults: Sequence[AnyFault], seed: int) -> None:
-        self.faults: Sequence[AnyFault] = named(faults)
+    def __init__(self, faults: Sequence[Fault], seed: int) -> None:
+        self.faults: Sequence[Fault] = named(faults)
         """All of them, each with its name."""
         self.counts: Mapping[str, FaultCount] = {each.name: FaultCount() for each in self.faults}
         """By the name of the fault, in the order of the file."""
         armed = [
             _Armed(index, fault, seed, self.counts[fault.name])
             for index, fault in enumerate(self.faults)
-            if not isinstance(fault, Refuse)
+            if isinstance(fault, Placed)
         ]
+        self._for_all = [each for each in armed if each.fault.match.api == ALL_APIS]
+        """What concerns an API that no fault names."""
         self._by_api = {
-            api: [each for each in armed if each.fault.match.api in (api, "all")]
-            for api in get_args(ApiName)
+            api: [each for each in armed if each.fault.match.api in (api, ALL_APIS)]
+            for api in {each.fault.match.api for each in armed}
         }
         self._refusals = [
-            each for each in self.faults if isinstance(each, Refuse) and each.how != "refuse"
+            each for each in self.faults if isinstance(each, Refusal) and each.how != "refuse"
         ]
         self.active = True
         """Whether faults strike and exchanges count; what was decided before goes on."""
@@ -171,7 +155,7 @@ class FaultPlan:
         if not self.active:
             return
         marks = []
-        for armed in self._by_api.get(exchange.api, ()):
+        for armed in self._by_api.get(exchange.api, self._for_all):
             if not armed.concerns_sender(exchange):
                 continue
             if exchange.partitions:
@@ -203,7 +187,7 @@ class FaultPlan:
         ]
         return _combined(striking, exchange, at) if striking else None
 
-    def at_accept(self, spu: int | None, elapsed_s: float) -> Refuse | None:
+    def at_accept(self, spu: int | None, elapsed_s: float) -> Refusal | None:
         """Decide what becomes of a connection just accepted: a reset, a hang, or None for nothing.
 
         ``how: refuse`` is not decided here, since nothing is accepted while a listener is closed.
@@ -212,7 +196,7 @@ class FaultPlan:
             spu: the SPU that it was made to, or None for the SC.
             elapsed_s: seconds since the faults' clock started.
         """
-        decided: Refuse | None = None
+        decided: Refusal | None = None
         for refuse in self._refusals if self.active else ():
             if refuse.covers(spu) and _inside(refuse.between, elapsed_s):
                 if decided is None:
@@ -222,7 +206,7 @@ class FaultPlan:
                     self.counts[refuse.name].shadowed += 1
         return decided
 
-    def count_fired(self, refuse: Refuse) -> None:
+    def count_fired(self, refuse: Refusal) -> None:
         """Count a fault of ``faults`` that the server acted out itself, by closing a listener."""
         self.counts[refuse.name].fired += 1
 
@@ -249,18 +233,16 @@ class FaultPlan:
 class _Armed:
     """A fault at its place in a plan, with what its evaluation needs at hand."""
 
-    __slots__ = ("_draws", "_nth", "count", "fault", "index")
+    __slots__ = ("_draws", "_nth", "actions", "count", "effects", "fault", "index")
 
-    def __init__(self, index: int, fault: PlacedFault, seed: int, count: FaultCount) -> None:
+    def __init__(self, index: int, fault: Placed, seed: int, count: FaultCount) -> None:
         self.index = index
         self.fault = fault
         self.count = count
         self._nth = frozenset(fault.nth or ())
-        self._draws = {
-            at: Draws(seed, fault.name, at.value)
-            for at in CutPoint
-            if fault.at in (at.value, "both")
-        }
+        self._draws = {at: Draws(seed, fault.name, at.value) for at in fault.cut_points}
+        self.actions = {at: fault.action(at) for at in fault.cut_points}
+        self.effects = {at: fault.effects(at) for at in fault.cut_points}
 
     def concerns_sender(self, exchange: Exchange) -> bool:
         """Whether it matches who sent a request and to which server."""
@@ -301,8 +283,8 @@ class _Armed:
 
     def delay_s(self, mark: Mark, exchange: Exchange, at: CutPoint) -> float:
         """How long it delays a frame that it strikes."""
-        fault = self.fault
-        return fault.by.sample(self._draw(mark, exchange, at)[1]) if isinstance(fault, Delay) else 0
+        delay = self.actions[at].delay
+        return delay.sample(self._draw(mark, exchange, at)[1]) if delay is not None else 0.0
 
     def _draw(self, mark: Mark, exchange: Exchange, at: CutPoint) -> tuple[float, float]:
         """Two independent draws: whether it strikes, and how long it delays."""
@@ -317,39 +299,37 @@ def _inside(window: tuple[float, float] | None, elapsed_s: float) -> bool:
 
 def _combined(striking: Sequence[Mark], exchange: Exchange, at: CutPoint) -> Verdict:
     """Put together what the striking faults say, and count them."""
-    winner = next((mark for mark in striking if mark.armed.fault.terminal), None)
-    verdict = Verdict(0.0, None, None, (), ())
+    winner = next((mark for mark in striking if mark.armed.actions[at].terminal), None)
+    verdict = Verdict()
     given = []
     for mark in striking:
-        armed, fault = mark.armed, mark.armed.fault
+        armed, action = mark.armed, mark.armed.actions[at]
         delay_s = armed.delay_s(mark, exchange, at)
-        shadowed = winner is not None and mark is not winner and not isinstance(fault, Delay)
-        given.append(_given(mark, at, shadowed=shadowed, delay_s=delay_s))
+        shadowed = winner is not None and mark is not winner and not action.only_delays
+        given.append(_given(mark, at, delay_s=delay_s, shadowed=shadowed))
         if shadowed:
             armed.count.shadowed += 1
             continue
         armed.count.fired += 1
         verdict.delay_s += delay_s
-        if isinstance(fault, Duplicate):
-            verdict.duplicated_by += (fault.name,)
-        elif not isinstance(fault, Delay):
-            verdict.ending = fault
-            verdict.target = mark.partition if isinstance(fault, Error) else None
+        verdict.duplicated_by += (armed.fault.name,) * action.copies
+        if mark is winner:
+            verdict.terminal, verdict.target = action, mark.partition
     verdict.given = tuple(given)
     return verdict
 
 
-def _given(mark: Mark, at: CutPoint, *, shadowed: bool, delay_s: float) -> Given:
-    fault = mark.armed.fault
-    ending = fault if isinstance(fault, Disconnect) else None
+def _given(mark: Mark, at: CutPoint, *, delay_s: float, shadowed: bool) -> Given:
+    armed, action = mark.armed, mark.armed.actions[at]
     return Given(
-        fault=fault.name,
-        kind=fault.kind,
+        fault=armed.fault.name,
+        kind=armed.fault.kind,
         shadowed=shadowed,
         partition=mark.partition,
         ordinal=mark.ordinal,
+        effects=armed.effects[at],
         delay_s=delay_s,
-        code=fault.code if isinstance(fault, Error) else None,
-        how=ending.how if ending else None,
-        after_bytes=ending.after_bytes if ending and at is CutPoint.RESPONSE else None,
+        code=action.code,
+        how=action.ending,
+        after_bytes=action.after_bytes if action.ending and at is CutPoint.RESPONSE else None,
     )

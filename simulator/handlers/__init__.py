@@ -1,35 +1,16 @@
-"""One module per API; its docstring is its contract."""
+"""One module per API; its docstring is its contract. Importing this package registers all of them.
 
-from collections.abc import Callable
-from typing import Any
+``endpoint.py``: what is registered, and which server answers what.
+``context.py``: what a handler is given.
+``codes.py``: how a fault puts an error code into an answer.
+"""
 
-from simulator.handlers import api_versions, create, delete, fetch, listing, produce, watch
+import sys
+
 from simulator.handlers.context import CommitWait, Context
-from wire.api import API_VERSIONS, CREATE, DELETE, FETCH, LIST, PRODUCE, WATCH, Api
+from simulator.handlers.endpoint import ENDPOINTS, Endpoint, Handler, served_by
+from wire.registry import import_all
 
-Handler = Callable[[Any, Context], Any]
-Handlers = dict[int, tuple[Api[Any, Any], Handler]]
+__all__ = ["ENDPOINTS", "CommitWait", "Context", "Endpoint", "Handler", "served_by"]
 
-SC_HANDLERS: Handlers = {
-    api.key: (api, handler)
-    for api, handler in (
-        (API_VERSIONS, api_versions.handle),
-        (CREATE, create.handle),
-        (DELETE, delete.handle),
-        (LIST, listing.handle),
-        (WATCH, watch.handle),
-    )
-}
-"""What the SC answers, by API key."""
-
-SPU_HANDLERS: Handlers = {
-    api.key: (api, handler)
-    for api, handler in (
-        (API_VERSIONS, api_versions.handle),
-        (PRODUCE, produce.handle),
-        (FETCH, fetch.handle),
-    )
-}
-"""What an SPU answers, by API key."""
-
-__all__ = ["SC_HANDLERS", "SPU_HANDLERS", "CommitWait", "Context", "Handler", "Handlers"]
+import_all(sys.modules[__name__])

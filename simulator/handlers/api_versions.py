@@ -9,7 +9,8 @@ connection when ``client_version`` is not semver, as the real one does
 import re
 
 from simulator.handlers.context import Context
-from wire.api import SC_APIS, SPU_APIS
+from simulator.handlers.endpoint import Endpoint, register, served_by
+from wire.api import API_VERSIONS
 from wire.api.api_versions import ApiVersionRange, ApiVersionsRequest, ApiVersionsResponse
 from wire.codec import WireError
 
@@ -33,13 +34,19 @@ def handle(request: ApiVersionsRequest, context: Context) -> ApiVersionsResponse
     """
     if context.spu is None and not _SEMVER.fullmatch(request.client_version):
         raise WireError(f"client version {request.client_version[:40]!r} is not semver")
-    apis = SC_APIS if context.spu is None else SPU_APIS
+    endpoints = served_by("sc" if context.spu is None else "spu").values()
     return ApiVersionsResponse(
         api_keys=[
             ApiVersionRange(
-                api_key=api.key, min_version=api.min_version, max_version=api.max_version
+                api_key=each.api.key,
+                min_version=each.api.min_version,
+                max_version=each.api.max_version,
             )
-            for api in apis
+            for each in endpoints
+            if each.api is not API_VERSIONS  # a server never lists it
         ],
         platform_version=SC_PLATFORM_VERSION if context.spu is None else SPU_PLATFORM_VERSION,
     )
+
+
+register(Endpoint(api=API_VERSIONS, handle=handle))

@@ -8,10 +8,13 @@ is answered with TopicNotProvisioned at once, which a real SC says after 90 s.
 """
 
 from simulator.cluster.cluster import ClusterError
+from simulator.handlers.codes import INJECTED, CodeOfAnswer
 from simulator.handlers.context import Context
+from simulator.handlers.endpoint import Endpoint, register
+from wire.api import CREATE
 from wire.api.admin import CreateRequest, CreateTopic, Status
 from wire.api.envelope import TOPIC
-from wire.error_code import Other
+from wire.error_code import ErrorCode, Other
 
 
 def handle(request: CreateRequest, context: Context) -> Status:
@@ -33,6 +36,20 @@ def handle(request: CreateRequest, context: Context) -> Status:
     return Status(name=create.name)
 
 
+def refused(request: CreateRequest, version: int, code: ErrorCode) -> Status:
+    """Answer with a code and create nothing.
+
+    Raises:
+        WireError: the body of the envelope is not what its label says.
+    """
+    known = request.object.label == TOPIC
+    name = request.object.open(CreateTopic, version).name if known else ""
+    return Status(name=name, error_code=code, error_message=INJECTED)
+
+
 def unknown_type() -> Status:
     """What a real SC says of an object that cannot be created or deleted."""
     return Status(name="create error", error_code=Other(text="unknown admin object type"))
+
+
+register(Endpoint(api=CREATE, handle=handle, codes=CodeOfAnswer(refused)))

@@ -6,10 +6,14 @@ object is answered with Other("unknown admin object type"). Left out: everything
 """
 
 from simulator.cluster.cluster import ClusterError
+from simulator.handlers.codes import INJECTED, CodeOfAnswer
 from simulator.handlers.context import Context
 from simulator.handlers.create import unknown_type
+from simulator.handlers.endpoint import Endpoint, register
+from wire.api import DELETE
 from wire.api.admin import DeleteRequest, DeleteTopic, Status
 from wire.api.envelope import TOPIC
+from wire.error_code import ErrorCode
 
 
 def handle(request: DeleteRequest, context: Context) -> Status:
@@ -26,3 +30,17 @@ def handle(request: DeleteRequest, context: Context) -> Status:
     except ClusterError as error:
         return Status(name=delete.name, error_code=error.code, error_message=error.text)
     return Status(name=delete.name)
+
+
+def refused(request: DeleteRequest, version: int, code: ErrorCode) -> Status:
+    """Answer with a code and delete nothing.
+
+    Raises:
+        WireError: the body of the envelope is not what its label says.
+    """
+    known = request.object.label == TOPIC
+    name = request.object.open(DeleteTopic, version).name if known else ""
+    return Status(name=name, error_code=code, error_message=INJECTED)
+
+
+register(Endpoint(api=DELETE, handle=handle, codes=CodeOfAnswer(refused)))

@@ -9,7 +9,10 @@ records over that). Left out: StreamFetch, which official consumers use, and wit
 them.
 """
 
+from simulator.handlers.codes import CodeInEntry
 from simulator.handlers.context import Context
+from simulator.handlers.endpoint import Endpoint, named_by, register
+from wire.api import FETCH
 from wire.api.fetch import (
     FetchedPartition,
     FetchedTopic,
@@ -63,3 +66,8 @@ def _fetch(
     elif room > 0:
         answer.records = log.read(offset, end, room)
     return answer
+
+
+register(
+    Endpoint(api=FETCH, handle=handle, partitions=named_by, codes=CodeInEntry(FetchedPartition))
+)

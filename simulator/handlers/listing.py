@@ -10,6 +10,8 @@ know closes the connection. Left out: authorization.
 from simulator.cluster.cluster import Topic
 from simulator.cluster.metadata import partition_object, spu_object, topic_object
 from simulator.handlers.context import Context
+from simulator.handlers.endpoint import Endpoint, register
+from wire.api import LIST
 from wire.api.admin import ListFilter, ListRequest, ListResponse
 from wire.api.envelope import PARTITION, SPU, TOPIC, seal
 from wire.api.objects import Partitions, Spus, Topics
@@ -50,3 +52,6 @@ def handle(request: ListRequest, context: Context) -> ListResponse:
     else:
         raise WireError(f"unknown object type {label!r}")
     return ListResponse(object=seal(label, found, context.version))
+
+
+register(Endpoint(api=LIST, handle=handle))

@@ -20,7 +20,10 @@ segments on disk, retention.
 from collections.abc import Generator
 
 from simulator.cluster.log import Appended, Batch
+from simulator.handlers.codes import CodeInEntry
 from simulator.handlers.context import CommitWait, Context
+from simulator.handlers.endpoint import Carried, Endpoint, named_by, register
+from wire.api import PRODUCE
 from wire.api.produce import PartitionResult, ProduceRequest, ProduceResponse, TopicResult
 from wire.api.smartmodule import Predefined, SmartModuleInvocation
 from wire.batch import iter_batches
@@ -112,3 +115,22 @@ def _no_smartmodule(invocation: SmartModuleInvocation) -> ErrorCode:
     if isinstance(invocation.wasm, Predefined):
         return SmartModuleNotFound(name=invocation.wasm.name)
     return Other(text="this simulator runs no SmartModules")
+
+
+def _carried(request: ProduceRequest) -> Carried:
+    return tuple(
+        (topic.name, entry.partition_index, entry.records)
+        for topic in request.topics
+        for entry in topic.partitions
+    )
+
+
+register(
+    Endpoint(
+        api=PRODUCE,
+        handle=handle,
+        partitions=named_by,
+        carried=_carried,
+        codes=CodeInEntry(PartitionResult, offset="base_offset"),
+    )
+)

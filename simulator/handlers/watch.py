@@ -13,8 +13,9 @@ from typing import Any
 from simulator.cluster.cluster import Cluster, Partition, Spu, Thing, Topic
 from simulator.cluster.metadata import partition_object, spu_object, topic_object
 from simulator.handlers.context import Context
+from simulator.handlers.endpoint import Endpoint, register
 from simulator.handlers.listing import EMPTY_LABELS
-from wire.api import objects
+from wire.api import WATCH, objects
 from wire.api.admin import WatchOptions, WatchRequest, WatchResponse
 from wire.api.envelope import PARTITION, SPU, TOPIC, seal
 from wire.codec import WireError
@@ -102,3 +103,6 @@ _FAMILIES = {
         Spu, lambda cluster: cluster.spus, spu_object, objects.SpuChange, objects.SpuUpdate
     ),
 }
+
+
+register(Endpoint(api=WATCH, handle=handle))

@@ -5,14 +5,8 @@ from typing import Any
 
 import trio
 
-from simulator.handlers import CommitWait, Context, Handler
-from simulator.serving.answers import (
-    PartitionName,
-    code_of,
-    refused_status,
-    with_refused,
-    without_partition,
-)
+from simulator.handlers import CommitWait, Context, Endpoint
+from simulator.handlers.codes import code_of
 
 
 async def finished(outcome: Any) -> Any:
@@ -28,22 +22,28 @@ async def finished(outcome: Any) -> Any:
 
 
 async def refused(
-    handler: Handler, request: Any, context: Context, code_name: str, target: PartitionName | None
+    endpoint: Endpoint,
+    request: Any,
+    context: Context,
+    code_name: str,
+    target: tuple[str, int] | None,
 ) -> Any:
     """The answer to a request of which a fault refuses a part; the rest is applied.
 
     Args:
-        handler: what applies the rest.
+        endpoint: what applies the rest.
         request: the whole request.
         context: its surroundings.
         code_name: what the refused part is answered.
         target: the partition whose entries are refused, or None for all of the request.
     """
+    codes = endpoint.codes
+    assert codes is not None, "an error fault needs an API with a place for its code"
+    remaining, response = codes.remaining(request, target), None
+    if remaining is not None:
+        response = await finished(endpoint.handle(remaining, context))
     code = code_of(code_name, request, target)
-    if target is None:
-        return refused_status(request, context.version, code)
-    rest = await finished(handler(without_partition(request, target), context))
-    return with_refused(request, rest, target, code)
+    return codes.refused(request, response, target, code, context.version)
 
 
 async def _in_time(wait: CommitWait) -> bool:

@@ -31,14 +31,13 @@ from simulator.events import (
     FrameWritten,
     Journal,
 )
-from simulator.faults.model import Disconnect, Drop, Error, Stall
-from simulator.faults.plan import CutPoint, Exchange, FaultPlan, Given, Verdict
-from simulator.handlers import SC_HANDLERS, SPU_HANDLERS, Context, Handler
-from simulator.serving.answers import code_of, with_code
+from simulator.faults.effects import CutPoint, Ending
+from simulator.faults.plan import Exchange, FaultPlan, Given, Verdict
+from simulator.handlers import Context, Endpoint, served_by
+from simulator.handlers.codes import code_of
+from simulator.handlers.endpoint import Carried
 from simulator.serving.applying import finished, refused
 from simulator.serving.delay_line import Line, LineFullError
-from simulator.serving.requests import WITH_PARTITIONS, carried_by, partitions_of
-from wire.api import Api
 from wire.codec import WireError
 from wire.connection import RequestFrame, ServerConnection
 from wire.framing import RequestHeader
@@ -78,13 +77,17 @@ class _Call:
 
     exchange: Exchange
     header: RequestHeader
-    api: Api[Any, Any]
-    handler: Handler
+    endpoint: Endpoint
     request: Any
     transmission: int
     size: int
     """Bytes of the frame on the wire."""
     verdict: Verdict | None = None
+
+    @property
+    def carried(self) -> Carried:
+        """What the request brings to be stored; nothing of one that did not decode."""
+        return () if self.request is None else self.endpoint.carried(self.request)
 
     @property
     def first_partition(self) -> tuple[str, int] | tuple[None, None]:
@@ -107,7 +110,7 @@ class _Answer:
 class _Ending:
     """The end of the connection, between frames."""
 
-    disconnect: Disconnect
+    how: Ending
 
 
 class Link:
@@ -134,8 +137,8 @@ class Link:
         self._stream = stream
         self._reset = reset
         self._spu = spu
-        self._handlers = SC_HANDLERS if spu is None else SPU_HANDLERS
-        self._wire = ServerConnection({api.key: api for api, _ in self._handlers.values()})
+        self._endpoints = served_by("sc" if spu is None else "spu")
+        self._wire = ServerConnection({key: each.api for key, each in self._endpoints.items()})
         self._requests: Line[_Call] = Line(self._deliver, world.start_soon)
         self._answers: Line[_Answer | _Ending] = Line(self._write, world.start_soon)
         self._at_close: list[Callable[[], None]] = []
@@ -234,7 +237,7 @@ class Link:
 
     async def _received(self, frame: RequestFrame) -> None:
         header, api = frame.header, frame.api
-        _, handler = self._handlers[api.key]
+        endpoint = self._endpoints[api.key]
         world = self._world
         world.transmissions += 1
         world.journal.frames += 1
@@ -244,13 +247,13 @@ class Link:
             api=api.name,
             client_id=header.client_id,
             partitions=(),
-            carries_partitions=api in WITH_PARTITIONS,
+            carries_partitions=api.names_partitions,
         )
         size = frame.size
-        call = _Call(exchange, header, api, handler, None, world.transmissions, size)
+        call = _Call(exchange, header, endpoint, None, world.transmissions, size)
         try:
             call.request = frame.decode()
-            exchange.partitions = partitions_of(api, call.request)
+            exchange.partitions = endpoint.partitions(call.request)
         finally:
             # A frame was read, whether its body means something or not.
             if world.journal.active:
@@ -260,10 +263,10 @@ class Link:
         if verdict is None:
             await self._requests.put(call, size)
             return
-        if isinstance(verdict.ending, Stall | Disconnect) and not _half_closes(verdict):
+        if not verdict.terminal.reads_on:
             # What stands behind this frame never reaches the server.
             self._deaf = True
-            self.stalled = isinstance(verdict.ending, Stall)
+            self.stalled = verdict.terminal.silence
         await self._requests.put(call, size, verdict.delay_s)
 
     # --- applying
@@ -272,18 +275,18 @@ class Link:
         """Act on the verdict at the request, then apply the request."""
         if self._undecodable:
             return
-        verdict, refusal = call.verdict, None
-        if verdict is not None and (ending := verdict.ending) is not None:
-            if isinstance(ending, Drop | Stall):
+        verdict, code = call.verdict, None
+        if verdict is not None:
+            action = verdict.terminal
+            if action.swallow or action.silence:
                 return
-            if isinstance(ending, Disconnect):
-                await self._answers.put(_Ending(ending), size=0)
-                if not _half_closes(verdict):
+            if action.ending is not None:
+                await self._answers.put(_Ending(action.ending), size=0)
+                if not action.reads_on:
                     return
-            else:
-                refusal = ending
+            code = action.code
         try:
-            await self._apply(call, refusal)
+            await self._apply(call, code)
             for fault in verdict.duplicated_by if verdict else ():
                 await self._apply(call, None, copied_by=fault)
         except WireError as error:
@@ -291,10 +294,8 @@ class Link:
             self._error = str(error)
             self._stop_reading(ClosedBy.SIMULATOR, CloseReason.UNDECODABLE)
 
-    async def _apply(
-        self, call: _Call, refusal: Error | None, copied_by: str | None = None
-    ) -> None:
-        """Apply a request once and send its answer on its way."""
+    async def _apply(self, call: _Call, code: str | None, copied_by: str | None = None) -> None:
+        """Apply a request once, or refuse it with a code, and send its answer on its way."""
         stored = 0
 
         def appended(partition: Partition, base_offset: int, records: int) -> None:
@@ -312,13 +313,13 @@ class Link:
             push=lambda response: self._push(call, response),
             at_close=self._at_close,
         )
-        if refusal is None:
-            response = call.handler(call.request, context)
+        if code is None:
+            response = call.endpoint.handle(call.request, context)
             if response.__class__ is GeneratorType:
                 response = await finished(response)
         else:
             target = call.verdict.target if call.verdict else None
-            response = await refused(call.handler, call.request, context, refusal.code, target)
+            response = await refused(call.endpoint, call.request, context, code, target)
         answer, delay_s = self._answer(call, response, stored)
         await self._answers.put(answer, len(answer.frame), delay_s)
 
@@ -332,9 +333,10 @@ class Link:
 
     def _answer(self, call: _Call, response: Any, stored: int) -> tuple[_Answer, float]:
         verdict = self._ask(call, CutPoint.RESPONSE)
-        if verdict is not None and isinstance(verdict.ending, Error):
-            code = code_of(verdict.ending.code, call.request, verdict.target)
-            response = with_code(response, verdict.target, code)
+        codes = call.endpoint.codes
+        if verdict is not None and verdict.terminal.code is not None and codes is not None:
+            code = code_of(verdict.terminal.code, call.request, verdict.target)
+            response = codes.with_code(response, verdict.target, code)
         frame = self._wire.response(call.header, response)
         return _Answer(call, frame, verdict, stored), verdict.delay_s if verdict else 0.0
 
@@ -343,21 +345,21 @@ class Link:
     async def _write(self, item: _Answer | _Ending) -> None:
         """Act on the verdict at the response and write the answer."""
         if isinstance(item, _Ending):
-            await self._end(item.disconnect)
+            await self._end(item.how)
             return
         verdict = item.verdict
         if verdict is None:
             await self._send(item, item.frame)
             return
-        ending = verdict.ending
-        if isinstance(ending, Stall):
+        action = verdict.terminal
+        if action.silence:
             self._mute = self.silent = True
             self._closed = (ClosedBy.FAULT, CloseReason.STALL)
-        if self._mute or isinstance(ending, Drop):
+        if self._mute or action.swallow:
             return
-        if isinstance(ending, Disconnect):
-            await self._send(item, item.frame[: ending.after_bytes])
-            await self._end(ending)
+        if action.ending is not None:
+            await self._send(item, item.frame[: action.after_bytes])
+            await self._end(action.ending)
             return
         for _ in range(verdict.copies):
             await self._send(item, item.frame)
@@ -380,9 +382,9 @@ class Link:
 
     # --- ending
 
-    async def _end(self, disconnect: Disconnect) -> None:
+    async def _end(self, how: Ending) -> None:
         """End the connection the way a fault says."""
-        if disconnect.how == "rst":
+        if how == "rst":
             self.cut(ClosedBy.FAULT, CloseReason.RESET)
             return
         self._mute = True
@@ -390,7 +392,7 @@ class Link:
             await self._stream.send_eof()
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             return
-        if disconnect.how == "fin":
+        if how == "fin":
             self._finish = True
             self._stop_reading(ClosedBy.FAULT, CloseReason.FIN)
         else:
@@ -442,7 +444,7 @@ class Link:
             FaultHit(
                 connection=self._number,
                 server=self._server,
-                api=call.api.name,
+                api=call.endpoint.api.name,
                 correlation_id=call.header.correlation_id,
                 transmission=call.transmission,
                 topic=topic,
@@ -456,6 +458,7 @@ class Link:
                 code=given.code,
                 how=given.how,
                 after_bytes=given.after_bytes,
+                effects=given.effects,
             )
         )
 
@@ -465,7 +468,7 @@ class Link:
             FrameRead(
                 connection=self._number,
                 server=self._server,
-                api=call.api.name,
+                api=call.endpoint.api.name,
                 api_version=call.header.api_version,
                 correlation_id=call.header.correlation_id,
                 client_id=call.header.client_id,
@@ -473,7 +476,7 @@ class Link:
                 topic=topic,
                 partition=partition,
                 size=call.size,
-                carried=carried_by(call.api, call.request),
+                carried=call.carried,
             )
         )
 
@@ -486,7 +489,7 @@ class Link:
             FrameWritten(
                 connection=self._number,
                 server=self._server,
-                api=call.api.name,
+                api=call.endpoint.api.name,
                 correlation_id=call.header.correlation_id,
                 transmission=call.transmission,
                 topic=topic,
@@ -504,7 +507,7 @@ class Link:
                 Appended(
                     connection=self._number,
                     server=self._server,
-                    api=call.api.name,
+                    api=call.endpoint.api.name,
                     correlation_id=call.header.correlation_id,
                     topic=partition.topic.name,
                     partition=partition.index,
@@ -518,12 +521,3 @@ class Link:
     @property
     def _server(self) -> str:
         return "sc" if self._spu is None else f"spu:{self._spu.index}"
-
-
-def _half_closes(verdict: Verdict | None) -> bool:
-    """Whether the server goes on reading and applying after this verdict's disconnect."""
-    return (
-        verdict is not None
-        and isinstance(verdict.ending, Disconnect)
-        and verdict.ending.how == "half-close"
-    )

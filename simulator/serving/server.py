@@ -32,7 +32,7 @@ from simulator.events import (
     TopicCreated,
     TopicDeleted,
 )
-from simulator.faults.model import Refuse
+from simulator.faults.model import Refusal
 from simulator.faults.plan import FaultPlan
 from simulator.serving.connection import Link, World
 from simulator.serving.transport import Bound, Listen, Stream, listen_on_tcp
@@ -202,7 +202,7 @@ class Simulator:
         self._faults_since = trio.current_time()
         self._plan.active = True
         for fault in self._plan.faults:
-            if isinstance(fault, Refuse) and fault.how == "refuse":
+            if isinstance(fault, Refusal) and fault.how == "refuse":
                 self._nursery.start_soon(self._refuse, fault)
 
     async def heal(self) -> None:
@@ -341,7 +341,7 @@ class Simulator:
         if not node.kept_closed and not node.listening:
             await self._open(node)
 
-    async def _refuse(self, fault: Refuse) -> None:
+    async def _refuse(self, fault: Refusal) -> None:
         """Keep listeners closed for the window of a fault."""
         name = fault.name
         start, end = fault.between or (0.0, math.inf)
@@ -412,7 +412,7 @@ class Simulator:
         return True
 
     async def _turn_away(
-        self, node: _Node, bound: Bound, stream: Stream, number: int, refusal: Refuse
+        self, node: _Node, bound: Bound, stream: Stream, number: int, refusal: Refusal
     ) -> None:
         self._journal.record(
             ConnectRefused(connection=number, server=node.name, fault=refusal.name, how=refusal.how)

@@ -8,7 +8,12 @@ import trio
 
 import simulator
 from simulator.faults.distributions import parse_distribution
-from simulator.faults.model import AnyFault, Delay, Disconnect, Drop, Duplicate, Error
+from simulator.faults.kinds.delay import Delay
+from simulator.faults.kinds.disconnect import Disconnect
+from simulator.faults.kinds.drop import Drop
+from simulator.faults.kinds.duplicate import Duplicate
+from simulator.faults.kinds.error import Error
+from simulator.faults.model import Fault
 from tests.official.client import (
     SOCKET_WAIT_S,
     Sent,
@@ -69,7 +74,7 @@ async def test_an_answer_that_comes_too_late_makes_a_duplicate() -> None:
 async def test_at_most_once_never_sends_again() -> None:
     """Its ``wait`` would never end after a lost answer, so the test waits for the next record,
     whose answer is later than the client's patience."""
-    faults: list[AnyFault] = [
+    faults: list[Fault] = [
         Drop(name="lost", at="response", nth=1),
         Delay(name="late", at="response", nth=2, by=LATE),
     ]

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable
 
-from simulator.faults.plan import CutPoint, Exchange, FaultPlan
+from simulator.faults.effects import CutPoint
+from simulator.faults.plan import Exchange, FaultPlan
 
 REQUEST, RESPONSE = CutPoint.REQUEST, CutPoint.RESPONSE
 TOPIC = ("greetings", 0)

@@ -6,7 +6,7 @@ import trio
 
 from simulator import open_simulator
 from simulator.faults.distributions import parse_distribution
-from simulator.faults.model import AnyFault
+from simulator.faults.model import Fault
 from simulator.serving.server import Simulator
 from tests.simulator.client import Client, batch, produce_request
 from tests.simulator.memory import MemoryNetwork, dial
@@ -47,7 +47,7 @@ async def ended(client: Client) -> bool:
 class Case:
     """One client that sends a, b, c at once to an SPU with one fault, and what came of it."""
 
-    def __init__(self, network: MemoryNetwork, *faults: AnyFault) -> None:
+    def __init__(self, network: MemoryNetwork, *faults: Fault) -> None:
         self.network = network
         self.faults = faults
 

@@ -4,7 +4,11 @@ from typing import Any
 import pytest
 
 from simulator import FaultFileError, SimulatorError, configure
-from simulator.faults.model import Delay, Disconnect, Drop, Duplicate, Match
+from simulator.faults.kinds.delay import Delay
+from simulator.faults.kinds.disconnect import Disconnect
+from simulator.faults.kinds.drop import Drop
+from simulator.faults.kinds.duplicate import Duplicate
+from simulator.faults.model import Match
 
 
 def test_without_options_there_is_one_topic_and_no_fault() -> None:

@@ -5,18 +5,19 @@ import re
 import shlex
 from dataclasses import fields
 from pathlib import Path
-from typing import get_args
 
 import pytest
 from click.testing import CliRunner
 
 from simulator.__main__ import main
 from simulator.events import EVENTS, PAYLOADS, Event
+from simulator.faults.effects import Effect
 from simulator.faults.fault_file import parse_faults
-from simulator.faults.model import AnyFault, Match, Placed
+from simulator.faults.guide import rewritten
+from simulator.faults.model import FAULTS, Match, Placed
 
 DOCS = Path(__file__).parents[2] / "docs"
-FAULTS = (DOCS / "faults.md").read_text()
+PAGE = (DOCS / "faults.md").read_text()
 PAGES = [*DOCS.glob("*.md"), DOCS.parent / "README.md"]
 
 
@@ -28,18 +29,27 @@ def words(text: str) -> str:
     return " ".join(text.replace("``", "`").split())
 
 
-@pytest.mark.parametrize("kind", get_args(AnyFault), ids=lambda kind: kind.kind)
+def test_the_kinds_stand_there_as_make_docs_would_write_them() -> None:
+    assert rewritten(PAGE) == PAGE, "run `make docs`"
+
+
+@pytest.mark.parametrize("kind", FAULTS.values(), ids=lambda kind: kind.kind)
 def test_each_kind_is_described_as_in_its_class(kind: type) -> None:
-    assert words(inspect.getdoc(kind) or "missing") in words(FAULTS)
+    assert words(inspect.getdoc(kind) or "missing") in words(PAGE)
+
+
+def test_each_effect_is_explained() -> None:
+    rows = re.findall(r"^\| \*([a-z-]+)\* \|", PAGE, re.MULTILINE)
+    assert rows == [effect.value for effect in Effect]
 
 
 @pytest.mark.parametrize("name", [*Placed.model_fields, *Match.model_fields])
 def test_each_key_of_a_fault_is_described(name: str) -> None:
-    assert f"`{name}`" in FAULTS
+    assert f"`{name}`" in PAGE
 
 
 def test_the_faults_file_of_the_guide_is_a_faults_file() -> None:
-    (text,) = re.findall(r"```yaml\n(.*?)```", FAULTS, re.DOTALL)
+    (text,) = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
     assert [fault.kind for fault in parse_faults(text, "faults.md")] == [
         "drop",
         "disconnect",

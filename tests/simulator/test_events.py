@@ -22,7 +22,7 @@ from simulator.events import (
     event_from,
     to_file,
 )
-from simulator.faults.plan import CutPoint
+from simulator.faults.effects import CutPoint
 
 READ = FrameRead(
     t=1.2345678,
@@ -51,6 +51,7 @@ def hit(fault: str, kind: str, **more: object) -> FaultHit:
         "partition": 1,
         "fault": fault,
         "kind": kind,
+        "effects": (),
         "at": CutPoint.RESPONSE,
         "ordinal": 1,
     }

@@ -4,11 +4,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
-from wire.api import API_VERSIONS, SC_APIS, SPU_APIS, Api
+from wire.api import APIS, Api
 from wire.connection import ClientConnection, RequestFrame, ServerConnection
 
-SC = {api.key: api for api in (API_VERSIONS, *SC_APIS)}
-SPU = {api.key: api for api in (API_VERSIONS, *SPU_APIS)}
+SC = {api.key: api for api in APIS.values() if api.offered_by("sc")}
+SPU = {api.key: api for api in APIS.values() if api.offered_by("spu")}
 
 
 def pieces(data: bytes, cuts: Iterable[int]) -> Iterator[bytes]:

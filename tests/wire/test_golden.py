@@ -12,13 +12,12 @@ import pytest
 
 from wire.api import (
     API_VERSIONS,
+    APIS,
     CREATE,
     DELETE,
     FETCH,
     LIST,
     PRODUCE,
-    SC_APIS,
-    SPU_APIS,
     WATCH,
     Api,
 )
@@ -32,9 +31,11 @@ from wire.error_code import Code, ErrorCode, OffsetEvicted, Other, PartitionFull
 from wire.framing import RequestHeader, request_frame, response_frame
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "official-client-0.21.0.jsonl"
-APIS = {
-    **{("sc", api.key): api for api in (API_VERSIONS, *SC_APIS)},
-    **{("spu", api.key): api for api in (API_VERSIONS, *SPU_APIS)},
+BY_KEY = {
+    (server, api.key): api
+    for server in ("sc", "spu")
+    for api in APIS.values()
+    if api.server in (server, "any")
 }
 
 BATCH = (
@@ -46,8 +47,8 @@ BATCH = (
 
 def golden() -> list[tuple[Api[Any, Any], bytes]]:
     captured = [json.loads(line) for line in GOLDEN.read_text().splitlines()]
-    known = [c for c in captured if (c["server"], c["api_key"]) in APIS]
-    return [(APIS[c["server"], c["api_key"]], bytes.fromhex(c["frame"])) for c in known]
+    known = [c for c in captured if (c["server"], c["api_key"]) in BY_KEY]
+    return [(BY_KEY[c["server"], c["api_key"]], bytes.fromhex(c["frame"])) for c in known]
 
 
 def unframe(frame: bytes) -> bytes:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from tests.wire import interpreter
 from tests.wire.strategies import messages
-from wire.api import API_VERSIONS, SC_APIS, SPU_APIS
+from wire.api import APIS
 from wire.api.admin import CreateTopic, DeleteTopic, ListFilter, WatchOptions
 from wire.api.objects import (
     Partitions,
@@ -43,7 +43,7 @@ def shapes(cls: type, lowest: int, highest: int) -> list[tuple[type, int]]:
 EVERY_SHAPE = [
     *(
         shape
-        for api in (API_VERSIONS, *SC_APIS, *SPU_APIS)
+        for api in APIS.values()
         for cls in (api.request, api.response)
         for shape in shapes(cls, api.min_version, api.max_version)
     ),

@@ -106,7 +106,7 @@ class WatchResponse:
     object: Envelope
 
 
-CREATE = Api("create", 1001, 15, 19, CreateRequest, Status)
-DELETE = Api("delete", 1002, 15, 19, DeleteRequest, Status)
-LIST = Api("list", 1003, 15, 19, ListRequest, ListResponse)
-WATCH = Api("watch", 1004, 15, 19, WatchRequest, WatchResponse)
+CREATE = Api("create", 1001, 15, 19, CreateRequest, Status, server="sc", has_code=True)
+DELETE = Api("delete", 1002, 15, 19, DeleteRequest, Status, server="sc", has_code=True)
+LIST = Api("list", 1003, 15, 19, ListRequest, ListResponse, server="sc")
+WATCH = Api("watch", 1004, 15, 19, WatchRequest, WatchResponse, server="sc")

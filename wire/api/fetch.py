@@ -88,4 +88,14 @@ class FetchResponse:
     topics: list[FetchedTopic]
 
 
-FETCH = Api("fetch", 1, 0, 25, FetchRequest, FetchResponse)
+FETCH = Api(
+    "fetch",
+    1,
+    0,
+    25,
+    FetchRequest,
+    FetchResponse,
+    server="spu",
+    names_partitions=True,
+    has_code=True,
+)

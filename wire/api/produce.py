@@ -75,4 +75,14 @@ class ProduceResponse:
     throttle_time_ms: i32 = since(1, default=0)
 
 
-PRODUCE = Api("produce", 0, 8, 25, ProduceRequest, ProduceResponse)
+PRODUCE = Api(
+    "produce",
+    0,
+    8,
+    25,
+    ProduceRequest,
+    ProduceResponse,
+    server="spu",
+    names_partitions=True,
+    has_code=True,
+)

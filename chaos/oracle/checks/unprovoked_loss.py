@@ -20,7 +20,7 @@ from chaos.oracle.finding import Finding, Violations, at, lasting, named, were
 from chaos.oracle.refusals import refused_early
 from chaos.oracle.timing import timing
 from chaos.oracle.visibility import Sight, sight
-from simulator.faults.plan import CutPoint
+from simulator.faults.effects import CutPoint
 
 NAME = "unprovoked-loss"
 SEMANTICS = ("at-most-once",)

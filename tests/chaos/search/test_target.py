@@ -14,7 +14,7 @@ from chaos.search.target import Aim
 from chaos.spec.loader import parse_scenario
 from chaos.spec.property import Example
 from simulator.events import FaultHit
-from simulator.faults.model import Delay
+from simulator.faults.kinds.delay import Delay
 
 PROPERTY = """
 name: aimed at

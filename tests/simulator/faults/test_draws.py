@@ -5,7 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simulator.faults.draws import Draws
-from simulator.faults.model import AnyFault, Delay, Drop, Duplicate, Match, Stall
+from simulator.faults.kinds.delay import Delay
+from simulator.faults.kinds.drop import Drop
+from simulator.faults.kinds.duplicate import Duplicate
+from simulator.faults.kinds.stall import Stall
+from simulator.faults.model import Fault, Match
 from simulator.faults.plan import ORDINALS_MAX, TOPIC_CHARS_MAX, FaultPlan
 from tests.simulator.exchanges import REQUEST, RESPONSE, TOPIC, other, produce, strikes, struck
 
@@ -140,8 +144,8 @@ _OTHER_FAULTS = st.lists(
 @given(_STEPS, _OTHER_FAULTS, _OTHER_FAULTS, st.integers())
 def test_draws_do_not_depend_on_other_faults(
     steps: list[tuple[int, tuple[str, int]]],
-    before: list[AnyFault],
-    after: list[AnyFault],
+    before: list[Fault],
+    after: list[Fault],
     seed: int,
 ) -> None:
     alone = _fates(FaultPlan([_SUBJECT], seed), steps, "subject")

@@ -6,7 +6,9 @@ from hypothesis import strategies as st
 
 from simulator.documents.reader import DEPTH_MAX, FILE_BYTES_MAX, parse
 from simulator.faults.fault_file import FaultFileError, load_faults, parse_faults
-from simulator.faults.model import Drop, Match, Stall
+from simulator.faults.kinds.drop import Drop
+from simulator.faults.kinds.stall import Stall
+from simulator.faults.model import Match
 
 
 def _lines(text: str) -> list[str]:

@@ -5,37 +5,24 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from simulator.faults.distributions import Uniform
-from simulator.faults.fault_list import KINDS, FaultList, named
-from simulator.faults.model import (
-    OPEN_CODES,
-    AnyFault,
-    ApiName,
-    Delay,
-    Disconnect,
-    Drop,
-    Duplicate,
-    Error,
-    ErrorName,
-    Match,
-    PlacedFault,
-    Refuse,
-    Stall,
-)
-from simulator.serving.answers import code_of
-from wire.api import API_VERSIONS, SC_APIS, SPU_APIS
+from simulator.faults.effects import CutPoint, Effect
+from simulator.faults.fault_list import FaultList, named
+from simulator.faults.kinds.delay import Delay
+from simulator.faults.kinds.disconnect import Disconnect
+from simulator.faults.kinds.drop import Drop
+from simulator.faults.kinds.duplicate import Duplicate
+from simulator.faults.kinds.error import OPEN_CODES, Error, ErrorName
+from simulator.faults.kinds.refuse import Refuse
+from simulator.faults.kinds.stall import Stall
+from simulator.faults.model import FAULTS, Fault, Match, Placed
+from simulator.handlers.codes import code_of
+from wire.api import APIS
 from wire.error_code import certainly_not_stored, name_of
 
-_ADAPTER: TypeAdapter[list[AnyFault]] = TypeAdapter(FaultList)
-
-_LEAST: dict[str, dict[str, Any]] = {
-    "delay": {"by": "50ms"},
-    "error": {"code": "Other"},
-    "refuse": {"server": "sc"},
-}
-"""What a kind needs besides its defaults."""
+_ADAPTER: TypeAdapter[list[Fault]] = TypeAdapter(FaultList)
 
 
-def _read(*written: Any) -> list[AnyFault]:
+def _read(*written: Any) -> list[Fault]:
     return _ADAPTER.validate_python(list(written))
 
 
@@ -55,12 +42,12 @@ def _mistake(written: Any) -> tuple[tuple[str | int, ...], str]:
 
 
 def test_the_kinds_are_those_of_the_contract() -> None:
-    assert KINDS == ("delay", "drop", "duplicate", "disconnect", "stall", "error", "refuse")
+    assert tuple(FAULTS) == ("delay", "drop", "duplicate", "disconnect", "stall", "error", "refuse")
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", FAULTS)
 def test_each_kind_is_a_mapping_with_one_key(kind: str) -> None:
-    [fault] = _read({kind: _LEAST.get(kind, {})})
+    [fault] = _read({kind: dict(FAULTS[kind].example)})
     assert fault.kind == kind
     assert fault.name == f"{kind}-1"
 
@@ -304,8 +291,15 @@ def test_after_bytes_may_stand_with_both_cut_points() -> None:
 # --- the words that others define
 
 
-def test_the_apis_are_those_of_the_wire() -> None:
-    assert set(get_args(ApiName)) == {api.name for api in (*SC_APIS, *SPU_APIS, API_VERSIONS)}
+@pytest.mark.parametrize("api", [*APIS, "all"])
+def test_every_api_of_the_wire_can_be_matched(api: str) -> None:
+    assert Match(api=api).api == api
+
+
+def test_an_api_that_the_wire_does_not_have_is_named() -> None:
+    where, text = _mistake({"drop": {"match": {"api": "prduce"}}})
+    assert where == ("drop", "match", "api")
+    assert text == "unknown word 'prduce'; did you mean 'produce'?"
 
 
 @pytest.mark.parametrize("code", get_args(ErrorName))
@@ -332,7 +326,7 @@ def test_other_codes_are_for_requests_only(code: str) -> None:
 
 def test_the_schema_describes_every_kind_and_field() -> None:
     schema = _ADAPTER.json_schema()
-    for kind in get_args(AnyFault):
+    for kind in FAULTS.values():
         described = schema["$defs"][kind.__name__]
         text = " ".join(described["description"].split())
         assert "It stands for" in text
@@ -344,10 +338,54 @@ def test_the_schema_describes_every_kind_and_field() -> None:
 
 def test_the_schema_has_the_form_of_yaml() -> None:
     forms = _ADAPTER.json_schema()["items"]["oneOf"]
-    assert [form["anyOf"][0]["const"] for form in forms] == list(KINDS)
+    assert [form["anyOf"][0]["const"] for form in forms] == list(FAULTS)
     assert forms[1]["anyOf"][1]["properties"] == {"drop": {"$ref": "#/$defs/Drop"}}
     assert json.dumps(forms)
 
 
 def test_what_is_terminal_decides_what_becomes_of_a_frame() -> None:
-    assert {kind for kind in get_args(PlacedFault) if not kind.terminal} == {Delay, Duplicate}
+    kinds = [kind for kind in FAULTS.values() if issubclass(kind, Placed)]
+    for at in CutPoint:
+        assert {k for k in kinds if not k.made().action(at).terminal} == {Delay, Duplicate}
+
+
+_E = Effect
+
+
+@pytest.mark.parametrize(
+    ("fault", "request_effects", "response_effects"),
+    [
+        (Delay(by="1ms"), {_E.LATE}, {_E.LATE}),
+        (Drop(), {_E.NOT_APPLIED, _E.NOT_ANSWERED}, {_E.NOT_ANSWERED}),
+        (Duplicate(), {_E.REPEATED}, {_E.REPEATED}),
+        (
+            Disconnect(how="rst"),
+            {_E.NOT_APPLIED, _E.NOT_ANSWERED, _E.ENDS_CONNECTION, _E.HIDES_ATTEMPTS},
+            {_E.NOT_ANSWERED, _E.ENDS_CONNECTION, _E.HIDES_ATTEMPTS},
+        ),
+        (
+            Disconnect(how="half-close"),
+            {_E.NOT_ANSWERED, _E.ENDS_CONNECTION, _E.HIDES_ATTEMPTS},
+            {_E.NOT_ANSWERED, _E.ENDS_CONNECTION, _E.HIDES_ATTEMPTS},
+        ),
+        (
+            Stall(),
+            {_E.NOT_APPLIED, _E.NOT_ANSWERED, _E.SILENCES, _E.HIDES_ATTEMPTS},
+            {_E.NOT_ANSWERED, _E.SILENCES, _E.HIDES_ATTEMPTS},
+        ),
+        (Error(code="Other"), {_E.NOT_APPLIED, _E.ANSWERED_WITH_CODE}, {_E.ANSWERED_WITH_CODE}),
+    ],
+)
+def test_each_kind_has_its_effects_at_each_cut_point(
+    fault: Placed, request_effects: set[Effect], response_effects: set[Effect]
+) -> None:
+    assert set(fault.effects(CutPoint.REQUEST)) == request_effects
+    assert set(fault.effects(CutPoint.RESPONSE)) == response_effects
+
+
+@pytest.mark.parametrize(
+    ("how", "effect"),
+    [("refuse", _E.HIDES_ATTEMPTS), ("rst", _E.ENDS_CONNECTION), ("hang", _E.SILENCES)],
+)
+def test_a_refusal_has_one_effect_on_a_connect(how: str, effect: Effect) -> None:
+    assert Refuse(server="sc", how=how).effects == (effect,)

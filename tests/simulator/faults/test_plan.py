@@ -2,18 +2,16 @@ from collections.abc import Sequence
 
 import pytest
 
-from simulator.faults.model import (
-    AnyFault,
-    Delay,
-    Disconnect,
-    Drop,
-    Duplicate,
-    Error,
-    Match,
-    Refuse,
-    Stall,
-)
-from simulator.faults.plan import CutPoint, FaultPlan, Given, Verdict
+from simulator.faults.effects import NOTHING, Action, CutPoint, Effect
+from simulator.faults.kinds.delay import Delay
+from simulator.faults.kinds.disconnect import Disconnect
+from simulator.faults.kinds.drop import Drop
+from simulator.faults.kinds.duplicate import Duplicate
+from simulator.faults.kinds.error import Error
+from simulator.faults.kinds.refuse import Refuse
+from simulator.faults.kinds.stall import Stall
+from simulator.faults.model import Fault, Match
+from simulator.faults.plan import FaultPlan, Verdict
 from tests.simulator.exchanges import (
     REQUEST,
     RESPONSE,
@@ -26,7 +24,7 @@ from tests.simulator.exchanges import (
 )
 
 
-def only(faults: Sequence[AnyFault], at: CutPoint = REQUEST) -> tuple[Verdict, FaultPlan]:
+def only(faults: Sequence[Fault], at: CutPoint = REQUEST) -> tuple[Verdict, FaultPlan]:
     """The verdict on the first exchange."""
     plan = FaultPlan(faults, seed=7)
     exchange = produce(TOPIC)
@@ -181,19 +179,19 @@ def test_a_fault_on_a_topic_concerns_no_request_without_one() -> None:
 def test_delays_add_up() -> None:
     verdict, plan = only([Delay(by="10ms"), Delay(by="5ms")])
     assert verdict.delay_s == pytest.approx(0.015)
-    assert (verdict.ending, verdict.copies) == (None, 1)
+    assert (verdict.terminal, verdict.copies) == (NOTHING, 1)
     assert counts(plan) == {"delay-1": (1, 0), "delay-2": (1, 0)}
 
 
 def test_a_delayed_frame_has_its_terminal_fault_too() -> None:
     verdict, plan = only([Drop(), Delay(by="10ms")])
-    assert (verdict.delay_s, verdict.ending) == (0.01, Drop(name="drop-1"))
+    assert (verdict.delay_s, verdict.terminal) == (0.01, Action(swallow=True))
     assert counts(plan) == {"drop-1": (1, 0), "delay-2": (1, 0)}
 
 
 def test_each_duplicate_adds_a_copy() -> None:
     verdict, plan = only([Duplicate(), Duplicate()])
-    assert (verdict.copies, verdict.ending) == (3, None)
+    assert (verdict.copies, verdict.terminal) == (3, NOTHING)
     assert verdict.duplicated_by == ("duplicate-1", "duplicate-2")
     assert counts(plan) == {"duplicate-1": (1, 0), "duplicate-2": (1, 0)}
 
@@ -207,7 +205,7 @@ def test_the_first_terminal_fault_shadows_the_rest_and_all_duplicates(
     terminal: Drop | Stall | Error | Disconnect,
 ) -> None:
     verdict, plan = only([Duplicate(), terminal, Drop(name="late"), Duplicate(), Delay(by="1ms")])
-    assert verdict.ending == terminal.model_copy(update={"name": f"{terminal.kind}-2"})
+    assert verdict.terminal == terminal.action(REQUEST)
     assert (verdict.copies, verdict.delay_s) == (1, 0.001)
     assert counts(plan) == {
         "duplicate-1": (0, 1),
@@ -225,8 +223,8 @@ def test_a_shadowed_fault_keeps_its_limit() -> None:
         exchange = produce(TOPIC)
         plan.begin(exchange)
         verdict = plan.verdict(exchange, REQUEST, 0.0)
-        endings.append(verdict.ending.kind if verdict and verdict.ending else None)
-    assert endings == ["drop", "stall", None]
+        endings.append(verdict.terminal if verdict else None)
+    assert endings == [Action(swallow=True), Action(silence=True), None]
     assert counts(plan) == {"drop-1": (1, 0), "stall-2": (1, 1)}
 
 
@@ -251,38 +249,41 @@ def test_an_error_for_an_api_without_partitions_concerns_the_whole_answer() -> N
     plan.begin(exchange)
     verdict = plan.verdict(exchange, REQUEST, 0.0)
     assert verdict is not None
-    assert isinstance(verdict.ending, Error)
+    assert verdict.terminal == Action(code="Other")
     assert verdict.target is None
 
 
-def test_only_an_error_has_a_target() -> None:
-    assert only([Drop()])[0].target is None
-
-
-def test_a_verdict_has_what_each_fault_said() -> None:
+def test_the_verdict_has_what_each_fault_said() -> None:
     verdict, _ = only(
         [Delay(name="slow", by="10ms"), Disconnect(how="fin", after_bytes=3), Drop()], RESPONSE
     )
-    assert verdict.given == (
-        Given("slow", "delay", False, TOPIC, 1, 0.01, None, None, None),
-        Given("disconnect-2", "disconnect", False, TOPIC, 1, 0.0, None, "fin", 3),
-        Given("drop-3", "drop", True, TOPIC, 1, 0.0, None, None, None),
-    )
+    told = [(g.fault, g.kind, g.shadowed, g.partition, g.ordinal) for g in verdict.given]
+    assert told == [
+        ("slow", "delay", False, TOPIC, 1),
+        ("disconnect-2", "disconnect", False, TOPIC, 1),
+        ("drop-3", "drop", True, TOPIC, 1),
+    ]
+    assert [(g.delay_s, g.how, g.after_bytes) for g in verdict.given] == [
+        (0.01, None, None),
+        (0, "fin", 3),
+        (0, None, None),
+    ]
+    assert verdict.given[0].effects == (Effect.LATE,)
 
 
 @pytest.mark.parametrize(
-    ("fault", "how", "code"),
+    ("fault", "told"),
     [
-        (Disconnect(after_bytes=3), "rst", None),
-        (Error(code="StorageError"), None, "StorageError"),
-        (Stall(), None, None),
+        (Disconnect(after_bytes=3), (None, "rst", None)),
+        (Error(code="StorageError"), ("StorageError", None, None)),
+        (Stall(), (None, None, None)),
     ],
 )
-def test_at_the_request_no_byte_of_an_answer_is_written(
-    fault: AnyFault, how: str | None, code: str | None
+def test_the_verdict_has_what_happens_at_the_request(
+    fault: Fault, told: tuple[str | None, str | None, int | None]
 ) -> None:
-    given = only([fault])[0].given[0]
-    assert (given.how, given.code, given.after_bytes) == (how, code, None)
+    [given] = only([fault])[0].given
+    assert (given.code, given.how, given.after_bytes) == told
 
 
 # --- connections refused

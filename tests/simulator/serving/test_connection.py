@@ -9,17 +9,13 @@ from trio.testing import MockClock
 from simulator import open_simulator
 from simulator.cluster.cluster import topic_of
 from simulator.events import Appended, FaultHit, FramePartlyRead, FrameWritten
-from simulator.faults.model import (
-    AnyFault,
-    Delay,
-    Disconnect,
-    Drop,
-    Duplicate,
-    Error,
-    Match,
-    PlacedFault,
-    Stall,
-)
+from simulator.faults.kinds.delay import Delay
+from simulator.faults.kinds.disconnect import Disconnect
+from simulator.faults.kinds.drop import Drop
+from simulator.faults.kinds.duplicate import Duplicate
+from simulator.faults.kinds.error import Error
+from simulator.faults.kinds.stall import Stall
+from simulator.faults.model import Fault, Match, Placed
 from tests.simulator.client import Client, batch, produce_request
 from tests.simulator.memory import MemoryNetwork, dial
 from tests.simulator.scene import Case, by, ids_within, send, values
@@ -50,12 +46,12 @@ from wire.error_code import Code, ErrorCode, Other, PartitionFull, RequestTimedO
         (Stall(at="request", nth=(2,)), [1], b"a", False, 0),
         (Stall(at="response", nth=(2,)), [1], b"abc", False, 2),
     ],
-    ids=lambda part: f"{part.kind}-{part.at}" if isinstance(part, PlacedFault) else "",
+    ids=lambda part: f"{part.kind}-{part.at}" if isinstance(part, Placed) else "",
 )
 async def test_a_fault_at_the_second_exchange(
     network: MemoryNetwork,
     autojump_clock: MockClock,
-    fault: AnyFault,
+    fault: Fault,
     answered: list[int],
     stored: bytes,
     ends: bool,
@@ -155,7 +151,7 @@ async def test_the_old_leader_refuses_a_request_that_it_had_delayed(
 async def test_an_end_after_a_delay_comes_at_its_time_and_behind_earlier_answers(
     network: MemoryNetwork, autojump_clock: MockClock
 ) -> None:
-    faults: list[AnyFault] = [
+    faults: list[Fault] = [
         Delay(at="response", by=by("3s"), nth=(1,)),
         Delay(at="request", by=by("1s"), nth=(2,)),
         Disconnect(at="request", nth=(2,), how="fin"),
@@ -259,7 +255,7 @@ async def test_an_error_refuses_a_creation_as_a_whole(
 async def test_the_first_terminal_fault_wins_and_the_others_are_shadowed(
     network: MemoryNetwork, autojump_clock: MockClock
 ) -> None:
-    faults: list[AnyFault] = [
+    faults: list[Fault] = [
         Duplicate(name="copy", at="request"),
         Drop(name="drop", at="request", nth=(1,)),
         Stall(name="stall", at="request", nth=(1,)),

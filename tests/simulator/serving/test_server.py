@@ -16,16 +16,13 @@ from simulator.events import (
     ListenerClosed,
     ListenerReopened,
 )
-from simulator.faults.model import (
-    AnyFault,
-    Delay,
-    Disconnect,
-    Drop,
-    Duplicate,
-    Match,
-    Refuse,
-    Stall,
-)
+from simulator.faults.kinds.delay import Delay
+from simulator.faults.kinds.disconnect import Disconnect
+from simulator.faults.kinds.drop import Drop
+from simulator.faults.kinds.duplicate import Duplicate
+from simulator.faults.kinds.refuse import Refuse
+from simulator.faults.kinds.stall import Stall
+from simulator.faults.model import Fault, Match
 from simulator.serving.server import ACCEPT_AGAIN_S
 from tests.simulator.client import Client, batch, produce_request
 from tests.simulator.memory import MemoryNetwork, dial
@@ -165,7 +162,7 @@ async def test_a_hung_connection_is_let_go_when_its_client_has_gone(
 async def test_a_half_closed_connection_can_still_be_reset(
     network: MemoryNetwork, autojump_clock: MockClock
 ) -> None:
-    faults: list[AnyFault] = [
+    faults: list[Fault] = [
         Disconnect(at="response", how="half-close", nth=(1,)),
         Disconnect(at="request", how="rst", nth=(3,)),
     ]
@@ -212,7 +209,7 @@ async def test_records_count_as_unanswered_while_their_commit_is_awaited(
 async def test_a_request_is_applied_to_its_end_though_an_end_comes_meanwhile(
     network: MemoryNetwork, autojump_clock: MockClock
 ) -> None:
-    faults: list[AnyFault] = [
+    faults: list[Fault] = [
         Delay(at="response", by=by("1s"), nth=(1,)),
         Disconnect(at="response", how="rst", nth=(1,)),
         Duplicate(at="request", nth=(2,)),
@@ -230,7 +227,7 @@ async def test_a_request_is_applied_to_its_end_though_an_end_comes_meanwhile(
 async def test_a_late_fin_ends_the_connection_of_a_silent_client(
     network: MemoryNetwork, autojump_clock: MockClock
 ) -> None:
-    faults: list[AnyFault] = [
+    faults: list[Fault] = [
         Delay(at="response", by=by("2s")),
         Disconnect(at="response", how="fin"),
     ]

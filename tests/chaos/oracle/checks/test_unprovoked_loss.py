@@ -6,7 +6,7 @@ import pytest
 
 from chaos.oracle.checks import unprovoked_loss
 from simulator.events import ExchangeEvent, FaultHit
-from simulator.faults.plan import CutPoint
+from simulator.faults.effects import CutPoint
 from tests.chaos.oracle.checks.playing import AT_MOST_ONCE, measured_by, played, said, without
 
 LOST_REQUEST = {"drop": {"at": "request", "nth": 1}}

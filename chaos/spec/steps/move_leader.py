@@ -1,0 +1,23 @@
+"""The step ``move_leader``."""
+
+from typing import Any, ClassVar
+
+from chaos.spec.step import Run, Step
+from simulator.documents.quantities import Index
+from simulator.documents.strict_model import Strict
+
+
+class MoveLeader(Strict, Step):
+    """Makes another SPU the leader of a partition; the log goes along."""
+
+    kind: ClassVar[str] = "move_leader"
+    example: ClassVar[Any] = {"to": 0}
+
+    partition: Index = 0
+    """Which partition."""
+    to: Index
+    """The SPU that becomes its leader, numbered from 0."""
+
+    async def perform(self, run: Run) -> None:
+        """Move it."""
+        run.move_leader(self.partition, self.to)

@@ -1,0 +1,24 @@
+"""The step ``send_all``."""
+
+from typing import ClassVar
+
+from chaos.spec.step import Run, Step, ValueSize
+from simulator.documents.quantities import Count, Index
+from simulator.documents.strict_model import Strict
+
+
+class SendAll(Strict, Step):
+    """Sends records with one call."""
+
+    kind: ClassVar[str] = "send_all"
+
+    count: Count = 1
+    """How many records."""
+    size: ValueSize = 100
+    """Bytes of each value; it starts with the record's id."""
+    keys: Index = 0
+    """How many different keys the records take turns with; 0 for no key."""
+
+    async def perform(self, run: Run) -> None:
+        """Send them."""
+        await run.send_all(self.count, self.size, self.keys)

@@ -1,0 +1,20 @@
+"""The step ``start_spu``."""
+
+from typing import ClassVar
+
+from chaos.spec.step import Run, Step
+from simulator.documents.quantities import Index
+from simulator.documents.strict_model import Strict
+
+
+class StartSpu(Strict, Step):
+    """Has an SPU listen again."""
+
+    kind: ClassVar[str] = "start_spu"
+
+    spu: Index = 0
+    """Which SPU, numbered from 0."""
+
+    async def perform(self, run: Run) -> None:
+        """Start it."""
+        await run.start_spu(self.spu)

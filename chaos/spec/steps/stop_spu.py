@@ -1,0 +1,20 @@
+"""The step ``stop_spu``."""
+
+from typing import ClassVar
+
+from chaos.spec.step import Run, Step
+from simulator.documents.quantities import Index
+from simulator.documents.strict_model import Strict
+
+
+class StopSpu(Strict, Step):
+    """Makes an SPU unreachable: its connections are reset, its logs are kept."""
+
+    kind: ClassVar[str] = "stop_spu"
+
+    spu: Index = 0
+    """Which SPU, numbered from 0."""
+
+    async def perform(self, run: Run) -> None:
+        """Stop it."""
+        await run.stop_spu(self.spu)

@@ -1,0 +1,16 @@
+"""The step ``wait``."""
+
+from typing import ClassVar
+
+from chaos.spec.step import Run, Step
+from simulator.documents.strict_model import Strict
+
+
+class Wait(Strict, Step):
+    """Waits until every record sent before is settled."""
+
+    kind: ClassVar[str] = "wait"
+
+    async def perform(self, run: Run) -> None:
+        """Wait."""
+        await run.wait()
