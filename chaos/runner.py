@@ -19,7 +19,7 @@ import trio
 
 from chaos.drivers import Broken, Client, OpenClient, Recorder, Refused, Silent
 from chaos.drivers.adapted import adapted
-from chaos.drivers.producer import open_producer
+from chaos.drivers.kinds.producer import open_producer
 from chaos.history import (
     Call,
     CallEnded,

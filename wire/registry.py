@@ -60,7 +60,9 @@ class Registry(Mapping[str, T]):
         return name in self._members
 
 
-def import_all(package: ModuleType) -> None:
+def import_all(package: ModuleType) -> list[ModuleType]:
     """Import every module of a package, so that what they define is registered."""
-    for module in pkgutil.iter_modules(package.__path__):
+    return [
         importlib.import_module(f"{package.__name__}.{module.name}")
+        for module in pkgutil.iter_modules(package.__path__)
+    ]

@@ -11,7 +11,7 @@ from chaos.cli.files import gather, not_there
 from chaos.cli.options import files_argument, run_options
 from chaos.cli.session import Interrupted, interruptible
 from chaos.cli.tasks import Task, perform, task_of, unfinished, with_reached
-from chaos.drivers.named import NamedClient
+from chaos.drivers.driver import Driver
 from chaos.report.phrases import counted, printable
 from chaos.world.world import WorldName
 from simulator.click_types import DurationType
@@ -50,7 +50,7 @@ def explore(
     examples: int | None,
     seconds: float | None,
     world: WorldName | None,
-    client: NamedClient,
+    client: Driver,
     seed: int | None,
     out: Path | None,
     form: Format,

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from chaos.drivers.named import NamedClient
+from chaos.drivers.driver import Driver
 from chaos.report.run_directory import slug_of
 from chaos.spec.loader import ScenarioFileError, load_scenario_file
 from chaos.spec.property import Template
@@ -32,7 +32,7 @@ class Source:
         return written if isinstance(written, int) else 0
 
     def worlds(
-        self, wanted: WorldName | None, client: NamedClient, *, explored: bool
+        self, wanted: WorldName | None, client: Driver, *, explored: bool
     ) -> list[WorldName]:
         """Where it is to run.
 
@@ -48,7 +48,7 @@ class Source:
         return own[:1] if explored else own
 
 
-def not_there(source: Source, wanted: WorldName | None, client: NamedClient) -> str:
+def not_there(source: Source, wanted: WorldName | None, client: Driver) -> str:
     """Why a file does not run in any world that was asked for."""
     only = " and ".join(source.template.worlds)
     reason = f"--world is {wanted}" if wanted else f"the client {client.name} knows only tcp"

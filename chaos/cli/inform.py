@@ -11,10 +11,12 @@ from chaos.cli.conclude import complain
 from chaos.cli.files import Source, gather
 from chaos.cli.options import files_argument
 from chaos.cli.terminal import Terminal
+from chaos.drivers.registry import DRIVERS
 from chaos.oracle.checks import CHECKS
 from chaos.report.outcome import STATUS_NO_VERDICT, STATUS_VALID
 from chaos.report.phrases import counted
 from chaos.spec.schema import schema as schema_of_scenarios
+from chaos.spec.step import STEPS
 from simulator.faults.distributions import Constant, Normal, Pareto, Uniform
 from simulator.faults.model import FAULTS
 
@@ -78,7 +80,7 @@ def schema() -> int:
 
 @click.command("list", epilog=LIST_EPILOG)
 def list_() -> int:
-    """List faults, checks and distributions."""
+    """List faults, steps, drivers, checks and distributions."""
     terminal = Terminal()
     terminal.say_all(_listed())
     return STATUS_VALID
@@ -89,8 +91,16 @@ def _listed() -> Iterator[str]:
     for word, kind in FAULTS.items():
         yield from _entry(word, inspect.getdoc(kind) or "")
     yield ""
+    yield "steps"
+    for word, step in STEPS.items():
+        yield from _entry(word, inspect.getdoc(step) or "")
+    yield ""
+    yield "drivers"
+    for driver in DRIVERS.values():
+        yield from _entry(driver.form, driver.text)
+    yield ""
     yield "checks"
-    for check in CHECKS:
+    for check in CHECKS.values():
         yield from _entry(check.name, check.text)
     yield ""
     yield "distributions"

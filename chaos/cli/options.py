@@ -6,7 +6,8 @@ from typing import Any, TypeVar
 
 import click
 
-from chaos.drivers.named import PRODUCER, NamedClient, client_named
+from chaos.drivers.driver import Driver, driver_named
+from chaos.drivers.registry import DRIVERS, PRODUCER
 from chaos.search.pool import default_jobs
 
 C = TypeVar("C", bound=Callable[..., Any])
@@ -15,17 +16,17 @@ SEED_MAX = 2**63 - 1
 """The largest seed that is taken; every generator has its own ideas about larger ones."""
 
 
-class ClientType(click.ParamType[NamedClient]):
+class ClientType(click.ParamType[Driver]):
     """A client by its name."""
 
     name = "CLIENT"
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> NamedClient:
+    ) -> Driver:
         """The client."""
         try:
-            client = client_named(value)
+            client = driver_named(value)
         except ValueError as error:
             self.fail(str(error), param, ctx)
         if client.unavailable is not None:
@@ -57,7 +58,7 @@ client_option = click.option(
     type=ClientType(),
     default=PRODUCER,
     show_default=True,
-    metavar="producer|fluvio|command:PROGRAM ARG...",
+    metavar="|".join(kind.form for kind in DRIVERS.values()),
     help="Who is on trial: our producer, the official client, or any program that speaks the "
     "client protocol. All but ours run in processes of their own, and so over tcp.",
 )

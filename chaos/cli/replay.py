@@ -10,7 +10,7 @@ from chaos.cli.options import client_option, world_option
 from chaos.cli.session import Interrupted, interruptible
 from chaos.cli.tasks import judged
 from chaos.cli.terminal import Terminal
-from chaos.drivers.named import NamedClient
+from chaos.drivers.driver import Driver
 from chaos.history import History, SentRecord
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.judge import Result, judge
@@ -42,7 +42,7 @@ Examples:
 @world_option
 @client_option
 @click.option("--all", "everything", is_flag=True, help="Tell the story of every record.")
-def replay(file: str, world: WorldName | None, client: NamedClient, everything: bool) -> int:
+def replay(file: str, world: WorldName | None, client: Driver, everything: bool) -> int:
     """Run one again and tell its full story.
 
     Told are the records of broken promises; if none was broken, those that were lost, duplicated,
@@ -80,7 +80,7 @@ def replay(file: str, world: WorldName | None, client: NamedClient, everything: 
 
 
 def _replay(
-    terminal: Terminal, source: Source, world: WorldName, client: NamedClient, everything: bool
+    terminal: Terminal, source: Source, world: WorldName, client: Driver, everything: bool
 ) -> Outcome:
     scenario = source.template.scenario()
     history = run_scenario(scenario, world, client.open)

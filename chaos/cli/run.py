@@ -10,7 +10,7 @@ from chaos.cli.files import gather, not_there
 from chaos.cli.options import files_argument, run_options
 from chaos.cli.session import Interrupted, interruptible, perform_all
 from chaos.cli.tasks import Task, task_of
-from chaos.drivers.named import NamedClient
+from chaos.drivers.driver import Driver
 from chaos.report.outcome import Outcome
 from chaos.world.world import WorldName
 
@@ -31,7 +31,7 @@ Examples:
 def run(
     files: Sequence[str],
     world: WorldName | None,
-    client: NamedClient,
+    client: Driver,
     seed: int | None,
     out: Path | None,
     form: Format,

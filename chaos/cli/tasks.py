@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chaos.cli.files import Source
-from chaos.drivers.named import PRODUCER, NamedClient, client_named
+from chaos.drivers.driver import Driver, driver_named
+from chaos.drivers.registry import PRODUCER
 from chaos.history import History
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.judge import Result, judge
@@ -70,7 +71,7 @@ class Task:
 def task_of(
     source: Source,
     world: WorldName,
-    client: NamedClient,
+    client: Driver,
     *,
     seed: int | None,
     out: Path | None,
@@ -179,7 +180,7 @@ def stories_of(history: History, result: Result, most: int) -> list[Story]:
 def _run(task: Task, outcome: Outcome) -> Outcome:
     template = parse_scenario(task.text, task.file)
     scenario = template.scenario().model_copy(update={"seed": task.seed})
-    history = run_scenario(scenario, task.world, client_named(task.client).open)
+    history = run_scenario(scenario, task.world, driver_named(task.client).open)
     with uncollected():  # the history is most of what would be looked at
         outcome = judged(outcome, history, judge(history))
     if task.keep or outcome.verdict != "valid":
@@ -253,7 +254,7 @@ def with_reached(outcome: Outcome, found: "Exploration") -> Outcome:
 def _with_find(task: Task, outcome: Outcome, data: Mapping[str, Any], first: Result) -> Outcome:
     """Run the smallest scenario that fails once more, for its stories, and keep it."""
     scenario = Scenario.model_validate({**data, "worlds": [task.world]})
-    history = run_scenario(scenario, task.world, client_named(task.client).open)
+    history = run_scenario(scenario, task.world, driver_named(task.client).open)
     result = judge(history, example=True)
     outcome = replace(
         outcome,

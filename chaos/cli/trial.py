@@ -17,7 +17,8 @@ import click
 
 from chaos.cli.files import gather
 from chaos.cli.terminal import Terminal
-from chaos.drivers.named import OFFICIAL, PRODUCER, client_named
+from chaos.drivers.driver import driver_named
+from chaos.drivers.registry import OFFICIAL, PRODUCER
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.judge import FIGURES, Verdict, judge
 from chaos.report.narrative import Stories
@@ -90,7 +91,7 @@ class Trial:
 def tried(text: str, file: str, client: str, world: WorldName) -> Trial:
     """Run a scenario with a client, and judge it."""
     scenario = parse_scenario(text, file).scenario()
-    history = run_scenario(scenario, world, client_named(client).open)
+    history = run_scenario(scenario, world, driver_named(client).open)
     result = judge(history)
     counts = [f"{name} {result.figures[name]}" for name in FIGURES if result.figures[name]]
     return Trial(
@@ -120,7 +121,7 @@ def main(page: Path, compare: bool) -> int:
     Status: 0 the page is right, 1 it is not, or our own producer broke a promise, 2 the official
     client cannot run here.
     """
-    official = client_named(OFFICIAL)
+    official = driver_named(OFFICIAL)
     if official.unavailable is not None:
         click.echo(f"trial: inconclusive: {official.unavailable}", err=True)
         return STATUS_NO_VERDICT

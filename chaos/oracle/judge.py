@@ -55,7 +55,7 @@ def judge(history: History, *, example: bool = False) -> Result:
     findings: tuple[Finding, ...] = ()
     if history.defect is None:  # else nothing that it says can be believed
         semantic = history.scenario.producer.delivery_semantic
-        findings = tuple(c.run(evidence) for c in CHECKS if semantic in c.semantics)
+        findings = tuple(c.run(evidence) for c in CHECKS.values() if semantic in c.semantics)
     figures = {what: evidence.count(what) for what in FIGURES}
     fired = {name: count.fired for name, count in history.faults.items()}
     if any(finding.count for finding in findings):

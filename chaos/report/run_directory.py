@@ -35,7 +35,7 @@ _TEST = '''"""Replays {title}, found by ``python -m chaos explore``."""
 
 from pathlib import Path
 
-from chaos.drivers.named import client_named
+from chaos.drivers.driver import driver_named
 from chaos.oracle.judge import judge
 from chaos.spec.loader import load_scenario_file
 from chaos.runner import run_scenario
@@ -43,7 +43,7 @@ from chaos.runner import run_scenario
 
 def test_{function}() -> None:
     scenario = load_scenario_file(Path(__file__).with_name("{scenario}")).scenario()
-    client = client_named({client!r})
+    client = driver_named({client!r})
     result = judge(run_scenario(scenario, "{world}", client.open), example=True)
     assert not result.broken, [v.text for finding in result.broken for v in finding.violations]
 '''

@@ -29,7 +29,8 @@ from typing import Any
 from hypothesis import given, settings
 from pydantic import ValidationError
 
-from chaos.drivers.named import PRODUCER, client_named
+from chaos.drivers.driver import driver_named
+from chaos.drivers.registry import PRODUCER
 from chaos.history import History
 from chaos.oracle.judge import Result, Verdict, judge
 from chaos.runner import run_scenario
@@ -86,11 +87,11 @@ class Stage:
 
     world: WorldName = "virtual"
     client: str = PRODUCER
-    """Its name (``chaos/drivers/named.py``)."""
+    """Its name (``chaos/drivers/driver.py``)."""
 
     def run(self, scenario: Scenario) -> History:
         """Run a scenario once."""
-        return run_scenario(scenario, self.world, client_named(self.client).open)
+        return run_scenario(scenario, self.world, driver_named(self.client).open)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from chaos.drivers import official
-from chaos.drivers.official import open_official
+from chaos.drivers.kinds import official
+from chaos.drivers.kinds.official import open_official
 from chaos.history import History
 from chaos.oracle.judge import judge
 from chaos.runner import run_scenario

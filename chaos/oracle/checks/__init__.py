@@ -2,36 +2,25 @@
 
 A check looks at what the simulator saw and stored and at what the client was told, never at what a
 client says of itself. It computes delays and bounds by itself (``chaos/spec/bounds.py``). The
-docstring
-of its module defines it; ``python -m chaos list`` prints that.
+docstring of its module defines it; ``python -m chaos list`` prints that.
 
 A check is sound: where the evidence allows that a promise was kept, it says nothing. What the
-simulator's side could not see is in ``sight.py``, how its times and the client's hang together in
-``timing.py``, which records share their story in ``lots.py``.
+simulator's side could not see is in ``visibility.py``, how its times and the client's hang together
+in ``timing.py``, which records share their story in ``attempts.py``.
+
+A module of this package is a check: it has a ``NAME``, the ``SEMANTICS`` that it applies to, and a
+function ``check``. Importing the package registers all of them in ``CHECKS``.
 """
 
 import inspect
+import sys
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from types import ModuleType
 
-from chaos.oracle.checks import (
-    acked_is_stored,
-    alive_after_heal,
-    bounded,
-    flush_settles,
-    no_duplicates,
-    no_loss,
-    no_phantom,
-    not_persisted_is_absent,
-    offset_is_true,
-    order,
-    retry_policy,
-    unprovoked_duplicate,
-    unprovoked_loss,
-)
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.finding import VIOLATIONS_MAX, Finding, Violation
+from wire.registry import Registry, import_all
 
 __all__ = ["CHECKS", "VIOLATIONS_MAX", "Check", "Finding", "Violation"]
 
@@ -49,28 +38,36 @@ class Check:
     """Looks at a run."""
 
 
-def _check(module: ModuleType) -> Check:
-    return Check(module.NAME, inspect.getdoc(module) or "", module.SEMANTICS, module.check)
-
-
-CHECKS = tuple(
-    map(
-        _check,
-        (
-            acked_is_stored,
-            no_loss,
-            unprovoked_loss,
-            no_duplicates,
-            unprovoked_duplicate,
-            offset_is_true,
-            no_phantom,
-            not_persisted_is_absent,
-            order,
-            retry_policy,
-            bounded,
-            flush_settles,
-            alive_after_heal,
-        ),
-    )
+CHECKS: Registry[Check] = Registry(
+    "check",
+    order=(
+        "acked-is-stored",
+        "no-loss",
+        "unprovoked-loss",
+        "no-duplicates",
+        "unprovoked-duplicate",
+        "offset-is-true",
+        "no-phantom",
+        "not-persisted-is-absent",
+        "order",
+        "retry-policy",
+        "bounded",
+        "flush-settles",
+        "alive-after-heal",
+    ),
 )
-"""All checks, in the order of the documentation."""
+"""All checks, by name."""
+
+
+def register(module: ModuleType) -> None:
+    """Make a module a check.
+
+    Raises:
+        ValueError: another check has its name.
+    """
+    text = inspect.getdoc(module) or ""
+    CHECKS.add(module.NAME, Check(module.NAME, text, module.SEMANTICS, module.check))
+
+
+for _module in import_all(sys.modules[__name__]):
+    register(_module)

@@ -7,8 +7,8 @@ from click.testing import CliRunner
 
 from chaos.cli import trial
 from chaos.cli.files import Source, gather
-from chaos.drivers.named import NamedClient
-from chaos.drivers.official import ABSENT, open_official
+from chaos.drivers.driver import Driver
+from chaos.drivers.kinds.official import ABSENT, open_official
 from chaos.oracle.judge import judge
 from chaos.runner import run_scenario
 
@@ -49,8 +49,8 @@ def test_everything_else_is_compared() -> None:
 
 
 def test_without_the_official_client_there_is_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
-    absent = NamedClient("fluvio", open_official, ("tcp",), ABSENT)
-    monkeypatch.setattr(trial, "client_named", lambda name: absent)
+    absent = Driver("fluvio", open_official, ("tcp",), ABSENT)
+    monkeypatch.setattr(trial, "driver_named", lambda name: absent)
     ended = CliRunner().invoke(trial.main, ["page.md"], standalone_mode=False)
     assert ended.return_value == 2
     assert ended.stderr == f"trial: inconclusive: {ABSENT}\n"

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from chaos.drivers import Client, Recorder, Refused
+from chaos.drivers.registry import PRODUCER, DriverKind, register
 from chaos.history import SentRecord, Told
 from chaos.spec.scenario import Producer, Scenario
 from chaos.world.world import World
@@ -176,3 +177,13 @@ def _told(error: DeliveryError) -> Told:
 
 def _refusal(error: DeliveryError) -> Refused:
     return Refused(str(error), _told(error), queue_full=isinstance(error, QueueFull))
+
+
+register(
+    DriverKind(
+        word=PRODUCER,
+        text="Our own producer, in the process of the harness.",
+        open=lambda _: open_producer,
+        worlds=("virtual", "tcp"),
+    )
+)

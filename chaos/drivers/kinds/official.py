@@ -15,10 +15,11 @@ from pathlib import Path
 from chaos.drivers import Client, Recorder
 from chaos.drivers.process import Process
 from chaos.drivers.program import connected
+from chaos.drivers.registry import OFFICIAL, DriverKind, register
 from chaos.spec.scenario import Scenario
 from chaos.world.world import World
 
-PROGRAM = Path(__file__).with_name("official_program.py")
+PROGRAM = Path(__file__).parent.with_name("official_program.py")
 
 SOCKET_WAIT_S = 1
 """How long the client waits for an answer: whole seconds, the least it takes; 60 if unsaid. It
@@ -67,3 +68,14 @@ async def open_official(
     """Connect the official client; an ``OpenClient``."""
     async with connected(_kept.get(), address, scenario, recorder) as client:
         yield client
+
+
+register(
+    DriverKind(
+        word=OFFICIAL,
+        text="The official Python client, in a process of its own.",
+        open=lambda _: open_official,
+        worlds=("tcp",),
+        unavailable=lambda: None if is_installed() else ABSENT,
+    )
+)

@@ -4,24 +4,24 @@ import sys
 
 import pytest
 
-from chaos.drivers.named import client_named
-from chaos.drivers.official import is_installed
-from chaos.drivers.producer import open_producer
+from chaos.drivers.driver import driver_named
+from chaos.drivers.kinds.official import is_installed
+from chaos.drivers.kinds.producer import open_producer
 
 
 def test_our_producer_runs_in_both_worlds() -> None:
-    client = client_named("producer")
+    client = driver_named("producer")
     assert (client.open, client.worlds) == (open_producer, ("virtual", "tcp"))
 
 
 def test_the_official_client_runs_over_tcp_where_it_is_installed() -> None:
-    client = client_named("fluvio")
+    client = driver_named("fluvio")
     assert client.worlds == ("tcp",)
     assert (client.unavailable is None) == is_installed()
 
 
 def test_a_command_is_split_as_a_shell_does() -> None:
-    assert client_named(f"command:{sys.executable} 'a b' c").worlds == ("tcp",)
+    assert driver_named(f"command:{sys.executable} 'a b' c").worlds == ("tcp",)
 
 
 @pytest.mark.parametrize(
@@ -35,4 +35,4 @@ def test_a_command_is_split_as_a_shell_does() -> None:
 )
 def test_a_name_that_means_no_client_is_explained(name: str, text: str) -> None:
     with pytest.raises(ValueError, match=text):
-        client_named(name)
+        driver_named(name)

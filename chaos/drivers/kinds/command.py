@@ -1,0 +1,40 @@
+"""The driver ``command:PROGRAM ARGUMENT...``: any program that speaks the client protocol."""
+
+import shlex
+from shutil import which
+
+from chaos.drivers import OpenClient
+from chaos.drivers.program import open_program
+from chaos.drivers.registry import DriverKind, register
+
+
+def open_command(command: str) -> OpenClient:
+    """A program that is started for each run.
+
+    Args:
+        command: the program and its arguments, in the words of a shell.
+
+    Raises:
+        ValueError: it is no command, or there is no such program.
+    """
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        raise ValueError(f"'command:{command}' is no command: {str(error).lower()}") from error
+    if not words:
+        raise ValueError("command: names no program; write for example 'command:python client.py'")
+    if which(words[0]) is None:
+        raise ValueError(f"there is no program {words[0]!r} that could be started for --client")
+    return open_program(words)
+
+
+register(
+    DriverKind(
+        word="command",
+        text="Any program that speaks the client protocol (docs/client-protocol.md) over its "
+        "standard input and output, in a process of its own.",
+        argument="PROGRAM ARGUMENT...",
+        open=open_command,
+        worlds=("tcp",),
+    )
+)
