@@ -175,6 +175,15 @@ class Evidence:
                     other_keys.append((record_id, copy))
         return copies, strangers, other_keys
 
+    def append_at(self, partition: int, offset: int) -> int | None:
+        """The number of the request frame that brought what is stored at an offset; None if no
+        event says it.
+        """
+        for base, end, transmission, _ in self._appends.get(partition, ()):
+            if base <= offset < end:
+                return transmission
+        return None
+
     @cached_property
     def _appends(self) -> dict[int, list[tuple[float, float, int | None, str | None]]]:
         """By partition, the appends: first offset, offset behind the last, where from."""

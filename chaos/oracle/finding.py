@@ -32,6 +32,9 @@ class Finding:
     """How often the promise was broken."""
     violations: tuple[Violation, ...] = ()
     """The first of them."""
+    blind: int = 0
+    """How many records it could not judge, for a fault had an effect that it does not reckon
+    with."""
 
 
 @dataclass(slots=True)
@@ -43,9 +46,19 @@ class Violations:
     """
 
     check: str
+    unseen: frozenset[int] = frozenset()
+    """The ids of records that the check cannot judge."""
     looked_at: int = 0
+    blind: int = 0
     _count: int = 0
     _told: list[Violation] = field(default_factory=list)
+
+    def sees(self, *ids: int) -> bool:
+        """Whether records can be judged; counts them where they cannot."""
+        if not self.unseen or self.unseen.isdisjoint(ids):
+            return True
+        self.blind += len(ids)
+        return False
 
     @property
     def wanted(self) -> bool:
@@ -66,7 +79,7 @@ class Violations:
 
     def finding(self) -> Finding:
         """All of them."""
-        return Finding(self.check, self.looked_at, self._count, tuple(self._told))
+        return Finding(self.check, self.looked_at, self._count, tuple(self._told), self.blind)
 
 
 def named(ids: Sequence[int]) -> str:

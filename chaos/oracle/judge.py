@@ -14,7 +14,7 @@ from chaos.history import History
 from chaos.oracle.checks import CHECKS, Finding
 from chaos.oracle.evidence import Evidence
 from simulator.events import FaultHit
-from simulator.faults.effects import CutPoint
+from simulator.faults.effects import DECIDING, CutPoint
 
 Verdict = Literal["valid", "invalid", "inconclusive"]
 
@@ -60,7 +60,7 @@ def judge(history: History, *, example: bool = False) -> Result:
     fired = {name: count.fired for name, count in history.faults.items()}
     if any(finding.count for finding in findings):
         return Result("invalid", findings, (), figures, fired)
-    reasons = tuple(_reasons(evidence, figures, example=example))
+    reasons = (*_reasons(evidence, figures, example=example), *_blind(findings, example=example))
     return Result("inconclusive" if reasons else "valid", findings, reasons, figures, fired)
 
 
@@ -94,6 +94,16 @@ def _reasons(evidence: Evidence, figures: Mapping[str, int], *, example: bool) -
             yield f"expected {what} {wanted}, was {had}"
 
 
+def _blind(findings: tuple[Finding, ...], *, example: bool) -> Iterator[str]:
+    """Checks that could judge none of their records."""
+    for finding in findings:
+        if finding.blind and not finding.looked_at and not example:
+            yield (
+                f"{finding.check} judged none of its {finding.blind} records: a fault struck them "
+                "with an effect that it does not reckon with"
+            )
+
+
 def _shadow_over(evidence: Evidence, name: str) -> str:
     """Which faults always decided first, if that is why one never struck."""
     count = evidence.history.faults[name]
@@ -122,4 +132,4 @@ def _too_late(history: History) -> str:
 
 def _is_harmless(hit: FaultHit) -> bool:
     """Whether a fault leaves room for others."""
-    return hit.shadowed or hit.kind in ("delay", "duplicate")
+    return hit.shadowed or DECIDING.isdisjoint(hit.effects)

@@ -14,6 +14,7 @@ from itertools import accumulate
 from math import inf
 from typing import NamedTuple
 
+from chaos.oracle.blind_spots import breaks, surprises
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.timing import Timing, timing
 from simulator.events import (
@@ -31,7 +32,7 @@ from simulator.events import (
     SpuStopped,
     TopicCreated,
 )
-from simulator.faults.effects import CutPoint
+from simulator.faults.effects import Effect
 
 LOOKED_AT_MAX = 64
 """How many troubles are looked at for one interval; behind that it counts as troubled, which only
@@ -179,20 +180,17 @@ class Sight:
 
     def _hit(self, hit: FaultHit) -> None:
         until = hit.t + self.timing.patience
+        silences = Effect.SILENCES in hit.effects or surprises(hit)
         if hit.server == "sc":
             self.news_at = min(self.news_at, hit.t)
-            until = inf if hit.kind in ("stall", "disconnect") else until
-        if hit.kind == "disconnect" or (hit.kind == "duplicate" and hit.api == "api-versions"):
+            until = inf if silences or breaks(hit) else until
+        if breaks(hit) or (Effect.REPEATED in hit.effects and hit.api == "api-versions"):
             # To a client that counts its requests from the greeting on, the second answer to that
             # is one to the first request, and undecodable. This ends an attempt at any time.
             link = self.links[hit.connection]
             link.lost = min(link.lost, hit.t)
-        self._stalled |= hit.kind == "stall"
-        if (
-            hit.api != "produce"
-            or hit.kind == "disconnect"
-            or (hit.kind == "stall" and hit.at is CutPoint.REQUEST)
-        ):
+        self._stalled |= silences
+        if hit.api != "produce" or Effect.HIDES_ATTEMPTS in hit.effects or breaks(hit):
             # What happens to a greeting holds up whoever waits for the connection.
             only = hit.api == "produce"
             self._hidden.append((hit.t, until, hit.connection, only))

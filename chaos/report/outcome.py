@@ -115,6 +115,7 @@ def _finding_data(finding: Finding) -> dict[str, Any]:
     return {
         "check": finding.check,
         "looked_at": finding.looked_at,
+        "blind": finding.blind,
         "count": finding.count,
         "violations": [
             {"text": violation.text, "records": list(violation.records)}

@@ -16,7 +16,7 @@ from simulator.events import (
     TopicCreated,
     TopicDeleted,
 )
-from simulator.faults.effects import CutPoint
+from simulator.faults.effects import CutPoint, Effect
 
 KEY_CHARS_MAX = 40
 """How much of a key is shown."""
@@ -66,26 +66,26 @@ def struck(hit: FaultHit) -> str:
     by = f"by fault {hit.fault}"
     at_request = hit.at is CutPoint.REQUEST
     frame = "the request" if at_request else "the answer"
-    match hit.kind:
-        case "disconnect":
-            return _ended(hit)
-        case "error":
-            return (
-                f"refused with {hit.code} {by}, not applied"
-                if at_request
-                else f"given {hit.code} {by}"
-            )
-        case "delay":
-            return f"{frame} delayed by {hit.delay_s * 1000:.3f}ms {by}"
-        case "drop":
-            effect = ": it never reaches the SPU" if at_request else ""
-            return f"{frame} dropped {by}{effect}"
-        case "duplicate":
-            return f"{frame} delivered twice {by}"
-        case "stall":
-            effect = "read from" if at_request else "written to"
-            return f"connection {hit.connection} stalled {by}: nothing more is {effect} it"
-    return f"{frame} struck {by}: {hit.kind}"
+    effects = hit.effects
+    parts: list[str] = []
+    if Effect.LATE in effects:
+        parts.append(f"{frame} delayed by {hit.delay_s * 1000:.3f}ms {by}")
+    if Effect.ALTERS_BYTES in effects:
+        parts.append(f"{frame} altered {by}")
+    if Effect.REPEATED in effects:
+        parts.append(f"{frame} delivered twice {by}")
+    if hit.code is not None:
+        refused = f"refused with {hit.code} {by}, not applied"
+        parts.append(refused if at_request else f"given {hit.code} {by}")
+    if Effect.ENDS_CONNECTION in effects:
+        parts.append(_ended(hit))
+    elif Effect.SILENCES in effects:
+        effect = "read from" if at_request else "written to"
+        parts.append(f"connection {hit.connection} stalled {by}: nothing more is {effect} it")
+    elif Effect.NOT_ANSWERED in effects:
+        effect = ": it never reaches the SPU" if at_request else ""
+        parts.append(f"{frame} dropped {by}{effect}")
+    return ", ".join(parts) or f"{frame} struck {by}: {hit.kind}"
 
 
 def _ended(hit: FaultHit) -> str:

@@ -103,13 +103,20 @@ class Moments:
             return None
         return self._moment(transmission, at, mark)
 
-    def exactly(self, fault: Placed, fields: Mapping[str, Any], moment: Moment) -> dict[str, Any]:
+    def exactly(
+        self,
+        fault: Placed,
+        fields: Mapping[str, Any],
+        moment: Moment,
+        delay_s: float | None = None,
+    ) -> dict[str, Any]:
         """The fields of a fault that strikes at one moment and never else.
 
         Args:
             fault: the one that it is made of.
             fields: the same, as plain data.
             moment: one of those that it concerns.
+            delay_s: by how many seconds the frame was late, if that is known.
         """
         match = {key: value for key, value in fields.get("match", {}).items() if key != "api"}
         if moment.partition is not None:
@@ -119,8 +126,7 @@ class Moments:
         if moment.api != Match().api:
             match["api"] = moment.api
         kept = {key: value for key, value in fields.items() if key not in (*TRIGGERS, "match")}
-        if moment.at is CutPoint.REQUEST:
-            kept.pop("after_bytes", None)
+        kept = fault.pinned(kept, moment.at, delay_s)
         # A narrower match may count other exchanges than the one that was written.
         narrow = fault.model_copy(update={"match": Match.model_validate(match)})
         again = self.at(narrow, moment.transmission, moment.at)

@@ -58,9 +58,7 @@ def as_fired(data: Data, history: History) -> Data:
             moment = moments.at(fault, hit.transmission, hit.at)
             if moment is None:
                 continue  # what cannot be read again cannot be placed
-            exact = moments.exactly(fault, fields, moment)
-            if "by" in fields:  # the delay that was drawn
-                exact["by"] = f"{round(hit.delay_s * 1_000_000)}us"
+            exact = moments.exactly(fault, fields, moment, hit.delay_s)
             unique = name if len(hits) == 1 else f"{name}-{n}"
             faults.append({kind: {**exact, "name": unique}})
     return {**data, "faults": faults}

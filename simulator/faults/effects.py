@@ -115,10 +115,13 @@ class Action:
             Effect.NOT_ANSWERED: self.swallow or self.silence or ends,
             Effect.SILENCES: self.silence,
             Effect.ENDS_CONNECTION: ends,
-            Effect.HIDES_ATTEMPTS: ends or self.silence,
+            Effect.HIDES_ATTEMPTS: ends or (self.silence and request),
         }
         return tuple(effect for effect in Effect if found.get(effect))
 
+
+DECIDING = frozenset({Effect.NOT_APPLIED, Effect.NOT_ANSWERED, Effect.ANSWERED_WITH_CODE})
+"""The effects of terminal actions: one of them decides what becomes of a frame."""
 
 NOTHING = Action()
 """The frame goes its way."""

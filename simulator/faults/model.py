@@ -165,6 +165,19 @@ class Placed(Fault):
         """What it does to each frame that it strikes there; a pure function of the fields."""
         raise NotImplementedError
 
+    @classmethod
+    def pinned(
+        cls, fields: Mapping[str, Any], at: CutPoint, delay_s: float | None
+    ) -> dict[str, Any]:
+        """The fields of one that strikes one frame only, as plain data.
+
+        Args:
+            fields: those of the fault that it is made of, without ``at`` and trigger.
+            at: where it strikes.
+            delay_s: by how many seconds the frame was late, if that is known.
+        """
+        return dict(fields)
+
     def effects(self, at: CutPoint) -> tuple[Effect, ...]:
         """What a client and a judge must expect of a frame that it strikes there."""
         return self.action(at).effects(at)

@@ -13,6 +13,7 @@ enough retries cannot do more.
 
 from chaos.history import SentRecord
 from chaos.oracle.answers import answers
+from chaos.oracle.blind_spots import blind_spots
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.finding import Finding, Violations, at
 from chaos.oracle.timing import timing
@@ -24,7 +25,7 @@ SEMANTICS = ("at-least-once", "at-most-once")
 
 def check(evidence: Evidence) -> Finding:
     """Look at every probe."""
-    found = Violations(NAME)
+    found = Violations(NAME, evidence.once(blind_spots))
     history = evidence.history
     if history.crash is not None:
         found.looked_at += 1
@@ -34,7 +35,7 @@ def check(evidence: Evidence) -> Finding:
     if evidence.once(timing).is_too_slow(evidence.scenario.topic.partitions):
         return found.finding()
     for record in evidence.records:
-        if not record.probe:
+        if not record.probe or not found.sees(record.id):
             continue
         found.looked_at += 1
         if record.told == "ok" or _is_excused(evidence, record):

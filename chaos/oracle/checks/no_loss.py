@@ -12,6 +12,7 @@ attempts take at least the delays between them.
 """
 
 from chaos.oracle.attempts import course, lots
+from chaos.oracle.blind_spots import blind_spots
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.finding import Finding, Violations, at, lasting, named, were
 from chaos.oracle.refusals import refused_early
@@ -22,12 +23,15 @@ SEMANTICS = ("at-least-once",)
 
 def check(evidence: Evidence) -> Finding:
     """Look at every record of the workload that is absent and was not acknowledged."""
-    found = Violations(NAME)
+    found = Violations(NAME, evidence.once(blind_spots))
     if not evidence.history.drained:
         return found.finding()
     copies, policy = evidence.copies, evidence.once(course)
     found.looked_at = len(evidence.sent)
     for lot in evidence.once(lots):
+        if not found.sees(*lot.ids):
+            found.looked_at -= len(lot.ids)
+            continue
         if lot.told == "ok":
             continue
         lost = [record.id for record in lot.records if not copies[record.id]]

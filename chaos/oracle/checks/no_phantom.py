@@ -11,6 +11,7 @@ from functools import lru_cache
 
 from siphashc import siphash
 
+from chaos.oracle.blind_spots import altered_requests, blind_spots
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.finding import Finding, Violations, at, named
 
@@ -25,9 +26,13 @@ _HASH_KEY = b"\0" * 16
 
 def check(evidence: Evidence) -> Finding:
     """Look at everything that is stored and transmitted."""
-    found = Violations(NAME)
+    found = Violations(NAME, evidence.once(blind_spots))
     found.looked_at = sum(len(log) for log in evidence.history.logs.values())
+    altered = evidence.once(altered_requests)
     for stranger in evidence.strangers:
+        if altered and evidence.append_at(stranger.partition, stranger.offset) in altered:
+            found.blind += 1
+            continue
         shown = stranger.value[:SHOWN_BYTES]
         found.add(f"{stranger.partition}@{stranger.offset} holds {shown!r}, which was never sent")
     for record_id, copy in evidence.other_keys:
@@ -36,6 +41,9 @@ def check(evidence: Evidence) -> Finding:
             [record_id],
         )
     for batch in evidence.history.unreadable:
+        if altered and evidence.append_at(batch.partition, batch.offset) in altered:
+            found.blind += batch.records
+            continue
         found.looked_at += batch.records
         found.add(
             f"{batch.partition}@{batch.offset} begins a batch that does not decode: {batch.why}",

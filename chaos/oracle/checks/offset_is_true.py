@@ -5,6 +5,7 @@ that tells no offsets has nothing to be held to. A record that is acknowledged a
 breaks another promise (``acked-is-stored``).
 """
 
+from chaos.oracle.blind_spots import blind_spots
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.finding import Finding, Violations, at, named
 
@@ -14,9 +15,11 @@ SEMANTICS = ("at-least-once", "at-most-once")
 
 def check(evidence: Evidence) -> Finding:
     """Look at every record of which an offset was told."""
-    found = Violations(NAME)
+    found = Violations(NAME, evidence.once(blind_spots))
     for record, copies in zip(evidence.records, evidence.copies, strict=True):
         if record.told != "ok" or record.offset is None or not copies:
+            continue
+        if not found.sees(record.id):
             continue
         found.looked_at += 1
         partition, offset = record.partition, record.offset

@@ -6,6 +6,7 @@ connections that may end at any time, and so it keeps order only among records t
 same connection.
 """
 
+from chaos.oracle.blind_spots import blind_spots
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.finding import Finding, Violations
 
@@ -15,7 +16,7 @@ SEMANTICS = ("at-least-once", "at-most-once")
 
 def check(evidence: Evidence) -> Finding:
     """Look at the first copies of all acknowledged records, in the order of sending."""
-    found = Violations(NAME)
+    found = Violations(NAME, evidence.once(blind_spots))
     once = not evidence.scenario.producer.retries
     connection_of: dict[int | None, int] = {
         read.transmission: read.connection for read in evidence.requests if once
@@ -23,7 +24,7 @@ def check(evidence: Evidence) -> Finding:
     furthest: dict[tuple[int, int | None], tuple[int, int]] = {}
     """By partition and connection, the highest first copy so far, and the record that has it."""
     for record, copies in zip(evidence.records, evidence.copies, strict=True):
-        if record.told != "ok" or not copies:
+        if record.told != "ok" or not copies or not found.sees(record.id):
             continue
         found.looked_at += 1
         copy = copies[0]

@@ -21,6 +21,7 @@ from itertools import pairwise
 from math import inf
 
 from chaos.oracle.attempts import Course, Lot, Span, course, lots
+from chaos.oracle.blind_spots import blind_spots
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.finding import Finding, Violations, at, lasting, named, were
 
@@ -30,10 +31,12 @@ SEMANTICS = ("at-least-once",)
 
 def check(evidence: Evidence) -> Finding:
     """Look at every attempt of the workload."""
-    found = Violations(NAME)
+    found = Violations(NAME, evidence.once(blind_spots))
     policy = evidence.once(course)
     copies = evidence.copies
     for lot in evidence.once(lots):
+        if not found.sees(*lot.ids):
+            continue
         found.looked_at += len(lot.attempts)
         for text in _broken(policy, lot):
             found.add(f"{named(lot.ids)} {were(lot.ids)} {text}", lot.ids)

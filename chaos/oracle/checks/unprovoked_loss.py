@@ -15,12 +15,13 @@ from math import inf
 
 from chaos.oracle.answers import answers
 from chaos.oracle.attempts import Lot, lots
+from chaos.oracle.blind_spots import blind_spots
 from chaos.oracle.evidence import Evidence, Transmission
 from chaos.oracle.finding import Finding, Violations, at, lasting, named, were
 from chaos.oracle.refusals import refused_early
 from chaos.oracle.timing import timing
 from chaos.oracle.visibility import Sight, sight
-from simulator.faults.effects import CutPoint
+from simulator.faults.effects import CutPoint, Effect
 
 NAME = "unprovoked-loss"
 SEMANTICS = ("at-most-once",)
@@ -28,12 +29,15 @@ SEMANTICS = ("at-most-once",)
 
 def check(evidence: Evidence) -> Finding:
     """Look at every record of the workload that is absent and was not acknowledged."""
-    found = Violations(NAME)
+    found = Violations(NAME, evidence.once(blind_spots))
     if not evidence.history.drained:
         return found.finding()
     copies = evidence.copies
     found.looked_at = len(evidence.sent)
     for lot in evidence.once(lots):
+        if not found.sees(*lot.ids):
+            found.looked_at -= len(lot.ids)
+            continue
         if lot.told == "ok":
             continue
         lost = [record.id for record in lot.records if not copies[record.id]]
@@ -87,9 +91,10 @@ def _was_lost(evidence: Evidence, seen: Sight, transmission: Transmission) -> bo
     for hit in evidence.hits_by_transmission.get(transmission.number, ()):
         if hit.at is not CutPoint.REQUEST or hit.shadowed:
             continue
-        if hit.kind in ("drop", "stall") or hit.how in ("rst", "fin"):
+        if Effect.NOT_APPLIED in hit.effects and hit.code is None:
             return True
-        if hit.code is not None and hit.partition == transmission.partition:
+        # A code is for the entries of one partition; the others are applied.
+        if Effect.NOT_APPLIED in hit.effects and hit.partition == transmission.partition:
             return True
     if evidence.once(answers).is_appended(transmission):
         return False

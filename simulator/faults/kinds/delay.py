@@ -23,6 +23,13 @@ class Delay(Placed):
     by: Distribution
     """How long: a duration, or a distribution to draw it from."""
 
+    @classmethod
+    def pinned(
+        cls, fields: Mapping[str, Any], at: CutPoint, delay_s: float | None
+    ) -> dict[str, Any]:
+        """As late as the frame was, where that is known."""
+        return {**fields, **({} if delay_s is None else {"by": f"{round(delay_s * 1e6)}us"})}
+
     def action(self, at: CutPoint) -> Action:
         """Late by a sample."""
         return Action(delay=self.by)

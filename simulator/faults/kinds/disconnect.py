@@ -36,6 +36,14 @@ class Disconnect(Placed):
             text = "at: request has no answer to cut; write at: response or remove after_bytes"
             yield Conflict(("after_bytes",), text)
 
+    @classmethod
+    def pinned(
+        cls, fields: Mapping[str, Any], at: CutPoint, delay_s: float | None
+    ) -> dict[str, Any]:
+        """Without ``after_bytes`` at the request, where there is no answer to cut."""
+        without = {"after_bytes"} if at is CutPoint.REQUEST else set()
+        return {key: value for key, value in fields.items() if key not in without}
+
     def action(self, at: CutPoint) -> Action:
         """The end, at the response behind some bytes of the answer."""
         after_bytes = self.after_bytes if at is CutPoint.RESPONSE else 0

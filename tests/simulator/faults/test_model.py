@@ -371,7 +371,7 @@ _E = Effect
         (
             Stall(),
             {_E.NOT_APPLIED, _E.NOT_ANSWERED, _E.SILENCES, _E.HIDES_ATTEMPTS},
-            {_E.NOT_ANSWERED, _E.SILENCES, _E.HIDES_ATTEMPTS},
+            {_E.NOT_ANSWERED, _E.SILENCES},
         ),
         (Error(code="Other"), {_E.NOT_APPLIED, _E.ANSWERED_WITH_CODE}, {_E.ANSWERED_WITH_CODE}),
     ],

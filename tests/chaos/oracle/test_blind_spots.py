@@ -1,0 +1,113 @@
+"""An effect that the judge does not reckon with takes what it touched out of sight, and no more."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from chaos.history import History
+from chaos.oracle.blind_spots import RECKONED, blind_spots
+from chaos.oracle.checks import CHECKS
+from chaos.oracle.evidence import Evidence
+from chaos.oracle.judge import judge
+from simulator.events import Event, FaultHit
+from simulator.faults.effects import Effect
+from simulator.faults.model import FAULTS, Placed
+from tests.chaos.oracle.checks.playing import AT_MOST_ONCE, played
+from wire.batch import Record
+
+ONE_BY_ONE = [{"send": {"count": 4, "wait": True}}, "wait"]
+LATE = {"delay": {"at": "request", "nth": 2, "by": "1ms"}}
+LATE_GREETING = {"delay": {"at": "request", "by": "1ms", "match": {"api": "api-versions"}}}
+
+
+def with_effects(history: History, *effects: str) -> History:
+    """The same run, had its faults had other effects."""
+
+    def changed(event: Any) -> Event:
+        changed: Event = replace(event, effects=effects) if isinstance(event, FaultHit) else event
+        return changed
+
+    events = [changed(event) for event in history.events]
+    return replace(history, events=events)
+
+
+def without_copy(history: History, record_id: int) -> History:
+    """The same run, had the log lost a record that was acknowledged."""
+    value = history.records[record_id].value
+    logs: dict[int, Sequence[Record]] = {
+        p: [r for r in log if r.value != value] for p, log in history.logs.items()
+    }
+    return replace(history, logs=logs)
+
+
+def accused(history: History) -> dict[str, int]:
+    return {finding.check: finding.count for finding in judge(history).broken}
+
+
+def blind(history: History) -> dict[str, int]:
+    return {finding.check: finding.blind for finding in judge(history).findings if finding.blind}
+
+
+@pytest.mark.parametrize("effect", [Effect.ALTERS_BYTES, Effect.FORGES_ANSWER, "turns-blue"])
+def test_what_an_effect_touched_is_not_judged(effect: str) -> None:
+    history = with_effects(played(LATE, workload=ONE_BY_ONE), effect)
+    lost = without_copy(history, 1)
+    assert accused(lost) == {}
+    assert blind(lost)["acked-is-stored"] >= 1
+    assert 1 in blind_spots(Evidence(lost))
+
+
+@pytest.mark.parametrize("effect", [Effect.ALTERS_BYTES, Effect.FORGES_ANSWER, "turns-blue"])
+def test_what_an_effect_did_not_touch_is_judged(effect: str) -> None:
+    history = with_effects(played(LATE, workload=ONE_BY_ONE), effect)
+    assert accused(without_copy(history, 3)) == {"acked-is-stored": 1}
+
+
+def test_an_effect_that_checks_reckon_with_hides_nothing() -> None:
+    history = played(LATE, workload=ONE_BY_ONE)
+    assert blind(history) == {}
+    assert accused(without_copy(history, 1)) == {"acked-is-stored": 1}
+
+
+def test_an_unknown_effect_on_a_greeting_may_have_touched_everything() -> None:
+    history = with_effects(
+        played({"disconnect": {"nth": 1, "at": "request"}}, LATE_GREETING, workload=ONE_BY_ONE),
+        "turns-blue",
+    )
+    assert blind_spots(Evidence(history)) == {record.id for record in history.records}
+    assert accused(without_copy(history, 3)) == {}
+
+
+def test_a_check_that_saw_nothing_makes_a_run_inconclusive() -> None:
+    late = {"delay": {"at": "request", "by": "1ms"}}
+    history = with_effects(played(late, workload=["send", "wait"]), "turns-blue")
+    result = judge(history)
+    assert result.verdict == "inconclusive"
+    assert (
+        "no-loss judged none of its 1 records: a fault struck them with an effect that it does not "
+        "reckon with"
+    ) in result.reasons
+
+
+@pytest.mark.parametrize("producer", [{}, {"producer": AT_MOST_ONCE}])
+def test_without_surprises_nothing_is_blind(producer: dict[str, Any]) -> None:
+    history = played({"drop": {"probability": 0.3}}, {"stall": {"nth": 3}}, **producer)
+    assert blind(history) == {}
+
+
+@pytest.mark.parametrize("kind", [k for k in FAULTS.values() if issubclass(k, Placed)])
+def test_each_effect_of_each_kind_is_known(kind: type[Placed]) -> None:
+    fault = kind.made()
+    for at in fault.cut_points:
+        assert set(Effect).issuperset(fault.effects(at))
+
+
+def test_every_check_has_its_blind_records_counted() -> None:
+    history = with_effects(played(LATE, workload=ONE_BY_ONE), "turns-blue")
+    semantic = history.scenario.producer.delivery_semantic
+    applying = {name for name, check in CHECKS.items() if semantic in check.semantics}
+    sees_through = {"bounded", "flush-settles", "not-persisted-is-absent", "no-phantom"}
+    assert set(blind(history)) == applying - sees_through
+    assert Effect.ALTERS_BYTES not in RECKONED
