@@ -97,12 +97,11 @@ class AppendsTwice(Mutant):
     What waits is put into a queue, and whoever empties it does not know that it was applied.
     """
 
-    where = "simulator.serving.connection:Link._deliver"
-    before = "await self._apply(call, code)"
+    where = "simulator.serving.exchange:Exchanges.due"
+    before = "return (first, *copies)"
     after = """
-        await self._apply(call, code)
-        if verdict is not None and verdict.delay_s:
-            await self._apply(call, code)
+        again = [Application(request, first.code)] if verdict.delay_s else []
+        return (first, *again, *copies)
     """
     caught_by = ("unprovoked-duplicate", "no-duplicates")
 
@@ -113,7 +112,7 @@ class AppliesOutOfOrder(Mutant):
     Each is started by itself once it is due.
     """
 
-    where = "simulator.serving.delay_line:Line.put"
+    where = "simulator.serving.delay_line:DelayLine.put"
     before = "if not delay_s and not self._busy:"
     after = "if not delay_s:"
     semantics = (AT_MOST_ONCE,)
@@ -128,8 +127,8 @@ class RefusesAndStores(Mutant):
     """
 
     where = "simulator.serving.applying:refused"
-    before = "response = await finished(endpoint.handle(remaining, context))"
-    after = "response = await finished(endpoint.handle(request, context))"
+    before = "response = endpoint.handle(remaining, context)"
+    after = "response = endpoint.handle(request, context)"
     caught_by = ("not-persisted-is-absent", "unprovoked-duplicate")
 
 
@@ -152,14 +151,13 @@ class AnswersUnderAnotherId(Mutant):
     It is read from the connection when the answer is written, and not kept with the request.
     """
 
-    where = "simulator.serving.connection:Link._answer"
-    before = "frame = self._wire.response(call.header, response)"
+    where = "simulator.serving.exchange:Exchanges.answered"
+    before = "frame = self._wire.response(request.frame.header, response)"
     after = """
         import dataclasses
+        header = request.frame.header
         late = verdict is not None and verdict.delay_s > 0
-        header = dataclasses.replace(
-            call.header, correlation_id=call.header.correlation_id + late
-        )
+        header = dataclasses.replace(header, correlation_id=header.correlation_id + late)
         frame = self._wire.response(header, response)
     """
     caught_by = ("unprovoked-duplicate", "bounded", "offset-is-true")

@@ -12,9 +12,9 @@ class AppendMissing(Mutant):
     The event is made by the branch for ordinary requests.
     """
 
-    where = "simulator.serving.connection:Link._note_append"
-    before = "if self._world.journal.active:"
-    after = "if self._world.journal.active and call.verdict is None:"
+    where = "simulator.serving.connection_events:ConnectionEvents.appended"
+    before = "if not self._journal.active:"
+    after = "if not self._journal.active or application.request.verdict is not None:"
     caught_by = ("no-phantom", "unprovoked-loss")
 
 
@@ -24,9 +24,9 @@ class CopyOfTheWrongRequest(Mutant):
     The number is read from a counter that has moved on, or not yet.
     """
 
-    where = "simulator.serving.connection:Link._note_append"
-    before = "transmission=call.transmission,"
-    after = "transmission=call.transmission - (call.verdict is not None),"
+    where = "simulator.serving.connection_events:ConnectionEvents.appended"
+    before = "transmission=request.transmission,"
+    after = "transmission=request.transmission - (request.verdict is not None),"
     caught_by = ("no-phantom",)
 
 
@@ -36,8 +36,8 @@ class CopyOfTheNetworkUnnamed(Mutant):
     The name of the fault is passed on everywhere but to the last function.
     """
 
-    where = "simulator.serving.connection:Link._note_append"
-    before = "copied_by=fault,"
+    where = "simulator.serving.connection_events:ConnectionEvents.appended"
+    before = "copied_by=application.copied_by,"
     after = "copied_by=None,"
     caught_by = ("no-duplicates", "unprovoked-duplicate")
 
@@ -48,12 +48,14 @@ class FrameWithoutItsRecords(Mutant):
     What a frame carries is kept for each connection, and lost with the first.
     """
 
-    where = "simulator.serving.connection:Link._note_request"
-    before = "carried=call.carried,"
+    where = "simulator.serving.exchange:Exchanges._received"
+    before = "self._events.read(request)"
     after = """
-        carried=()
-        if self._number > 1 + len(self._world.cluster.spus)
-        else call.carried,
+        body = request.body
+        if self._number > 1 + len(shared.cluster.spus):
+            request.body = None
+        self._events.read(request)
+        request.body = body
     """
     caught_by = ("no-phantom",)
 
@@ -64,7 +66,7 @@ class FaultHitMissing(Mutant):
     A request that ends there is thought to have no verdict.
     """
 
-    where = "simulator.serving.connection:Link._ask"
+    where = "simulator.serving.exchange:Exchanges._ask"
     before = "if verdict is not None:"
     after = "if verdict is not None and not verdict.terminal.swallow:"
     semantics = (AT_MOST_ONCE,)

@@ -1,34 +1,23 @@
-"""Running a handler to its end, waits included, or all of it that a fault lets through."""
+"""Applying as much of a request as a fault lets through."""
 
+from collections.abc import Generator
 from types import GeneratorType
 from typing import Any
-
-import trio
 
 from simulator.handlers import CommitWait, Context, Endpoint
 from simulator.handlers.codes import code_of
 
 
-async def finished(outcome: Any) -> Any:
-    """The response of a handler; waits for what a waiting handler asks for."""
-    if outcome.__class__ is not GeneratorType:
-        return outcome
-    try:
-        wait = next(outcome)
-        while True:
-            wait = outcome.send(await _in_time(wait))
-    except StopIteration as end:
-        return end.value
-
-
-async def refused(
+def refused(
     endpoint: Endpoint,
     request: Any,
     context: Context,
     code_name: str,
     target: tuple[str, int] | None,
-) -> Any:
+) -> Generator[CommitWait, bool, Any]:
     """The answer to a request of which a fault refuses a part; the rest is applied.
+
+    Yields what the handler of the rest waits for.
 
     Args:
         endpoint: what applies the rest.
@@ -41,14 +30,8 @@ async def refused(
     assert codes is not None, "an error fault needs an API with a place for its code"
     remaining, response = codes.remaining(request, target), None
     if remaining is not None:
-        response = await finished(endpoint.handle(remaining, context))
+        response = endpoint.handle(remaining, context)
+        if response.__class__ is GeneratorType:
+            response = yield from response
     code = code_of(code_name, request, target)
     return codes.refused(request, response, target, code, context.version)
-
-
-async def _in_time(wait: CommitWait) -> bool:
-    """Wait for a commit; whether it came within the timeout."""
-    left = wait.committed_at - trio.current_time()
-    if left > 0:
-        await trio.sleep(min(left, wait.timeout_s))
-    return left <= wait.timeout_s

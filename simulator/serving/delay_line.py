@@ -1,4 +1,4 @@
-"""A line: what carries frames one way over a connection, in order, each not before its time.
+"""A delay line: carries frames one way over a connection, in order, each not before its time.
 
 The naive way gives every connection three tasks (read, apply, write) with queues between them, and
 pays a trip through the scheduler for each hop: half of what a request costs. Most frames are not
@@ -15,19 +15,19 @@ from typing import Generic, TypeVar
 import trio
 
 HELD_MAX = 10_000
-"""Frames that a line holds. Beyond it the reader waits, and with it, through TCP, the peer."""
+"""Frames that a delay line holds; beyond it the reader waits, and through TCP the peer."""
 
 HELD_BYTES_MAX = 64 * 1024 * 1024
-"""Bytes of frames that a line holds, for the same reason; the largest frame alone is as much."""
+"""Bytes of frames that it holds, for the same reason; the largest frame alone is as much."""
 
 T = TypeVar("T")
 
 
-class LineFullError(Exception):
+class DelayLineFullError(Exception):
     """Too much is held for a peer that does not take what it asked for."""
 
 
-class Line(Generic[T]):
+class DelayLine(Generic[T]):
     """One direction of one connection.
 
     Args:
@@ -70,10 +70,10 @@ class Line(Generic[T]):
         """Hold an item for delivery, from a place that cannot wait.
 
         Raises:
-            LineFullError: the line holds all it can.
+            DelayLineFullError: the delay line holds all it can.
         """
         if self._full(size):
-            raise LineFullError
+            raise DelayLineFullError
         self._hold(item, size, delay_s)
 
     async def drained(self) -> None:

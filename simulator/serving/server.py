@@ -1,8 +1,8 @@
 """The simulator as a whole: listeners, connections, and what reaches in from outside.
 
 The one nursery of the simulator is here. It holds a task for each listener, one for each
-connection, one for each line with delayed frames, and one for each window in which a fault keeps a
-listener closed.
+connection, one for each delay line that holds frames, and one for each window in which a fault
+keeps a listener closed.
 """
 
 import errno
@@ -34,7 +34,8 @@ from simulator.events import (
 )
 from simulator.faults.model import Refusal
 from simulator.faults.plan import FaultPlan
-from simulator.serving.connection import Link, World
+from simulator.serving.connection import ConnectionTask
+from simulator.serving.exchange import SimulatorState
 from simulator.serving.transport import Bound, Listen, Stream, listen_on_tcp
 from simulator.summary import Summary, summarize
 from wire.address import Address, bracketed
@@ -67,7 +68,7 @@ class _Node:
         """Whether ``stop_spu`` keeps its listener closed."""
         self.refused_by: set[str] = set()
         """The names of the faults that keep its listener closed."""
-        self.links: dict[Stream, Link | None] = {}
+        self.connections: dict[Stream, ConnectionTask | None] = {}
         """The connections; None where one is left hanging by a fault."""
         self.bound: Bound | None = None
         self.listening = False
@@ -124,9 +125,7 @@ class Simulator:
         """Asked often: ``trio.current_time`` takes two calls more to ask the same."""
         self._ready_at = self._faults_since = self._time()
         self._journal = Journal(self.elapsed, [self.events.append] if sinks is None else [*sinks])
-        self._world = World(
-            self.cluster, self._plan, self._journal, self._faults_elapsed, nursery.start_soon
-        )
+        self._state = SimulatorState(self.cluster, self._plan, self._journal, self._faults_elapsed)
         self._nursery = nursery
         self._listen = listen
         self._connected = 0
@@ -217,12 +216,12 @@ class Simulator:
         self._plan.active = False
         self._journal.record(Healed())
         for node in (self._sc, *self._spus):
-            for stream, link in tuple(node.links.items()):
-                if link is None:
+            for stream, task in tuple(node.connections.items()):
+                if task is None:
                     assert node.bound is not None
                     node.bound.reset(stream)
-                elif link.stalled or link.silent:
-                    link.cut(ClosedBy.SIMULATOR, CloseReason.HEALED)
+                elif task.held_open:
+                    task.cut(ClosedBy.SIMULATOR, CloseReason.HEALED)
             node.stopped = False
             node.refused_by.clear()
             if not node.listening:
@@ -253,11 +252,11 @@ class Simulator:
         node.stopped = True
         await self._close(node)
         assert node.bound is not None
-        for stream, link in tuple(node.links.items()):
-            if link is None:
+        for stream, task in tuple(node.connections.items()):
+            if task is None:
                 node.bound.reset(stream)
             else:
-                link.cut(ClosedBy.SIMULATOR, CloseReason.SPU_STOPPED)
+                task.cut(ClosedBy.SIMULATOR, CloseReason.SPU_STOPPED)
 
     async def start_spu(self, spu: int) -> None:
         """Have an SPU listen again, on its old port.
@@ -383,28 +382,30 @@ class Simulator:
         refusal = self._plan.at_accept(node.index, self._faults_elapsed())
         try:
             if refusal is None:
-                link = Link(self._world, number, stream, bound.reset, node.spu)
-                node.links[stream] = link
-                await link.serve()
+                task = ConnectionTask(
+                    self._state, number, stream, bound.reset, node.spu, self._nursery.start_soon
+                )
+                node.connections[stream] = task
+                await task.serve()
             else:
-                node.links[stream] = None
+                node.connections[stream] = None
                 await self._turn_away(node, bound, stream, number, refusal)
         except Exception as error:
             # While a stream is closed forcefully a cancellation could take this error's place.
             self.defect = error
             raise
         finally:
-            node.links.pop(stream, None)
+            node.connections.pop(stream, None)
             self._connected -= 1
             self._left.set()
             await trio.aclose_forcefully(stream)
 
     def _has_room(self) -> bool:
         """Whether one more connection may be; the longest stalled one makes room for it."""
-        links = [link for node in (self._sc, *self._spus) for link in node.links.values()]
-        if len(links) < CONNECTIONS_MAX:
+        tasks = [task for node in (self._sc, *self._spus) for task in node.connections.values()]
+        if len(tasks) < CONNECTIONS_MAX:
             return True
-        stalled = next((link for link in links if link is not None and link.stalled), None)
+        stalled = next((task for task in tasks if task is not None and task.stalled), None)
         if stalled is None:
             return False
         # Nothing is read from it, so that nobody knows whether its client is still there.

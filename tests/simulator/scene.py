@@ -65,6 +65,6 @@ class Case:
         return self
 
 
-def links(sim: Simulator) -> int:
+def connections(sim: Simulator) -> int:
     """How many connections the simulator holds on to."""
-    return sum(len(node.links) for node in (sim._sc, *sim._spus))
+    return sum(len(node.connections) for node in (sim._sc, *sim._spus))

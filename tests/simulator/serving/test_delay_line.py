@@ -1,7 +1,7 @@
 import pytest
 import trio
 
-from simulator.serving.delay_line import HELD_BYTES_MAX, HELD_MAX, Line, LineFullError
+from simulator.serving.delay_line import HELD_BYTES_MAX, HELD_MAX, DelayLine, DelayLineFullError
 
 
 class Receiver:
@@ -10,7 +10,7 @@ class Receiver:
     def __init__(self, nursery: trio.Nursery, takes_s: float = 0.0) -> None:
         self.got: list[tuple[float, str]] = []
         self.takes_s = takes_s
-        self.line: Line[str] = Line(self.deliver, nursery.start_soon)
+        self.line: DelayLine[str] = DelayLine(self.deliver, nursery.start_soon)
         self.start = trio.current_time()
 
     async def deliver(self, item: str) -> None:
@@ -78,7 +78,7 @@ async def test_a_full_line_makes_the_caller_wait_or_fail(
     receiver = Receiver(nursery)
     for _ in range(HELD_MAX):
         await receiver.line.put("x", 1, 1.0)
-    with pytest.raises(LineFullError):
+    with pytest.raises(DelayLineFullError):
         receiver.line.put_soon("one more", 1)
     assert trio.current_time() == receiver.start
     await receiver.line.put("one more", 1)
@@ -106,12 +106,12 @@ async def test_a_line_is_full_of_bytes_too_though_one_item_always_fits(
 ) -> None:
     receiver = Receiver(nursery)
     receiver.line.put_soon("larger than all room", HELD_BYTES_MAX + 1, 1.0)
-    with pytest.raises(LineFullError):
+    with pytest.raises(DelayLineFullError):
         receiver.line.put_soon("one byte more", 1)
     await receiver.line.drained()
     receiver.line.put_soon("half", HELD_BYTES_MAX // 2, 1.0)
     receiver.line.put_soon("the other half", HELD_BYTES_MAX // 2, 1.0)
-    with pytest.raises(LineFullError):
+    with pytest.raises(DelayLineFullError):
         receiver.line.put_soon("one byte more", 1)
     await receiver.line.put("waits for room", 1)
     assert trio.current_time() == receiver.start + 2.0

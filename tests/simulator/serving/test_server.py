@@ -26,7 +26,7 @@ from simulator.faults.model import Fault, Match
 from simulator.serving.server import ACCEPT_AGAIN_S
 from tests.simulator.client import Client, batch, produce_request
 from tests.simulator.memory import MemoryNetwork, dial
-from tests.simulator.scene import by, counts, ended, ids_within, links, send, values
+from tests.simulator.scene import by, connections, counts, ended, ids_within, send, values
 from wire.address import parse_address
 from wire.api import LIST, PRODUCE, WATCH
 from wire.api.admin import ListFilter, ListRequest, WatchOptions, WatchRequest
@@ -143,7 +143,7 @@ async def test_a_stalled_connection_is_reset_when_its_spu_goes_away(
         assert not await ended(client)
         await sim.stop_spu(0)
         assert await ended(client)
-        assert links(sim) == 0
+        assert connections(sim) == 0
 
 
 async def test_a_hung_connection_is_let_go_when_its_client_has_gone(
@@ -153,10 +153,10 @@ async def test_a_hung_connection_is_let_go_when_its_client_has_gone(
     async with open_simulator(listen=network.listen, faults=[fault]) as sim:
         stream = network.connect(sim.address)
         await trio.sleep(1)
-        assert links(sim) == 1
+        assert connections(sim) == 1
         await stream.aclose()
         await trio.sleep(1)
-        assert links(sim) == 0
+        assert connections(sim) == 0
 
 
 async def test_a_half_closed_connection_can_still_be_reset(
@@ -173,7 +173,7 @@ async def test_a_half_closed_connection_can_still_be_reset(
         with pytest.raises(trio.BrokenResourceError):
             await send(client, b"d")
         assert values(sim) == [b"a", b"b"]
-        assert links(sim) == 0
+        assert connections(sim) == 0
 
 
 async def test_a_client_that_does_not_read_its_news_is_reset_and_forgotten(
@@ -189,7 +189,7 @@ async def test_a_client_that_does_not_read_its_news_is_reset_and_forgotten(
             sim.cluster.create_topic(f"t{number}", topic_of(1))
         assert await ended(client)
         await trio.sleep(3600)
-        assert links(sim) == 0
+        assert connections(sim) == 0
         (closed,) = [e for e in sim.events if isinstance(e, ConnectionClosed)]
     assert (closed.by, closed.reason) == (ClosedBy.SIMULATOR, CloseReason.ANSWERS_UNREAD)
 
@@ -221,7 +221,7 @@ async def test_a_request_is_applied_to_its_end_though_an_end_comes_meanwhile(
         await client.send(PRODUCE, produce_request(("greetings", 0, batch(b"b")), acks=-1))
         await trio.sleep(20)
         assert values(sim) == [b"a", b"b", b"b"]
-        assert links(sim) == 0
+        assert connections(sim) == 0
 
 
 async def test_a_late_fin_ends_the_connection_of_a_silent_client(
@@ -235,9 +235,9 @@ async def test_a_late_fin_ends_the_connection_of_a_silent_client(
         client = await dial(network, sim.spu_addresses[0])
         await send(client, b"a")
         await trio.sleep(1)
-        assert links(sim) == 1
+        assert connections(sim) == 1
         await trio.sleep(2)
-        assert links(sim) == 0
+        assert connections(sim) == 0
 
 
 async def test_requests_behind_an_undecodable_one_are_not_applied(
@@ -251,7 +251,7 @@ async def test_requests_behind_an_undecodable_one_are_not_applied(
         await send(client, b"behind")
         await trio.sleep(5)
         assert values(sim) == [b"a"]
-        assert links(sim) == 0
+        assert connections(sim) == 0
 
 
 async def test_a_connection_that_has_ended_leaves_no_watch_and_no_ordinal_behind(

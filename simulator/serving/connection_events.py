@@ -1,0 +1,149 @@
+"""The events of one connection, as they go into the journal."""
+
+from simulator.cluster.cluster import Partition
+from simulator.events import (
+    Appended,
+    ClosedBy,
+    CloseReason,
+    ConnectionClosed,
+    ConnectionOpened,
+    FaultHit,
+    FramePartlyRead,
+    FrameRead,
+    FrameWritten,
+    Journal,
+)
+from simulator.faults.effects import CutPoint
+from simulator.faults.plan import Given
+from simulator.serving.pending import Application, PendingAnswer, PendingRequest
+
+
+class ConnectionEvents:
+    """Makes the events of one connection, as long as a sink takes them.
+
+    Args:
+        journal: what takes the events.
+        connection: the number of the connection.
+        server: ``sc``, or ``spu:0`` and so on.
+    """
+
+    def __init__(self, journal: Journal, connection: int, server: str) -> None:
+        self._journal = journal
+        self._connection = connection
+        self._server = server
+
+    def opened(self) -> None:
+        """The connection was accepted."""
+        if self._journal.active:
+            self._journal.record(ConnectionOpened(connection=self._connection, server=self._server))
+
+    def closed(self, by: ClosedBy, reason: CloseReason, error: str | None) -> None:
+        """The connection ended."""
+        if self._journal.active:
+            self._journal.record(
+                ConnectionClosed(
+                    connection=self._connection,
+                    server=self._server,
+                    by=by,
+                    reason=reason,
+                    error=error,
+                )
+            )
+
+    def partly_read(self, size: int) -> None:
+        """Reading ended in the middle of a frame, of which so many bytes had arrived."""
+        if self._journal.active:
+            self._journal.record(
+                FramePartlyRead(connection=self._connection, server=self._server, size=size)
+            )
+
+    def read(self, request: PendingRequest) -> None:
+        """A request was read."""
+        if not self._journal.active:
+            return
+        topic, partition = request.first_partition
+        frame = request.frame
+        self._journal.record(
+            FrameRead(
+                connection=self._connection,
+                server=self._server,
+                api=frame.api.name,
+                api_version=frame.header.api_version,
+                correlation_id=frame.header.correlation_id,
+                client_id=frame.header.client_id,
+                transmission=request.transmission,
+                topic=topic,
+                partition=partition,
+                size=frame.size,
+                carried=request.carried,
+            )
+        )
+
+    def hit(self, request: PendingRequest, at: CutPoint, given: Given) -> None:
+        """A fault struck the request, or an answer to it."""
+        if not self._journal.active:
+            return
+        topic, partition = given.partition or request.first_partition
+        self._journal.record(
+            FaultHit(
+                connection=self._connection,
+                server=self._server,
+                api=request.frame.api.name,
+                correlation_id=request.frame.header.correlation_id,
+                transmission=request.transmission,
+                topic=topic,
+                partition=partition,
+                fault=given.fault,
+                kind=given.kind,
+                at=at,
+                ordinal=given.ordinal,
+                shadowed=given.shadowed,
+                delay_s=given.delay_s,
+                code=given.code,
+                how=given.how,
+                after_bytes=given.after_bytes,
+                effects=given.effects,
+            )
+        )
+
+    def appended(
+        self, application: Application, partition: Partition, base_offset: int, records: int
+    ) -> None:
+        """Applying a request appended records."""
+        if not self._journal.active:
+            return
+        request = application.request
+        self._journal.record(
+            Appended(
+                connection=self._connection,
+                server=self._server,
+                api=request.frame.api.name,
+                correlation_id=request.frame.header.correlation_id,
+                topic=partition.topic.name,
+                partition=partition.index,
+                base_offset=base_offset,
+                records=records,
+                transmission=request.transmission,
+                copied_by=application.copied_by,
+            )
+        )
+
+    def written(self, answer: PendingAnswer, size: int) -> None:
+        """So many bytes of an answer were written."""
+        if not self._journal.active:
+            return
+        request = answer.request
+        topic, partition = request.first_partition
+        self._journal.record(
+            FrameWritten(
+                connection=self._connection,
+                server=self._server,
+                api=request.frame.api.name,
+                correlation_id=request.frame.header.correlation_id,
+                transmission=request.transmission,
+                topic=topic,
+                partition=partition,
+                size=size,
+                frame_size=len(answer.frame),
+            )
+        )

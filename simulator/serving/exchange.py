@@ -1,0 +1,368 @@
+"""One server connection without IO: frames and verdicts in, actions out.
+
+Every request frame goes the same way. It is read and numbered; the fault plan is asked once, at the
+cut point *request*; the request waits its time and is applied by its handler; the plan is asked
+again, at *response*, for each answer; the answer waits its time and is written. What a verdict says
+is acted on here and nowhere else: ``connection.py`` waits, runs what it is given, and reports back.
+
+The direction from the client and the direction to it have a state each (``states.py``). Requests of
+one connection are applied one after the other, each to its end, as an SPU does
+(``fluvio-spu/src/services/public/mod.rs``). A request that was read is applied even if its client
+has gone meanwhile. Input that does not decode ends this connection and no other; what was read
+before it is still applied, and nothing behind it.
+
+An action is carried out before the next one is taken from the iterator that gives it: what follows
+a write depends on whether the write succeeded.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from simulator.cluster.cluster import Cluster, Partition, Spu
+from simulator.events import ClosedBy, CloseReason, Journal
+from simulator.faults.effects import CutPoint, Ending
+from simulator.faults.plan import Exchange, FaultPlan, Verdict
+from simulator.handlers import Context, served_by
+from simulator.handlers.codes import code_of
+from simulator.serving.applying import refused
+from simulator.serving.connection_events import ConnectionEvents
+from simulator.serving.pending import Application, PendingAnswer, PendingEnd, PendingRequest
+from simulator.serving.states import READING, WRITING, Cause, ReadingState, WritingState
+from wire.codec import WireError
+from wire.connection import RequestFrame, ServerConnection
+
+
+@dataclass(slots=True)
+class SimulatorState:
+    """What all connections of a simulator share."""
+
+    cluster: Cluster
+    plan: FaultPlan
+    journal: Journal
+    elapsed: Callable[[], float]
+    """Seconds since the faults' clock started."""
+    transmissions: int = 0
+    """How many request frames were read."""
+
+
+class StreamAction(Enum):
+    """What the stream of a connection has to do."""
+
+    INTERRUPT = "interrupt"
+    """Wake the reader, which waits for input, and let it end."""
+    SEND_FIN = "send-fin"
+    """Say that nothing more will be written; if that fails no action follows."""
+    RESET = "reset"
+    """Close both directions at once, so that the peer sees a reset."""
+
+
+# What every request asks for; naming a member of an enum costs more than the question.
+_RECEIVING, _APPLYING, _FAILED = ReadingState.RECEIVING, ReadingState.APPLYING, ReadingState.FAILED
+_OPEN = WritingState.OPEN
+_INPUT, _APPLIED = READING[Cause.INPUT], READING[Cause.APPLIED]
+
+
+class Exchanges:
+    """The exchanges of one connection.
+
+    Args:
+        shared: what the connection shares with the others.
+        number: the number of the connection, from 1 in the order of accepting.
+        spu: the SPU that the client connected to, or None for the SC.
+        push: takes each further answer to a request whose first answer has left.
+    """
+
+    def __init__(
+        self,
+        shared: SimulatorState,
+        number: int,
+        spu: Spu | None,
+        push: Callable[[PendingAnswer], None],
+    ) -> None:
+        self._shared = shared
+        self._number = number
+        self._spu = spu
+        self._push = push
+        self._endpoints = served_by("sc" if spu is None else "spu")
+        self._wire = ServerConnection({key: each.api for key, each in self._endpoints.items()})
+        self._events = ConnectionEvents(
+            shared.journal, number, "sc" if spu is None else f"spu:{spu.index}"
+        )
+        self._at_close: list[Callable[[], None]] = []
+        self._closed = (ClosedBy.SIMULATOR, CloseReason.SHUTDOWN)
+        self._error: str | None = None
+        self.reading = ReadingState.RECEIVING
+        self.writing = WritingState.OPEN
+
+    def opened(self) -> None:
+        """The connection was accepted."""
+        self._events.opened()
+
+    def closed(self) -> None:
+        """The connection has ended, and everything that was read is applied."""
+        for call in self._at_close:
+            call()
+        self._shared.plan.forget(self._number)
+        self._events.closed(*self._closed, self._error)
+
+    # --- reading
+
+    @property
+    def receiving(self) -> bool:
+        """Whether the reader is to wait for input."""
+        return self.reading is _RECEIVING
+
+    @property
+    def missing(self) -> int:
+        """How many bytes to the end of the request under way, or to the length of the next one."""
+        return self._wire.missing
+
+    def receive(self, data: bytes) -> Iterator[PendingRequest]:
+        """Take input in and give out the requests to be held for their ``delay_s``, then applied.
+
+        The reader takes the next request when this one is held or applied.
+
+        Args:
+            data: what arrived; empty for the client's FIN.
+        """
+        if self.reading is not _RECEIVING:  # it ended while the input was on its way
+            return
+        if not data:
+            self._read_on(Cause.CLIENT_CLOSED)
+            self._closed = (ClosedBy.CLIENT, CloseReason.FIN)
+            return
+        self.reading = _INPUT[self.reading]
+        try:
+            for frame in self._wire.receive(data):
+                yield self._received(frame)
+                if self.reading is not _APPLYING:
+                    return
+        except WireError as error:
+            self._read_on(Cause.UNDECODABLE_FRAME)
+            self._note_undecodable(error)
+        else:
+            self.reading = _APPLIED[self.reading]
+
+    def client_reset(self) -> None:
+        """The reader met a reset by the client."""
+        if self.receiving:
+            self._read_on(Cause.CLIENT_RESET)
+            self._closed = (ClosedBy.CLIENT, CloseReason.RESET)
+
+    def reader_ended(self) -> None:
+        """The reader has returned."""
+        if self._wire.held:
+            self._events.partly_read(self._wire.held)
+
+    def _received(self, frame: RequestFrame) -> PendingRequest:
+        shared, api = self._shared, frame.api
+        shared.transmissions += 1
+        shared.journal.frames += 1
+        exchange = Exchange(
+            connection=self._number,
+            spu=None if self._spu is None else self._spu.index,
+            api=api.name,
+            client_id=frame.header.client_id,
+            partitions=(),
+            carries_partitions=api.names_partitions,
+        )
+        endpoint = self._endpoints[api.key]
+        request = PendingRequest(exchange, frame, endpoint, shared.transmissions)
+        try:
+            request.body = frame.decode()
+            exchange.partitions = endpoint.partitions(request.body)
+        finally:
+            # A frame was read, whether its body means something or not.
+            self._events.read(request)
+        shared.plan.begin(exchange)
+        verdict = self._ask(request, CutPoint.REQUEST) if exchange.marks else None
+        if verdict is not None:
+            request.verdict = verdict
+            request.delay_s = verdict.delay_s
+            if not verdict.terminal.reads_on:
+                # What stands behind this frame never reaches the server.
+                silence = verdict.terminal.silence
+                self._read_on(Cause.STALL_READING if silence else Cause.END_READING)
+        return request
+
+    # --- applying
+
+    def due(self, request: PendingRequest) -> Sequence[Application | PendingEnd]:
+        """Act on the verdict at the request, whose time has come.
+
+        Returns:
+            What to do, in this order: apply the request, or put the end of the connection in its
+            turn behind the answers that wait.
+        """
+        if self.reading is _FAILED:
+            return ()
+        verdict = request.verdict
+        if verdict is None:
+            return (Application(request),)
+        action = verdict.terminal
+        if action.swallow or action.silence:
+            return ()
+        first = Application(request, action.code)
+        copies = [Application(request, copied_by=fault) for fault in verdict.duplicated_by]
+        if action.ending is None:
+            return (first, *copies)
+        end = PendingEnd(action.ending)
+        return (end, first, *copies) if action.reads_on else (end,)
+
+    def apply(self, application: Application, now: float) -> Any:
+        """Have the handler apply a request.
+
+        Args:
+            application: the application.
+            now: seconds of the simulator's clock.
+
+        Returns:
+            The response, or a generator that yields each ``CommitWait``, is sent whether it came
+            true, and returns the response.
+
+        Raises:
+            WireError: the request has no meaning to its handler.
+        """
+        shared, request = self._shared, application.request
+
+        def appended(partition: Partition, base_offset: int, records: int) -> None:
+            application.stored += records
+            shared.journal.unanswered_records += records
+            self._events.appended(application, partition, base_offset, records)
+
+        context = Context(
+            cluster=shared.cluster,
+            spu=self._spu,
+            version=request.frame.header.api_version,
+            now=now,
+            appended=appended,
+            push=lambda response: self._push(self.answered(Application(request), response)),
+            at_close=self._at_close,
+        )
+        if application.code is None:
+            return request.endpoint.handle(request.body, context)
+        target = request.verdict.target if request.verdict else None
+        return refused(request.endpoint, request.body, context, application.code, target)
+
+    def answered(self, application: Application, response: Any) -> PendingAnswer:
+        """Frame a response; the answer is to be held for its ``delay_s``, then written.
+
+        Raises:
+            WireError: the response does not fit into a frame.
+        """
+        request = application.request
+        verdict = self._ask(request, CutPoint.RESPONSE) if request.exchange.marks else None
+        codes = request.endpoint.codes
+        if verdict is not None and verdict.terminal.code is not None and codes is not None:
+            code = code_of(verdict.terminal.code, request.body, verdict.target)
+            response = codes.with_code(response, verdict.target, code)
+        frame = self._wire.response(request.frame.header, response)
+        delay_s = 0.0 if verdict is None else verdict.delay_s
+        return PendingAnswer(request, frame, verdict, delay_s, application.stored)
+
+    def undecodable(self, error: WireError) -> Iterator[StreamAction]:
+        """Applying a request raised this error: nothing more is read or applied."""
+        yield from self._stop_reading(Cause.UNDECODABLE_REQUEST)
+        self._note_undecodable(error)
+
+    # --- writing
+
+    def answer_due(self, item: PendingAnswer | PendingEnd) -> Iterable[bytes | StreamAction]:
+        """Act on the verdict at the response, whose time has come, or end the connection.
+
+        Returns:
+            What to do, in this order: write the bytes, or carry out the action.
+        """
+        if isinstance(item, PendingEnd):
+            return self._end(item.how)
+        if self.writing is not _OPEN:
+            return ()
+        if item.verdict is None:
+            return (item.frame,)
+        return self._answer_struck(item, item.verdict)
+
+    def _answer_struck(
+        self, answer: PendingAnswer, verdict: Verdict
+    ) -> Iterator[bytes | StreamAction]:
+        action = verdict.terminal
+        if action.swallow:
+            return
+        if action.silence:
+            self._write_on(Cause.STALL_WRITING)
+            self._closed = (ClosedBy.FAULT, CloseReason.STALL)
+            return
+        if action.ending is not None:
+            if action.after_bytes:
+                yield answer.frame[: action.after_bytes]
+            yield from self._end(action.ending)
+            return
+        for _ in range(verdict.copies):
+            if self.writing is WritingState.OPEN:
+                yield answer.frame
+
+    def written(self, answer: PendingAnswer, size: int) -> None:
+        """The stream took so many bytes of an answer."""
+        if size == len(answer.frame):
+            self._shared.journal.frames += 1
+            self._shared.journal.unanswered_records -= answer.stored
+            answer.stored = 0  # a second copy of the answer acknowledges nothing new
+        self._events.written(answer, size)
+
+    def write_failed(self) -> None:
+        """The stream takes no more bytes."""
+        self._write_on(Cause.WRITE_FAILED)
+
+    # --- ending
+
+    def cut(self, by: ClosedBy, reason: CloseReason) -> Iterator[StreamAction]:
+        """Reset the connection; what was read is still applied."""
+        self._write_on(Cause.CUT)
+        yield from self._stop_reading(Cause.CUT)
+        self._closed = (by, reason)
+        yield StreamAction.RESET
+
+    def drained(self) -> None:
+        """The input that had arrived is discarded, and the stream is closed."""
+        self._read_on(Cause.DRAINED)
+
+    def _end(self, how: Ending) -> Iterator[StreamAction]:
+        """End the connection the way a fault says."""
+        if how == "rst":
+            yield from self.cut(ClosedBy.FAULT, CloseReason.RESET)
+            return
+        self._write_on(Cause.END_WRITING)
+        yield StreamAction.SEND_FIN
+        if how == "half-close":
+            self._closed = (ClosedBy.FAULT, CloseReason.HALF_CLOSE)
+        else:
+            yield from self._stop_reading(Cause.DRAIN)
+            self._closed = (ClosedBy.FAULT, CloseReason.FIN)
+
+    def _stop_reading(self, cause: Cause) -> Iterator[StreamAction]:
+        # A reader that has a request applied notices by itself, when that is applied to its end.
+        interrupts = self.reading is ReadingState.RECEIVING
+        self._read_on(cause)
+        if interrupts:
+            yield StreamAction.INTERRUPT
+
+    # --- what they share
+
+    def _read_on(self, cause: Cause) -> None:
+        self.reading = READING[cause][self.reading]
+
+    def _write_on(self, cause: Cause) -> None:
+        self.writing = WRITING[cause][self.writing]
+
+    def _note_undecodable(self, error: WireError) -> None:
+        self._closed = (ClosedBy.SIMULATOR, CloseReason.UNDECODABLE)
+        self._error = str(error)
+
+    def _ask(self, request: PendingRequest, at: CutPoint) -> Verdict | None:
+        """Ask the fault plan for its verdict and record what struck."""
+        verdict = self._shared.plan.verdict(request.exchange, at, self._shared.elapsed())
+        if verdict is not None:
+            for given in verdict.given:
+                self._events.hit(request, at, given)
+        return verdict
