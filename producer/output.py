@@ -49,11 +49,11 @@ class ProduceOutput(tuple[Batch, int, int]):
         batch = self[0]
         if batch.outcome is None:
             settled = trio.Event()
-            batch.add_waiter(settled.set)
+            batch.add_done_callback(settled.set)
             try:
                 await settled.wait()
             finally:
-                batch.remove_waiter(settled.set)
+                batch.remove_done_callback(settled.set)
         else:
             await trio.lowlevel.checkpoint()
         return self.result()

@@ -1,7 +1,7 @@
 """Batches of records and what becomes of them: plain, synchronous state.
 
-A batch does not wait. A waiter is a callable that the batch calls once, when it is settled:
-``producer/output.py`` gives it the ``set`` of a ``trio.Event``, and a test gives it anything.
+A batch does not wait, and does not know who does. It calls its callbacks once, when it is settled:
+``producer/output.py`` gives it the ``set`` of a ``trio.Event``, and a test gives it any callable.
 """
 
 from collections.abc import Callable
@@ -55,7 +55,7 @@ class Batch:
     """
 
     __slots__ = (
-        "_waiters",
+        "_callbacks",
         "closed_at",
         "count",
         "created",
@@ -86,7 +86,7 @@ class Batch:
         self.size = 0
         """Of the records, in bytes before compression."""
         self.outcome: Outcome | None = None
-        self._waiters: dict[Callable[[], None], None] = {}
+        self._callbacks: dict[Callable[[], None], None] = {}
 
     @property
     def where(self) -> str:
@@ -94,25 +94,25 @@ class Batch:
         return f"{self.topic}/{self.partition}"
 
     def settle(self, outcome: Outcome) -> None:
-        """Record the outcome, drop the records and call every waiter once."""
+        """Record the outcome, drop the records and call every callback once."""
         assert self.outcome is None, "a batch is settled once"
         self.outcome = outcome
         self.data = b""
-        waiters, self._waiters = self._waiters, {}
-        for waiter in waiters:
-            waiter()
+        callbacks, self._callbacks = self._callbacks, {}
+        for callback in callbacks:
+            callback()
 
-    def add_waiter(self, waiter: Callable[[], None]) -> None:
-        """Have ``waiter`` called when the batch is settled, which it must not be yet.
+    def add_done_callback(self, callback: Callable[[], None]) -> None:
+        """Have ``callback`` called when the batch is settled, which it must not be yet.
 
-        Waiters are called in the order in which they were added.
+        Callbacks are called in the order in which they were added.
         """
-        assert self.outcome is None, "a settled batch calls no waiter"
-        self._waiters[waiter] = None
+        assert self.outcome is None, "a settled batch calls no callback"
+        self._callbacks[callback] = None
 
-    def remove_waiter(self, waiter: Callable[[], None]) -> None:
-        """Forget a waiter; one that was called or never added is no error."""
-        self._waiters.pop(waiter, None)
+    def remove_done_callback(self, callback: Callable[[], None]) -> None:
+        """Forget a callback; one that was called or never added is no error."""
+        self._callbacks.pop(callback, None)
 
 
 Position: TypeAlias = tuple[Batch, int, int]

@@ -42,7 +42,7 @@ async def test_a_cancelled_wait_leaves_nothing_behind_and_others_wait_on(
         with trio.move_on_after(1) as scope:
             await output.wait()
         assert scope.cancelled_caught
-        assert len(waited._waiters) == 1
+        assert len(waited._callbacks) == 1
         waited.settle(Accepted(10))
 
 
