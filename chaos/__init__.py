@@ -1,1 +1,53 @@
-"""The experiment: clients on trial against the simulator."""
+"""The experiment: clients on trial against the simulator.
+
+>>> import chaos
+>>> scenario = chaos.load_scenario_file("scenarios/at-least-once-reset-at-answer.yaml").scenario()
+>>> chaos.judge(chaos.run_scenario(scenario)).verdict
+'valid'
+"""
+
+TYPE_CHECKING = False  # typing takes a while to import, and type checkers know the name
+if TYPE_CHECKING:
+    from chaos.history import History
+    from chaos.oracle.judge import Result, judge
+    from chaos.runner import run_scenario
+    from chaos.spec.loader import ScenarioFileError, load_scenario_file
+    from chaos.spec.scenario import Scenario
+
+__all__ = [
+    "History",
+    "Result",
+    "Scenario",
+    "ScenarioFileError",
+    "judge",
+    "load_scenario_file",
+    "run_scenario",
+]
+
+_HOMES = {
+    "History": "chaos.history",
+    "Result": "chaos.oracle.judge",
+    "Scenario": "chaos.spec.scenario",
+    "ScenarioFileError": "chaos.spec.loader",
+    "judge": "chaos.oracle.judge",
+    "load_scenario_file": "chaos.spec.loader",
+    "run_scenario": "chaos.runner",
+}
+"""Public names and the modules that define them."""
+
+
+if not TYPE_CHECKING:  # with it any name would do for a type checker
+
+    def __getattr__(name: str) -> object:
+        """Load a public name on first use: ``import chaos`` by itself costs no trio."""
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module
+
+        value = getattr(import_module(_HOMES[name]), name)
+        globals()[name] = value
+        return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

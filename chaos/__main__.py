@@ -1,13 +1,21 @@
-"""``python -m chaos``: scenarios against a producer; see ``chaos/cli/main.py``."""
+"""``spu-chaos`` and ``python -m chaos``: scenarios against a producer."""
 
 import os
+import sys
+
+
+def run(directory: str | None = None) -> None:
+    """Start the command; see ``wire/launch.py``."""
+    try:
+        from wire.launch import launch
+    except KeyboardInterrupt:
+        os._exit(130)
+    launch("spu-chaos", "chaos.cli.main:cli", ["wire", "simulator", "producer"], directory)
+
 
 if __name__ == "__main__":
-    try:
-        # Imported here, so that a Ctrl-C in this half second leaves no traceback either.
-        from chaos.cli.main import cli
-    except KeyboardInterrupt:
-        # Not sys.exit: where the signal met code that is made from text, as dataclasses are,
-        # Python remembers it and ends itself by SIGINT in spite of a status.
-        os._exit(130)
-    cli()
+    if sys.flags.safe_path:
+        run()
+    else:
+        sys.path.append(sys.path.pop(0))
+        run(sys.path[-1])

@@ -20,12 +20,10 @@ whether it may be stored all the same: ``DeliveryError.persisted``.
 - ``net/``: connections, who shares them, and what the SC says of the cluster
 - ``errors.py``, ``stats.py``: what can go wrong; counters
 - ``profile.py``: Fluvio's profile file
-- ``console.py``, ``__main__.py``: ``python -m producer``
+- ``cli.py``, ``console.py``: the command ``spu-producer``; ``__main__.py`` starts it
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING
-
+TYPE_CHECKING = False  # typing takes a while to import, and type checkers know the name
 if TYPE_CHECKING:
     from producer.client import Fluvio
     from producer.config import Isolation, TopicProducerConfig
@@ -130,6 +128,8 @@ if not TYPE_CHECKING:  # with it any name would do for a type checker
         """Load a public name on first use, so that ``import producer`` costs no trio."""
         if name not in _HOMES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module
+
         module, _, original = _HOMES[name].partition(":")
         value = getattr(import_module(module), original or name)
         globals()[name] = value

@@ -1,4 +1,4 @@
-"""What ``python -m producer`` does: read lines, send them, tell how it went.
+"""What the command ``spu-producer`` does: read lines, send them, tell how it went.
 
 Lines are read in a thread, because standard input may be anything that blocks. An interrupt ends
 the reading, then the producer has some seconds to deliver what it has, and what is open after them

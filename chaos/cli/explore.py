@@ -1,4 +1,4 @@
-"""``python -m chaos explore``: examples of properties, until one fails or enough were run."""
+"""``spu-chaos explore``: examples of properties, until one fails or enough were run."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 EPILOG = """\b
 Examples:
-  python -m chaos explore scenarios/at-least-once.yaml --examples 10000
+  spu-chaos explore scenarios/at-least-once-everything-open.yaml --examples 10000
       Run ten thousand examples of a property on all cores.
-  python -m chaos explore scenarios --for 60s --seed 7
+  spu-chaos explore scenarios --for 60s --seed 7
       Run examples of each file for a minute, others than yesterday.
-  python -m chaos explore lost-answer.yaml --examples 500
+  spu-chaos explore scenarios/at-least-once-reset-at-answer.yaml --examples 500
       Run one concrete scenario with many seeds.
 """
 

@@ -22,19 +22,19 @@ from simulator.faults.model import FAULTS
 
 VALIDATE_EPILOG = """\b
 Example:
-  python -m chaos validate scenarios mine.yaml
+  spu-chaos validate scenarios
       Say of each file what it is, and name every mistake with its place.
 """
 
 SCHEMA_EPILOG = """\b
 Example:
-  python -m chaos schema > scenarios/schema.json
+  spu-chaos schema > scenarios/schema.json
       Let an editor complete and explain the keys of scenarios.
 """
 
 LIST_EPILOG = """\b
 Example:
-  python -m chaos list
+  spu-chaos list
       Show what a scenario can be made of, and what it is judged by.
 """
 

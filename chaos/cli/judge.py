@@ -20,9 +20,9 @@ from chaos.world.world import WorldName
 
 EPILOG = """\b
 Examples:
-  python -m chaos run scenarios/at-least-once-reset-at-answer.yaml --out runs
+  spu-chaos run scenarios/at-least-once-reset-at-answer.yaml --out runs
       Keep the history of each run.
-  python -m chaos judge runs/at-least-once-reset-at-answer-virtual
+  spu-chaos judge runs/at-least-once-reset-at-answer-virtual
       Judge one of them, now or with a later version of the checks.
 """
 

@@ -18,29 +18,31 @@ from chaos.cli.terminal import discard_output, prepare_streams
 from chaos.cli.zoo import zoo
 from chaos.report.outcome import STATUS_INTERRUPTED, STATUS_NO_VERDICT
 
-PROGRAM = "python -m chaos"
-
 EPILOG = """\b
 Examples:
-  python -m chaos run scenarios
+  spu-chaos run scenarios
       Run every scenario, in virtual time and on real sockets.
-  python -m chaos explore scenarios/at-least-once.yaml --for 60s
+  spu-chaos explore scenarios/at-least-once-everything-open.yaml --for 60s
       Search a property for a minute.
-  python -m chaos replay .chaos/at-least-once-virtual
-      Tell the story of what was found.
-  python -m chaos validate mine.yaml
-      Check a file.
+  spu-chaos replay scenarios/at-least-once-reset-at-answer.yaml --world virtual --all
+      Tell the story of every record.
+  spu-chaos validate scenarios
+      Check files without running them.
 
 \b
 The same seed gives the same run; in virtual time to the byte.
-Each command explains itself: python -m chaos run --help
+Each command explains itself: spu-chaos run --help
 """
+
+
+_version = click.version_option(package_name="spu-chaos", message="%(package)s %(version)s")
 
 
 @click.group(
     epilog=EPILOG,
     context_settings={"max_content_width": 100, "help_option_names": ["-h", "--help"]},
 )
+@_version
 def main() -> None:
     """Put a Fluvio producer on trial: scenarios, faults, and a judge.
 
@@ -50,7 +52,7 @@ def main() -> None:
 
 
 for command in (run, explore, replay, judge, validate, schema, list_, zoo):
-    main.add_command(command)
+    main.add_command(_version(command))
 
 
 def cli() -> None:
@@ -59,7 +61,7 @@ def cli() -> None:
     # Whoever ends this process by SIGTERM wants its children ended and its report, too.
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
-        status = main(standalone_mode=False, prog_name=PROGRAM)
+        status = main(standalone_mode=False)
         sys.stdout.flush()
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)

@@ -1,4 +1,4 @@
-"""``python -m chaos replay``: one run again, with the whole story."""
+"""``spu-chaos replay``: one run again, with the whole story."""
 
 from pathlib import Path
 
@@ -30,9 +30,9 @@ from chaos.world.world import WorldName
 
 EPILOG = """\b
 Examples:
-  python -m chaos replay .chaos/lost-answer-virtual
-      Run again what failed, and tell the story of every record concerned.
-  python -m chaos replay scenarios/lost-answer.yaml --world virtual --all
+  spu-chaos replay .chaos/at-least-once-reset-at-answer-virtual
+      Run a kept failure again, and tell the story of every record concerned.
+  spu-chaos replay scenarios/at-least-once-reset-at-answer.yaml --world virtual --all
       Tell the story of every record of a scenario.
 """
 
@@ -58,7 +58,7 @@ def replay(file: str, world: WorldName | None, client: Driver, everything: bool)
         return STATUS_NO_VERDICT
     (source,) = sources
     if source.template.open:
-        complain([f"{path}: a property is many runs; python -m chaos explore {path} runs them"])
+        complain([f"{path}: a property is many runs; spu-chaos explore {path} runs them"])
         return STATUS_NO_VERDICT
     worlds = source.worlds(world, client, explored=False)
     if not worlds:

@@ -1,4 +1,4 @@
-"""``python -m chaos run``: scenarios and properties, each judged."""
+"""``spu-chaos run``: scenarios and properties, each judged."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,11 +16,11 @@ from chaos.world.world import WorldName
 
 EPILOG = """\b
 Examples:
-  python -m chaos run scenarios
+  spu-chaos run scenarios
       Run every scenario of a directory in each of its worlds.
-  python -m chaos run scenarios/lost-answer.yaml --world virtual --seed 7
+  spu-chaos run scenarios/at-least-once-reset-at-answer.yaml --world virtual --seed 7
       Run one, in virtual time, with another seed.
-  python -m chaos run scenarios --junit report.xml --out runs
+  spu-chaos run scenarios --junit report.xml --out runs
       In CI: a report for the server, and every run kept to be looked at.
 """
 

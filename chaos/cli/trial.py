@@ -74,6 +74,13 @@ _TIMES = re.compile(r" *\d+\.\d+ (?:s|ms)\b")
 _REQUESTS = re.compile(r"\(request \d+")
 
 
+EPILOG = """\b
+Example:
+  python -m chaos.cli.trial docs/official-client.md --compare
+      Say whether the page is still right.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Trial:
     """What one client did in one scenario."""
@@ -112,7 +119,7 @@ class Case:
     ours: Trial
 
 
-@click.command()
+@click.command(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("page", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--compare", is_flag=True, help="Hold PAGE against what happens now.")
 def main(page: Path, compare: bool) -> int:

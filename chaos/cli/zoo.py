@@ -1,4 +1,4 @@
-"""``python -m chaos zoo``: whether the judge catches every mutant, and nobody else."""
+"""``spu-chaos zoo``: whether the judge catches every mutant, and nobody else."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -22,9 +22,9 @@ from simulator.click_types import DurationType
 
 EPILOG = """\b
 Examples:
-  python -m chaos zoo
+  spu-chaos zoo
       Hunt every mutant for ten seconds each.
-  python -m chaos zoo gives-up-early sticky-error --budget 60s --seed 7
+  spu-chaos zoo gives-up-early sticky-error --budget 60s --seed 7
       Hunt two of them for longer, with other examples.
 """
 

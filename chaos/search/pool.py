@@ -9,6 +9,10 @@ instruction on, and leave it to the parent to end them. A thread in each of them
 of the parent and then ends the process. Each leads a process group of its own, so that a client
 that it started, and that may hang, ends with it. They come from a fork server that has imported
 what they need, so that one more of them costs a millisecond and not half a second.
+
+Python starts these processes as ``python -c``, which imports from the working directory first: a
+``random.py`` there would end them. ``PYTHONSAFEPATH`` prevents that. It is set only while processes
+start, and each worker takes it back: a program of the user's that a worker starts does not get it.
 """
 
 import os
@@ -25,6 +29,9 @@ P = ParamSpec("P")
 
 PRELOADED = ("chaos.runner", "chaos.oracle.judge", "chaos.spec.loader")
 """What every worker needs and takes long to import."""
+
+SAFE_PATH = "PYTHONSAFEPATH"
+"""A variable of Python: a process that has it does not import from the working directory."""
 
 JOBS_PER_CORE = 2
 """Processes for each core: a run over real sockets waits for most of its time."""
@@ -46,13 +53,18 @@ class Workers:
     def __init__(self, jobs: int) -> None:
         context = get_context("forkserver")
         context.set_forkserver_preload(list(PRELOADED))
-        self._pool = ProcessPoolExecutor(jobs, context, initializer=_begin)
+        safe_path = os.environ.get(SAFE_PATH)
+        with _safe_path():  # the tracker of semaphores is a process too
+            self._pool = ProcessPoolExecutor(
+                jobs, context, initializer=_begin, initargs=(safe_path,)
+            )
 
     def submit(self, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Have something done; this is where processes are started."""
         blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
-            return self._pool.submit(work, *args, **kwargs)
+            with _safe_path():
+                return self._pool.submit(work, *args, **kwargs)
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
@@ -90,8 +102,31 @@ def open_workers(jobs: int) -> Iterator[Workers]:
     workers.close()
 
 
-def _begin() -> None:
-    """Prepare a worker process."""
+def _set_safe_path(value: str | None) -> None:
+    if value is None:
+        os.environ.pop(SAFE_PATH, None)
+    else:
+        os.environ[SAFE_PATH] = value
+
+
+@contextmanager
+def _safe_path() -> Iterator[None]:
+    """Keep the processes that are started in this block from importing what lies around."""
+    before = os.environ.get(SAFE_PATH)
+    _set_safe_path("1")
+    try:
+        yield
+    finally:
+        _set_safe_path(before)
+
+
+def _begin(safe_path: str | None) -> None:
+    """Prepare a worker process.
+
+    Args:
+        safe_path: the value of ``PYTHONSAFEPATH`` for the processes that the worker starts.
+    """
+    _set_safe_path(safe_path)
     os.setpgid(0, 0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # Clients that are processes of their own must not inherit a blocked signal.

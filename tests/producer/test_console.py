@@ -19,7 +19,7 @@ from simulator import open_simulator
 from simulator.events import Appended, ConnectRefused, FaultHit
 from tests.producer.cluster import Cluster
 from tests.producer.test_at_least_once import fault
-from tests.producer.test_main import Watcher
+from tests.producer.test_cli import Watcher
 
 FAILING = fault("error", at="request", code="TopicNotFound")
 

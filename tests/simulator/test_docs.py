@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from simulator.__main__ import main
+from simulator.cli import main
 from simulator.events import EVENTS, PAYLOADS, Event
 from simulator.faults.effects import Effect
 from simulator.faults.fault_file import parse_faults
@@ -63,7 +63,7 @@ def test_the_faults_file_of_the_guide_is_a_faults_file() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_each_command_of_the_guides_is_one_that_the_simulator_takes(page: Path) -> None:
     text = page.read_text().replace("\\\n   ", "")
-    for line in re.findall(r"python -m simulator( -[^`#>\n]*)", text):
+    for line in re.findall(r"(?:python -m |spu-)simulator( -[^`#>\n]*)", text):
         options = shlex.split(re.split(r" {3,}", line)[0])
         parsed = CliRunner().invoke(main, [*options, "--help"])
         assert parsed.exit_code == 0, f"{page.name}: {line}: {parsed.output}"

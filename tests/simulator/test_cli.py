@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from simulator.__main__ import run
+from simulator.cli import run
 from tests.simulator.client import Client, Connect, batch, produce_request
 from wire.api import PRODUCE
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import trio
 
-from producer.__main__ import main, run
+from producer.cli import main, run
 from producer.config import TopicProducerConfig
 from producer.console import Job, LineError, Run, lines_of
 from producer.delivery.semantics import DeliverySemantic, RetryPolicy
