@@ -1,4 +1,5 @@
-PYTHON ?= $(shell command -v python3.11 || command -v python3)
+NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(shell for p in python3.11 python3; do $$p -c '$(NEW_ENOUGH)' 2>&- && echo $$p && break; done)
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
@@ -9,8 +10,16 @@ help:            ## list the targets
 
 setup: .venv/ready  ## create .venv and install what is pinned
 
+# An environment that was made is not for ever one that works: its Python may have moved or gone.
+ifneq ($(wildcard .venv/ready),)
+ifneq ($(shell $(BIN)/python -c '$(NEW_ENOUGH)' 2>&1 || echo broken),)
+.PHONY: .venv/ready
+endif
+endif
+
 .venv/ready: pyproject.toml constraints.txt
-	$(PYTHON) -m venv .venv && $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]' && touch $@
+	@"$(PYTHON)" -c '$(NEW_ENOUGH)' 2>&- || { echo 'spu-chaos needs Python 3.11 or later; name one: make setup PYTHON=python3.11' >&2; exit 1; }
+	"$(PYTHON)" -m venv --clear .venv && $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]' && touch $@
 
 check: setup     ## lint, types, and the direction of the imports
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports --no-cache

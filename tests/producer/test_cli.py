@@ -193,5 +193,5 @@ class Watcher:
 
 
 async def _start(sim: Simulator) -> trio.Process:
-    command = [sys.executable, "-m", "producer", "greetings", "--address", sim.address]
+    command = [sys.executable, "-P", "-m", "producer", "greetings", "--address", sim.address]
     return await trio.lowlevel.open_process(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE)

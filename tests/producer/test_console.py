@@ -120,7 +120,7 @@ async def on_a_terminal(address: str) -> AsyncIterator[tuple[trio.Process, Termi
     plain = {"NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "COLUMNS", "LINES"}
     environment = {name: value for name, value in os.environ.items() if name not in plain}
     process = await trio.lowlevel.open_process(
-        [sys.executable, "-m", "producer", "greetings", "--address", address],
+        [sys.executable, "-P", "-m", "producer", "greetings", "--address", address],
         stdin=subprocess.PIPE,
         stderr=terminal.theirs,
         env={**environment, "TERM": "xterm-256color"},
@@ -221,7 +221,7 @@ async def test_messages_that_nobody_reads_are_lost_and_the_records_are_not() -> 
         faults=[{"error": FAILING["error"] | {"nth": 1}}], sinks=[refused]
     ) as sim:
         process = await trio.lowlevel.open_process(
-            [sys.executable, "-m", "producer", "greetings", "--address", sim.address],
+            [sys.executable, "-P", "-m", "producer", "greetings", "--address", sim.address],
             stdin=subprocess.PIPE,
             stderr=write,
         )
@@ -262,7 +262,7 @@ async def test_input_that_cannot_be_read_is_told_and_gives_status_2() -> None:
 
 async def _in_a_shell(command: str, data: bytes = b"") -> "subprocess.CompletedProcess[bytes]":
     return await trio.run_process(
-        ["sh", "-c", f"exec {sys.executable} -m producer {command}"],
+        ["sh", "-c", f"exec {sys.executable} -P -m producer {command}"],
         stdin=data,
         capture_stdout=True,
         capture_stderr=True,

@@ -18,5 +18,7 @@ DELIVERY = ("accumulator", "batch", "delivery", "partitioner", "semantics")
 )
 def test_what_is_synchronous_is_imported_without_trio(statement: str) -> None:
     code = f"{statement}; import sys; print(sorted({{'trio', 'ssl'}} & sys.modules.keys()))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True
+    )
     assert done.stdout == "[]\n"

@@ -129,7 +129,7 @@ def test_what_is_no_certificate_is_one_error(ca_cert: str | Path) -> None:
     ],
 )
 def test_a_mistake_on_the_command_line_is_one_line_and_status_2(shell: str, message: str) -> None:
-    command = f"{sys.executable} -m producer greetings --address 127.0.0.1:1 {shell}"
+    command = f"{sys.executable} -P -m producer greetings --address 127.0.0.1:1 {shell}"
     done = subprocess.run(
         ["sh", "-c", command], capture_output=True, text=True, timeout=30, check=False
     )

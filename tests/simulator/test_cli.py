@@ -19,7 +19,7 @@ from simulator.cli import run
 from tests.simulator.client import Client, Connect, batch, produce_request
 from wire.api import PRODUCE
 
-COMMAND = [sys.executable, "-m", "simulator"]
+COMMAND = [sys.executable, "-P", "-m", "simulator"]
 READY = re.compile(r"ready sc=(127\.0\.0\.1:\d+) spu=((?:127\.0\.0\.1:\d+,?)+) seed=(\d+)\n")
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from chaos.cli.main import cli
 
-COMMAND = [sys.executable, "-m", "chaos"]
+COMMAND = [sys.executable, "-P", "-m", "chaos"]
 PROJECT = Path(__file__).parents[3]
 
 ENDS_S = 30.0

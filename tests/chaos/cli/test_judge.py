@@ -23,7 +23,7 @@ FILES = (
 def chaos(*arguments: str) -> None:
     """Run a command in a process that hashes in another way than this one."""
     subprocess.run(
-        [sys.executable, "-m", "chaos", *arguments],
+        [sys.executable, "-P", "-m", "chaos", *arguments],
         cwd=PROJECT,
         env={**os.environ, "PYTHONHASHSEED": "12"},
         stdout=subprocess.DEVNULL,
