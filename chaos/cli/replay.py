@@ -58,7 +58,7 @@ def replay(file: str, world: WorldName | None, client: Driver, everything: bool)
         return STATUS_NO_VERDICT
     (source,) = sources
     if source.template.open:
-        complain([f"{path}: a property is many runs; spu-chaos explore {path} runs them"])
+        complain([f"{path}: a property is many runs; python -m chaos explore {path} runs them"])
         return STATUS_NO_VERDICT
     worlds = source.worlds(world, client, explored=False)
     if not worlds:

@@ -323,5 +323,5 @@ def test_a_bad_faults_file_is_told_line_by_line_with_places(tmp_path: Path) -> N
 def test_help_teaches_by_example() -> None:
     done = subprocess.run([*COMMAND, "--help"], capture_output=True, text=True, timeout=30)
     assert done.returncode == 0
-    assert "python -m simulator --drop 0.1" in done.stdout
+    assert "spu-simulator --drop 0.1" in done.stdout
     assert "fluvio profile add" in done.stdout

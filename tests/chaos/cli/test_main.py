@@ -412,4 +412,4 @@ def test_the_list_has_faults_checks_and_distributions(word: str) -> None:
 def test_help_shows_an_example(command: str) -> None:
     ended = Ended(*command.split(), "--help")
     assert ended.status == 0
-    assert f"python -m chaos {command}" in ended.out
+    assert f"spu-chaos {command}" in ended.out
