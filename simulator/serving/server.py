@@ -303,13 +303,15 @@ class Simulator:
             option = "--port" if node.spu is None else "--spu-port"
             reason = (error.strerror or str(error)).lower()
             raise SimulatorError(
-                f"cannot listen on {node.host}:{node.port}: {reason}; choose another {option} "
+                f"cannot listen on {_address(node)}: {reason}; choose another {option} "
                 "or --host, or 0 for a free port"
             ) from error
         node.port = node.bound.port
         node.listening = True
         for listener in node.bound.listeners:
             self._nursery.start_soon(self._accept, node, node.bound, listener)
+        if node.kept_closed:  # since a moment at which the port was still being opened
+            await self._close(node)
 
     async def _accept(self, node: _Node, bound: Bound, listener: trio.abc.Listener[Stream]) -> None:
         """Accept connections until the listener is closed."""

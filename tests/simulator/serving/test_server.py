@@ -24,6 +24,7 @@ from simulator.faults.kinds.refuse import Refuse
 from simulator.faults.kinds.stall import Stall
 from simulator.faults.model import Fault, Match
 from simulator.serving.server import ACCEPT_AGAIN_S
+from simulator.serving.transport import Bound
 from tests.simulator.client import Client, batch, produce_request
 from tests.simulator.memory import MemoryNetwork, dial
 from tests.simulator.scene import by, connections, counts, ended, ids_within, send, values
@@ -96,6 +97,25 @@ async def test_an_spu_that_starts_within_the_window_of_a_fault_listens_when_the_
         with pytest.raises(OSError, match="refused"):
             network.connect(address)
         await trio.sleep(1)
+        await dial(network, address)
+
+
+async def test_an_spu_stays_closed_for_a_fault_that_begins_while_it_starts(
+    network: MemoryNetwork, autojump_clock: MockClock
+) -> None:
+    async def listen_slowly(host: str, port: int) -> Bound:
+        await trio.sleep(0.2 if port else 0)  # the port is known when it is opened again
+        return await network.listen(host, port)
+
+    away = {"refuse": {"name": "away", "server": "spu:0", "between": ["2s", "3s"]}}
+    async with open_simulator(listen=listen_slowly, faults=[away]) as sim:
+        address = sim.spu_addresses[0]
+        await sim.stop_spu(0)
+        await trio.sleep(1.9)
+        await sim.start_spu(0)
+        with pytest.raises(OSError, match="refused"):
+            network.connect(address)
+        await trio.sleep(1.5)
         await dial(network, address)
 
 
