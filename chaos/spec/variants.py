@@ -23,7 +23,7 @@ from chaos.spec.scenario import Scenario
 from simulator.documents.diagnostic import Document, PathInFile, explained
 from simulator.documents.strict_model import shown
 
-WORK_MAX = 100_000
+WORK_MAX = 120_000
 """Alternatives of open values, times the values of the file: each alternative is validated, so that
 this is a second or two. A file of fifty values may have two thousand alternatives."""
 

@@ -70,6 +70,9 @@ class Action:
 
     delay: Sampled | None = None
     """Hold the frame back; the sample is in seconds."""
+    flips_bit: bool = False
+    """Flip one bit, which is drawn: at the request of the records that it brings for a partition,
+    at the response of what stands behind the correlation id."""
     code: str | None = None
     """Answer with this error code; at the request nothing is applied."""
     copies: int = 0
@@ -93,7 +96,7 @@ class Action:
     @property
     def only_delays(self) -> bool:
         """Whether the frame is late and nothing else happens to it."""
-        return not (self.terminal or self.copies)
+        return not (self.terminal or self.copies or self.flips_bit)
 
     @property
     def reads_on(self) -> bool:
@@ -109,6 +112,7 @@ class Action:
         )
         found = {
             Effect.LATE: self.delay is not None,
+            Effect.ALTERS_BYTES: self.flips_bit,
             Effect.ANSWERED_WITH_CODE: self.code is not None,
             Effect.REPEATED: self.copies > 0,
             Effect.NOT_APPLIED: not applied,

@@ -37,7 +37,7 @@ ALL_APIS = "all"
 
 FAULTS: "Registry[type[Fault]]" = Registry(
     "fault kind",
-    order=("delay", "drop", "duplicate", "disconnect", "stall", "error", "refuse"),
+    order=("delay", "drop", "duplicate", "corrupt", "disconnect", "stall", "error", "refuse"),
 )
 """Every kind of fault, by its word."""
 

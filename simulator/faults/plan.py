@@ -106,6 +106,9 @@ class Verdict:
     """The partition that the terminal fault counts for, or None for the exchange as a whole."""
     duplicated_by: tuple[str, ...] = ()
     """The names of the faults that make a copy, one for each copy."""
+    flips: tuple[tuple[tuple[str, int] | None, float], ...] = ()
+    """For each bit that is flipped, the partition whose records it is among, and a uniform draw in
+    [0, 1) for its position."""
     given: tuple[Given, ...] = ()
     """Every fault that struck or was shadowed, for the events."""
 
@@ -276,7 +279,7 @@ class _Armed:
         if fault.limit is not None and self.count.fired >= fault.limit:
             return False
         if fault.probability is not None:
-            return self._draw(mark, exchange, at)[0] < fault.probability
+            return self.drawn(mark, exchange, at)[0] < fault.probability
         if fault.nth is not None:
             return mark.ordinal in self._nth
         return fault.every is None or mark.ordinal % fault.every == 0
@@ -284,10 +287,10 @@ class _Armed:
     def delay_s(self, mark: Mark, exchange: Exchange, at: CutPoint) -> float:
         """How long it delays a frame that it strikes."""
         delay = self.actions[at].delay
-        return delay.sample(self._draw(mark, exchange, at)[1]) if delay is not None else 0.0
+        return delay.sample(self.drawn(mark, exchange, at)[1]) if delay is not None else 0.0
 
-    def _draw(self, mark: Mark, exchange: Exchange, at: CutPoint) -> tuple[float, float]:
-        """Two independent draws: whether it strikes, and how long it delays."""
+    def drawn(self, mark: Mark, exchange: Exchange, at: CutPoint) -> tuple[float, float]:
+        """Two independent draws: whether it strikes, and how much or where."""
         if mark.partition is None:
             return self._draws[at].of_connection(exchange.connection, mark.ordinal)
         return self._draws[at].of_partition(*mark.partition, mark.ordinal)
@@ -313,6 +316,8 @@ def _combined(striking: Sequence[Mark], exchange: Exchange, at: CutPoint) -> Ver
         armed.count.fired += 1
         verdict.delay_s += delay_s
         verdict.duplicated_by += (armed.fault.name,) * action.copies
+        if action.flips_bit:
+            verdict.flips += ((mark.partition, armed.drawn(mark, exchange, at)[1]),)
         if mark is winner:
             verdict.terminal, verdict.target = action, mark.partition
     verdict.given = tuple(given)

@@ -30,6 +30,10 @@ def _nothing(request: Any) -> tuple[()]:
     return ()
 
 
+def _unaltered(request: Any, partition: PartitionName | None, u: float) -> Any:
+    return request
+
+
 def named_by(request: Any) -> tuple[PartitionName, ...]:
     """The partitions of a request that has ``topics`` and below each of them ``partitions``."""
     return tuple((t.name, p.partition_index) for t in request.topics for p in t.partitions)
@@ -49,6 +53,9 @@ class Endpoint:
     """The partition of each entry of a request, in its order."""
     carried: Callable[[Any], Carried] = _nothing
     """What a request brings to be stored, entry by entry: topic, partition, and batches."""
+    altered: Callable[[Any, PartitionName | None, float], Any] = _unaltered
+    """The same request with one bit flipped among the records that it brings for a partition; the
+    number in [0, 1) says which."""
     codes: Codes | None = None
     """How a fault puts an error code into an answer."""
 

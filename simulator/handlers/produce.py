@@ -18,16 +18,19 @@ segments on disk, retention.
 """
 
 from collections.abc import Generator
+from dataclasses import replace
 
 from simulator.cluster.log import Appended, Batch
+from simulator.handlers.bits import with_bit_flipped
 from simulator.handlers.codes import CodeInEntry
 from simulator.handlers.context import CommitWait, Context
-from simulator.handlers.endpoint import Carried, Endpoint, named_by, register
+from simulator.handlers.endpoint import Carried, Endpoint, PartitionName, named_by, register
 from wire.api import PRODUCE
 from wire.api.produce import PartitionResult, ProduceRequest, ProduceResponse, TopicResult
 from wire.api.smartmodule import Predefined, SmartModuleInvocation
-from wire.batch import iter_batches
+from wire.batch import EMPTY_BATCH_BYTES, iter_batches
 from wire.codec import WireError
+from wire.codec.types import Buffer
 from wire.error_code import (
     Code,
     ErrorCode,
@@ -125,12 +128,55 @@ def _carried(request: ProduceRequest) -> Carried:
     )
 
 
+def altered(request: ProduceRequest, partition: PartitionName | None, u: float) -> ProduceRequest:
+    """The same request with one bit flipped in the record data of a partition.
+
+    Record data is what stands behind the header of a batch. A request without any stays as it is,
+    and so does one that is not made of whole batches.
+
+    Args:
+        request: the request.
+        partition: whose records.
+        u: a number in [0, 1) that says which bit.
+    """
+    regions = []  # topic and entry of the request, first byte, bytes
+    for t, topic in enumerate(request.topics):
+        for n, entry in enumerate(topic.partitions):
+            if (topic.name, entry.partition_index) == partition:
+                regions += [(t, n, start, size) for start, size in _record_data(entry.records)]
+    place = int(u * 8 * sum(size for *_, size in regions))
+    for t, n, start, size in regions:
+        if place < 8 * size:
+            topics = [*request.topics]
+            partitions = [*topics[t].partitions]
+            entry = partitions[n]
+            records = with_bit_flipped(entry.records, start, place)
+            partitions[n] = replace(entry, records=records)
+            topics[t] = replace(topics[t], partitions=partitions)
+            return replace(request, topics=topics)
+        place -= 8 * size
+    return request
+
+
+def _record_data(records: Buffer) -> list[tuple[int, int]]:
+    """Where the record data of each batch begins, and its size."""
+    found, start = [], 0
+    try:
+        for _, batch in iter_batches(records):
+            found.append((start + EMPTY_BATCH_BYTES, max(0, len(batch) - EMPTY_BATCH_BYTES)))
+            start += len(batch)
+    except WireError:
+        return []
+    return found
+
+
 register(
     Endpoint(
         api=PRODUCE,
         handle=handle,
         partitions=named_by,
         carried=_carried,
+        altered=altered,
         codes=CodeInEntry(PartitionResult, offset="base_offset"),
     )
 )

@@ -25,6 +25,7 @@ from simulator.events import ClosedBy, CloseReason, Journal
 from simulator.faults.effects import CutPoint, Ending
 from simulator.faults.plan import Exchange, FaultPlan, Verdict
 from simulator.handlers import Context, served_by
+from simulator.handlers.bits import with_bit_flipped
 from simulator.handlers.codes import code_of
 from simulator.serving.applying import refused
 from simulator.serving.connection_events import ConnectionEvents
@@ -32,6 +33,9 @@ from simulator.serving.pending import Application, PendingAnswer, PendingEnd, Pe
 from simulator.serving.states import READING, WRITING, Cause, ReadingState, WritingState
 from wire.codec import WireError
 from wire.connection import RequestFrame, ServerConnection
+
+RESPONSE_HEADER_BYTES = 8
+"""The length and the correlation id, which stand before an answer."""
 
 
 @dataclass(slots=True)
@@ -204,6 +208,8 @@ class Exchanges:
         action = verdict.terminal
         if action.swallow or action.silence:
             return ()
+        for partition, u in verdict.flips:
+            request.body = request.endpoint.altered(request.body, partition, u)
         first = Application(request, action.code)
         copies = [Application(request, copied_by=fault) for fault in verdict.duplicated_by]
         if action.ending is None:
@@ -259,8 +265,12 @@ class Exchanges:
             code = code_of(verdict.terminal.code, request.body, verdict.target)
             response = codes.with_code(response, verdict.target, code)
         frame = self._wire.response(request.frame.header, response)
-        delay_s = 0.0 if verdict is None else verdict.delay_s
-        return PendingAnswer(request, frame, verdict, delay_s, application.stored)
+        if verdict is None:
+            return PendingAnswer(request, frame, None, 0.0, application.stored)
+        for _, u in verdict.flips:
+            if bits := 8 * (len(frame) - RESPONSE_HEADER_BYTES):
+                frame = with_bit_flipped(frame, RESPONSE_HEADER_BYTES, int(u * bits))
+        return PendingAnswer(request, frame, verdict, verdict.delay_s, application.stored)
 
     def undecodable(self, error: WireError) -> Iterator[StreamAction]:
         """Applying a request raised this error: nothing more is read or applied."""

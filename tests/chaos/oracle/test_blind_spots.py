@@ -111,3 +111,26 @@ def test_every_check_has_its_blind_records_counted() -> None:
     sees_through = {"bounded", "flush-settles", "not-persisted-is-absent", "no-phantom"}
     assert set(blind(history)) == applying - sees_through
     assert Effect.ALTERS_BYTES not in RECKONED
+
+
+# --- a flipped bit
+
+
+def test_an_altered_batch_accuses_nobody_and_only_its_records_are_blind() -> None:
+    history = played({"corrupt": {"at": "request", "nth": 2}}, workload=ONE_BY_ONE)
+    assert [batch.records for batch in history.unreadable] == [1]
+    assert judge(history).verdict == "valid"
+    assert blind_spots(Evidence(history)) == {1}
+    assert accused(without_copy(history, 3)) == {"acked-is-stored": 1}
+
+
+@pytest.mark.parametrize("producer", [{}, {"producer": AT_MOST_ONCE}])
+@pytest.mark.parametrize("seed", range(20))
+def test_an_altered_answer_accuses_nobody(producer: dict[str, Any], seed: int) -> None:
+    history = played(
+        {"corrupt": {"at": "response", "every": 2}}, workload=ONE_BY_ONE, seed=seed, **producer
+    )
+    result = judge(history)
+    assert (result.verdict, result.broken) == ("valid", ())
+    assert 1 in blind_spots(Evidence(history))
+    assert accused(without_copy(history, 0)) == {"acked-is-stored": 1}

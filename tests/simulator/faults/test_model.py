@@ -7,6 +7,7 @@ from pydantic import TypeAdapter, ValidationError
 from simulator.faults.distributions import Uniform
 from simulator.faults.effects import CutPoint, Effect
 from simulator.faults.fault_list import FaultList, named
+from simulator.faults.kinds.corrupt import Corrupt
 from simulator.faults.kinds.delay import Delay
 from simulator.faults.kinds.disconnect import Disconnect
 from simulator.faults.kinds.drop import Drop
@@ -42,7 +43,16 @@ def _mistake(written: Any) -> tuple[tuple[str | int, ...], str]:
 
 
 def test_the_kinds_are_those_of_the_contract() -> None:
-    assert tuple(FAULTS) == ("delay", "drop", "duplicate", "disconnect", "stall", "error", "refuse")
+    assert tuple(FAULTS) == (
+        "delay",
+        "drop",
+        "duplicate",
+        "corrupt",
+        "disconnect",
+        "stall",
+        "error",
+        "refuse",
+    )
 
 
 @pytest.mark.parametrize("kind", FAULTS)
@@ -232,6 +242,18 @@ _CERTAIN = (
             ("error", "empty"),
             "a request without partitions has no place for an error code; remove empty",
         ),
+        (
+            {"corrupt": {"match": {"api": "watch"}}},
+            ("corrupt", "match", "api"),
+            "watch carries no records; write one of produce, fetch",
+        ),
+        ({"corrupt": {"match": {"api": "all"}}}, ("corrupt", "match", "api"), "all carries no"),
+        (
+            {"corrupt": {"at": "request", "match": {"api": "fetch"}}},
+            ("corrupt", "at"),
+            "a fetch request brings no records to alter; write at: response",
+        ),
+        ({"corrupt": {"empty": True}}, ("corrupt", "empty"), "brings no records to alter; remove"),
         ({"refuse": {"server": "spu:x"}}, ("refuse", "server"), "'spu:x' is not a server; write"),
         ({"refuse": {"server": "spu:01"}}, ("refuse", "server"), "'spu:01' is not a server"),
         ({"refuse": {"server": "sc", "at": "request"}}, ("refuse", "at"), "unknown key 'at'; "),
@@ -346,7 +368,7 @@ def test_the_schema_has_the_form_of_yaml() -> None:
 def test_what_is_terminal_decides_what_becomes_of_a_frame() -> None:
     kinds = [kind for kind in FAULTS.values() if issubclass(kind, Placed)]
     for at in CutPoint:
-        assert {k for k in kinds if not k.made().action(at).terminal} == {Delay, Duplicate}
+        assert {k for k in kinds if not k.made().action(at).terminal} == {Delay, Duplicate, Corrupt}
 
 
 _E = Effect
@@ -358,6 +380,7 @@ _E = Effect
         (Delay(by="1ms"), {_E.LATE}, {_E.LATE}),
         (Drop(), {_E.NOT_APPLIED, _E.NOT_ANSWERED}, {_E.NOT_ANSWERED}),
         (Duplicate(), {_E.REPEATED}, {_E.REPEATED}),
+        (Corrupt(), {_E.ALTERS_BYTES}, {_E.ALTERS_BYTES}),
         (
             Disconnect(how="rst"),
             {_E.NOT_APPLIED, _E.NOT_ANSWERED, _E.ENDS_CONNECTION, _E.HIDES_ATTEMPTS},
