@@ -14,7 +14,6 @@ Whatever fails in the same way is the new example, until nothing smaller does.
 """
 
 import json
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from typing import Any
@@ -25,6 +24,7 @@ from chaos.search.injection_points import Moments
 from chaos.spec.generators import named
 from simulator.events import FaultHit
 from simulator.faults.model import Placed
+from wire.duration import UNITS_US, duration_text, parse_duration
 
 RUNS_MAX = 2_000
 """How many candidates are run at most: some seconds in the virtual world, and a find that is not
@@ -32,9 +32,6 @@ quite the smallest is still a find."""
 
 KEPT = {"name", "nth", "every", "probability", "at", "to", "workload", "delivery_semantic"}
 """Keys that are never left out: without its trigger a fault strikes more often, not less."""
-
-_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(us|ms|s|m)")
-_US = {"us": 1, "ms": 1_000, "s": 1_000_000, "m": 60_000_000}
 
 
 def as_fired(data: Data, history: History) -> Data:
@@ -153,10 +150,13 @@ def _smaller(value: Any) -> Iterator[Any]:
         yield False
     elif isinstance(value, int):
         yield from _below(value)
-    elif isinstance(value, str) and (match := _DURATION.fullmatch(value)):
-        us = round(float(match[1]) * _US[match[2]])
-        for fewer in _below(us):
-            yield _duration(_rounded(fewer))
+    elif isinstance(value, str):
+        try:
+            seconds = parse_duration(value)
+        except ValueError:
+            return
+        for fewer in _below(round(seconds * UNITS_US["s"])):
+            yield duration_text(_rounded(fewer))
 
 
 def _below(number: int) -> Iterator[int]:
@@ -173,13 +173,6 @@ def _rounded(us: int) -> int:
     """A time with two leading digits, which is shorter to read."""
     scale: int = 10 ** max(0, len(str(us)) - 2)
     return us // scale * scale
-
-
-def _duration(us: int) -> str:
-    for unit in ("s", "ms"):
-        if us and us % _US[unit] == 0:
-            return f"{us // _US[unit]}{unit}"
-    return f"{us}us" if us else "0ms"
 
 
 _PASSES: Sequence[Callable[[Data], Iterator[Data]]] = (
