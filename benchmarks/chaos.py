@@ -7,11 +7,11 @@ garbage is collected between the rounds; exploring alone collects it within, as 
 
 import gc
 import platform
+import random
 import time
 from collections.abc import Callable
 from typing import Any
 
-from hypothesis import Phase, given, settings
 from rich.console import Console
 
 from benchmarks.figures import Figure, table_of
@@ -20,9 +20,9 @@ from chaos.oracle.judge import judge
 from chaos.runner import run_scenario
 from chaos.search.explore import explore
 from chaos.spec.loader import parse_scenario
-from chaos.spec.property import Example, Template
+from chaos.spec.property import Property
 from chaos.spec.scenario import Scenario
-from chaos.world.garbage import uncollected
+from chaos.world.gc_pause import gc_paused
 
 ROUNDS = 6
 
@@ -104,7 +104,7 @@ FIGURES = (
 
 def _judged(history: History) -> None:
     """Judge a history as the command line does."""
-    with uncollected():
+    with gc_paused():
         judge(history)
 
 
@@ -142,21 +142,17 @@ def judged(subject: Scenario, verdict: str = "valid") -> History:
     return history
 
 
-def draw(template: Template, count: int) -> None:
+def draw(prop: Property, count: int) -> None:
     """Draw examples of a property and do nothing with them."""
-
-    @settings(max_examples=count, database=None, deadline=None, phases=[Phase.generate])
-    @given(template.strategy())
-    def drawn(example: Example) -> None:
-        assert example.data
-
-    drawn()
+    rng = random.Random(0)
+    for _ in range(count):
+        assert prop.draw(rng).data
 
 
 def main() -> None:
     """Measure everything and print a table."""
     console = Console(highlight=False, soft_wrap=True)
-    template = parse_scenario(OPEN, "open.yaml")
+    prop = parse_scenario(OPEN, "open.yaml")
     small, silent, waiting = scenario(SMALL), scenario(SILENT), scenario(WAITING)
     few, lots = many(10_000), many(100_000)
     history = judged(lots)
@@ -169,8 +165,8 @@ def main() -> None:
                     1 / seconds(lambda: judged(small), 200),
                     1000 * seconds(lambda: run_scenario(silent), 100),
                     3600 / seconds(lambda: judged(waiting), 50),
-                    EXAMPLES / seconds(lambda: explore(template, examples=EXAMPLES)),
-                    EXAMPLES / seconds(lambda: draw(template, EXAMPLES)),
+                    EXAMPLES / seconds(lambda: explore(prop, examples=EXAMPLES)),
+                    EXAMPLES / seconds(lambda: draw(prop, EXAMPLES)),
                     len(history.records) / seconds(lambda: _judged(history)),
                     seconds(lambda: judged(lots)) / seconds(lambda: judged(few)),
                 )

@@ -1,9 +1,9 @@
-"""``python -m benchmarks.exploring``: what aim gains, in some minutes.
+"""``python -m benchmarks.exploring``: what targeting gains, in some minutes.
 
-Each of ten defects (``defects.py``) is looked for with many seeds, blindly and with some examples
-under aim, in a property whose faults strike often and in one whose faults strike seldom. The ways
-take turns, so that what else the machine does strikes all alike. What counts is how many examples
-it takes until one fails, and how many seconds of this process; making that one small is not
+Each of ten defects (``defects.py``) is looked for with many seeds, untargeted and with some
+examples targeted, in a property whose faults strike often and in one whose faults strike seldom.
+The ways take turns, so that what else the machine does strikes all alike. What counts is how many
+examples it takes until one fails, and how many seconds of this process; shrinking that one is not
 counted.
 """
 
@@ -13,7 +13,8 @@ import time
 from dataclasses import dataclass, field
 
 from benchmarks.defects import DEFECTS, Defect
-from chaos.search.explore import Exploration, explore
+from chaos.search.exploration import Exploration
+from chaos.search.explore import explore
 from chaos.spec.loader import parse_scenario
 
 EXAMPLES_MAX = 200
@@ -23,12 +24,12 @@ OFTEN, SELDOM = "0.01..0.3", "0.001..0.02"
 """Probabilities of an author who guesses well, and of one who does not."""
 
 WAYS = {
-    "often, blind": (OFTEN, False),
-    "often, aimed": (OFTEN, True),
-    "seldom, blind": (SELDOM, False),
-    "seldom, aimed": (SELDOM, True),
+    "often, untargeted": (OFTEN, False),
+    "often, targeted": (OFTEN, True),
+    "seldom, untargeted": (SELDOM, False),
+    "seldom, targeted": (SELDOM, True),
 }
-"""Ways to search: probabilities, and whether to aim."""
+"""Ways to search: probabilities, and whether to target."""
 
 PROPERTY = """
 name: everything open
@@ -97,9 +98,9 @@ class _Score:
 
     def search(self, defect: Defect, seed: int, way: tuple[str, bool]) -> None:
         """Search once."""
-        probability, aimed = way
+        probability, targeted = way
         text = PROPERTY.replace("SEMANTIC", defect.semantic).replace("PROBABILITY", probability)
-        template = parse_scenario(text, f"{defect.semantic}.yaml")
+        prop = parse_scenario(text, f"{defect.semantic}.yaml")
         reached = 0
 
         def stop(found: Exploration) -> None:
@@ -111,7 +112,7 @@ class _Score:
         started = time.process_time()
         with defect.in_place():
             try:
-                explore(template, examples=EXAMPLES_MAX, seed=seed, progress=stop, aimed=aimed)
+                explore(prop, examples=EXAMPLES_MAX, seed=seed, progress=stop, targeted=targeted)
             except _Caught:
                 self.caught += 1
         self.seconds.append(time.process_time() - started)

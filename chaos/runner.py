@@ -35,7 +35,7 @@ from chaos.history import (
 from chaos.spec.bounds import GRACE_S, send_bound, settle_bound
 from chaos.spec.scenario import Scenario
 from chaos.spec.step import ID_BYTES
-from chaos.world.garbage import uncollected
+from chaos.world.gc_pause import gc_paused
 from chaos.world.world import World, WorldName, run_in
 from producer.delivery.partitioner import partition_of_key
 from simulator import Config, Simulator, open_simulator
@@ -66,7 +66,7 @@ def run_scenario(
     Returns:
         What happened. An error of the harness is in it too, as its ``defect``.
     """
-    with uncollected():
+    with gc_paused():
         return run_in(world, scenario, _Run(scenario, world, open_client).main)
 
 

@@ -15,7 +15,7 @@ from chaos.report.table import table
 from chaos.runner import run_scenario
 from chaos.spec.generators import AnyOf, Faults, Range, SomeOf
 from chaos.spec.loader import load_scenario_file
-from chaos.spec.property import Template
+from chaos.spec.property import Property
 from chaos.spec.scenario import Producer, Retry, Scenario
 from chaos.spec.step import STEPS
 from simulator.faults.kinds.disconnect import Disconnect
@@ -23,9 +23,9 @@ from simulator.faults.kinds.refuse import Refuse
 from simulator.faults.model import FAULTS, Placed
 
 DIRECTORY = Path(__file__).parents[1] / "scenarios"
-TEMPLATES = {path.stem: load_scenario_file(path) for path in sorted(DIRECTORY.glob("*.yaml"))}
-CONCRETE = {stem: each.scenario() for stem, each in TEMPLATES.items() if not each.open}
-PROPERTIES = {stem: each for stem, each in TEMPLATES.items() if each.open}
+FILES = {path.stem: load_scenario_file(path) for path in sorted(DIRECTORY.glob("*.yaml"))}
+CONCRETE = {stem: each.scenario() for stem, each in FILES.items() if each.concrete}
+PROPERTIES = {stem: each for stem, each in FILES.items() if not each.concrete}
 
 SEMANTICS = ("at-least-once", "at-most-once")
 EVERYTHING_OPEN = [f"{semantic}-everything-open" for semantic in SEMANTICS]
@@ -76,7 +76,7 @@ def test_there_are_examples_and_properties_enough() -> None:
 
 
 def test_no_two_have_one_name() -> None:
-    assert Counter(each.name for each in TEMPLATES.values()).most_common(1)[0][1] == 1
+    assert Counter(each.name for each in FILES.values()).most_common(1)[0][1] == 1
 
 
 def test_no_two_concrete_ones_strike_by_the_same_kind_cut_point_semantic_and_trigger() -> None:
@@ -134,9 +134,9 @@ def alternatives(value: Any) -> Iterator[Mapping[str, Any] | str]:
             yield value
 
 
-def of_kind(template: Template, key: str, kind: str) -> list[Mapping[str, Any]]:
+def of_kind(prop: Property, key: str, kind: str) -> list[Mapping[str, Any]]:
     """The fields of all members of one kind."""
-    members = [m if isinstance(m, Mapping) else {m: {}} for m in alternatives(template.data[key])]
+    members = [m if isinstance(m, Mapping) else {m: {}} for m in alternatives(prop.data[key])]
     return [member[kind] for member in members if kind in member]
 
 
@@ -198,7 +198,7 @@ def test_the_two_that_open_everything_draw_the_same_faults_and_the_same_work() -
 def test_the_table_of_all_has_one_line_for_each_on_a_terminal_of_100_columns() -> None:
     outcomes = [
         Outcome(each.name, each.filename, "virtual", 0, verdict="valid", examples=1000, seconds=100)
-        for each in TEMPLATES.values()
+        for each in FILES.values()
     ]
     file = io.StringIO()
     Console(file=file, width=100).print(table(outcomes))

@@ -2,23 +2,19 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from chaos.cli.conclude import Conclusion, Format, complain
 from chaos.cli.files import gather, not_there
+from chaos.cli.interrupt import Interrupted, interruptible
 from chaos.cli.options import files_argument, run_options
-from chaos.cli.session import Interrupted, interruptible
 from chaos.cli.tasks import Task, perform, task_of, unfinished, with_reached
 from chaos.drivers.driver import Driver
 from chaos.report.phrases import counted, printable
+from chaos.search.exploration import Exploration
 from chaos.world.world import WorldName
 from simulator.click_types import DurationType
-
-if TYPE_CHECKING:
-    # Who only asks for help does not wait for Hypothesis to be imported.
-    from chaos.search.explore import Exploration
 
 EPILOG = """\b
 Examples:
@@ -59,7 +55,7 @@ def explore(
 ) -> int:
     """Search for an example that fails.
 
-    Every open value of a FILE (count: 1..200) is drawn anew for each example. One that breaks a
+    Every generator of a FILE (count: 1..200) is drawn anew for each example. One that breaks a
     promise is made as small as it gets, kept as a concrete scenario and as a test that replays it,
     and tried first the next time. Without --world examples run in virtual time.
 
@@ -118,7 +114,7 @@ class _Exploring:
         total = task.examples if task.given_seconds is None else None
         with self._conclusion.terminal.progress(printable(task.name), total) as show:
 
-            def progress(found: "Exploration") -> None:
+            def progress(found: Exploration) -> None:
                 self._reached = found
                 show(found.examples)
 
@@ -137,5 +133,5 @@ class _Exploring:
         self._conclusion.outcomes.setdefault(n, outcome)
 
 
-def _examples(reached: "Exploration | None") -> int:
+def _examples(reached: Exploration | None) -> int:
     return 0 if reached is None else reached.examples

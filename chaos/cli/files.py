@@ -8,7 +8,7 @@ from pathlib import Path
 from chaos.drivers.driver import Driver
 from chaos.report.run_directory import slug_of
 from chaos.spec.loader import ScenarioFileError, load_scenario_file
-from chaos.spec.property import Template
+from chaos.spec.property import Property
 from chaos.world.world import WorldName
 
 
@@ -16,19 +16,19 @@ from chaos.world.world import WorldName
 class Source:
     """A file without mistakes."""
 
-    template: Template
+    prop: Property
     slug: str
     """What the directories of its runs are named by; no two files of a command have the same."""
 
     @property
     def file(self) -> str:
         """What it is called on the command line."""
-        return self.template.filename
+        return self.prop.filename
 
     @property
     def seed(self) -> int:
         """The seed that the file says, or 0."""
-        written = self.template.data.get("seed", 0)
+        written = self.prop.data.get("seed", 0)
         return written if isinstance(written, int) else 0
 
     def worlds(
@@ -42,7 +42,7 @@ class Source:
             explored: whether many examples of it are run. That is for the virtual world, unless
                 the file knows only the other one.
         """
-        own = [world for world in client.worlds if world in self.template.worlds]
+        own = [world for world in client.worlds if world in self.prop.worlds]
         if wanted is not None:
             return [wanted] if wanted in own else []
         return own[:1] if explored else own
@@ -50,7 +50,7 @@ class Source:
 
 def not_there(source: Source, wanted: WorldName | None, client: Driver) -> str:
     """Why a file does not run in any world that was asked for."""
-    only = " and ".join(source.template.worlds)
+    only = " and ".join(source.prop.worlds)
     reason = f"--world is {wanted}" if wanted else f"the client {client.name} knows only tcp"
     if wanted and wanted not in client.worlds:
         return f"{source.file}: not run, since the client {client.name} knows only tcp"
@@ -63,15 +63,15 @@ def gather(paths: Sequence[str]) -> tuple[list[Source], list[str]]:
     Returns:
         The files that are right, in their order, and one line for each mistake in the others.
     """
-    templates: list[Template] = []
+    properties: list[Property] = []
     mistakes: list[str] = []
     for path in paths:
         for file in _files(path, mistakes):
             try:
-                templates.append(load_scenario_file(file))
+                properties.append(load_scenario_file(file))
             except ScenarioFileError as error:
                 mistakes += error.lines
-    return list(map(Source, templates, _slugs(templates))), mistakes
+    return list(map(Source, properties, _slugs(properties))), mistakes
 
 
 def _files(path: str, mistakes: list[str]) -> list[str]:
@@ -88,11 +88,11 @@ def _files(path: str, mistakes: list[str]) -> list[str]:
     return found
 
 
-def _slugs(templates: Sequence[Template]) -> list[str]:
+def _slugs(properties: Sequence[Property]) -> list[str]:
     times: Counter[str] = Counter()
     slugs = []
-    for template in templates:
-        slug = slug_of(template.filename)
+    for prop in properties:
+        slug = slug_of(prop.filename)
         times[slug] += 1
         slugs.append(slug if times[slug] == 1 else f"{slug}-{times[slug]}")
     return slugs

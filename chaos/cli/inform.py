@@ -64,10 +64,10 @@ def validate(files: Sequence[str]) -> int:
 
 
 def _what(source: Source) -> str:
-    template = source.template
-    if template.open:
-        return f"a property, {counted(template.examples, 'example')}"
-    return f"a scenario, {' and '.join(template.worlds)}"
+    prop = source.prop
+    if prop.concrete:
+        return f"a scenario, {' and '.join(prop.worlds)}"
+    return f"a property, {counted(prop.examples, 'example')}"
 
 
 @click.command(epilog=SCHEMA_EPILOG)

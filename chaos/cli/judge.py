@@ -15,7 +15,7 @@ from chaos.report.outcome import STATUS_NO_VERDICT, Outcome, status_of
 from chaos.report.run_directory import HISTORY, write_result
 from chaos.report.summary import summary
 from chaos.report.table import STYLES
-from chaos.world.garbage import uncollected
+from chaos.world.gc_pause import gc_paused
 from chaos.world.world import WorldName
 
 EPILOG = """\b
@@ -82,7 +82,7 @@ def _outcome_of(history: History, path: Path) -> Outcome:
         command=about.get("command", ""),
     )
     try:
-        with uncollected():  # the history is most of what would be looked at
+        with gc_paused():  # the history is most of what would be looked at
             return judged(blank, history, judge_history(history, example="example" in about))
     except Exception as error:
         # A history that a run wrote holds together; one that was edited may not.

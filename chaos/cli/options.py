@@ -66,7 +66,7 @@ client_option = click.option(
 _seed = click.option(
     "--seed",
     type=click.IntRange(0, SEED_MAX),
-    help="Where all chance comes from.  [default: the seed in the file, else 0]",
+    help="Random seed.  [default: the seed in the file, else 0]",
 )
 _out = click.option(
     "--out",

@@ -6,8 +6,8 @@ import click
 
 from chaos.cli.conclude import complain
 from chaos.cli.files import Source, gather, not_there
+from chaos.cli.interrupt import Interrupted, interruptible
 from chaos.cli.options import client_option, world_option
-from chaos.cli.session import Interrupted, interruptible
 from chaos.cli.tasks import judged
 from chaos.cli.terminal import Terminal
 from chaos.drivers.driver import Driver
@@ -25,7 +25,7 @@ from chaos.report.run_directory import saved_history, scenario_of
 from chaos.report.summary import story_lines, summary
 from chaos.report.table import STYLES
 from chaos.runner import run_scenario
-from chaos.world.garbage import uncollected
+from chaos.world.gc_pause import gc_paused
 from chaos.world.world import WorldName
 
 EPILOG = """\b
@@ -57,7 +57,7 @@ def replay(file: str, world: WorldName | None, client: Driver, everything: bool)
     if mistakes:
         return STATUS_NO_VERDICT
     (source,) = sources
-    if source.template.open:
+    if not source.prop.concrete:
         complain([f"{path}: a property is many runs; python -m chaos explore {path} runs them"])
         return STATUS_NO_VERDICT
     worlds = source.worlds(world, client, explored=False)
@@ -82,9 +82,9 @@ def replay(file: str, world: WorldName | None, client: Driver, everything: bool)
 def _replay(
     terminal: Terminal, source: Source, world: WorldName, client: Driver, everything: bool
 ) -> Outcome:
-    scenario = source.template.scenario()
+    scenario = source.prop.scenario()
     history = run_scenario(scenario, world, client.open)
-    with uncollected():  # the history is most of what would be looked at
+    with gc_paused():  # the history is most of what would be looked at
         result = judge(history)
     blank = Outcome(scenario.name, source.file, world, scenario.seed, client.name)
     outcome = judged(blank, history, result, stories_max=0)

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from chaos.cli.files import Source
 from chaos.drivers.driver import Driver, driver_named
@@ -28,14 +28,14 @@ from chaos.report.run_directory import (
     write_test,
 )
 from chaos.runner import run_scenario
+from chaos.search.counterexample import Counterexample, Stage
+from chaos.search.exploration import Exploration
+from chaos.search.explore import explore
 from chaos.spec.loader import parse_scenario
 from chaos.spec.scenario import Scenario
-from chaos.world.garbage import uncollected
+from chaos.world.gc_pause import gc_paused
 from chaos.world.stopwatch import Stopwatch
 from chaos.world.world import WorldName
-
-if TYPE_CHECKING:
-    from chaos.search.explore import Exploration
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,25 +91,25 @@ def task_of(
         examples: how many.
         seconds: for how long.
     """
-    template = source.template
+    prop = source.prop
     return Task(
         file=source.file,
-        text=template.text,
-        name=template.name,
+        text=prop.text,
+        name=prop.name,
         world=world,
         client=client.name,
         seed=source.seed if seed is None else seed,
         directory=str((out or DEFAULT) / directory_name(source.slug, world, client.name)),
         keep=out is not None,
-        explored=template.open if explored is None else explored,
-        slow=template.slow,
+        explored=not prop.concrete if explored is None else explored,
+        slow=prop.slow,
         examples=examples,
         given_seconds=seconds,
     )
 
 
 def perform(
-    task: Task, jobs: int = 1, progress: "Callable[[Exploration], None]" = lambda found: None
+    task: Task, jobs: int = 1, progress: Callable[[Exploration], None] = lambda found: None
 ) -> Outcome:
     """Carry out a task.
 
@@ -178,13 +178,13 @@ def stories_of(history: History, result: Result, most: int) -> list[Story]:
 
 
 def _run(task: Task, outcome: Outcome) -> Outcome:
-    template = parse_scenario(task.text, task.file)
-    scenario = template.scenario().model_copy(update={"seed": task.seed})
+    prop = parse_scenario(task.text, task.file)
+    scenario = prop.scenario().model_copy(update={"seed": task.seed})
     history = run_scenario(scenario, task.world, driver_named(task.client).open)
-    with uncollected():  # the history is most of what would be looked at
+    with gc_paused():  # the history is most of what would be looked at
         outcome = judged(outcome, history, judge(history))
     if task.keep or outcome.verdict != "valid":
-        outcome = _kept(task, outcome, concrete(template.data, task.world, task.seed), history)
+        outcome = _kept(task, outcome, concrete(prop.data, task.world, task.seed), history)
     return outcome
 
 
@@ -213,14 +213,10 @@ def _kept(task: Task, outcome: Outcome, data: Mapping[str, Any], history: Histor
 
 
 def _explored(
-    task: Task, outcome: Outcome, jobs: int, progress: "Callable[[Exploration], None]"
+    task: Task, outcome: Outcome, jobs: int, progress: Callable[[Exploration], None]
 ) -> Outcome:
-    # Who only runs concrete scenarios does not wait for Hypothesis to be imported.
-    from chaos.search.explore import Stage, explore
-
-    template = parse_scenario(task.text, task.file)
     found = explore(
-        template,
+        parse_scenario(task.text, task.file),
         examples=task.examples,
         seconds=task.given_seconds,
         seed=task.seed,
@@ -232,15 +228,15 @@ def _explored(
     outcome = with_reached(outcome, found)
     reasons = list(found.reasons) if found.verdict == "inconclusive" else []
     outcome = replace(outcome, verdict=found.verdict, reasons=reasons)
-    if found.find is None:
+    if found.counterexample is None:
         if task.keep:
             outcome = replace(outcome, directory=task.directory)
             write_result(Path(task.directory), outcome)
         return outcome
-    return _with_find(task, outcome, found.find.data, found.find.result)
+    return _with_counterexample(task, outcome, found.counterexample)
 
 
-def with_reached(outcome: Outcome, found: "Exploration") -> Outcome:
+def with_reached(outcome: Outcome, found: Exploration) -> Outcome:
     """An outcome with the figures of the examples that were run."""
     return replace(
         outcome,
@@ -251,21 +247,21 @@ def with_reached(outcome: Outcome, found: "Exploration") -> Outcome:
     )
 
 
-def _with_find(task: Task, outcome: Outcome, data: Mapping[str, Any], first: Result) -> Outcome:
+def _with_counterexample(task: Task, outcome: Outcome, found: Counterexample) -> Outcome:
     """Run the smallest scenario that fails once more, for its stories, and keep it."""
-    scenario = Scenario.model_validate({**data, "worlds": [task.world]})
+    scenario = Scenario.model_validate({**found.data, "worlds": [task.world]})
     history = run_scenario(scenario, task.world, driver_named(task.client).open)
     result = judge(history, example=True)
     outcome = replace(
         outcome,
         not_applicable=list(history.not_applicable),
-        findings=list((result if result.broken else first).findings),
+        findings=list((result if result.broken else found.result).findings),
         stories=stories_of(history, result, STORIES_MAX),
     )
     if not result.broken:
         note = "it did not fail when it was run for this report; with real sockets that happens"
         outcome = replace(outcome, notes=[note])
-    return _kept(task, outcome, concrete(data, task.world, scenario.seed), history)
+    return _kept(task, outcome, concrete(found.data, task.world, scenario.seed), history)
 
 
 # --- what repeats it

@@ -11,6 +11,7 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import click
@@ -24,9 +25,9 @@ from chaos.oracle.judge import FIGURES, Verdict, judge
 from chaos.report.narrative import Stories
 from chaos.report.outcome import STATUS_INVALID, STATUS_NO_VERDICT, STATUS_VALID
 from chaos.runner import run_scenario
-from chaos.search.pool import default_jobs, open_workers
+from chaos.search.pool import Pool, default_jobs
 from chaos.spec.loader import parse_scenario
-from chaos.spec.property import Template
+from chaos.spec.property import Property
 from chaos.world.world import WorldName
 
 FOLDER = "scenarios/official-client"
@@ -69,6 +70,9 @@ writes, its producer is as broken under at-most-once as it is under at-least-onc
 records through one reset it happened once (`disconnect: {{at: request, how: rst, nth: 2}}`,
 `send: {{count: 20}}`): every later `send` was refused, also by a cluster that was whole again.
 """
+
+_SIDES: tuple[tuple[str, WorldName], ...] = ((OFFICIAL, "tcp"), (PRODUCER, "virtual"))
+"""The clients that are compared, each in its world."""
 
 _TIMES = re.compile(r" *\d+\.\d+ (?:s|ms)\b")
 _REQUESTS = re.compile(r"\(request \d+")
@@ -114,7 +118,7 @@ def tried(text: str, file: str, client: str, world: WorldName) -> Trial:
 class Case:
     """One scenario, and what came of it."""
 
-    template: Template
+    prop: Property
     theirs: Trial
     ours: Trial
 
@@ -137,10 +141,10 @@ def main(page: Path, compare: bool) -> int:
         click.echo(mistake, err=True)
     if mistakes:
         return STATUS_NO_VERDICT
-    cases = _held([source.template for source in sources])
+    cases = _held([source.prop for source in sources])
     for case in cases:
         click.echo(
-            f"{case.template.filename}: official client {case.theirs.verdict}, "
+            f"{case.prop.filename}: official client {case.theirs.verdict}, "
             f"our producer {case.ours.verdict}"
         )
     text = "\n".join(_page(cases))
@@ -153,24 +157,22 @@ def main(page: Path, compare: bool) -> int:
     return STATUS_VALID if right else STATUS_INVALID
 
 
-def _held(templates: Sequence[Template]) -> list[Case]:
+def _held(properties: Sequence[Property]) -> list[Case]:
     """Run every scenario with both clients."""
-    cases: list[Case] = []
+    tasks = [
+        partial(tried, prop.text, prop.filename, client, world)
+        for prop in properties
+        for client, world in _SIDES
+    ]
+    trials: list[Trial] = []
     with (
-        Terminal().progress("on trial", len(templates)) as progress,
-        open_workers(default_jobs()) as workers,
+        Terminal().progress("on trial", len(tasks)) as progress,
+        Pool(default_jobs()) as pool,
     ):
-        runs = [
-            (
-                workers.submit(tried, template.text, template.filename, OFFICIAL, "tcp"),
-                workers.submit(tried, template.text, template.filename, PRODUCER, "virtual"),
-            )
-            for template in templates
-        ]
-        for template, (theirs, ours) in zip(templates, runs, strict=True):
-            cases.append(Case(template, theirs.result(), ours.result()))
-            progress(len(cases))
-    return cases
+        for trial in pool.in_order(tasks):
+            trials.append(trial)
+            progress(len(trials))
+    return list(map(Case, properties, trials[::2], trials[1::2]))
 
 
 def _differences(page: Path, text: str) -> list[str]:
@@ -202,7 +204,7 @@ def _page(cases: Sequence[Case]) -> Iterator[str]:
     yield "| scenario | official client | promises broken | our producer |"
     yield "|---|---|---|---|"
     for case in cases:
-        name, theirs = case.template.name, case.theirs
+        name, theirs = case.prop.name, case.theirs
         broken = ", ".join(f"`{check}`" for check, _ in theirs.sentences)
         yield f"| [{name}](#{_anchor(name)}) | {theirs.verdict} | {broken} | {case.ours.verdict} |"
     for case in cases:
@@ -212,9 +214,9 @@ def _page(cases: Sequence[Case]) -> Iterator[str]:
 
 
 def _section(case: Case) -> Iterator[str]:
-    file, theirs, ours = case.template.filename, case.theirs, case.ours
-    yield f"\n## {case.template.name}\n"
-    yield f"{str(case.template.data.get('description', '')).strip()}\n"
+    file, theirs, ours = case.prop.filename, case.theirs, case.ours
+    yield f"\n## {case.prop.name}\n"
+    yield f"{str(case.prop.data.get('description', '')).strip()}\n"
     yield f"The official client: **{theirs.verdict}** ({theirs.figures}).\n"
     yield from (f"- `{check}`: {sentence}" for check, sentence in theirs.sentences)
     yield from (f"- {reason}" for reason in theirs.reasons)

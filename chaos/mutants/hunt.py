@@ -1,11 +1,13 @@
-"""The hunt for one mutant: explore open properties with the defect in place until one is caught.
+"""The hunt for one mutant: explore properties with the defect in place until a check catches it.
 
 The zoo has properties of its own, beside the mutants. The naive way explores one to its end and
 then the next, and a defect that shows in the last of them only takes all the time of the others
-first. So they take turns, some examples each. What is caught is made as small as it gets, and that
-must not be much more than what the mutant says it takes.
+first. So they take turns, some examples each. What is caught is shrunk, and the smallest scenario
+must not be much larger than what the mutant says it takes.
 
-The time to the catch and the time to make it small are two things: the budget is for the first.
+A hunt is a function of the mutant, the seed and the number of examples that it may take. How fast
+the machine is and what else it does make no difference to what is caught; the seconds that a hunt
+took are for the report alone.
 """
 
 from collections.abc import Sequence
@@ -13,28 +15,27 @@ from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 from itertools import count
-from typing import TYPE_CHECKING
 
 from chaos.mutants import MUTANTS
 from chaos.mutants.mutant import BOTH
+from chaos.search.counterexample import Counterexample
+from chaos.search.exploration import Exploration
+from chaos.search.explore import explore
 from chaos.search.shrink import Data
 from chaos.spec.loader import parse_scenario
-from chaos.spec.property import Template
+from chaos.spec.property import Property
 from chaos.world.stopwatch import Stopwatch
 
-if TYPE_CHECKING:
-    # Who only asks for help does not wait for Hypothesis to be imported.
-    from chaos.search.explore import Exploration
-
 TURN = 16
-"""Examples of one property before the next one's turn: two rounds, a few tenths of a second."""
+"""Examples of one property before the next one's turn: two rounds."""
 
 RECORDS_OVER = 1
 FAULTS_OVER = 1
 """How much larger than its minimum the smallest scenario of a mutant may be."""
 
 SMALLER = 3
-"""How many budgets a hunt may take in all, if what was caught within one did not become small."""
+"""How many times its examples a hunt may take in all, if what was caught within them was not shrunk
+far enough."""
 
 _DISTURBANCES = ("move_leader", "stop_spu", "start_spu")
 """Steps that count as faults: they are what goes wrong in a scenario, as much as a lost answer. An
@@ -43,7 +44,7 @@ SPU that is brought back has started anew, even if it was not away."""
 
 @dataclass(frozen=True, slots=True)
 class Catch:
-    """What became of the hunt for one mutant."""
+    """The outcome of the hunt for one mutant."""
 
     mutant: str
     examples: int = 0
@@ -51,7 +52,7 @@ class Catch:
     seconds: float = 0.0
     """How long that took, in real time."""
     checks: tuple[str, ...] = ()
-    """Which checks caught it: those that its smallest scenario breaks."""
+    """The checks that caught it: those that its smallest scenario breaks."""
     records: int = 0
     faults: int = 0
     """The size of the smallest scenario."""
@@ -59,89 +60,95 @@ class Catch:
     """That scenario; None if it was not caught."""
     reason: str = ""
     """Why it does not count as caught; empty if it does."""
+    lost: bool = False
+    """Whether its process died or hung, so that there is no verdict."""
 
     @property
     def caught(self) -> bool:
-        """Whether it was caught by one of its checks, and made small enough."""
+        """Whether it was caught by one of its checks, and its scenario shrunk far enough."""
         return not self.reason
 
 
-def hunt(name: str, budget_s: float, seed: int = 0) -> Catch:
+def hunt(name: str, examples: int | None = None, seed: int = 0) -> Catch:
     """Look for a mutant until it is caught.
 
     Args:
         name: the mutant.
-        budget_s: for how long, in real time; one turn is made in any case, and ended.
-        seed: where all examples come from.
+        examples: how many may be run, rounded up to whole turns; None for as many as the mutant
+            declares.
+        seed: the seed of all examples.
     """
-    from chaos.search.explore import explore
-
     mutant = MUTANTS[name]
-    templates = properties(mutant.semantics)
-    watch, examples, seconds = Stopwatch(), 0, 0.0
+    budget = mutant.examples if examples is None else examples
+    watch, run, seconds = Stopwatch(), 0, 0.0
     first: Catch | None = None
 
-    def reached(_: "Exploration") -> None:
+    def reached(_: Exploration) -> None:
         nonlocal seconds
         seconds = watch.seconds
 
     with mutant.applied():
         for turn in count():
-            for template in templates:
-                if examples and watch.seconds >= budget_s * (1 if first is None else SMALLER):
-                    reason = f"not caught in {watch.seconds:.0f} s"
-                    return first or Catch(name, examples, watch.seconds, reason=reason)
-                found = explore(
-                    template, examples=TURN, seed=seed, after=turn * TURN, progress=reached
-                )
-                examples += found.examples
-                if found.find is None or found.find.flaky:
+            for prop in properties(mutant.semantics):
+                if run and run >= budget * (1 if first is None else SMALLER):
+                    reason = f"not caught in {run:,} examples"
+                    return first or Catch(name, run, watch.seconds, reason=reason)
+                found = explore(prop, examples=TURN, seed=seed, after=turn * TURN, progress=reached)
+                run += found.examples
+                if found.counterexample is None or found.counterexample.flaky:
                     continue
-                catch = _caught(name, examples, seconds, found)
+                catch = _caught(name, run, seconds, found.counterexample)
                 if catch.caught:
                     return _at_the_first(catch, first)
                 first = first or catch
     raise AssertionError("unreachable")
 
 
-def control(examples: int, seed: int = 0) -> Catch:
-    """Explore all properties without a defect: nobody may be accused.
+def control(turn: int, seed: int = 0) -> Catch:
+    """Explore one turn of every property without a defect: nobody may be accused.
 
     Args:
-        examples: how many to run in all, at least.
-        seed: where all examples come from.
+        turn: the number of the turn; each has other examples.
+        seed: the seed of all examples.
     """
-    from chaos.search.explore import explore
-
     watch, run = Stopwatch(), 0
-    templates = properties(BOTH)
-    for template in templates:
-        found = explore(template, examples=-(-examples // len(templates)), seed=seed)
+    for prop in properties(BOTH):
+        found = explore(prop, examples=TURN, seed=seed, after=turn * TURN)
         run += found.examples
-        if found.find is not None:
-            checks = tuple(finding.check for finding in found.find.result.broken)
+        if (counterexample := found.counterexample) is not None:
+            checks = tuple(finding.check for finding in counterexample.result.broken)
             return Catch(
-                NONE, run, watch.seconds, checks, *size_of(found.find.data), found.find.data,
-                "accused, though nothing is wrong with it",
+                NONE, run, watch.seconds, checks, *size_of(counterexample.data),
+                counterexample.data, "accused, though nothing is wrong with it",
             )  # fmt: skip
     return Catch(NONE, run, watch.seconds)
 
 
+def control_turns(examples: int) -> int:
+    """How many turns of all properties have at least this many examples; one at least."""
+    return max(1, -(-examples // (TURN * len(properties(BOTH)))))
+
+
+def together(turns: Sequence[Catch]) -> Catch:
+    """The outcome of several turns without a mutant: the first accusation counts."""
+    worst = min(turns, key=lambda turn: (turn.caught, turn.lost))
+    examples, seconds = sum(turn.examples for turn in turns), sum(turn.seconds for turn in turns)
+    return replace(worst, examples=examples, seconds=seconds)
+
+
 NONE = "none"
-"""What stands in the place of a mutant where there is none."""
+"""Stands in the place of a mutant where there is none."""
 
 
-def properties(semantics: Sequence[str]) -> list[Template]:
+def properties(semantics: Sequence[str]) -> list[Property]:
     """The properties of the zoo under some delivery semantics."""
     return [
-        template
-        for template in _properties()
-        if template.data["producer"]["delivery_semantic"] in semantics
+        prop for prop in _properties() if prop.data["producer"]["delivery_semantic"] in semantics
     ]
 
 
 @cache
-def _properties() -> tuple[Template, ...]:
+def _properties() -> tuple[Property, ...]:
     found = [file for file in files("chaos.mutants").iterdir() if file.name.endswith(".yaml")]
     return tuple(
         parse_scenario(file.read_text(encoding="utf-8"), file.name)
@@ -170,21 +177,21 @@ def size_of(data: Data) -> tuple[int, int]:
 def _at_the_first(catch: Catch, first: Catch | None) -> Catch:
     """A catch at the moment of the first one, which was not the smallest.
 
-    Making small is greedy and may end beside the smallest scenario; another find leads there.
+    Shrinking is greedy and may end beside the smallest scenario; another counterexample leads
+    there.
     """
     if first is None or not set(first.checks) & set(MUTANTS[catch.mutant].caught_by):
         return catch
     return replace(catch, examples=first.examples, seconds=first.seconds)
 
 
-def _caught(name: str, examples: int, seconds: float, found: "Exploration") -> Catch:
+def _caught(name: str, examples: int, seconds: float, found: Counterexample) -> Catch:
     mutant = MUTANTS[name]
-    assert found.find is not None
-    checks = tuple(finding.check for finding in found.find.result.broken)
-    records, faults = size_of(found.find.data)
+    checks = tuple(finding.check for finding in found.result.broken)
+    records, faults = size_of(found.data)
     reason = ""
     if not set(checks) & set(mutant.caught_by):
         reason = f"caught by none of its checks ({', '.join(mutant.caught_by)})"
     elif records > mutant.records + RECORDS_OVER or faults > mutant.faults + FAULTS_OVER:
         reason = f"not made small: it takes {mutant.records} and {mutant.faults}"
-    return Catch(name, examples, seconds, checks, records, faults, found.find.data, reason)
+    return Catch(name, examples, seconds, checks, records, faults, found.data, reason)

@@ -15,6 +15,16 @@ from chaos.mutants.mutant import BOTH
 
 _LIST = re.compile(r"(<!-- mutants: (?P<group>\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
+_TITLES = (
+    "mutant",
+    "what is wrong, and why one would write it",
+    "in",
+    "under",
+    "caught by",
+    "takes",
+    "within",
+)
+
 
 def rewritten(page: str) -> str:
     """A page with its lists as the mutants say."""
@@ -28,10 +38,7 @@ def rewritten(page: str) -> str:
 def rows(group: str) -> list[str]:
     """The table of the mutants in one module."""
     (module,) = (each for each in GROUPS if each.__name__.endswith(f".{group}"))
-    head = [
-        "| mutant | what is wrong, and why one would write it | in | under | caught by | takes |",
-        "|---|---|---|---|---|---|",
-    ]
+    head = [f"| {' | '.join(_TITLES)} |", "|---" * len(_TITLES) + "|"]
     return head + [
         _row(mutant) for mutant in MUTANTS.values() if mutant.__module__ == module.__name__
     ]
@@ -43,7 +50,7 @@ def _row(mutant: type[Mutant]) -> str:
     place = mutant.where.replace(":", " ").split()
     caught_by = ", ".join(f"`{check}`" for check in mutant.caught_by)
     where = f"`{place[1]}` of `{place[0]}`"
-    takes = f"{mutant.records}, {mutant.faults}"
+    takes = f"{mutant.records}, {mutant.faults} | {mutant.examples:,}"
     return f"| `{mutant.name()}` | {text} | {where} | {under} | {caught_by} | {takes} |"
 
 

@@ -151,7 +151,7 @@ def saved_find(directory: Path, name: str) -> list[dict[str, Any]]:
     if not path.is_file():
         return []
     try:
-        template = load_scenario_file(path)
+        prop = load_scenario_file(path)
     except ScenarioFileError:
         return []  # of an older form, or changed by hand; the next find replaces it
-    return [] if template.open or template.name != name else [template.data]
+    return [prop.data] if prop.concrete and prop.name == name else []

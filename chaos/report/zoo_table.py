@@ -1,4 +1,4 @@
-"""What ``python -m chaos zoo`` says: who was caught by what, after how long, and how small."""
+"""The report of ``python -m chaos zoo``: what caught each mutant, after how many examples."""
 
 import json
 from collections.abc import Iterator
@@ -11,6 +11,7 @@ from rich.text import Text
 
 from chaos.mutants import MUTANTS
 from chaos.mutants.hunt import Catch
+from chaos.oracle.judge import Verdict
 from simulator.documents.emitter import to_yaml
 
 
@@ -20,11 +21,12 @@ class Zoo:
 
     wanted: int
     """How many mutants there are to be hunted."""
-    budget_s: float
+    examples: int | None
+    """How many examples each may take; None for as many as it declares."""
     seed: int
     catches: list[Catch] = field(default_factory=list)
     control: Catch | None = None
-    """What became of the examples without a mutant."""
+    """The outcome of the examples without a mutant."""
     seconds: float = 0.0
     """How long all of it took, in real time."""
 
@@ -34,31 +36,18 @@ class Zoo:
         return sum(catch.caught for catch in self.catches)
 
     @property
-    def passed(self) -> bool:
-        """Whether all were caught, and nobody else."""
-        return self.caught == self.wanted and self.control is not None and self.control.caught
+    def verdict(self) -> Verdict:
+        """Valid if all were caught, and nothing else was accused."""
+        done = [*self.catches, *([self.control] if self.control else [])]
+        if any(not catch.caught and not catch.lost for catch in done):
+            return "invalid"
+        missing = len(done) < self.wanted + 1 or any(catch.lost for catch in done)
+        return "inconclusive" if missing else "valid"
 
     @property
     def median_s(self) -> float:
         """The median of the times to a catch."""
         return median([c.seconds for c in self.catches if c.caught] or [0.0])
-
-    def add_control(self, part: Catch) -> None:
-        """Take in what one process found without a mutant: the first accusation counts."""
-        if self.control is None:
-            self.control = part
-            return
-        worse = part if part.reason and not self.control.reason else self.control
-        self.control = Catch(
-            part.mutant,
-            self.control.examples + part.examples,
-            max(self.control.seconds, part.seconds),
-            worse.checks,
-            worse.records,
-            worse.faults,
-            worse.data,
-            worse.reason,
-        )
 
 
 def lines(zoo: Zoo, *, interrupted: bool) -> Iterator[RenderableType]:
@@ -84,13 +73,13 @@ def _table(zoo: Zoo) -> Table:
     for heading in ("examples", "seconds", "records", "faults"):
         table.add_column(heading, justify="right", no_wrap=True)
     for catch in zoo.catches:
-        by = ", ".join(catch.checks) or "nobody"
+        by = ", ".join(catch.checks) or ("no verdict" if catch.lost else "nothing")
         figures = f"{catch.examples:,}", f"{catch.seconds:.2f}"
         size = (str(catch.records), str(catch.faults)) if catch.data is not None else ("", "")
         style = "" if catch.caught else "bold red"
         table.add_row(Text(catch.mutant), Text(by, style=style), *figures, *size)
     if zoo.control is not None:
-        accused = ", ".join(zoo.control.checks) or zoo.control.reason or "nobody, as it should be"
+        accused = ", ".join(zoo.control.checks) or zoo.control.reason or "nothing, as it should be"
         style = "bold red" if zoo.control.reason else "green"
         examples, seconds = f"{zoo.control.examples:,}", f"{zoo.control.seconds:.2f}"
         table.add_row(zoo.control.mutant, Text(accused, style=style), examples, seconds, "", "")
@@ -107,7 +96,8 @@ def document(zoo: Zoo, *, status: int, interrupted: bool) -> str:
                 "caught": zoo.caught,
                 "of": zoo.wanted,
                 "seed": zoo.seed,
-                "budget": zoo.budget_s,
+                "verdict": zoo.verdict,
+                "examples": zoo.examples,
                 "median_seconds": round(zoo.median_s, 3),
                 "seconds": round(zoo.seconds, 3),
                 "mutants": [_entry(catch) for catch in zoo.catches],
@@ -131,6 +121,7 @@ def _entry(catch: Catch) -> dict[str, object]:
         "records": catch.records,
         "faults": catch.faults,
         "minimum": minimum,
+        "examples_declared": mutant.examples if mutant else None,
         "reason": catch.reason,
         "scenario": catch.data,
     }

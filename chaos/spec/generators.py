@@ -1,13 +1,15 @@
-"""Open values: the parts of a scenario that are drawn, and how one value takes their place.
+"""Generators: the parts of a scenario that are drawn, and how one value takes their place.
 
 ``1..200`` becomes a ``Range``, ``any: [x, y]`` an ``AnyOf``, ``some: [...]`` in a list of faults a
 ``SomeOf``. They stand in the plain data of a file, wherever a value may stand, and each knows its
-path there. ``Substitution`` puts a value in the place of each, chosen by somebody else: the loader
-chooses ends and options to find mistakes (``loader.py``), Hypothesis draws (``template.py``).
+path there. ``Substitution`` puts a value in the place of each, as its ``Choices`` decide: the
+loader chooses ends and options to find mistakes (``variants.py``), a property draws
+(``property.py``).
 
-A fault without a name is named by its position, and draws depend on the name. Where some faults are
-left out, the others would change their names and so strike elsewhere; a find could not be made
-smaller. So they get their names here, by their positions in the full list.
+A fault without a name is named by its position, and its verdicts depend on the name. If the names
+of the others changed where some faults are left out, they would strike elsewhere, and a
+counterexample could not be shrunk. So faults get their names here, by their positions in the full
+list.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -182,20 +184,20 @@ def _decimals(number: Decimal) -> int:
 
 
 class Choices(Protocol):
-    """Who chooses."""
+    """Decides the value of each generator."""
 
-    def value_in(self, node: Range) -> Any:
+    def value_in(self, generator: Range) -> Any:
         """A value of a range."""
 
-    def option_of(self, node: AnyOf) -> int:
-        """Which option."""
+    def option_of(self, generator: AnyOf) -> int:
+        """The index of an option."""
 
-    def members_of(self, node: SomeOf) -> Iterable[bool]:
+    def members_of(self, generator: SomeOf) -> Iterable[bool]:
         """For each member whether it is there."""
 
 
 class Substitution:
-    """Makes plain data of data with open values."""
+    """Makes plain data of data with generators."""
 
     def __init__(self, choices: Choices) -> None:
         self._choices = choices
@@ -265,7 +267,7 @@ def _width(item: Any) -> int:
 
 
 def named(faults: Iterable[Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
-    """Name, kind and fields of each fault in a list without open values.
+    """Name, kind and fields of each fault in a list without generators.
 
     Args:
         faults: plain data, as in a scenario file.

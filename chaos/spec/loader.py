@@ -1,7 +1,8 @@
-"""Scenario files: from YAML text to a template, or to every mistake with its place.
+"""Scenario files: from YAML text to a property, or to every mistake with its place.
 
-The text becomes plain data, open values in it become nodes, and variants without open values are
-validated (``variants.py``). All mistakes are found at once, each told on one line with its place.
+The text becomes plain data, ``1..200`` and its like in it become generators, and variants without
+generators are validated (``variants.py``). All mistakes are found at once, each told on one line
+with its place.
 """
 
 from collections.abc import Mapping
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from chaos.spec.generators import AnyOf, Faults, Range, SomeOf, read_range
-from chaos.spec.property import Template
+from chaos.spec.property import Property
 from chaos.spec.variants import Variants
 from simulator.documents.diagnostic import Document, PathInFile
 from simulator.documents.reader import YamlError, parse, read_text
@@ -40,7 +41,7 @@ class ScenarioFileError(Exception):
         self.lines = lines
 
 
-def load_scenario_file(path: str | Path) -> Template:
+def load_scenario_file(path: str | Path) -> Property:
     """The scenario or property of a file.
 
     Raises:
@@ -53,7 +54,7 @@ def load_scenario_file(path: str | Path) -> Template:
     return parse_scenario(text, str(path))
 
 
-def parse_scenario(text: str, filename: str) -> Template:
+def parse_scenario(text: str, filename: str) -> Property:
     """The scenario or property of a text.
 
     Args:
@@ -73,31 +74,31 @@ def parse_scenario(text: str, filename: str) -> Template:
     reader = _Reader(document)
     if isinstance(document.data, dict):
         data = reader.read(document.data, ())
-        names = Variants(document, data, reader.nodes).validate()
+        names = Variants(document, data, reader.generators).validate()
         if not document.problems:
-            return Template(filename, text, data, tuple(reader.nodes), reader.open, names)
+            return Property(filename, text, data, tuple(reader.generators), reader.concrete, names)
     elif not document.problems:
         words = "is no scenario; write name:, workload: and what else it needs"
         document.add((), f"{shown(document.data)} {words}")
     raise ScenarioFileError(document.lines(filename))
 
 
-# --- finding open values
+# --- finding generators
 
 
 class _Reader:
-    """Replaces what is written of open values by nodes."""
+    """Puts generators in the places of their written forms."""
 
     def __init__(self, document: Document) -> None:
         self._document = document
         self._above: dict[PathInFile, int] = {}
-        self.nodes: list[Range | AnyOf] = []
+        self.generators: list[Range | AnyOf] = []
         """All that choose one value of several, the outer ones first."""
-        self.open = False
-        """Whether anything is open."""
+        self.concrete = True
+        """Whether there is no generator at all."""
 
     def read(self, value: Any, path: PathInFile, place: _Place = "elsewhere") -> Any:
-        """The same data with nodes for its open values; mistakes in these are noted."""
+        """The same data with its generators; mistakes in these are noted."""
         match value:
             case str():
                 return self._text(value, path, place)
@@ -127,21 +128,21 @@ class _Reader:
             return value
         if place == "fixed":
             return self._refuse_fixed(path, value)
-        self.open = True
-        self.nodes.append(found)
+        self.concrete = False
+        self.generators.append(found)
         return found
 
     def _any(self, options: Any, path: PathInFile, place: _Place) -> Any:
         if place == "fixed":
             return self._refuse_fixed(path, "any:")
         if not path:
-            return self._refuse(path, "a scenario as a whole is not open; write any: below a key")
+            return self._refuse(path, "a scenario as a whole is not drawn; write any: below a key")
         if not isinstance(options, list) or not options:
             text = "any: takes a list of values, of which one is drawn, for example any: [1, 5]"
             return self._refuse(path, text)
-        self.open = True
+        self.concrete = False
         node = AnyOf(path, [], dict(self._above))
-        self.nodes.append(node)
+        self.generators.append(node)
         for n, option in enumerate(options):
             self._above[path] = n
             node.options.append(self.read(option, node.option_path(n), place))
@@ -157,13 +158,13 @@ class _Reader:
         if not isinstance(members, list) or not members:
             text = "some: takes a list of faults, of which each is there or not"
             return self._refuse(path, text)
-        self.open = True
+        self.concrete = False
         read = [self.read(item, (*path, "some", n), "fault") for n, item in enumerate(members)]
         node = SomeOf(path, read)
         return Faults([(path, node)]) if place == "faults" else node
 
     def _refuse_fixed(self, path: PathInFile, written: str) -> Any:
-        text = f"no open value ({written}) can stand here: {', '.join(FIXED)} are the same for all"
+        text = f"no generator ({written}) can stand here: {', '.join(FIXED)} are the same for all"
         return self._refuse(path, f"{text} examples")
 
     def _refuse(self, path: PathInFile, text: str) -> Any:

@@ -1,14 +1,19 @@
-"""Templates: what a scenario file is read into, and the examples that are drawn from it.
+"""Properties: what a scenario file is read into, and the examples that are drawn from it.
 
-Hypothesis draws every open value by itself, in the order of the file, and shrinks toward the low
-end, the first option, and no fault at all. What was drawn is plain data with one value everywhere,
-and so a scenario file again (``yamltext.py``). A combination that makes no valid scenario is not an
-example; the loader made sure that each end and each option is part of a valid one.
+A property is described once, by the generators in its data (``generators.py``), and drawn from in
+two ways. ``Property.draw`` takes a seeded random generator: it is fast, and the search uses it
+(``chaos/search/explore.py``). ``Property.strategy`` is a Hypothesis strategy for tests: Hypothesis
+draws, shrinks toward the low end, the first option and no fault at all, and remembers what failed.
 
-With each example comes what ``aim.py`` may change about it: the faults whose trigger leaves open
-which exchanges they strike, those included that this example leaves out.
+What was drawn is plain data with one value everywhere, and so a scenario file again
+(``simulator/documents/emitter.py``). A combination that makes no valid scenario is not an example;
+the loader made sure that each end and each option is part of a valid one.
+
+With each example comes what ``chaos/search/target.py`` may change about it: the faults whose
+trigger leaves open which exchanges they strike, those included that this example leaves out.
 """
 
+import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -19,18 +24,26 @@ from pydantic import ValidationError
 from chaos.spec.generators import AnyOf, Faults, Range, SomeOf, Substitution, named
 from chaos.spec.scenario import Scenario
 from simulator.documents.diagnostic import PathInFile
+from simulator.documents.emitter import to_yaml
 from simulator.faults.model import FAULTS, Placed
 
 if TYPE_CHECKING:
-    # Only who draws waits for Hypothesis to be imported.
+    # Only callers of strategy() wait for Hypothesis to be imported.
     from hypothesis.strategies import SearchStrategy
 
 SEED_MAX = 2**32 - 1
 """The largest seed that is drawn; people copy it from terminals."""
 
+DRAWS_MAX = 1_000
+"""How many draws in a row may make no scenario. The loader knows that some do."""
+
+WIDE = 128
+"""Ranges of more values have their ends drawn more often: each end in one draw of ``WIDE / 2``, as
+Hypothesis does it. Narrower ranges reach their ends anyway."""
+
 
 @dataclass(frozen=True, slots=True)
-class Loose:
+class FloatingFault:
     """A fault whose trigger leaves open which exchanges it strikes: a probability or none at all,
     or an ``nth`` that is drawn from a range."""
 
@@ -47,31 +60,34 @@ class Example:
     data: dict[str, Any]
     """As plain data, which can be written as a scenario file."""
     scenario: Scenario
-    exact: tuple[Any, ...] = ()
-    """Its other faults, which strike where the file says, as plain data with their names."""
-    loose: tuple[Loose, ...] = ()
-    """The loose faults that it has or could have."""
+    pinned: tuple[Any, ...] = ()
+    """Its faults that strike where the file says, as plain data with their names."""
+    floating: tuple[FloatingFault, ...] = ()
+    """The floating faults that it has or could have."""
+
+    def __repr__(self) -> str:
+        return to_yaml(self.data)
 
 
 @dataclass(frozen=True, slots=True)
-class Template:
+class Property:
     """A scenario file without mistakes."""
 
     filename: str
     text: str
-    """What stands in the file."""
+    """The content of the file."""
     data: dict[str, Any]
-    """Plain data, with nodes (``openvalues.py``) for open values."""
-    nodes: tuple[Range | AnyOf, ...] = ()
-    """The open values that are one of several, the outer ones first."""
-    open: bool = False
-    """Whether it is a property."""
+    """Plain data, with generators in the places of values."""
+    generators: tuple[Range | AnyOf, ...] = ()
+    """Those that choose one of several values, the outer ones first."""
+    concrete: bool = True
+    """Whether the file has no generator and so is a single scenario."""
     faults: tuple[str, ...] = ()
     """The names of all faults that occur in examples."""
 
     @property
     def name(self) -> str:
-        """What it shows."""
+        """The name that the file gives it."""
         return str(self.data["name"])
 
     @property
@@ -81,7 +97,7 @@ class Template:
 
     @property
     def worlds(self) -> tuple[str, ...]:
-        """Where it runs."""
+        """The worlds in which it runs."""
         return tuple(self.data.get("worlds", ("virtual", "tcp")))
 
     @property
@@ -90,100 +106,132 @@ class Template:
         return bool(self.data.get("slow", False))
 
     def scenario(self) -> Scenario:
-        """The scenario that a concrete file is.
+        """The scenario of a concrete file.
 
         Raises:
-            ValueError: it is a property; draw from ``strategy``.
+            ValueError: the file has generators; use ``draw`` or ``strategy``.
         """
-        if self.open:
-            raise ValueError(f"{self.name!r} has open values; it is many scenarios")
+        if not self.concrete:
+            raise ValueError(f"{self.name!r} has generators; it is many scenarios")
         return Scenario.model_validate(self.data)
 
-    def with_seed(self, seed: int) -> "Template":
-        """The same with this seed, whatever the file says."""
+    def with_seed(self, seed: int) -> "Property":
+        """The same property with this seed in place of the file's own."""
         return replace(self, data={**self.data, "seed": seed})
 
-    def strategy(self, share: Fraction = Fraction(1)) -> "SearchStrategy[Example]":
-        """What examples are drawn from; of a concrete scenario without a seed, only that.
+    def draw(self, rng: random.Random, share: Fraction = Fraction(1)) -> Example:
+        """Draw an example; of a concrete scenario without a seed only the seed is drawn.
 
         Args:
-            share: which part of its range each count and size is drawn from, from its low end on.
+            rng: the only source of chance; its state decides everything.
+            share: the part of its range from which each count and size is drawn, counted from the
+                low end. Where that makes no scenario, the whole range is used.
+
+        Raises:
+            ValueError: ``DRAWS_MAX`` draws in a row made no scenario.
         """
-        from hypothesis import reject
+        for _ in range(DRAWS_MAX):
+            try:
+                return self._example(_Choices(_integers(rng), share))
+            except ValidationError:
+                share = Fraction(1)  # perhaps it takes more of something to be a scenario
+        raise ValueError(
+            f"{DRAWS_MAX:,} examples drawn in a row were no scenarios; "
+            "write ranges and options that go together more often"
+        )
+
+    def strategy(self) -> "SearchStrategy[Example]":
+        """The same examples as a Hypothesis strategy, for ``@given``."""
+        from hypothesis import note, reject
         from hypothesis import strategies as st
 
-        strategies: dict[PathInFile, SearchStrategy[int]] = {}
-        for node in self.nodes:
-            steps = node.steps if isinstance(node, Range) else (0, len(node.options) - 1)
-            if isinstance(node, Range) and node.counts:
-                steps = (steps[0], steps[0] + int((steps[1] - steps[0]) * share))
-            strategies[node.path] = st.integers(*steps)
-        seeds = st.integers(0, SEED_MAX)
-
         @st.composite
-        def examples(draw: Callable[["SearchStrategy[Any]"], Any]) -> Example:
-            drawn = _Drawn(draw, strategies, st.booleans())
-            substitution = Substitution(drawn)
-            data = substitution.value(self.data)
-            if "seed" not in data:
-                data["seed"] = draw(seeds)
+        def examples(draw: Callable[["SearchStrategy[int]"], int]) -> Example:
+            choices = _Choices(lambda low, high: draw(st.integers(low, high)))
             try:
-                scenario = Scenario.model_validate(data)
+                example = self._example(choices)
             except ValidationError:
                 reject()
-            exact = [fault for fault, loose in self._faults(data, substitution) if loose is None]
-            if isinstance(self.data.get("faults"), Faults):
-                drawn.leaves_out = False
-                substitution = Substitution(drawn)
-                data_in_full = substitution.value(self.data)
-            else:
-                data_in_full = data
-            loose = [loose for _, loose in self._faults(data_in_full, substitution) if loose]
-            return Example(data, scenario, tuple(exact), tuple(loose))
+            note(example)  # its text is made for the example that is reported, and for no other
+            return example
 
         return examples()
 
+    def _example(self, choices: "_Choices") -> Example:
+        """Put a value in the place of each generator.
+
+        Raises:
+            ValidationError: the values make no scenario together.
+        """
+        substitution = Substitution(choices)
+        data = substitution.value(self.data)
+        if "seed" not in data:
+            data["seed"] = choices.integer(0, SEED_MAX)
+        scenario = Scenario.model_validate(data)
+        faults = list(self._faults(data, substitution))
+        pinned = [fault for fault, floating in faults if floating is None]
+        if isinstance(self.data.get("faults"), Faults):
+            choices.takes_all = True
+            substitution = Substitution(choices)
+            faults = list(self._faults(substitution.value(self.data), substitution))
+        return Example(data, scenario, tuple(pinned), tuple(f for _, f in faults if f is not None))
+
     def _faults(
         self, data: dict[str, Any], substitution: Substitution
-    ) -> Iterator[tuple[Any, Loose | None]]:
-        """The faults of an example by their names, and which of them are loose."""
-        ranges = {node.path: node for node in self.nodes if isinstance(node, Range)}
+    ) -> Iterator[tuple[Any, FloatingFault | None]]:
+        """The faults of an example by their names, and which of them are floating."""
+        ranges = {each.path: each for each in self.generators if isinstance(each, Range)}
         for n, (name, kind, fields) in enumerate(named(data.get("faults", ()))):
             fault = {kind: {**fields, "name": name}}
             nth = ranges.get(substitution.origins.get(("faults", n, kind, "nth"), ()))
             if nth is not None:
-                yield fault, Loose(fault, nth.steps)
+                yield fault, FloatingFault(fault, nth.steps)
             elif not issubclass(FAULTS[kind], Placed) or "nth" in fields or "every" in fields:
                 yield fault, None
             elif fields.get("probability") == 0:
                 yield fault, None  # it is never to strike
             else:
-                yield fault, Loose(fault)
+                yield fault, FloatingFault(fault)
 
 
 @dataclass(slots=True)
-class _Drawn:
-    """Chooses by Hypothesis, and the same again when it is asked again."""
+class _Choices:
+    """Chooses by drawing integers, and the same again when it is asked again."""
 
-    draw: Callable[["SearchStrategy[Any]"], Any]
-    strategies: "dict[PathInFile, SearchStrategy[int]]"
-    booleans: "SearchStrategy[bool]"
-    leaves_out: bool = True
-    """Whether some faults are left out; else all are there."""
-    _numbers: dict[PathInFile, int] = field(default_factory=dict)
+    integer: Callable[[int, int], int]
+    """Draws an integer between two, both included."""
+    share: Fraction = Fraction(1)
+    """The part of its range from which each count and size is drawn."""
+    takes_all: bool = False
+    """Whether every fault is taken, also those that are left out otherwise."""
+    _drawn: dict[PathInFile, int] = field(default_factory=dict)
 
-    def value_in(self, node: Range) -> Any:
-        return node.value(self._number(node.path))
+    def value_in(self, generator: Range) -> Any:
+        low, high = generator.steps
+        if generator.counts:
+            high = low + int((high - low) * self.share)
+        return generator.value(self._once(generator.path, low, high))
 
-    def option_of(self, node: AnyOf) -> int:
-        return self._number(node.path)
+    def option_of(self, generator: AnyOf) -> int:
+        return self._once(generator.path, 0, len(generator.options) - 1)
 
-    def members_of(self, node: SomeOf) -> list[bool]:
-        if not self.leaves_out:
-            return [True for _ in node.members]
-        return [self.draw(self.booleans) for _ in node.members]
+    def members_of(self, generator: SomeOf) -> list[bool]:
+        return [self.takes_all or bool(self.integer(0, 1)) for _ in generator.members]
 
-    def _number(self, path: PathInFile) -> int:
-        if path not in self._numbers:
-            self._numbers[path] = int(self.draw(self.strategies[path]))
-        return self._numbers[path]
+    def _once(self, path: PathInFile, low: int, high: int) -> int:
+        if path not in self._drawn:
+            self._drawn[path] = self.integer(low, high)
+        return self._drawn[path]
+
+
+def _integers(rng: random.Random) -> Callable[[int, int], int]:
+    """Draw integers evenly; the ends of a wide range more often, where mistakes are made."""
+
+    def integer(low: int, high: int) -> int:
+        if high - low >= WIDE:
+            chosen = rng.randrange(WIDE)
+            if chosen < 4:
+                return low if chosen < 2 else high
+        return rng.randint(low, high)
+
+    return integer

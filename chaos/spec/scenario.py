@@ -1,8 +1,8 @@
 """What a scenario says: the models that its YAML is read into.
 
 A scenario is one experiment: a cluster, a producer, faults, and a workload. Everything in it has
-one value. A file with open values (``count: 1..200``) is a property, from which concrete scenarios
-are drawn (``template.py``); these models never see an open value.
+one value. A file with generators (``count: 1..200``) is a property, from which concrete scenarios
+are drawn (``property.py``); these models never see a generator.
 """
 
 from collections.abc import Iterator, Mapping

@@ -1,9 +1,9 @@
 """The JSON Schema of scenario files: ``python -m chaos.schema FILE``.
 
-Editors complete, explain and check by it. pydantic makes a schema of the models, which know no open
-values; here every value that may be open becomes a choice between itself, a range where one can be,
-and ``any:``. The schema is generous where the loader is strict: only the loader knows what several
-fields do to each other.
+Editors complete, explain and check by it. pydantic makes a schema of the models, which know no
+generators; here every value that may be drawn becomes a choice between itself, a range where one
+can be, and ``any:``. The schema is generous where the loader is strict: only the loader knows what
+several fields do to each other.
 
 Editors that read YAML know draft 7 best, in which nothing may stand beside a ``$ref``, and pairs
 are lists. ``make docs`` writes ``scenarios/schema.json``, and a test keeps that file fresh.
@@ -126,7 +126,7 @@ class _Opener:
         self._raw_defs: Json = raw["$defs"]
         self._defs: Json = {}
         self._opened: dict[str, str] = {}
-        """The names of open values, by what they are when they are not open."""
+        """The names of values that may be generators, by what they are otherwise."""
 
     def scenario(self) -> Json:
         """All of it."""
@@ -138,7 +138,7 @@ class _Opener:
                 properties[key] = self._property("Scenario", key, value, key not in FIXED)
         return {
             "$schema": "http://json-schema.org/draft-07/schema#",
-            "title": "A scenario, or a property if it has open values",
+            "title": "A scenario, or a property if it has generators",
             "type": "object",
             "properties": properties,
             "required": self._raw["required"],
@@ -169,7 +169,7 @@ class _Opener:
         return described | ({"anyOf": [found]} if "$ref" in found else found)
 
     def _value(self, name: str, value: Json, is_open: bool = True) -> Json:
-        """The same schema with open values inside."""
+        """The same schema with generators inside."""
         if "$ref" in value:
             target = _name_in(value)
             if target not in self._defs:

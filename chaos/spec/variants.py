@@ -1,14 +1,14 @@
-"""Finding the mistakes of a file with open values.
+"""Finding the mistakes of a file with generators.
 
-A file without open values is a concrete scenario, and pydantic finds all its mistakes at once. A
-file with open values is a property. The naive way to validate it is to describe ranges and options
+A file without generators is a concrete scenario, and pydantic finds all its mistakes at once. A
+file with generators is a property. The naive way to validate it is to describe ranges and options
 to pydantic too; then every type has a second form, and checks over several fields would have to
-calculate with ranges. Here values take the place of open ones instead, and the plain scenario that
-results is validated as ever: one *variant* with the low ends and first options, one more for each
-other end and option. What is found is told at its place in the file.
+calculate with ranges. Here values take the places of generators instead, and the plain scenario
+that results is validated as ever: one *variant* with the low ends and first options, one more for
+each other end and option. What is found is told at its place in the file.
 
 Some mistakes are in a combination only: an SPU that is there in some examples, a window whose ends
-are drawn. Such an example is no example (``template.py``), and no mistake. So each alternative is
+are drawn. Such an example is no example (``property.py``), and no mistake. So each alternative is
 tried among several choices of everything else, and what is told is what is wrong in all of them.
 """
 
@@ -24,7 +24,7 @@ from simulator.documents.diagnostic import Document, PathInFile, explained
 from simulator.documents.strict_model import shown
 
 WORK_MAX = 120_000
-"""Alternatives of open values, times the values of the file: each alternative is validated, so that
+"""Alternatives of generators, times the values of the file: each alternative is validated, so that
 this is a second or two. A file of fifty values may have two thousand alternatives."""
 
 CONTEXTS_MIN = 8
@@ -43,39 +43,44 @@ class _Context:
 
     number: int
     order: Mapping[PathInFile, int]
-    """The position of each node, so that contexts differ between nodes."""
+    """The position of each generator, so that contexts differ between generators."""
     chosen: Mapping[PathInFile, Any] = field(default_factory=dict)
     """Options by their index, ends by their value."""
 
-    def value_in(self, node: Range) -> Any:
+    def value_in(self, generator: Range) -> Any:
         """An end; in the first two contexts the same for all."""
         bit, flip = divmod(self.number, 2)
-        high = flip ^ (self.order[node.path] >> (bit - 1) & 1 if bit else 0)
-        return self.chosen.get(node.path, node.ends[high])
+        high = flip ^ (self.order[generator.path] >> (bit - 1) & 1 if bit else 0)
+        return self.chosen.get(generator.path, generator.ends[high])
 
-    def option_of(self, node: AnyOf) -> int:
+    def option_of(self, generator: AnyOf) -> int:
         """An option; each of the first contexts has another one, the second the last one."""
-        last = len(node.options) - 1
+        last = len(generator.options) - 1
         index = (0, last)[self.number] if self.number < 2 else (self.number - 1) % (last + 1)
-        return int(self.chosen.get(node.path, index))
+        return int(self.chosen.get(generator.path, index))
 
-    def members_of(self, node: SomeOf) -> Iterator[bool]:
+    def members_of(self, generator: SomeOf) -> Iterator[bool]:
         """All of them: leaving faults out makes no mistake."""
-        return (True for _ in node.members)
+        return (True for _ in generator.members)
 
 
 class Variants:
-    """Validates data with open values."""
+    """Validates data with generators."""
 
-    def __init__(self, document: Document, data: Any, nodes: Sequence[Range | AnyOf]) -> None:
+    def __init__(self, document: Document, data: Any, generators: Sequence[Range | AnyOf]) -> None:
         self._document = document
         self._data = data
-        self._nodes = nodes
-        self._order = {node.path: n for n, node in enumerate(nodes)}
-        longest = max((len(node.options) for node in nodes if isinstance(node, AnyOf)), default=0)
+        self._generators = generators
+        self._order = {each.path: n for n, each in enumerate(generators)}
+        longest = max(
+            (len(generator.options) for generator in generators if isinstance(generator, AnyOf)),
+            default=0,
+        )
         several = min(max(CONTEXTS_MIN, longest + 1), CONTEXTS_MAX)
-        self._contexts = range(several if nodes else 1)
-        self._ranges = {node.path: node for node in nodes if isinstance(node, Range)}
+        self._contexts = range(several if generators else 1)
+        self._ranges = {
+            generator.path: generator for generator in generators if isinstance(generator, Range)
+        }
         self._names: dict[str, None] = {}
         self._any_valid = False
 
@@ -87,7 +92,7 @@ class Variants:
         """
         alternatives = list(self._alternatives())
         if len(alternatives) * len(self._document.places) > WORK_MAX:
-            text = f"{len(alternatives)} ends and options of open values are too many for a file of"
+            text = f"{len(alternatives)} ends and options of generators are too many for a file of"
             return self._refuse_all(f"{text} {len(self._document.places)} values; split it")
         mistakes: _Found = {}
         for chosen in alternatives or [{}]:
@@ -96,21 +101,23 @@ class Variants:
             mistakes = mistakes or self._found(_Context(0, self._order))
         self._note(mistakes)
         if not self._document.problems:
-            for node in self._ranges.values():
-                self._try_between(node)
+            for generator in self._ranges.values():
+                self._try_between(generator)
         return tuple(self._names)
 
     def _note(self, mistakes: _Found) -> None:
         """Note mistakes; what is wrong with both ends of a range in the same way only once."""
         noted = set()
         for path, text in mistakes:
-            node = self._ranges.get(path)
+            generator = self._ranges.get(path)
             sense = text
-            for end in node.ends if node else ():
+            for end in generator.ends if generator else ():
                 sense = sense.removeprefix(shown(end))
             if (path, sense) not in noted:
                 noted.add((path, sense))
-                self._document.add(path, f"{text} (in the range {node.written})" if node else text)
+                self._document.add(
+                    path, f"{text} (in the range {generator.written})" if generator else text
+                )
 
     def _refuse_all(self, text: str) -> tuple[str, ...]:
         self._document.add((), text)
@@ -118,10 +125,12 @@ class Variants:
 
     def _alternatives(self) -> Iterator[Mapping[PathInFile, Any]]:
         """What is to be tried: each end and each option, with the options that it stands in."""
-        for node in self._nodes:
-            several = node.ends if isinstance(node, Range) else range(len(node.options))
+        for generator in self._generators:
+            several = (
+                generator.ends if isinstance(generator, Range) else range(len(generator.options))
+            )
             for choice in several:
-                yield {**node.above, node.path: choice}
+                yield {**generator.above, generator.path: choice}
 
     def _mistakes(self, chosen: Mapping[PathInFile, Any]) -> _Found:
         """What is wrong whatever else is chosen."""
@@ -151,25 +160,25 @@ class Variants:
         self._names.update((fault.name, None) for fault in scenario.faults)
         return {}
 
-    def _try_between(self, node: Range) -> None:
+    def _try_between(self, generator: Range) -> None:
         """Find out whether a range draws fractions, and whether it is meant as text."""
-        context = self._valid_context(node)
+        context = self._valid_context(generator)
 
         def takes(value: Any) -> bool:
-            chosen = {**node.above, node.path: value}
+            chosen = {**generator.above, generator.path: value}
             found = self._found(_Context(context, self._order, chosen))
-            return all(path != node.path for path, _ in found)
+            return all(path != generator.path for path, _ in found)
 
-        if node.kind == "number":
-            node.fractions |= node.low < node.high and takes(float(node.low) + 0.5)
-        elif takes("text"):
-            text = (
-                f"{node.written} is a range, and here any text can stand; write any: with the texts"
+        if generator.kind == "number":
+            generator.fractions |= generator.low < generator.high and takes(
+                float(generator.low) + 0.5
             )
-            self._document.add(node.path, text)
+        elif takes("text"):
+            text = "is a range, and here any text can stand; write any: with the texts"
+            self._document.add(generator.path, f"{generator.written} {text}")
 
-    def _valid_context(self, node: Range) -> int:
-        chosen = {**node.above, node.path: node.ends[0]}
+    def _valid_context(self, generator: Range) -> int:
+        chosen = {**generator.above, generator.path: generator.ends[0]}
         return next(
             (
                 number

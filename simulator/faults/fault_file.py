@@ -1,7 +1,7 @@
 """Faults files: the ``faults:`` list of a scenario in a file of its own.
 
 A file holds either the list itself or a mapping with the one key ``faults``. All mistakes of a file
-are reported at once, each on one line with its place. Open values, which make a property of a
+are reported at once, each on one line with its place. Generators, which make a property of a
 scenario, have no meaning here and are refused.
 """
 
@@ -78,7 +78,7 @@ def parse_faults(text: str, filename: str) -> list[Fault]:
 
 
 def _refuse_open_values(document: Document, value: Any, path: PathInFile) -> None:
-    """Note every open value; nothing else is said about its place."""
+    """Note every generator; nothing else is said about its place."""
     match value:
         case str() if RANGE.fullmatch(value):
             written = value
@@ -94,5 +94,5 @@ def _refuse_open_values(document: Document, value: Any, path: PathInFile) -> Non
             return
         case _:
             return
-    document.add(path, f"open values ({written}) belong in scenarios; write one value here")
+    document.add(path, f"generators ({written}) belong in scenarios; write one value here")
     document.opaque.add(path)

@@ -9,7 +9,8 @@ from chaos.drivers.kinds.official import open_official
 from chaos.history import History
 from chaos.oracle.judge import judge
 from chaos.runner import run_scenario
-from chaos.search.explore import ROUND, Stage, explore
+from chaos.search.counterexample import Stage
+from chaos.search.explore import ROUND, explore
 from chaos.spec.loader import parse_scenario
 from chaos.spec.scenario import Scenario
 

@@ -17,8 +17,8 @@ from chaos.history import History
 from chaos.oracle.checks import Finding, Violation
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.judge import FIGURES, Result
-from chaos.search.explore import Stage
-from chaos.spec.property import Template
+from chaos.search.counterexample import Stage
+from chaos.spec.property import Property
 
 LOST_ANSWER = """
 name: a lost answer makes a duplicate
@@ -68,8 +68,8 @@ def strict(history: History, *, example: bool = False) -> Result:
 
 @pytest.fixture(autouse=True)
 def _strict_judge(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for module in ("chaos.cli.tasks", "chaos.cli.replay", "chaos.search.explore"):
-        monkeypatch.setattr(f"{module}.judge", strict)
+    for module in ("cli.tasks", "cli.replay", "search.explore", "search.counterexample"):
+        monkeypatch.setattr(f"chaos.{module}.judge", strict)
     monkeypatch.chdir(tmp_path)
 
 
@@ -257,7 +257,7 @@ def test_a_property_is_run_with_as_many_examples_as_it_says(
     assert (run["examples"], run["world"]) == (20, "virtual")
 
 
-def test_a_find_is_kept_small_with_a_test_and_tried_first_the_next_time(
+def test_a_counterexample_is_kept_with_a_test_and_tried_first_the_next_time(
     write: Write, tmp_path: Path
 ) -> None:
     file = write(PROPERTY)
@@ -301,11 +301,11 @@ def test_a_property_that_only_knows_real_sockets_is_explored_there(
     file = write(PROPERTY + "worlds: [tcp]\n")
     asked: list[str] = []
 
-    def explore(template: Template, *, stage: Stage, **_: Any) -> None:
+    def explore(prop: Property, *, stage: Stage, **_: Any) -> None:
         asked.append(stage.world)
         raise ValueError("enough")
 
-    monkeypatch.setattr("chaos.search.explore.explore", explore)
+    monkeypatch.setattr("chaos.cli.tasks.explore", explore)
     Ended("explore", file, "--jobs", "1")
     assert asked == ["tcp"]
 

@@ -20,7 +20,7 @@ SOURCES, MISTAKES = gather([str(PROJECT / trial.FOLDER)])
 def test_every_scenario_of_the_folder_is_on_the_page() -> None:
     assert not MISTAKES
     for source in SOURCES:
-        assert f"\n## {source.template.name}\n" in PAGE
+        assert f"\n## {source.prop.name}\n" in PAGE
         assert f"run {trial.FOLDER}/{Path(source.file).name} --client fluvio\n" in PAGE
     assert PAGE.count("\n## ") == len(SOURCES) + 1  # and how it is explored
 
@@ -28,14 +28,14 @@ def test_every_scenario_of_the_folder_is_on_the_page() -> None:
 def test_its_properties_are_properties() -> None:
     sources, mistakes = gather([str(PROJECT / trial.FOLDER / "properties")])
     assert not mistakes
-    assert all(source.template.open and source.template.worlds == ("tcp",) for source in sources)
+    assert all(not source.prop.concrete and source.prop.worlds == ("tcp",) for source in sources)
     for source in sources:
         assert f"explore {trial.FOLDER}/properties/{Path(source.file).name} " in PAGE
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.slug)
 def test_our_producer_keeps_its_promises_in_every_scenario(source: Source) -> None:
-    assert judge(run_scenario(source.template.scenario())).verdict == "valid"
+    assert judge(run_scenario(source.prop.scenario())).verdict == "valid"
 
 
 def test_times_and_numbers_of_requests_are_not_compared() -> None:

@@ -1,23 +1,33 @@
 """The hunt for mutants: what is caught, by whom, how small, and what is not."""
 
+from dataclasses import replace
+
 import pytest
 
 from chaos.mutants import MUTANTS
-from chaos.mutants.hunt import TURN, control, hunt, properties, size_of
+from chaos.mutants.hunt import (
+    NONE,
+    TURN,
+    Catch,
+    control,
+    control_turns,
+    hunt,
+    properties,
+    size_of,
+    together,
+)
 from chaos.mutants.mutant import AT_LEAST_ONCE, AT_MOST_ONCE, BOTH
 from chaos.oracle.judge import judge
 from chaos.runner import run_scenario
 from chaos.spec.scenario import Scenario
-
-BUDGET_S = 50.0
-"""Far more than any of these takes, on the slowest machine."""
+from chaos.world.stopwatch import Stopwatch
 
 
 @pytest.mark.parametrize(
     "name", ["gives-up-early", "retries-under-at-most-once", "frame-without-its-records"]
 )
 def test_a_mutant_of_each_kind_is_caught_by_its_checks_and_made_small(name: str) -> None:
-    catch = hunt(name, BUDGET_S)
+    catch = hunt(name)
     assert (catch.mutant, catch.reason, catch.caught) == (name, "", True)
     assert set(catch.checks) & set(MUTANTS[name].caught_by)
     assert catch.examples > 0
@@ -26,7 +36,7 @@ def test_a_mutant_of_each_kind_is_caught_by_its_checks_and_made_small(name: str)
 
 
 def test_the_smallest_scenario_fails_with_the_defect_and_not_without() -> None:
-    catch = hunt("retries-under-at-most-once", BUDGET_S)
+    catch = hunt("retries-under-at-most-once")
     assert catch.data is not None
     scenario = Scenario.model_validate(catch.data)
     assert not judge(run_scenario(scenario)).broken
@@ -36,38 +46,71 @@ def test_the_smallest_scenario_fails_with_the_defect_and_not_without() -> None:
 
 
 def test_the_same_seed_catches_with_the_same_scenario() -> None:
-    first, second = (hunt("frame-without-its-records", BUDGET_S, seed=1) for _ in range(2))
+    first, second = (hunt("frame-without-its-records", seed=1) for _ in range(2))
     assert (first.data, first.examples) == (second.data, second.examples)
 
 
-def test_a_budget_that_is_over_is_told() -> None:
-    catch = hunt("applies-out-of-order", 0.0)
+def test_a_hunt_ends_after_its_examples_and_says_how_many_they_were() -> None:
+    catch = hunt("applies-out-of-order", 1)
     assert (catch.caught, catch.examples, catch.data) == (False, TURN, None)
-    assert catch.reason.startswith("not caught in ")
+    assert (catch.reason, catch.lost) == (f"not caught in {TURN} examples", False)
+
+
+def test_a_hunt_takes_the_examples_that_its_mutant_declares(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(MUTANTS["applies-out-of-order"], "examples", TURN + 1)
+    assert hunt("applies-out-of-order").examples == 2 * TURN
+
+
+def test_how_fast_the_clock_runs_makes_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = hunt("retries-under-at-most-once")
+    monkeypatch.setattr(Stopwatch, "seconds", 1e9)
+    assert replace(hunt("retries-under-at-most-once"), seconds=first.seconds) == first
 
 
 def test_who_is_caught_by_another_check_is_not_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(MUTANTS["retries-under-at-most-once"], "caught_by", ("order",))
-    catch = hunt("retries-under-at-most-once", 0.0)
+    catch = hunt("retries-under-at-most-once", 1, seed=2)
     assert (catch.caught, catch.checks) == (False, ("no-duplicates",))
     assert catch.reason == "caught by none of its checks (order)"
 
 
 def test_who_is_not_made_small_is_not_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(MUTANTS["retries-under-at-most-once"], "records", -1)
-    catch = hunt("retries-under-at-most-once", 0.0)
+    catch = hunt("retries-under-at-most-once", 1, seed=2)
     assert (catch.caught, catch.records) == (False, 1)
     assert catch.reason == "not made small: it takes -1 and 1"
 
 
-def test_without_a_mutant_nobody_is_accused() -> None:
-    catch = control(24)
-    assert (catch.mutant, catch.caught, catch.examples) == ("none", True, 24)
+def test_without_a_mutant_nothing_is_accused() -> None:
+    catch = control(0)
+    assert (catch.mutant, catch.caught, catch.examples) == (
+        NONE,
+        True,
+        TURN * len(properties(BOTH)),
+    )
+
+
+def test_the_control_has_at_least_as_many_examples_as_the_hunts() -> None:
+    of_a_turn = TURN * len(properties(BOTH))
+    for examples, turns in ((0, 1), (1, 1), (of_a_turn, 1), (of_a_turn + 1, 2)):
+        assert control_turns(examples) == turns
+
+
+def test_the_first_accusation_in_any_turn_counts() -> None:
+    nothing = Catch(NONE, 100, 2.0)
+    lost = Catch(NONE, reason="no verdict: it died", lost=True)
+    accused = Catch(NONE, 7, 2.0, ("order",), 2, 1, {"name": "innocent"}, "accused")
+    later = replace(accused, data={"name": "innocent too"})
+    assert together([nothing, nothing]) == replace(nothing, examples=200, seconds=4.0)
+    assert together([nothing, lost]) == replace(lost, examples=100, seconds=2.0)
+    assert together([lost, nothing, accused, later]) == replace(accused, examples=114, seconds=6.0)
 
 
 def test_an_accusation_without_a_mutant_is_told() -> None:
     with MUTANTS["frame-without-its-records"].applied():
-        catch = control(120)
+        catch = control(0)
     assert not catch.caught
     assert catch.checks
     assert catch.reason == "accused, though nothing is wrong with it"

@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
-from chaos.search.explore import BATCHES, DRAWN, ROUND, Exploration, Stage, _Drawing, explore
+from chaos.search.counterexample import Stage
+from chaos.search.exploration import Exploration
+from chaos.search.explore import BATCHES, DRAWN, ROUND, _Drawing, explore
 from chaos.spec.loader import parse_scenario
-from chaos.spec.property import Template
+from chaos.spec.property import Property
 from producer.delivery.batch import Accepted
 from producer.delivery.delivery import AtLeastOnce, Attempt, Done, Pause
 from producer.delivery.semantics import DeliverySemantic, RetryPolicy
@@ -41,7 +43,7 @@ workload:
 """
 
 
-def everything(semantic: str) -> Template:
+def everything(semantic: str) -> Property:
     return parse_scenario(PROPERTY.replace("SEMANTIC", semantic), "everything.yaml")
 
 
@@ -91,9 +93,9 @@ def test_a_retry_under_at_most_once_is_shrunk_to_one_lost_answer(
     monkeypatch.setattr(DeliverySemantic, "at_most_once", lambda: DeliverySemantic(again))
     explored = found("at-most-once")
     assert explored.verdict == "invalid"
-    assert explored.find is not None
-    assert "no-duplicates" in {f.check for f in explored.find.result.broken}
-    assert (firings(explored.find.data), records(explored.find.data)) == (1, 1)
+    assert explored.counterexample is not None
+    assert "no-duplicates" in {f.check for f in explored.counterexample.result.broken}
+    assert (firings(explored.counterexample.data), records(explored.counterexample.data)) == (1, 1)
 
 
 def test_giving_up_one_attempt_early_is_shrunk_to_one_record(
@@ -110,10 +112,10 @@ def test_giving_up_one_attempt_early_is_shrunk_to_one_record(
 
     monkeypatch.setattr(AtLeastOnce, "_retry", gives_up_early)
     explored = found("at-least-once")
-    assert explored.find is not None
-    assert {f.check for f in explored.find.result.broken} & {"no-loss", "retry-policy"}
-    assert records(explored.find.data) == 1
-    assert firings(explored.find.data) == 1
+    assert explored.counterexample is not None
+    assert {f.check for f in explored.counterexample.result.broken} & {"no-loss", "retry-policy"}
+    assert records(explored.counterexample.data) == 1
+    assert firings(explored.counterexample.data) == 1
 
 
 def test_an_acknowledgement_without_an_answer_is_shrunk_to_one_lost_request(
@@ -126,9 +128,10 @@ def test_an_acknowledgement_without_an_answer_is_shrunk_to_one_lost_request(
 
     monkeypatch.setattr(AtLeastOnce, "_failed", lies)
     explored = found("at-least-once")
-    assert explored.find is not None
-    assert {f.check for f in explored.find.result.broken} & {"acked-is-stored", "offset-is-true"}
-    assert (firings(explored.find.data), records(explored.find.data)) == (1, 1)
+    assert explored.counterexample is not None
+    checks = {f.check for f in explored.counterexample.result.broken}
+    assert checks & {"acked-is-stored", "offset-is-true"}
+    assert (firings(explored.counterexample.data), records(explored.counterexample.data)) == (1, 1)
 
 
 def test_a_defect_that_takes_two_faults_is_shrunk_to_two_on_one_record(
@@ -147,12 +150,13 @@ def test_a_defect_that_takes_two_faults_is_shrunk_to_two_on_one_record(
 
     monkeypatch.setattr(AtLeastOnce, "_failed", believes_the_second)
     explored = found("at-least-once")
-    assert explored.find is not None
-    assert {f.check for f in explored.find.result.broken} & {"acked-is-stored", "offset-is-true"}
-    assert (firings(explored.find.data), records(explored.find.data)) == (2, 1)
+    assert explored.counterexample is not None
+    checks = {f.check for f in explored.counterexample.result.broken}
+    assert checks & {"acked-is-stored", "offset-is-true"}
+    assert (firings(explored.counterexample.data), records(explored.counterexample.data)) == (2, 1)
 
 
-def test_a_defect_that_any_fault_hides_is_found_by_the_run_before_the_aim(
+def test_a_defect_that_any_fault_hides_is_found_by_the_run_before_targeting(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     honest = AtLeastOnce._answered
@@ -168,9 +172,9 @@ faults: [drop: {at: request}]
 workload: [send: {count: 3..9}, flush]
 """
     explored = explore(parse_scenario(text, "refused.yaml"), examples=8)
-    assert explored.find is not None
+    assert explored.counterexample is not None
     assert explored.examples == DRAWN + 1
-    assert firings(explored.find.data) == 0
+    assert firings(explored.counterexample.data) == 0
 
 
 def no_offset(self: AtLeastOnce, results: Any) -> Done:
@@ -179,7 +183,7 @@ def no_offset(self: AtLeastOnce, results: Any) -> Done:
     return Done()
 
 
-def test_the_find_is_the_same_for_every_number_of_processes() -> None:
+def test_the_result_is_the_same_for_every_number_of_processes() -> None:
     one, _ = honest("at-least-once")
     assert found("at-least-once", examples=SOME, jobs=2) == one
 
@@ -202,14 +206,14 @@ def test_an_exploration_goes_on_where_another_one_ended() -> None:
     )
 
 
-def test_saved_finds_are_tried_first(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_saved_counterexamples_are_tried_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(RetryPolicy, "delay", lambda self, retry: 0.0)
     first = found("at-least-once")
-    assert first.find is not None
-    again = found("at-least-once", saved=[first.find.data])
+    assert first.counterexample is not None
+    again = found("at-least-once", saved=[first.counterexample.data])
     assert again.examples == 1
-    assert again.find is not None
-    assert again.find.data == first.find.data
+    assert again.counterexample is not None
+    assert again.counterexample.data == first.counterexample.data
 
 
 def honest_after(runs: int) -> Callable[[AtLeastOnce, Any], Any]:
@@ -232,7 +236,7 @@ def test_an_example_that_does_not_fail_again_is_evidence_and_the_search_goes_on(
     assert explored.examples == 1 + batch  # the rest of the first batch is not run
 
 
-def test_with_real_sockets_a_saved_find_has_to_fail_three_times_of_three(
+def test_with_real_sockets_a_saved_counterexample_has_to_fail_three_times_of_three(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     text = "name: plain\nworlds: [tcp]\nworkload: [send, {any: [flush, wait]}]"
@@ -261,13 +265,13 @@ def test_small_numbers_come_first() -> None:
         assert 8 <= drawn[n]["size"] <= most + 8
     counts = [send["count"] for send in drawn]
     assert max(counts) > 120
-    assert min(counts[DRAWN::ROUND]) <= 20  # those under aim
+    assert min(counts[DRAWN::ROUND]) <= 20  # the targeted ones
 
 
-def test_open_values_that_make_no_scenario_together_are_told(
+def test_generators_that_make_no_scenario_together_are_an_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("chaos.search.explore.DRAWS_MAX", 3)
+    monkeypatch.setattr("chaos.spec.property.DRAWS_MAX", 3)
     text = "name: far\ncluster: {spus: 1..99}\nworkload: [move_leader: {to: 0..98}]\nseed: 0..9"
     drawing = _Drawing(parse_scenario(text, "far.yaml"))
     with pytest.raises(ValueError, match="3 examples drawn in a row were no scenarios"):

@@ -27,12 +27,12 @@ def _lines(text: str) -> list[str]:
 def test_a_scenario_is_loaded(tmp_path: Path) -> None:
     path = tmp_path / "s.yaml"
     path.write_text(LEAST, encoding="utf-8")
-    template = load_scenario_file(path)
-    assert template == load_scenario_file(str(path))
-    assert (template.name, template.filename, template.open) == ("x", str(path), False)
-    assert template.text == LEAST
-    assert template.data == {"name": "x", "workload": ["flush"]}
-    assert template.scenario().name == "x"
+    prop = load_scenario_file(path)
+    assert prop == load_scenario_file(str(path))
+    assert (prop.name, prop.filename, prop.concrete) == ("x", str(path), True)
+    assert prop.text == LEAST
+    assert prop.data == {"name": "x", "workload": ["flush"]}
+    assert prop.scenario().name == "x"
 
 
 # --- concrete scenarios
@@ -287,11 +287,11 @@ WORDS = st.sampled_from(
 
 def _lines_or_none(text: str) -> list[str]:
     try:
-        template = parse_scenario(text, "s.yaml")
+        prop = parse_scenario(text, "s.yaml")
     except ScenarioFileError as error:
         return error.lines
-    if not template.open:
-        template.scenario()
+    if prop.concrete:
+        prop.scenario()
     return []
 
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.errors import NoSuchExample
 
 from chaos.spec.loader import parse_scenario
-from chaos.spec.property import SEED_MAX, Example, Template
+from chaos.spec.property import SEED_MAX, Example, Property
 from chaos.spec.scenario import Scenario
 from simulator.documents.emitter import to_yaml
 from simulator.documents.quantities import parse_size
@@ -36,26 +36,26 @@ expect: {lost: 0}
 """
 
 
-def template_of(text: str) -> Template:
+def property_of(text: str) -> Property:
     return parse_scenario(text, "s.yaml")
 
 
-def small(what: str) -> Template:
-    return template_of(f"name: x\nworkload: [flush]\n{what}")
+def small(what: str) -> Property:
+    return property_of(f"name: x\nworkload: [flush]\n{what}")
 
 
-ALL = template_of(PROPERTY)
+ALL = property_of(PROPERTY)
 QUICK = settings(
     phases=[Phase.generate, Phase.shrink], database=None, max_examples=2_000, deadline=None
 )
 
 
 def smallest(
-    template: Template, condition: Any = lambda data: True, draws: int = 2_000
+    prop: Property, condition: Any = lambda data: True, draws: int = 2_000
 ) -> dict[str, Any]:
     """The smallest example for which something holds."""
     quick = settings(QUICK, max_examples=draws)
-    found = find(template.strategy(), lambda example: bool(condition(example.data)), settings=quick)
+    found = find(prop.strategy(), lambda example: bool(condition(example.data)), settings=quick)
     return found.data
 
 
@@ -87,8 +87,8 @@ def test_each_example_is_a_valid_scenario_within_the_ranges(example: Example) ->
 @settings(deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
 @given(ALL.strategy())
 def test_what_was_drawn_is_a_scenario_file_that_says_the_same(example: Example) -> None:
-    again = template_of(to_yaml(example.data))
-    assert not again.open
+    again = property_of(to_yaml(example.data))
+    assert again.concrete
     assert again.data == example.data
     assert again.scenario() == example.scenario
 
@@ -128,9 +128,9 @@ def test_both_ends_are_drawn_and_the_first_is_the_smallest(
             data = data[int(part)] if part.isdigit() else data[part]
         return data
 
-    template = small(what)
-    assert at(smallest(template)) == low
-    assert at(smallest(template, lambda data: at(data) == high)) == high
+    prop = small(what)
+    assert at(smallest(prop)) == low
+    assert at(smallest(prop, lambda data: at(data) == high)) == high
 
 
 def test_probabilities_have_three_decimals() -> None:
@@ -142,11 +142,11 @@ def test_probabilities_have_three_decimals() -> None:
 
 
 def test_whole_ends_draw_fractions_only_where_the_field_takes_them() -> None:
-    template = small(
+    prop = small(
         "cluster: {spus: 1..3}\n"
         "faults: [drop: {probability: 0..1}, delay: {by: {pareto: {scale: 1ms, shape: 1..3}}}]"
     )
-    assert [getattr(node, "fractions", None) for node in template.nodes] == [False, True, True]
+    assert [getattr(node, "fractions", None) for node in prop.generators] == [False, True, True]
 
 
 @given(st.data())
@@ -165,9 +165,9 @@ FAULTS = "name: x\nworkload: [flush]\nfaults:\n"
 
 
 def test_no_fault_is_the_smallest_subset_and_all_of_them_one() -> None:
-    template = template_of(f"{FAULTS}  some: [drop, stall, error: {{code: Other}}]")
-    assert smallest(template)["faults"] == []
-    full = smallest(template, lambda data: len(data["faults"]) == 3)
+    prop = property_of(f"{FAULTS}  some: [drop, stall, error: {{code: Other}}]")
+    assert smallest(prop)["faults"] == []
+    full = smallest(prop, lambda data: len(data["faults"]) == 3)
     assert full["faults"] == [
         {"drop": {"name": "drop-1"}},
         {"stall": {"name": "stall-2"}},
@@ -176,14 +176,14 @@ def test_no_fault_is_the_smallest_subset_and_all_of_them_one() -> None:
 
 
 def test_a_fault_keeps_its_name_when_others_are_left_out() -> None:
-    template = template_of(
+    prop = property_of(
         f"{FAULTS}  - some: [drop, drop: {{name: mine}}, stall]\n"
         "  - duplicate\n  - delay: {by: 1ms}\n"
     )
-    assert template.faults == ("drop-1", "mine", "stall-3", "duplicate-4", "delay-5")
+    assert prop.faults == ("drop-1", "mine", "stall-3", "duplicate-4", "delay-5")
     for wanted in ([], ["drop-1"], ["mine"], ["stall-3"], ["mine", "stall-3"]):
         names = [*wanted, "duplicate-4", "delay-5"]
-        data = smallest(template, lambda data, names=names: _names(data) == names)
+        data = smallest(prop, lambda data, names=names: _names(data) == names)
         assert [fault.name for fault in Scenario.model_validate(data).faults] == names
 
 
@@ -192,13 +192,11 @@ def _names(data: dict[str, Any]) -> list[str]:
 
 
 def test_each_subset_can_be_drawn() -> None:
-    template = template_of(
-        f"{FAULTS}  some: [drop, {{some: [stall, drop]}}, {{any: [drop, stall]}}]"
-    )
+    prop = property_of(f"{FAULTS}  some: [drop, {{some: [stall, drop]}}, {{any: [drop, stall]}}]")
     seen = set()
     for _ in range(24):
         try:
-            data = smallest(template, lambda data: tuple(_names(data)) not in seen)
+            data = smallest(prop, lambda data: tuple(_names(data)) not in seen)
         except NoSuchExample:
             break
         seen.add(tuple(_names(data)))
@@ -206,8 +204,8 @@ def test_each_subset_can_be_drawn() -> None:
 
 
 def test_without_some_faults_are_left_as_they_are_written() -> None:
-    template = template_of(f"{FAULTS}  - drop\n  - drop: {{nth: 1..3}}")
-    assert smallest(template)["faults"] == ["drop", {"drop": {"nth": 1}}]
+    prop = property_of(f"{FAULTS}  - drop\n  - drop: {{nth: 1..3}}")
+    assert smallest(prop)["faults"] == ["drop", {"drop": {"nth": 1}}]
 
 
 # --- the seed, and concrete scenarios
@@ -227,7 +225,7 @@ def test_of_a_concrete_scenario_only_the_seed_is_drawn() -> None:
     assert smallest(small("seed: 7")) == {"name": "x", "workload": ["flush"], "seed": 7}
 
 
-def test_a_template_is_given_another_seed() -> None:
+def test_a_property_is_given_another_seed() -> None:
     concrete = small("seed: 7")
     assert concrete.scenario().seed == 7
     assert concrete.with_seed(9).scenario().seed == 9
@@ -237,13 +235,13 @@ def test_a_template_is_given_another_seed() -> None:
 
 
 def test_a_property_is_no_single_scenario() -> None:
-    with pytest.raises(ValueError, match="'x' has open values"):
+    with pytest.raises(ValueError, match="'x' has generators"):
         small("seed: 0..9").scenario()
 
 
-def test_a_template_tells_what_is_the_same_for_all_examples() -> None:
-    template = small("worlds: [tcp]\nslow: true\nexamples: 7\nseed: 0..9")
-    assert (template.name, template.worlds, template.slow, template.examples) == (
+def test_a_property_tells_what_is_the_same_for_all_examples() -> None:
+    prop = small("worlds: [tcp]\nslow: true\nexamples: 7\nseed: 0..9")
+    assert (prop.name, prop.worlds, prop.slow, prop.examples) == (
         "x",
         ("tcp",),
         True,
@@ -256,12 +254,12 @@ def test_a_template_tells_what_is_the_same_for_all_examples() -> None:
 
 
 def test_a_combination_that_is_no_scenario_is_never_drawn() -> None:
-    template = template_of("name: x\ncluster: {spus: 1..3}\nworkload: [move_leader: {to: 0..2}]")
+    prop = property_of("name: x\ncluster: {spus: 1..3}\nworkload: [move_leader: {to: 0..2}]")
     with pytest.raises(NoSuchExample):
         smallest(
-            template,
+            prop,
             lambda data: data["workload"][0]["move_leader"]["to"] >= data["cluster"]["spus"],
             draws=300,  # of nine combinations, of which three are no scenario
         )
-    both = smallest(template, lambda data: data["workload"][0]["move_leader"]["to"] == 2)
+    both = smallest(prop, lambda data: data["workload"][0]["move_leader"]["to"] == 2)
     assert both["cluster"]["spus"] == 3

@@ -159,7 +159,7 @@ def test_each_scenario_of_the_guide_is_one(text: str) -> None:
 
 
 def test_the_guide_shows_scenarios_and_a_property() -> None:
-    assert {parse_scenario(text, "x").open for text in BLOCKS} == {True, False}
+    assert {parse_scenario(text, "x").concrete for text in BLOCKS} == {True, False}
 
 
 def test_the_first_scenario_of_the_guide_tells_editors_where_the_schema_is() -> None:

@@ -231,7 +231,7 @@ def test_a_key_is_text(key: str) -> None:
 )
 def test_open_values_belong_in_scenarios(text: str, place: str, written: str) -> None:
     assert _lines(text) == [
-        f"{place}: open values ({written}) belong in scenarios; write one value here"
+        f"{place}: generators ({written}) belong in scenarios; write one value here"
     ]
 
 

@@ -1,4 +1,4 @@
-"""Files with open values: which are properties, and where mistakes in them are told."""
+"""Files with generators: which are properties, and where mistakes in them are told."""
 
 import pytest
 
@@ -38,8 +38,8 @@ def _lines(text: str) -> list[str]:
         "producer: {attempt_timeout: {any: [null, 5s]}}",
     ],
 )
-def test_open_values_make_a_property(text: str) -> None:
-    assert parse_scenario(LEAST + text, "s.yaml").open
+def test_generators_make_a_property(text: str) -> None:
+    assert not parse_scenario(LEAST + text, "s.yaml").concrete
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_open_values_make_a_property(text: str) -> None:
     ],
 )
 def test_text_may_hold_dots_and_words(text: str) -> None:
-    assert not parse_scenario(LEAST + text, "s.yaml").open
+    assert parse_scenario(LEAST + text, "s.yaml").concrete
 
 
 @pytest.mark.parametrize(
@@ -133,36 +133,36 @@ def test_text_may_hold_dots_and_words(text: str) -> None:
             "3:9: topic.any: unknown key 'any'; write one of name, partitions"),
     ],
 )  # fmt: skip
-def test_a_mistake_in_an_open_value_is_told_at_its_place(text: str, line: str) -> None:
+def test_a_mistake_in_a_generator_is_told_at_its_place(text: str, line: str) -> None:
     assert line in _lines(LEAST + text)
     assert len({found.split(": ")[0] for found in _lines(LEAST + text)}) <= 2
 
 
 @pytest.mark.parametrize("written", ["1..2", "{any: [1, 2]}", "{some: [1, 2]}"])
 @pytest.mark.parametrize("key", FIXED)
-def test_what_is_the_same_for_all_examples_cannot_be_open(key: str, written: str) -> None:
+def test_what_is_the_same_for_all_examples_cannot_be_drawn(key: str, written: str) -> None:
     rest = {"name": "name: x\n", "workload": "workload: [flush]\n"}
     rest.pop(key, None)
     word = written if written[0] != "{" else written[1:6].split(":")[0] + ":"
     [line] = _lines(f"{key}: {written}\n" + "".join(rest.values()))
     assert line == (
-        f"1:1: {key}: no open value ({word}) can stand here:"
+        f"1:1: {key}: no generator ({word}) can stand here:"
         " name, description, worlds, slow, examples, expect are the same for all examples"
     )
 
 
-def test_a_scenario_as_a_whole_is_not_open() -> None:
+def test_a_scenario_as_a_whole_is_not_drawn() -> None:
     assert _lines("any: [{name: x}]") == [
-        "1:1: a scenario as a whole is not open; write any: below a key"
+        "1:1: a scenario as a whole is not drawn; write any: below a key"
     ]
 
 
-def test_open_values_below_what_is_fixed_are_found() -> None:
+def test_generators_below_what_is_fixed_are_found() -> None:
     [line] = _lines(LEAST + "expect: {lost: {any: [0, some]}}")
-    assert line.startswith("3:10: expect.lost: no open value (any:) can stand here")
+    assert line.startswith("3:10: expect.lost: no generator (any:) can stand here")
 
 
-# --- what depends on several open values
+# --- what depends on several generators
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ def test_open_values_below_what_is_fixed_are_found() -> None:
     ],
 )
 def test_combinations_that_are_no_scenario_are_no_mistake(text: str) -> None:
-    assert parse_scenario(f"name: x\n{text}", "s.yaml").open
+    assert not parse_scenario(f"name: x\n{text}", "s.yaml").concrete
 
 
 @pytest.mark.parametrize(
@@ -224,6 +224,6 @@ def test_too_many_alternatives_are_refused(monkeypatch: pytest.MonkeyPatch) -> N
     while 2 * number * (4 + 3 * number + 1) <= most:
         number += 1
     text = LEAST + "faults:\n" + faults * number
-    assert len(parse_scenario(text.replace(faults, "", 1), "s.yaml").nodes) == number - 1
+    assert len(parse_scenario(text.replace(faults, "", 1), "s.yaml").generators) == number - 1
     [line] = _lines(text)
-    assert line.startswith(f"1:1: {2 * number} ends and options of open values are too many for a")
+    assert line.startswith(f"1:1: {2 * number} ends and options of generators are too many for a")

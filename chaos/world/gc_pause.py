@@ -1,8 +1,8 @@
 """Runs without the garbage collector.
 
 A run makes hundreds of thousands of small objects and drops none of them before it is judged. The
-collector looks at all of them again and again and finds nothing: with 100,000 records a third of
-the time, and more than linear. What a run leaves in cycles is collected after it.
+collector would look at all of them again and again and find nothing: with 100,000 records a third
+of the time, and more than linear. The cycles that a run leaves are collected after it.
 """
 
 import gc
@@ -11,8 +11,8 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def uncollected() -> Iterator[None]:
-    """Let no garbage be collected in the block."""
+def gc_paused() -> Iterator[None]:
+    """Pause the cyclic garbage collector for the block; no effect if it is off already."""
     if not gc.isenabled():
         yield
         return

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from chaos.cli.session import Interrupted, interruptible
+from chaos.cli.interrupt import Interrupted, interruptible
 
 ENDS_S = 30.0
 """How long a test waits for a signal that comes within milliseconds."""
