@@ -24,7 +24,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from math import inf
-from multiprocessing import connection, get_context, parent_process
+from multiprocessing import connection, get_context, parent_process, resource_tracker
 from multiprocessing.context import ForkServerProcess
 from threading import Thread
 from types import TracebackType
@@ -156,6 +156,8 @@ class Pool:
         return len(self._busy) < self._jobs and self._begun - oldest < ahead
 
     def _begin(self, number: int, task: Callable[[], Any]) -> None:
+        if not self._idle:
+            resource_tracker.ensure_running()  # unblocks SIGINT when it starts: not in the block
         with _sigint_blocked():
             worker = self._idle.pop() if self._idle else _Worker()
             self._busy[worker.pipe] = worker
