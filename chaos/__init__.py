@@ -4,6 +4,13 @@
 >>> scenario = chaos.load_scenario_file("scenarios/at-least-once-reset-at-answer.yaml").scenario()
 >>> chaos.judge(chaos.run_scenario(scenario)).verdict
 'valid'
+
+In a test of your own, with Hypothesis:
+
+>>> from hypothesis import given
+>>> @given(chaos.scenarios("scenarios/spus-restart-at-any-moment.yaml"))
+... def test_no_promise_is_broken(scenario):
+...     assert not chaos.judge(chaos.run_scenario(scenario), example=True).broken
 """
 
 TYPE_CHECKING = False  # typing takes a while to import, and type checkers know the name
@@ -11,7 +18,7 @@ if TYPE_CHECKING:
     from chaos.history import History
     from chaos.oracle.judge import Result, judge
     from chaos.runner import run_scenario
-    from chaos.spec.loader import ScenarioFileError, load_scenario_file
+    from chaos.spec.loader import ScenarioFileError, load_scenario_file, scenarios
     from chaos.spec.scenario import Scenario
 
 __all__ = [
@@ -22,6 +29,7 @@ __all__ = [
     "judge",
     "load_scenario_file",
     "run_scenario",
+    "scenarios",
 ]
 
 _HOMES = {
@@ -32,6 +40,7 @@ _HOMES = {
     "judge": "chaos.oracle.judge",
     "load_scenario_file": "chaos.spec.loader",
     "run_scenario": "chaos.runner",
+    "scenarios": "chaos.spec.loader",
 }
 """Public names and the modules that define them."""
 

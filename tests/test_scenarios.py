@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
 from rich.console import Console
 
+import chaos
 from chaos.oracle.judge import judge
 from chaos.report.outcome import Outcome
 from chaos.report.table import table
@@ -210,6 +212,16 @@ def test_the_table_of_all_has_one_line_for_each_on_a_terminal_of_100_columns() -
 def test_each_is_valid_in_virtual_time(stem: str) -> None:
     result = judge(run_scenario(CONCRETE[stem]))
     assert (result.verdict, result.reasons) == ("valid", ())
+
+
+@pytest.mark.parametrize("stem", PROPERTIES)
+def test_no_scenario_of_a_property_breaks_a_promise(stem: str) -> None:
+    @settings(max_examples=50)
+    @given(chaos.scenarios(DIRECTORY / f"{stem}.yaml"))
+    def no_promise_is_broken(scenario: chaos.Scenario) -> None:
+        assert not chaos.judge(chaos.run_scenario(scenario), example=True).broken
+
+    no_promise_is_broken()
 
 
 @pytest.mark.parametrize("stem", IN_BOTH_WORLDS)

@@ -7,7 +7,7 @@ with its place.
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from chaos.spec.generators import AnyOf, Faults, Range, SomeOf, read_range
 from chaos.spec.property import Property
@@ -15,6 +15,12 @@ from chaos.spec.variants import Variants
 from simulator.documents.diagnostic import Document, PathInFile
 from simulator.documents.reader import YamlError, parse, read_text
 from simulator.documents.strict_model import shown
+
+if TYPE_CHECKING:
+    # Only callers of scenarios() wait for Hypothesis to be imported.
+    from hypothesis.strategies import SearchStrategy
+
+    from chaos.spec.scenario import Scenario
 
 VALUES_MAX = 20_000
 """Values and keys of a file. A thousand steps have about five thousand; each takes microseconds to
@@ -52,6 +58,19 @@ def load_scenario_file(path: str | Path) -> Property:
     except YamlError as error:
         raise ScenarioFileError([error.problem.located(str(path))]) from error
     return parse_scenario(text, str(path))
+
+
+def scenarios(path: str | Path) -> "SearchStrategy[Scenario]":
+    """A Hypothesis strategy of the scenarios of a file, for ``@given``.
+
+    Hypothesis draws, shrinks and remembers as for any other strategy. The scenario that fails is
+    printed as YAML, ready to be saved as a file. The file is read here, once, and relative paths
+    are relative to the working directory.
+
+    Raises:
+        ScenarioFileError: the file cannot be read, or something in it is wrong.
+    """
+    return load_scenario_file(path).strategy().map(lambda example: example.scenario)
 
 
 def parse_scenario(text: str, filename: str) -> Property:

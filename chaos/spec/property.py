@@ -65,8 +65,9 @@ class Example:
     floating: tuple[FloatingFault, ...] = ()
     """The floating faults that it has or could have."""
 
-    def __repr__(self) -> str:
-        return to_yaml(self.data)
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """Print a scenario file where Hypothesis reports the example that fails."""
+        printer.text(to_yaml(self.data))
 
 
 @dataclass(frozen=True, slots=True)

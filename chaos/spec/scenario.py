@@ -227,6 +227,10 @@ class Scenario(Strict):
             text = "real sockets have a network of their own; write worlds: [virtual]"
             yield Conflict(("network",), text)
 
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """Print one line where Hypothesis prints arguments; the scenario file stands beside it."""
+        printer.text(f"<scenario {self.name!r}, seed {self.seed}>")
+
 
 def _whole(value: object, default: int) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) else default

@@ -17,7 +17,7 @@ SCENARIOS = sorted((Path(__file__).parents[2] / "scenarios").rglob("*.yaml"))
 
 def concrete() -> list[Scenario]:
     files = [load_scenario_file(path) for path in SCENARIOS]
-    scenarios = [file.scenario() for file in files if not file.open]
+    scenarios = [file.scenario() for file in files if file.concrete]
     return [scenario for scenario in scenarios if "virtual" in scenario.worlds]
 
 

@@ -1,3 +1,7 @@
+import random
+import statistics
+from collections import Counter
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -6,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.errors import NoSuchExample
 
 from chaos.spec.loader import parse_scenario
-from chaos.spec.property import SEED_MAX, Example, Property
+from chaos.spec.property import SEED_MAX, WIDE, Example, Property
 from chaos.spec.scenario import Scenario
 from simulator.documents.emitter import to_yaml
 from simulator.documents.quantities import parse_size
@@ -62,8 +66,12 @@ def smallest(
 # --- what is drawn
 
 
+SEEDS = st.integers(0, 2**64 - 1)
+DRAWN = SEEDS.map(lambda seed: ALL.draw(random.Random(seed)))
+
+
 @settings(deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
-@given(ALL.strategy())
+@given(ALL.strategy() | DRAWN)
 def test_each_example_is_a_valid_scenario_within_the_ranges(example: Example) -> None:
     data, scenario = example.data, example.scenario
     assert Scenario.model_validate(data) == scenario
@@ -85,7 +93,7 @@ def test_each_example_is_a_valid_scenario_within_the_ranges(example: Example) ->
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
-@given(ALL.strategy())
+@given(ALL.strategy() | DRAWN)
 def test_what_was_drawn_is_a_scenario_file_that_says_the_same(example: Example) -> None:
     again = property_of(to_yaml(example.data))
     assert again.concrete
@@ -131,6 +139,46 @@ def test_both_ends_are_drawn_and_the_first_is_the_smallest(
     prop = small(what)
     assert at(smallest(prop)) == low
     assert at(smallest(prop, lambda data: at(data) == high)) == high
+    drawn = [at(example.data) for example in many(prop, WIDE * 4)]
+    assert {low, high} <= {*map(str, drawn)} | {*drawn}
+
+
+def many(prop: Property, count: int, share: Fraction = Fraction(1)) -> list[Example]:
+    """Examples from one seed."""
+    rng = random.Random(7)
+    return [prop.draw(rng, share) for _ in range(count)]
+
+
+@given(SEEDS)
+def test_the_same_seed_draws_the_same_example(seed: int) -> None:
+    assert ALL.draw(random.Random(seed)) == ALL.draw(random.Random(seed))
+
+
+def test_values_of_a_range_are_equally_likely_but_for_the_ends_of_a_wide_one() -> None:
+    narrow = Counter(e.scenario.cluster.spus for e in many(small("cluster: {spus: 1..4}"), 2_000))
+    assert sorted(narrow) == [1, 2, 3, 4]
+    assert all(400 < times < 600 for times in narrow.values())
+    wide = Counter(e.scenario.producer.batch_size for e in many(small(BATCHES), 4_000))
+    assert all(40 < wide.pop(end) < 100 for end in (1, 1_000_000))
+    assert 490_000 < statistics.fmean(wide.elements()) < 510_000
+
+
+BATCHES = "producer: {batch_size: 1..1000000}"
+
+
+def test_of_a_share_counts_and_sizes_are_small_and_times_are_not() -> None:
+    prop = small(f"{BATCHES}\ncluster: {{commit_delay: 0ms..1s}}")
+    drawn = [example.scenario for example in many(prop, 200, Fraction(1, 16))]
+    assert max(each.producer.batch_size for each in drawn) <= 62_500 + 1
+    assert max(each.cluster.commit_delay for each in drawn) > 0.5
+
+
+def test_a_share_that_makes_no_scenario_is_given_up() -> None:
+    moves = "{any: [move_leader: {to: 2}, move_leader: {to: 0}]}"
+    prop = property_of(f"name: x\ncluster: {{spus: 1..3}}\nworkload: [{moves}]")
+    drawn = [example.data for example in many(prop, 50, Fraction(1, 16))]
+    moved = {(each["cluster"]["spus"], each["workload"][0]["move_leader"]["to"]) for each in drawn}
+    assert {(1, 0), (3, 2)} <= moved
 
 
 def test_probabilities_have_three_decimals() -> None:
@@ -201,6 +249,7 @@ def test_each_subset_can_be_drawn() -> None:
             break
         seen.add(tuple(_names(data)))
     assert len(seen) == 2 * 2 * 2 * 3
+    assert seen == {tuple(_names(example.data)) for example in many(prop, 500)}
 
 
 def test_without_some_faults_are_left_as_they_are_written() -> None:
@@ -261,5 +310,7 @@ def test_a_combination_that_is_no_scenario_is_never_drawn() -> None:
             lambda data: data["workload"][0]["move_leader"]["to"] >= data["cluster"]["spus"],
             draws=300,  # of nine combinations, of which three are no scenario
         )
+    for example in many(prop, 300):
+        assert example.data["workload"][0]["move_leader"]["to"] < example.data["cluster"]["spus"]
     both = smallest(prop, lambda data: data["workload"][0]["move_leader"]["to"] == 2)
     assert both["cluster"]["spus"] == 3
