@@ -94,11 +94,11 @@ def test_a_new_fault_explains_what_at_most_once_loses(crash: type[Placed]) -> No
 
 
 def test_a_property_draws_a_new_fault(crash: type[Placed]) -> None:
-    template = parse_scenario(
+    prop = parse_scenario(
         "name: x\nfaults:\n  - some: [{crash: {nth: 1..5}}]\nworkload: [send]", "x.yaml"
     )
-    assert template.open
-    assert template.faults == ("crash-1",)
+    assert not prop.concrete
+    assert prop.faults == ("crash-1",)
 
 
 # --- a step that naps twice
