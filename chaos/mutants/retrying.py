@@ -102,6 +102,7 @@ class CountsTheTimeoutPerAttempt(Mutant):
     after = "return max(self._since, self._until - self._attempt_timeout) + self._policy.timeout"
     semantics = (AT_LEAST_ONCE,)
     caught_by = ("retry-policy", "bounded")
+    examples = 2_000
 
 
 class RetriesBehindTheEnd(Mutant):

@@ -181,6 +181,7 @@ class WrongPartitionForAKey(Mutant):
     before = "return self._senders[partition_of_key(key, len(self._senders))]"
     after = "return self._senders[self._available[partition_of_key(key, len(self._available))]]"
     caught_by = ("no-phantom",)
+    examples = 1_000
 
 
 class RefusesWhileThereIsTime(Mutant):
@@ -194,6 +195,7 @@ class RefusesWhileThereIsTime(Mutant):
     after = "limit = self._shared.config.attempt_timeout_s"
     caught_by = ("no-loss", "unprovoked-loss")
     records = 3
+    examples = 1_000
 
 
 class CompressesTwice(Mutant):

@@ -44,6 +44,7 @@ class LosesTheLogOnRestart(Mutant):
     before = "partition.log.restarted()"
     after = "partition.log.batches.clear()"
     caught_by = ("acked-is-stored",)
+    examples = 1_000
 
 
 class OffByOneAfterRestart(Mutant):
@@ -59,6 +60,7 @@ class OffByOneAfterRestart(Mutant):
         self.end_offset = max(0, self.end_offset - 1)
     """
     caught_by = ("no-phantom", "offset-is-true")
+    examples = 1_000
 
 
 class OffByOneBaseOffset(Mutant):
@@ -118,6 +120,7 @@ class AppliesOutOfOrder(Mutant):
     semantics = (AT_MOST_ONCE,)
     caught_by = ("order",)
     records = 2
+    examples = 5_000
 
 
 class RefusesAndStores(Mutant):
@@ -161,6 +164,7 @@ class AnswersUnderAnotherId(Mutant):
         frame = self._wire.response(header, response)
     """
     caught_by = ("unprovoked-duplicate", "bounded", "offset-is-true")
+    examples = 1_000
 
 
 class DropsACopyWithAnOffset(Mutant):

@@ -32,6 +32,7 @@ class SwallowsAnErrorCode(Mutant):
     before = "if code is Code.NONE:"
     after = "if code is Code.NONE or code is Code.UNKNOWN_SERVER_ERROR:"
     caught_by = ("acked-is-stored", "offset-is-true")
+    examples = 2_000
 
 
 class SaysNoWhereItIsMaybe(Mutant):
@@ -92,6 +93,7 @@ class MixesUpPositionsOfResults(Mutant):
     semantics = (AT_LEAST_ONCE,)
     caught_by = ("offset-is-true", "order")
     records = 2
+    examples = 2_000
 
 
 class WaitHangsAfterAReset(Mutant):
@@ -122,6 +124,7 @@ class LeaksALateAnswer(Mutant):
     """
     caught_by = ("offset-is-true", "unprovoked-duplicate", "acked-is-stored")
     records = 2
+    examples = 1_000
 
 
 class ReusesACorrelationId(Mutant):
@@ -138,6 +141,7 @@ class ReusesACorrelationId(Mutant):
     """
     caught_by = ("offset-is-true", "unprovoked-duplicate", "acked-is-stored")
     records = 2
+    examples = 2_000
 
 
 class StickyError(Mutant):

@@ -157,7 +157,8 @@ class Pool:
 
     def _begin(self, number: int, task: Callable[[], Any]) -> None:
         if not self._idle:
-            resource_tracker.ensure_running()  # unblocks SIGINT when it starts: not in the block
+            with _safe_path():  # not while SIGINT is blocked: the tracker unblocks it
+                resource_tracker.ensure_running()
         with _sigint_blocked():
             worker = self._idle.pop() if self._idle else _Worker()
             self._busy[worker.pipe] = worker
