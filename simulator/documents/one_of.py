@@ -31,18 +31,32 @@ class OneOf:
     """By their words; looked at anew each time."""
 
     def _validated(self, value: Any) -> BaseModel:
-        value = one_known_kind(value, self.noun, self.models)
-        if isinstance(value, BaseModel):
-            return value
-        kind = kind_of(value)
-        if isinstance(value, str) and (why := getattr(self.models[kind], "alone", "")):
-            raise ValueError(why)
+        known = self._known(value)
+        if isinstance(known, BaseModel):
+            return known
+        kind, fields = known
         try:
-            return self.models[kind].model_validate({} if isinstance(value, str) else value[kind])
+            return self.models[kind].model_validate(fields)
         except ValidationError as error:
             raise ValidationError.from_exception_data(
                 kind, details(error.errors(include_url=False), (kind,))
             ) from None
+
+    def _known(self, value: Any) -> BaseModel | tuple[str, Any]:
+        """A member as it is, or its word and its fields."""
+        if isinstance(value, dict) and len(value) == 1:  # what nearly every value is
+            ((kind, fields),) = value.items()
+            if fields is not None and kind in self.models:
+                return kind, fields
+        value = one_known_kind(value, self.noun, self.models)
+        if isinstance(value, BaseModel):
+            return value
+        kind = kind_of(value)
+        if not isinstance(value, str):
+            return kind, value[kind]
+        if why := getattr(self.models[kind], "alone", ""):
+            raise ValueError(why)
+        return kind, {}
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
