@@ -16,6 +16,10 @@ settings.register_profile(
 )
 settings.load_profile("project")
 
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell ignores it for what it starts in the background, and every child would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 @pytest.fixture(autouse=True)
 def _signals() -> Iterator[None]:
