@@ -27,7 +27,7 @@ from simulator.events import (
 from simulator.faults.plan import FaultCount
 from wire.batch import Record
 
-Told = Literal["ok", "failed", "unknown"]
+Outcome = Literal["ok", "failed", "unknown"]
 """An outcome as the client knows it: *ok*; *failed*, certainly not stored; *unknown*, possibly
 stored, or nothing was said within the bound."""
 
@@ -55,8 +55,8 @@ class SentRecord:
     """When the client had taken it in; None if it did not."""
     probe: bool = False
     """Sent after healing, to see whether the producer still works."""
-    told: Told = "unknown"
-    told_at: float | None = None
+    outcome: Outcome = "unknown"
+    outcome_at: float | None = None
     """None if the client was told nothing."""
     partition: int | None = None
     """Where the client was told that it is."""
@@ -82,7 +82,7 @@ class Call:
     """None if it did not end before the harness gave it up."""
     given_up: float | None = None
     """When the harness gave it up."""
-    outcome: Told = "unknown"
+    outcome: Outcome = "unknown"
     error: str | None = None
     first: int = 0
     """The id that the next record would have had when the call started."""
@@ -199,7 +199,7 @@ class History:
         Raises:
             HistoryError: the text is no whole history of this version; the message names the line.
         """
-        return _Reader().history_of(text)
+        return _HistoryReader().history_of(text)
 
     def trace(self) -> tuple[list[tuple[object, ...]], list[tuple[object, ...]]]:
         """What the client, and what the simulator saw of records, without times, ports and texts.
@@ -290,7 +290,7 @@ def _record_of(row: Any) -> Record:
     )
 
 
-class _Reader:
+class _HistoryReader:
     """Reads a history line by line."""
 
     def __init__(self) -> None:

@@ -26,10 +26,10 @@ from chaos.history import (
     CallStarted,
     History,
     Op,
+    Outcome,
     RecordSent,
     RecordSettled,
     SentRecord,
-    Told,
     Unreadable,
 )
 from chaos.spec.bounds import GRACE_S, send_bound, settle_bound
@@ -147,7 +147,7 @@ class _Run(Recorder):
                 except Exception as error:
                     history.defect = _one_line(error)
         except Refused as refusal:
-            self._end(call, refusal.told, str(refusal))
+            self._end(call, refusal.outcome, str(refusal))
         except (Silent, Broken) as failure:
             self._lost_client(failure)
         except Exception as error:
@@ -200,7 +200,7 @@ class _Run(Recorder):
         await self._probe()
         await self._call("close", self._client.close, self._settle_s())
 
-    # --- what steps do: a ``chaos.spec.step.Run``
+    # --- what steps do: a ``chaos.spec.step.Harness``
 
     async def send(self, count: int, size: int, keys: int, *, wait: bool, pace: float) -> None:
         """Send records one by one."""
@@ -225,7 +225,7 @@ class _Run(Recorder):
                         record.taken_at = now = self.now()
                     except Refused as refusal:
                         record.queue_full = refusal.queue_full
-                        self.failed(record, refusal.told, str(refusal))
+                        self.failed(record, refusal.outcome, str(refusal))
                         now = self.now()
                     if wait or pace:
                         break
@@ -256,7 +256,7 @@ class _Run(Recorder):
                     if record.id in self._open:
                         record.queue_full = True
                         self.failed(record, "unknown", str(refusal))
-                self._end(call, refusal.told, str(refusal))
+                self._end(call, refusal.outcome, str(refusal))
         if call.ended is None:
             self._give_up(call)
 
@@ -299,8 +299,8 @@ class _Run(Recorder):
         await self._send_each(probes)
         with trio.move_on_after(self._settle_s() + GRACE_S):
             await self._client.wait()
-        told: Told = "ok" if all(record.told == "ok" for record in probes) else "unknown"
-        self._end(call, told, next((r.error for r in probes if r.error), None))
+        outcome: Outcome = "ok" if all(record.outcome == "ok" for record in probes) else "unknown"
+        self._end(call, outcome, next((r.error for r in probes if r.error), None))
 
     # --- calls and records
 
@@ -312,7 +312,7 @@ class _Run(Recorder):
                 await method()
                 self._end(call, "ok")
             except Refused as refusal:
-                self._end(call, refusal.told, str(refusal))
+                self._end(call, refusal.outcome, str(refusal))
         if call.ended is None:
             self._give_up(call)
         return call
@@ -334,9 +334,11 @@ class _Run(Recorder):
         history.events.append(CallStarted(t=call.started, call=call.n, op=op))
         return call
 
-    def _end(self, call: Call, told: Told, error: str | None = None) -> None:
-        call.ended, call.outcome, call.error = self.now(), told, error
-        self._history.events.append(CallEnded(t=call.ended, call=call.n, outcome=told, error=error))
+    def _end(self, call: Call, outcome: Outcome, error: str | None = None) -> None:
+        call.ended, call.outcome, call.error = self.now(), outcome, error
+        self._history.events.append(
+            CallEnded(t=call.ended, call=call.n, outcome=outcome, error=error)
+        )
 
     def _give_up(self, call: Call, why: str | None = None) -> None:
         """Write down that a call did not end."""
@@ -365,21 +367,21 @@ class _Run(Recorder):
     def stored(self, record: SentRecord, partition: int | None, offset: int | None) -> None:
         """The client was told that a record is stored."""
         record.partition, record.offset = partition, offset
-        self._told(record, "ok")
+        self._settled(record, "ok")
 
-    def failed(self, record: SentRecord, told: Told, error: str) -> None:
+    def failed(self, record: SentRecord, outcome: Outcome, error: str) -> None:
         """The client was told that a record was given up."""
         record.error = error
-        self._told(record, told)
+        self._settled(record, outcome)
 
-    def _told(self, record: SentRecord, told: Told) -> None:
-        record.told, record.told_at = told, self.now()
+    def _settled(self, record: SentRecord, outcome: Outcome) -> None:
+        record.outcome, record.outcome_at = outcome, self.now()
         self._open.pop(record.id, None)
         self._history.events.append(
             RecordSettled(
-                t=record.told_at,
+                t=record.outcome_at,
                 record=record.id,
-                outcome=told,
+                outcome=outcome,
                 partition=record.partition,
                 offset=record.offset,
                 error=record.error,

@@ -11,7 +11,7 @@ from simulator.cluster.cluster import LOG_BYTES_MAX
 from simulator.documents.strict_model import hint, shown
 from simulator.faults.distributions import parse_distribution
 from simulator.faults.fault_file import load_faults
-from simulator.faults.fault_list import FaultList, named
+from simulator.faults.fault_list import FaultList, with_names
 from simulator.faults.kinds.delay import Delay
 from simulator.faults.kinds.disconnect import Disconnect
 from simulator.faults.kinds.drop import Drop
@@ -107,7 +107,7 @@ def configure(**options: Unpack[Options]) -> Config:
     """
     _check_options(options)
     try:
-        faults = named([*_faults_of(options), *_faults_given(options.get("faults", ()))])
+        faults = with_names([*_faults_of(options), *_faults_given(options.get("faults", ()))])
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(map(str, first["loc"]))

@@ -72,7 +72,7 @@ _CLOSED: dict[tuple[ClosedBy, CloseReason], str] = {
 }
 
 
-class _Console(Console):
+class PipeConsole(Console):
     """A console whose reader may go away."""
 
     def on_broken_pipe(self) -> None:
@@ -95,7 +95,7 @@ class Output:
 
     def __init__(self, *, verbose: bool = False) -> None:
         # Names may hold anything: no markup, no emoji.
-        self._console = _Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
+        self._console = PipeConsole(highlight=False, soft_wrap=True, markup=False, emoji=False)
         self._verbose = verbose
         self._skipped = 0
         self._begun = False

@@ -12,13 +12,13 @@ from rich.console import Console
 
 import chaos
 from chaos.oracle.judge import judge
-from chaos.report.outcome import Outcome
+from chaos.report.scenario_report import ScenarioReport
 from chaos.report.table import table
 from chaos.runner import run_scenario
 from chaos.spec.generators import AnyOf, Faults, Range, SomeOf
 from chaos.spec.loader import load_scenario_file
 from chaos.spec.property import Property
-from chaos.spec.scenario import Producer, Retry, Scenario
+from chaos.spec.scenario import ProducerOptions, RetryOptions, Scenario
 from chaos.spec.step import STEPS
 from simulator.faults.kinds.disconnect import Disconnect
 from simulator.faults.kinds.refuse import Refuse
@@ -145,8 +145,8 @@ def of_kind(prop: Property, key: str, kind: str) -> list[Mapping[str, Any]]:
 @pytest.mark.parametrize("stem", EVERYTHING_OPEN)
 def test_with_everything_open_each_option_of_the_producer_is_drawn(stem: str) -> None:
     drawn = set(open_paths(PROPERTIES[stem].data["producer"]))
-    keys = {(key,) for key in Producer.model_fields} - {("delivery_semantic",), ("retry",)}
-    retries = {("attempt_timeout",), *(("retry", key) for key in Retry.model_fields)}
+    keys = {(key,) for key in ProducerOptions.model_fields} - {("delivery_semantic",), ("retry",)}
+    retries = {("attempt_timeout",), *(("retry", key) for key in RetryOptions.model_fields)}
     if stem.startswith("at-least-once"):
         assert drawn == (keys | retries) - {("response_timeout",)}
     else:
@@ -199,7 +199,9 @@ def test_the_two_that_open_everything_draw_the_same_faults_and_the_same_work() -
 
 def test_the_table_of_all_has_one_line_for_each_on_a_terminal_of_100_columns() -> None:
     outcomes = [
-        Outcome(each.name, each.filename, "virtual", 0, verdict="valid", examples=1000, seconds=100)
+        ScenarioReport(
+            each.name, each.filename, "virtual", 0, verdict="valid", examples=1000, seconds=100
+        )
         for each in FILES.values()
     ]
     file = io.StringIO()

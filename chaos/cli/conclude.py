@@ -10,7 +10,7 @@ import click
 
 from chaos.cli.terminal import Terminal
 from chaos.report.junit import write_junit
-from chaos.report.outcome import STATUS_INTERRUPTED, Outcome, status_of
+from chaos.report.scenario_report import STATUS_INTERRUPTED, ScenarioReport, status_of
 from chaos.report.summary import summary
 from chaos.report.table import STYLES, firings_table, table, tally
 from chaos.world.stopwatch import Stopwatch
@@ -44,7 +44,7 @@ class Conclusion:
     terminal: Terminal = field(default_factory=Terminal)
     watch: Stopwatch = field(default_factory=Stopwatch)
     seeds: Sequence[int] = ()
-    outcomes: dict[int, Outcome] = field(default_factory=dict)
+    reports: dict[int, ScenarioReport] = field(default_factory=dict)
     """By the position of the task."""
 
     def begin(self, seeds: Iterable[int], out: Path | None) -> None:
@@ -73,20 +73,20 @@ class Conclusion:
         Returns:
             The exit status.
         """
-        outcomes = [self.outcomes[n] for n in sorted(self.outcomes)]
-        status = status_of(outcomes, bad_input=bool(self.mistakes))
+        reports = [self.reports[n] for n in sorted(self.reports)]
+        status = status_of(reports, bad_input=bool(self.mistakes))
         if interrupted:
             status = STATUS_INTERRUPTED
         if self.junit is not None:
-            write_junit(self.junit, outcomes, self.mistakes)
+            write_junit(self.junit, reports, self.mistakes)
         if self.format == "json":
-            self._tell_machine(outcomes, wanted, status, interrupted)
-        elif outcomes or interrupted:
-            self._tell_person(outcomes, wanted)
+            self._tell_machine(reports, wanted, status, interrupted)
+        elif reports or interrupted:
+            self._tell_person(reports, wanted)
         return status
 
     def _tell_machine(
-        self, outcomes: Sequence[Outcome], wanted: int, status: int, interrupted: bool
+        self, reports: Sequence[ScenarioReport], wanted: int, status: int, interrupted: bool
     ) -> None:
         document = {
             "status": status,
@@ -96,29 +96,29 @@ class Conclusion:
             "mistakes": list(self.mistakes),
             "runs": [
                 {
-                    **outcome.to_data(),
-                    "directory": outcome.directory,
-                    "seconds": round(outcome.seconds, 3),
+                    **report.to_data(),
+                    "directory": report.directory,
+                    "seconds": round(report.seconds, 3),
                 }
-                for outcome in outcomes
+                for report in reports
             ],
         }
         self.terminal.raw(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
 
-    def _tell_person(self, outcomes: Sequence[Outcome], wanted: int) -> None:
-        failed = [outcome for outcome in outcomes if outcome.verdict != "valid"]
-        for outcome in failed:
+    def _tell_person(self, reports: Sequence[ScenarioReport], wanted: int) -> None:
+        failed = [report for report in reports if report.verdict != "valid"]
+        for report in failed:
             self.terminal.say()
-            self.terminal.say_all(summary(outcome), STYLES[outcome.verdict])
-        if outcomes:
+            self.terminal.say_all(summary(report), STYLES[report.verdict])
+        if reports:
             self.terminal.say()
-            self.terminal.say(table(outcomes))
-        if self.firings and outcomes:
+            self.terminal.say(table(reports))
+        if self.firings and reports:
             self.terminal.say()
-            self.terminal.say(firings_table(outcomes))
+            self.terminal.say(firings_table(reports))
         self.terminal.say()
-        self.terminal.say(tally(outcomes, wanted, self.watch.seconds))
-        for outcome in failed[:COMMANDS_MAX]:
-            self.terminal.say(f"again: {outcome.command}")
+        self.terminal.say(tally(reports, wanted, self.watch.seconds))
+        for report in failed[:COMMANDS_MAX]:
+            self.terminal.say(f"again: {report.command}")
         if len(failed) > COMMANDS_MAX:
             self.terminal.say(f"and {len(failed) - COMMANDS_MAX} more failed, told above")

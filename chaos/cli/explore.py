@@ -27,7 +27,7 @@ Examples:
 """
 
 
-@click.command(epilog=EPILOG)
+@click.command("explore", epilog=EPILOG)
 @files_argument
 @click.option(
     "--examples",
@@ -41,7 +41,7 @@ Examples:
     help="Run examples of each file for this long.",
 )
 @run_options
-def explore(
+def explore_command(
     files: Sequence[str],
     examples: int | None,
     seconds: float | None,
@@ -118,7 +118,7 @@ class _Exploring:
                 self._reached = found
                 show(found.examples)
 
-            self._conclusion.outcomes[n] = perform(task, self._jobs, progress)
+            self._conclusion.reports[n] = perform(task, self._jobs, progress)
         self._under_way = None
 
     def give_up(self) -> None:
@@ -127,10 +127,10 @@ class _Exploring:
             return
         n, task = self._under_way
         reached = self._reached
-        outcome = unfinished(task, f"interrupted after {counted(_examples(reached), 'example')}")
+        report = unfinished(task, f"interrupted after {counted(_examples(reached), 'example')}")
         if reached is not None:
-            outcome = with_reached(outcome, reached)
-        self._conclusion.outcomes.setdefault(n, outcome)
+            report = with_reached(report, reached)
+        self._conclusion.reports.setdefault(n, report)
 
 
 def _examples(reached: Exploration | None) -> int:

@@ -13,9 +13,9 @@ from chaos.cli.options import files_argument
 from chaos.cli.terminal import Terminal
 from chaos.drivers.registry import DRIVERS
 from chaos.oracle.checks import CHECKS
-from chaos.report.outcome import STATUS_NO_VERDICT, STATUS_VALID
 from chaos.report.phrases import counted
-from chaos.spec.schema import schema as schema_of_scenarios
+from chaos.report.scenario_report import STATUS_NO_VERDICT, STATUS_VALID
+from chaos.spec.schema import schema
 from chaos.spec.step import STEPS
 from simulator.faults.distributions import Constant, Normal, Pareto, Uniform
 from simulator.faults.model import FAULTS
@@ -47,9 +47,9 @@ DISTRIBUTIONS = (
 """The forms of a delay, by what they are written with."""
 
 
-@click.command(epilog=VALIDATE_EPILOG)
+@click.command("validate", epilog=VALIDATE_EPILOG)
 @files_argument
-def validate(files: Sequence[str]) -> int:
+def validate_command(files: Sequence[str]) -> int:
     """Check files without running them.
 
     Every mistake is one line on standard error, as file:line:column: path: what is expected.
@@ -70,16 +70,16 @@ def _what(source: Source) -> str:
     return f"a property, {counted(prop.examples, 'example')}"
 
 
-@click.command(epilog=SCHEMA_EPILOG)
-def schema() -> int:
+@click.command("schema", epilog=SCHEMA_EPILOG)
+def schema_command() -> int:
     """Print the JSON Schema of scenario files."""
-    text = json.dumps(schema_of_scenarios(), indent=2, ensure_ascii=False)
+    text = json.dumps(schema(), indent=2, ensure_ascii=False)
     Terminal().raw(text + "\n")
     return STATUS_VALID
 
 
 @click.command("list", epilog=LIST_EPILOG)
-def list_() -> int:
+def list_command() -> int:
     """List faults, steps, drivers, checks and distributions."""
     terminal = Terminal()
     terminal.say_all(_listed())

@@ -10,9 +10,9 @@ from chaos.cli.conclude import complain
 from chaos.cli.tasks import judged
 from chaos.cli.terminal import Terminal
 from chaos.history import History, HistoryError
-from chaos.oracle.judge import judge as judge_history
-from chaos.report.outcome import STATUS_NO_VERDICT, Outcome, status_of
+from chaos.oracle.judge import judge
 from chaos.report.run_directory import HISTORY, write_result
+from chaos.report.scenario_report import STATUS_NO_VERDICT, ScenarioReport, status_of
 from chaos.report.summary import summary
 from chaos.report.table import STYLES
 from chaos.world.gc_pause import gc_paused
@@ -27,14 +27,14 @@ Examples:
 """
 
 
-@click.command(epilog=EPILOG)
+@click.command("judge", epilog=EPILOG)
 @click.argument("files", metavar="FILE|RUN_DIR...", nargs=-1, required=True)
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
     help="Write the verdict to result.json in this directory (of several: one below it for each).",
 )
-def judge(files: Sequence[str], out: Path | None) -> int:
+def judge_command(files: Sequence[str], out: Path | None) -> int:
     """Judge histories that were kept.
 
     A history holds all that a check reads, so that the verdict is the one of the run, byte for
@@ -44,21 +44,21 @@ def judge(files: Sequence[str], out: Path | None) -> int:
     Status: as for run.
     """
     terminal = Terminal()
-    outcomes: list[Outcome] = []
+    reports: list[ScenarioReport] = []
     mistakes: list[str] = []
     for name in files:
         path = Path(name) / HISTORY if Path(name).is_dir() else Path(name)
         try:
-            outcome = _outcome_of(_read(path), path)
+            report = _report_of(_read(path), path)
         except HistoryError as error:
             mistakes.append(f"{path}: {error}")
             continue
-        outcomes.append(outcome)
-        terminal.say_all(summary(outcome, full=True), STYLES[outcome.verdict])
+        reports.append(report)
+        terminal.say_all(summary(report, full=True), STYLES[report.verdict])
         if out is not None:
-            write_result(out if len(files) == 1 else out / path.parent.name, outcome)
+            write_result(out if len(files) == 1 else out / path.parent.name, report)
     complain(mistakes)
-    return status_of(outcomes, bad_input=bool(mistakes)) if outcomes else STATUS_NO_VERDICT
+    return status_of(reports, bad_input=bool(mistakes)) if reports else STATUS_NO_VERDICT
 
 
 def _read(path: Path) -> History:
@@ -70,10 +70,10 @@ def _read(path: Path) -> History:
         raise HistoryError((error.strerror or str(error)).lower()) from error
 
 
-def _outcome_of(history: History, path: Path) -> Outcome:
+def _report_of(history: History, path: Path) -> ScenarioReport:
     """The verdict on a history with what the history says about its run."""
     about = history.about
-    blank = Outcome(
+    blank = ScenarioReport(
         name=history.scenario.name,
         file=about.get("file", str(path)),
         world=cast("WorldName", history.world),
@@ -83,7 +83,7 @@ def _outcome_of(history: History, path: Path) -> Outcome:
     )
     try:
         with gc_paused():  # the history is most of what would be looked at
-            return judged(blank, history, judge_history(history, example="example" in about))
+            return judged(blank, history, judge(history, example="example" in about))
     except Exception as error:
         # A history that a run wrote holds together; one that was edited may not.
         raise HistoryError(

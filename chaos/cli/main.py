@@ -9,14 +9,14 @@ import sys
 
 import click
 
-from chaos.cli.explore import explore
-from chaos.cli.inform import list_, schema, validate
-from chaos.cli.judge import judge
-from chaos.cli.replay import replay
-from chaos.cli.run import run
+from chaos.cli.explore import explore_command
+from chaos.cli.inform import list_command, schema_command, validate_command
+from chaos.cli.judge import judge_command
+from chaos.cli.replay import replay_command
+from chaos.cli.run import run_command
 from chaos.cli.terminal import discard_output, prepare_streams
-from chaos.cli.zoo import zoo
-from chaos.report.outcome import STATUS_INTERRUPTED, STATUS_NO_VERDICT
+from chaos.cli.zoo import zoo_command
+from chaos.report.scenario_report import STATUS_INTERRUPTED, STATUS_NO_VERDICT
 
 EPILOG = """\b
 Examples:
@@ -51,7 +51,19 @@ def main() -> None:
     """
 
 
-for command in (run, explore, replay, judge, validate, schema, list_, zoo):
+COMMANDS = (
+    run_command,
+    explore_command,
+    replay_command,
+    judge_command,
+    validate_command,
+    schema_command,
+    list_command,
+    zoo_command,
+)
+"""The commands, in the order of the help."""
+
+for command in COMMANDS:
     main.add_command(_version(command))
 
 

@@ -14,15 +14,15 @@ from chaos.drivers.driver import Driver
 from chaos.history import History, SentRecord
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.judge import Result, judge
-from chaos.report.narrative import Stories
-from chaos.report.outcome import (
+from chaos.report.narrative import Narrator
+from chaos.report.run_directory import saved_history, scenario_of
+from chaos.report.scenario_report import (
     STATUS_INTERRUPTED,
     STATUS_NO_VERDICT,
-    Outcome,
+    ScenarioReport,
     status_of,
 )
-from chaos.report.run_directory import saved_history, scenario_of
-from chaos.report.summary import story_lines, summary
+from chaos.report.summary import narrative_lines, summary
 from chaos.report.table import STYLES
 from chaos.runner import run_scenario
 from chaos.world.gc_pause import gc_paused
@@ -37,12 +37,12 @@ Examples:
 """
 
 
-@click.command(epilog=EPILOG)
+@click.command("replay", epilog=EPILOG)
 @click.argument("file", metavar="FILE|RUN_DIR")
 @world_option
 @client_option
 @click.option("--all", "everything", is_flag=True, help="Tell the story of every record.")
-def replay(file: str, world: WorldName | None, client: Driver, everything: bool) -> int:
+def replay_command(file: str, world: WorldName | None, client: Driver, everything: bool) -> int:
     """Run one again and tell its full story.
 
     Told are the records of broken promises; if none was broken, those that were lost, duplicated,
@@ -65,39 +65,39 @@ def replay(file: str, world: WorldName | None, client: Driver, everything: bool)
         complain([not_there(source, world, client)])
         return STATUS_NO_VERDICT
     terminal = Terminal()
-    outcomes: list[Outcome] = []
+    reports: list[ScenarioReport] = []
     try:
         with interruptible():
             terminal.say(f"seed {source.seed}")
             for each in worlds:
-                outcome = _replay(terminal, source, each, client, everything)
-                outcomes.append(outcome)
+                report = _replay(terminal, source, each, client, everything)
+                reports.append(report)
     except Interrupted:
         terminal.say()
-        terminal.say(f"interrupted in the world {worlds[min(len(outcomes), len(worlds) - 1)]}")
+        terminal.say(f"interrupted in the world {worlds[min(len(reports), len(worlds) - 1)]}")
         return STATUS_INTERRUPTED
-    return status_of(outcomes)
+    return status_of(reports)
 
 
 def _replay(
     terminal: Terminal, source: Source, world: WorldName, client: Driver, everything: bool
-) -> Outcome:
+) -> ScenarioReport:
     scenario = source.prop.scenario()
     history = run_scenario(scenario, world, client.open)
     with gc_paused():  # the history is most of what would be looked at
         result = judge(history)
-    blank = Outcome(scenario.name, source.file, world, scenario.seed, client.name)
-    outcome = judged(blank, history, result, stories_max=0)
+    blank = ScenarioReport(scenario.name, source.file, world, scenario.seed, client.name)
+    report = judged(blank, history, result, narratives_max=0)
     terminal.say()
-    terminal.say_all(summary(outcome, full=True), STYLES[outcome.verdict])
+    terminal.say_all(summary(report, full=True), STYLES[report.verdict])
     note = _compared(Path(source.file), world, history)
     if note:
         terminal.say(f"  {note}")
     evidence = Evidence(history)
-    stories = Stories(evidence)
+    narratives = Narrator(evidence)
     for record_id in _concerned(evidence, result, everything=everything):
-        terminal.say_all(story_lines([stories.of(record_id)], full=True))
-    return outcome
+        terminal.say_all(narrative_lines([narratives.of(record_id)], full=True))
+    return report
 
 
 def _compared(path: Path, world: WorldName, history: History) -> str:
@@ -123,4 +123,4 @@ def _is_remarkable(evidence: Evidence, record: SentRecord) -> bool:
     """Whether anything but one transmission, one copy and one acknowledgement came of it."""
     transmissions = evidence.transmissions[record.id]
     struck = any(t.number in evidence.hits_by_transmission for t in transmissions)
-    return struck or record.told != "ok" or len(evidence.copies[record.id]) != 1
+    return struck or record.outcome != "ok" or len(evidence.copies[record.id]) != 1

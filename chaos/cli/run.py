@@ -12,7 +12,7 @@ from chaos.cli.interrupt import Interrupted, interruptible
 from chaos.cli.options import files_argument, run_options
 from chaos.cli.tasks import Task, perform, task_of, unfinished
 from chaos.drivers.driver import Driver
-from chaos.search.pool import Lost, Pool
+from chaos.search.pool import Lost, WorkerPool
 from chaos.world.world import WorldName
 
 EPILOG = """\b
@@ -26,10 +26,10 @@ Examples:
 """
 
 
-@click.command(epilog=EPILOG)
+@click.command("run", epilog=EPILOG)
 @files_argument
 @run_options
-def run(
+def run_command(
     files: Sequence[str],
     world: WorldName | None,
     client: Driver,
@@ -68,14 +68,14 @@ def _perform(tasks: Sequence[Task], jobs: int, conclusion: Conclusion) -> None:
     order = sorted(range(len(tasks)), key=lambda n: (_begins_late(tasks[n]), n))
     with (
         conclusion.terminal.progress("running", len(tasks)) as progress,
-        Pool(min(jobs, len(tasks))) as pool,
+        WorkerPool(min(jobs, len(tasks))) as pool,
     ):
-        for position, outcome in pool.results(partial(perform, tasks[n]) for n in order):
+        for position, report in pool.results(partial(perform, tasks[n]) for n in order):
             n = order[position]
-            if isinstance(outcome, Lost):
-                outcome = unfinished(tasks[n], outcome.reason)
-            conclusion.outcomes[n] = outcome
-            progress(len(conclusion.outcomes))
+            if isinstance(report, Lost):
+                report = unfinished(tasks[n], report.reason)
+            conclusion.reports[n] = report
+            progress(len(conclusion.reports))
 
 
 def _begins_late(task: Task) -> tuple[bool, bool, bool]:

@@ -15,8 +15,7 @@ from chaos.drivers.registry import PRODUCER
 from chaos.history import History
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.judge import Result, judge
-from chaos.report.narrative import Stories, Story
-from chaos.report.outcome import STORIES_MAX, Outcome
+from chaos.report.narrative import Narrative, Narrator
 from chaos.report.run_directory import (
     DEFAULT,
     SCENARIO,
@@ -27,6 +26,7 @@ from chaos.report.run_directory import (
     write_run,
     write_test,
 )
+from chaos.report.scenario_report import NARRATIVES_MAX, ScenarioReport
 from chaos.runner import run_scenario
 from chaos.search.counterexample import Counterexample, Stage
 from chaos.search.exploration import Exploration
@@ -110,7 +110,7 @@ def task_of(
 
 def perform(
     task: Task, jobs: int = 1, progress: Callable[[Exploration], None] = lambda found: None
-) -> Outcome:
+) -> ScenarioReport:
     """Carry out a task.
 
     Args:
@@ -122,20 +122,20 @@ def perform(
         What became of it; where the harness itself failed, why.
     """
     watch = Stopwatch()
-    outcome = unfinished(task)
+    report = unfinished(task)
     try:
         explored = task.explored
-        outcome = _explored(task, outcome, jobs, progress) if explored else _run(task, outcome)
+        report = _explored(task, report, jobs, progress) if explored else _run(task, report)
     except Exception as error:
         reason = " ".join(f"the harness failed: {type(error).__name__}: {error}".split())
-        outcome = replace(outcome, verdict="inconclusive", reasons=[reason])
-    outcome.seconds = watch.seconds
-    return outcome
+        report = replace(report, verdict="inconclusive", reasons=[reason])
+    report.seconds = watch.seconds
+    return report
 
 
-def unfinished(task: Task, reason: str = "") -> Outcome:
+def unfinished(task: Task, reason: str = "") -> ScenarioReport:
     """What is known of a task that was not carried out to its end."""
-    return Outcome(
+    return ScenarioReport(
         name=task.name,
         file=task.file,
         world=task.world,
@@ -147,53 +147,55 @@ def unfinished(task: Task, reason: str = "") -> Outcome:
 
 
 def judged(
-    outcome: Outcome, history: History, result: Result, stories_max: int = STORIES_MAX
-) -> Outcome:
+    report: ScenarioReport, history: History, result: Result, narratives_max: int = NARRATIVES_MAX
+) -> ScenarioReport:
     """An outcome with what the judge says of a run, and the stories that it is about."""
     return replace(
-        outcome,
+        report,
         verdict=result.verdict,
         reasons=list(result.reasons),
         findings=list(result.findings),
         figures=dict(result.figures),
         fired=dict(result.fired),
-        stories=stories_of(history, result, stories_max),
+        narratives=narratives_of(history, result, narratives_max),
         not_applicable=list(history.not_applicable),
     )
 
 
-def stories_of(history: History, result: Result, most: int) -> list[Story]:
+def narratives_of(history: History, result: Result, most: int) -> list[Narrative]:
     """The stories of broken promises: of records that came to it in different ways."""
     ids = dict.fromkeys(i for f in result.broken for v in f.violations for i in v.records)
     if not ids or not most:
         return []
-    stories = Stories(Evidence(history))
+    narratives = Narrator(Evidence(history))
     kinds: dict[object, list[int]] = {}
     for record_id in ids:
-        kinds.setdefault(stories.plot(record_id), []).append(record_id)
-    return [stories.of(first, len(others)) for first, *others in list(kinds.values())[:most]]
+        kinds.setdefault(narratives.plot(record_id), []).append(record_id)
+    return [narratives.of(first, len(others)) for first, *others in list(kinds.values())[:most]]
 
 
 # --- a concrete scenario
 
 
-def _run(task: Task, outcome: Outcome) -> Outcome:
+def _run(task: Task, report: ScenarioReport) -> ScenarioReport:
     prop = parse_scenario(task.text, task.file)
     scenario = prop.scenario().model_copy(update={"seed": task.seed})
     history = run_scenario(scenario, task.world, driver_named(task.client).open)
     with gc_paused():  # the history is most of what would be looked at
-        outcome = judged(outcome, history, judge(history))
-    if task.keep or outcome.verdict != "valid":
-        outcome = _kept(task, outcome, concrete(prop.data, task.world, task.seed), history)
-    return outcome
+        report = judged(report, history, judge(history))
+    if task.keep or report.verdict != "valid":
+        report = _kept(task, report, concrete(prop.data, task.world, task.seed), history)
+    return report
 
 
-def _kept(task: Task, outcome: Outcome, data: Mapping[str, Any], history: History) -> Outcome:
+def _kept(
+    task: Task, report: ScenarioReport, data: Mapping[str, Any], history: History
+) -> ScenarioReport:
     directory = Path(task.directory)
     command = shlex.join(
         ["python", "-m", "chaos", "replay", str(directory / SCENARIO), *_client(task)]
     )
-    kept = replace(outcome, directory=task.directory, command=command)
+    kept = replace(report, directory=task.directory, command=command)
     try:
         history.about = {"file": task.file, "client": task.client, "command": kept.command}
         if task.explored:
@@ -205,7 +207,7 @@ def _kept(task: Task, outcome: Outcome, data: Mapping[str, Any], history: Histor
         # A verdict that cannot be kept is a verdict all the same.
         reason = (error.strerror or str(error)).lower()
         note = f"not kept: {error.filename or task.directory}: {reason}"
-        return replace(outcome, notes=[*outcome.notes, note])
+        return replace(report, notes=[*report.notes, note])
     return kept
 
 
@@ -213,8 +215,8 @@ def _kept(task: Task, outcome: Outcome, data: Mapping[str, Any], history: Histor
 
 
 def _explored(
-    task: Task, outcome: Outcome, jobs: int, progress: Callable[[Exploration], None]
-) -> Outcome:
+    task: Task, report: ScenarioReport, jobs: int, progress: Callable[[Exploration], None]
+) -> ScenarioReport:
     found = explore(
         parse_scenario(task.text, task.file),
         examples=task.examples,
@@ -225,43 +227,45 @@ def _explored(
         saved=saved_find(Path(task.directory), task.name),
         progress=progress,
     )
-    outcome = with_reached(outcome, found)
+    report = with_reached(report, found)
     reasons = list(found.reasons) if found.verdict == "inconclusive" else []
-    outcome = replace(outcome, verdict=found.verdict, reasons=reasons)
+    report = replace(report, verdict=found.verdict, reasons=reasons)
     if found.counterexample is None:
         if task.keep:
-            outcome = replace(outcome, directory=task.directory)
-            write_result(Path(task.directory), outcome)
-        return outcome
-    return _with_counterexample(task, outcome, found.counterexample)
+            report = replace(report, directory=task.directory)
+            write_result(Path(task.directory), report)
+        return report
+    return _with_counterexample(task, report, found.counterexample)
 
 
-def with_reached(outcome: Outcome, found: Exploration) -> Outcome:
+def with_reached(report: ScenarioReport, found: Exploration) -> ScenarioReport:
     """An outcome with the figures of the examples that were run."""
     return replace(
-        outcome,
+        report,
         examples=found.examples,
         firings=dict(found.by_firings),
-        figures={name: found.figures[name] for name in outcome.figures},
+        figures={name: found.figures[name] for name in report.figures},
         fired=dict(found.fired),
     )
 
 
-def _with_counterexample(task: Task, outcome: Outcome, found: Counterexample) -> Outcome:
+def _with_counterexample(
+    task: Task, report: ScenarioReport, found: Counterexample
+) -> ScenarioReport:
     """Run the smallest scenario that fails once more, for its stories, and keep it."""
     scenario = Scenario.model_validate({**found.data, "worlds": [task.world]})
     history = run_scenario(scenario, task.world, driver_named(task.client).open)
     result = judge(history, example=True)
-    outcome = replace(
-        outcome,
+    report = replace(
+        report,
         not_applicable=list(history.not_applicable),
         findings=list((result if result.broken else found.result).findings),
-        stories=stories_of(history, result, STORIES_MAX),
+        narratives=narratives_of(history, result, NARRATIVES_MAX),
     )
     if not result.broken:
         note = "it did not fail when it was run for this report; with real sockets that happens"
-        outcome = replace(outcome, notes=[note])
-    return _kept(task, outcome, concrete(found.data, task.world, scenario.seed), history)
+        report = replace(report, notes=[note])
+    return _kept(task, report, concrete(found.data, task.world, scenario.seed), history)
 
 
 # --- what repeats it

@@ -10,17 +10,10 @@ from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
+from simulator.console import PipeConsole
+
 REDIRECTED_COLUMNS = 120
 """How wide a table may be where no terminal says: names of scenarios are sentences."""
-
-
-class _Console(Console):
-    """A console whose reader may go away."""
-
-    def on_broken_pipe(self) -> None:
-        """Print nothing from now on; what was run still has its verdict."""
-        self.quiet = True
-        discard_output()
 
 
 def discard_output() -> None:
@@ -46,7 +39,7 @@ class Terminal:
 
     def __init__(self) -> None:
         width = None if sys.stdout.isatty() else REDIRECTED_COLUMNS
-        self._console = _Console(highlight=False, markup=False, emoji=False, width=width)
+        self._console = PipeConsole(highlight=False, markup=False, emoji=False, width=width)
 
     def say(self, what: RenderableType = "") -> None:
         """Print a line or a table."""

@@ -22,10 +22,10 @@ from chaos.drivers.driver import driver_named
 from chaos.drivers.registry import OFFICIAL, PRODUCER
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.judge import FIGURES, Verdict, judge
-from chaos.report.narrative import Stories
-from chaos.report.outcome import STATUS_INVALID, STATUS_NO_VERDICT, STATUS_VALID
+from chaos.report.narrative import Narrator
+from chaos.report.scenario_report import STATUS_INVALID, STATUS_NO_VERDICT, STATUS_VALID
 from chaos.runner import run_scenario
-from chaos.search.pool import Pool, default_jobs
+from chaos.search.pool import WorkerPool, default_jobs
 from chaos.spec.loader import parse_scenario
 from chaos.spec.property import Property
 from chaos.world.world import WorldName
@@ -95,7 +95,7 @@ class Trial:
     reasons: Sequence[str]
     """Why it is inconclusive."""
     figures: str
-    story: Sequence[str]
+    narrative: Sequence[str]
     """Of the first record."""
 
 
@@ -110,7 +110,7 @@ def tried(text: str, file: str, client: str, world: WorldName) -> Trial:
         sentences=[(finding.check, finding.violations[0].text) for finding in result.broken],
         reasons=result.reasons,
         figures=", ".join(counts),
-        story=Stories(Evidence(history)).of(0).lines if history.records else (),
+        narrative=Narrator(Evidence(history)).of(0).lines if history.records else (),
     )
 
 
@@ -167,7 +167,7 @@ def _held(properties: Sequence[Property]) -> list[Case]:
     trials: list[Trial] = []
     with (
         Terminal().progress("on trial", len(tasks)) as progress,
-        Pool(default_jobs()) as pool,
+        WorkerPool(default_jobs()) as pool,
     ):
         for trial in pool.in_order(tasks):
             trials.append(trial)
@@ -221,7 +221,7 @@ def _section(case: Case) -> Iterator[str]:
     yield from (f"- `{check}`: {sentence}" for check, sentence in theirs.sentences)
     yield from (f"- {reason}" for reason in theirs.reasons)
     yield "\n```"
-    yield from theirs.story
+    yield from theirs.narrative
     yield "```\n"
     yield f"Our producer: {ours.verdict} ({ours.figures}).\n"
     yield "```"

@@ -12,15 +12,15 @@ from chaos.cli.interrupt import Interrupted, interruptible
 from chaos.cli.options import SEED_MAX, format_option
 from chaos.cli.terminal import Terminal
 from chaos.mutants import MUTANTS
-from chaos.mutants.hunt import NONE, Catch, control, control_turns, hunt, together
-from chaos.report.outcome import (
+from chaos.mutants.hunt import NONE, Catch, combined, control, control_turns, hunt
+from chaos.report.scenario_report import (
     STATUS_INTERRUPTED,
     STATUS_INVALID,
     STATUS_NO_VERDICT,
     STATUS_VALID,
 )
 from chaos.report.zoo_table import Zoo, document, lines
-from chaos.search.pool import JOBS_PER_CORE, Lost, Pool, default_jobs
+from chaos.search.pool import JOBS_PER_CORE, Lost, WorkerPool, default_jobs
 from chaos.world.stopwatch import Stopwatch
 
 EPILOG = """\b
@@ -38,7 +38,7 @@ takes some seconds on any machine; only a task that hangs takes this long."""
 STATUS = {"valid": STATUS_VALID, "invalid": STATUS_INVALID, "inconclusive": STATUS_NO_VERDICT}
 
 
-@click.command(epilog=EPILOG)
+@click.command("zoo", epilog=EPILOG)
 @click.argument("mutants", metavar="[MUTANT]...", nargs=-1)
 @click.option(
     "--examples",
@@ -59,7 +59,9 @@ STATUS = {"valid": STATUS_VALID, "invalid": STATUS_INVALID, "inconclusive": STAT
     help="How many processes share the work.  [default: one for each core]",
 )
 @format_option
-def zoo(mutants: Sequence[str], examples: int | None, seed: int, jobs: int, form: Format) -> int:
+def zoo_command(
+    mutants: Sequence[str], examples: int | None, seed: int, jobs: int, form: Format
+) -> int:
     """Show that the judge would notice.
 
     Each MUTANT is a small defect in the producer, in the simulator, or in what the judge is given;
@@ -118,7 +120,7 @@ class _Hunting:
         caught: dict[int, Catch] = {}
         with (
             terminal.progress("hunting", len(tasks)) as show,
-            Pool(min(self.jobs, len(tasks)), LIMIT_S) as pool,
+            WorkerPool(min(self.jobs, len(tasks)), LIMIT_S) as pool,
         ):
             for number, catch in pool.results(tasks):
                 caught[number] = _verdict(self.names[number], catch)
@@ -131,10 +133,10 @@ class _Hunting:
         turns = control_turns(sum(catch.examples for catch in self.found.catches))
         tasks = [partial(control, turn, self.seed) for turn in range(turns)]
         found: dict[int, Catch] = {}
-        with Pool(min(self.jobs, turns), LIMIT_S) as pool:
+        with WorkerPool(min(self.jobs, turns), LIMIT_S) as pool:
             for turn, catch in pool.results(tasks):
                 found[turn] = _verdict(NONE, catch)
-        self.found.control = together([found[turn] for turn in range(turns)])
+        self.found.control = combined([found[turn] for turn in range(turns)])
         self.found.seconds = self._watch.seconds
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-from chaos.history import SentRecord, Told
+from chaos.history import Outcome, SentRecord
 from chaos.spec.scenario import Scenario
 from chaos.world.world import World
 
@@ -19,9 +19,11 @@ class Refused(Exception):  # noqa: N818  an outcome, not a mistake
         queue_full: whether the record was not taken in, for want of room.
     """
 
-    def __init__(self, text: str, told: Told = "unknown", *, queue_full: bool = False) -> None:
+    def __init__(
+        self, text: str, outcome: Outcome = "unknown", *, queue_full: bool = False
+    ) -> None:
         super().__init__(text)
-        self.told: Told = told
+        self.outcome: Outcome = outcome
         self.queue_full = queue_full
 
 
@@ -53,7 +55,7 @@ class Recorder(ABC):
         """The client was told that a record is stored, and perhaps where."""
 
     @abstractmethod
-    def failed(self, record: SentRecord, told: Told, error: str) -> None:
+    def failed(self, record: SentRecord, outcome: Outcome, error: str) -> None:
         """The client was told that a record was given up."""
 
 

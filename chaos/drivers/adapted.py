@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from chaos.drivers import Broken
-from chaos.spec.scenario import Producer, Retry, Scenario
+from chaos.spec.scenario import ProducerOptions, RetryOptions, Scenario
 from chaos.spec.step import STEPS
 from simulator.documents.strict_model import shown
 
@@ -31,9 +31,11 @@ def adapted(scenario: Scenario, instead: Mapping[str, Any]) -> tuple[Scenario, l
     """
     if not instead:
         return scenario, []
-    options = {name: value for name, value in instead.items() if name in Producer.model_fields}
+    options = {
+        name: value for name, value in instead.items() if name in ProducerOptions.model_fields
+    }
     try:
-        replaced = Producer.model_validate(options)
+        replaced = ProducerOptions.model_validate(options)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
@@ -64,7 +66,7 @@ def _is_said(scenario: Scenario, words: str) -> bool:
 
 
 def _text(value: object) -> str:
-    if isinstance(value, Retry):
+    if isinstance(value, RetryOptions):
         return (
             f"{value.strategy} with {value.max_retries} retries, {value.initial_delay:g} s to "
             f"{value.max_delay:g} s, {value.timeout:g} s in all"

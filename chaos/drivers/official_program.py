@@ -23,7 +23,7 @@ from fluvio import (
     TopicProducerConfigBuilder,
 )
 
-Answer = dict[str, Any]
+Reply = dict[str, Any]
 
 COMPRESSIONS = {
     "none": Compression.None_,
@@ -60,14 +60,14 @@ class Session:
     def __init__(self) -> None:
         self.outputs: dict[int, Any] = {}
 
-    def connect(self, address: str) -> Answer:
+    def connect(self, address: str) -> Reply:
         """Connect; what was connected before is let go."""
         self.fluvio = self.producer = None
         self.outputs.clear()
         self.fluvio = Fluvio.connect_with_config(FluvioConfig.new(address))
         return {}
 
-    def make_producer(self, topic: str, **options: Any) -> Answer:
+    def make_producer(self, topic: str, **options: Any) -> Reply:
         """Make a producer with the options of a scenario, durations in seconds."""
         builder = TopicProducerConfigBuilder()
         for name in ("batch_size", "max_request_size", "batch_queue_size"):
@@ -80,29 +80,29 @@ class Session:
         self.producer = self.fluvio.topic_producer_with_config(topic, builder.build())
         return {"not_applicable": NOT_APPLICABLE}
 
-    def send(self, id: int, key: str | None, value: str) -> Answer:  # noqa: A002  its name there
+    def send(self, id: int, key: str | None, value: str) -> Reply:  # noqa: A002  its name there
         """Send one record."""
         self.outputs[id] = self.producer.send(b64decode(key or ""), b64decode(value))
         return {}
 
-    def send_all(self, records: list[Answer]) -> Answer:
+    def send_all(self, records: list[Reply]) -> Reply:
         """Send many records with one call."""
         pairs = [(b64decode(r["key"] or ""), b64decode(r["value"])) for r in records]
         ids = [record["id"] for record in records]
         self.outputs.update(zip(ids, self.producer.send_all(pairs), strict=True))
         return {}
 
-    def flush(self) -> Answer:
+    def flush(self) -> Reply:
         """Flush."""
         self.producer.flush()
         return {}
 
-    def wait(self, id: int) -> Answer:  # noqa: A002  its name there
+    def wait(self, id: int) -> Reply:  # noqa: A002  its name there
         """Wait for one record."""
         metadata = self.outputs.pop(id).wait()
         return {"partition": metadata.partition_id(), "offset": metadata.offset()}
 
-    def close(self) -> Answer:
+    def close(self) -> Reply:
         """Let go of everything."""
         self.fluvio = self.producer = None
         self.outputs.clear()
@@ -110,7 +110,7 @@ class Session:
 
 
 def main() -> None:
-    """Answer each line on standard input with one on standard output."""
+    """Reply each line on standard input with one on standard output."""
     session = Session()
     for line in sys.stdin:
         question = json.loads(line)

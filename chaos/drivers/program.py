@@ -15,7 +15,7 @@ import trio
 
 from chaos.drivers import Broken, Client, OpenClient, Recorder, Refused, Silent
 from chaos.drivers.process import Dialogue, Process, open_dialogue
-from chaos.history import SentRecord, Told
+from chaos.history import Outcome, SentRecord
 from chaos.spec.scenario import Scenario
 from chaos.world.world import World
 from simulator.documents.strict_model import shown
@@ -26,7 +26,7 @@ SHOWN_BYTES = 80
 TEXT_CHARS_MAX = 1000
 """How much of the text of an error is kept; a client may put a backtrace there."""
 
-PERSISTED: Mapping[object, Told] = {"no": "failed", "maybe": "unknown", None: "unknown"}
+PERSISTED: Mapping[object, Outcome] = {"no": "failed", "maybe": "unknown", None: "unknown"}
 """What an error may say of its record, and what it means."""
 
 Answer = dict[str, Any]
@@ -131,7 +131,7 @@ class ProgramClient(Client):
                 answer = await self._ask("wait", id=record.id)
                 partition, offset = (_index(answer, name) for name in ("partition", "offset"))
             except Refused as refusal:
-                self._recorder.failed(record, refusal.told, str(refusal))
+                self._recorder.failed(record, refusal.outcome, str(refusal))
             else:
                 self._recorder.stored(record, partition, offset)
             del self._open[record.id]
@@ -169,8 +169,8 @@ class ProgramClient(Client):
             self._lose(failure)
             raise
         if "error" in answer:
-            told = PERSISTED.get(answer.get("persisted"), "unknown")
-            raise Refused(_one_line(answer["error"]), told)
+            outcome = PERSISTED.get(answer.get("persisted"), "unknown")
+            raise Refused(_one_line(answer["error"]), outcome)
         return answer
 
     def _lose(self, failure: Exception) -> None:

@@ -46,7 +46,7 @@ DRIVERS: Registry[DriverKind] = Registry("driver", order=(PRODUCER, OFFICIAL, "c
 """Every kind of driver, by its word."""
 
 
-def register(kind: DriverKind) -> None:
+def register_driver(kind: DriverKind) -> None:
     """Let the command line name a kind of driver.
 
     Raises:

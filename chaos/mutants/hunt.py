@@ -129,7 +129,7 @@ def control_turns(examples: int) -> int:
     return max(1, -(-examples // (TURN * len(properties(BOTH)))))
 
 
-def together(turns: Sequence[Catch]) -> Catch:
+def combined(turns: Sequence[Catch]) -> Catch:
     """The outcome of several turns without a mutant: the first accusation counts."""
     worst = min(turns, key=lambda turn: (turn.caught, turn.lost))
     examples, seconds = sum(turn.examples for turn in turns), sum(turn.seconds for turn in turns)

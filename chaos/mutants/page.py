@@ -26,7 +26,7 @@ _TITLES = (
 )
 
 
-def rewritten(page: str) -> str:
+def lists_rewritten(page: str) -> str:
     """A page with its lists as the mutants say."""
 
     def table(found: re.Match[str]) -> str:
@@ -56,4 +56,4 @@ def _row(mutant: type[Mutant]) -> str:
 
 if __name__ == "__main__":
     page = Path(sys.argv[1])
-    page.write_text(rewritten(page.read_text(encoding="utf-8")), encoding="utf-8")
+    page.write_text(lists_rewritten(page.read_text(encoding="utf-8")), encoding="utf-8")

@@ -80,8 +80,8 @@ class UnknownWrittenAsFailed(Mutant):
     """
 
     where = "chaos.runner:_Run.failed"
-    before = "self._told(record, told)"
-    after = 'self._told(record, "failed")'
+    before = "self._settled(record, outcome)"
+    after = 'self._settled(record, "failed")'
     caught_by = ("not-persisted-is-absent",)
 
 

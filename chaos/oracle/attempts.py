@@ -14,22 +14,22 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import inf
 
-from chaos.history import SentRecord, Told
+from chaos.history import Outcome, SentRecord
 from chaos.oracle.answers import Answers, answers
 from chaos.oracle.evidence import Evidence, Transmission
 from chaos.oracle.timing import Timing, timing
-from chaos.oracle.visibility import Sight, sight
+from chaos.oracle.visibility import Visibility, visibility
 from chaos.spec.bounds import Delays, delays
 
 
 @dataclass(slots=True)
-class Lot:
+class RecordGroup:
     """Some records of the workload with the same requests and the same outcome."""
 
     records: list[SentRecord]
     attempts: Sequence[Transmission]
-    told: Told
-    told_at: float | None
+    outcome: Outcome
+    outcome_at: float | None
     earliest: float
     """When its first attempt began at the earliest."""
     settled_at: float | None = None
@@ -42,7 +42,7 @@ class Lot:
         return [record.id for record in self.records]
 
 
-def lots(evidence: Evidence) -> list[Lot]:
+def record_groups(evidence: Evidence) -> list[RecordGroup]:
     """All records of the workload that the client took in; for ``Evidence.once``.
 
     A partition has one request in flight under at-least-once, so that the first attempt of one
@@ -52,21 +52,23 @@ def lots(evidence: Evidence) -> list[Lot]:
     rough = (
         evidence.history.world != "virtual"
     )  # time passes while one record after another is told
-    found: dict[tuple[int, Told, float | None], Lot] = {}
+    found: dict[tuple[int, Outcome, float | None], RecordGroup] = {}
     for record in evidence.sent:
         if record.taken_at is None:
             continue
-        told_at = record.told_at
-        if rough and told_at is not None:
-            told_at = round(told_at, 2)
-        key = trail_of[record.id], record.told, told_at
-        lot = found.get(key)
-        if lot is None:
-            lot = found[key] = Lot([], trails[key[0]], record.told, record.told_at, 0.0)
-            lot.settled_at = _settled_at(record, evidence.once(timing).slack)
-        lot.records.append(record)
-    for lot in found.values():
-        lot.earliest = lot.records[-1].sent_at
+        outcome_at = record.outcome_at
+        if rough and outcome_at is not None:
+            outcome_at = round(outcome_at, 2)
+        key = trail_of[record.id], record.outcome, outcome_at
+        group = found.get(key)
+        if group is None:
+            group = found[key] = RecordGroup(
+                [], trails[key[0]], record.outcome, record.outcome_at, 0.0
+            )
+            group.settled_at = _settled_at(record, evidence.once(timing).slack)
+        group.records.append(record)
+    for group in found.values():
+        group.earliest = group.records[-1].sent_at
     if evidence.scenario.producer.retries:
         _wait_for_predecessors(list(found.values()))
     return list(found.values())
@@ -75,31 +77,31 @@ def lots(evidence: Evidence) -> list[Lot]:
 def _settled_at(record: SentRecord, slack: float) -> float | None:
     """When a record was settled, if the moment at which the client was told says so."""
     known_from = record.taken_at if record.asked_at is None else record.asked_at + slack
-    if record.told_at is None or known_from is None or record.told_at <= known_from:
+    if record.outcome_at is None or known_from is None or record.outcome_at <= known_from:
         return None
-    return record.told_at
+    return record.outcome_at
 
 
-def _wait_for_predecessors(found: list[Lot]) -> None:
+def _wait_for_predecessors(found: list[RecordGroup]) -> None:
     """A lot whose first request is another than that of the lot before waits for its end."""
     settled: dict[int, float] = {}
     pending: dict[int, tuple[int, float]] = {}
     """By partition, the request looked at last, and when the latest of its lots was settled."""
-    for lot in found:
-        if not lot.attempts:
+    for group in found:
+        if not group.attempts:
             continue
-        first = lot.attempts[0]
+        first = group.attempts[0]
         number, until = pending.get(first.partition, (first.number, 0.0))
         if number != first.number:
             settled[first.partition] = max(settled.get(first.partition, 0.0), until)
             until = 0.0
-        pending[first.partition] = first.number, max(until, lot.settled_at or 0.0)
+        pending[first.partition] = first.number, max(until, group.settled_at or 0.0)
         if settled.get(first.partition, 0.0) <= first.t:
-            lot.earliest = max(lot.earliest, settled.get(first.partition, 0.0))
+            group.earliest = max(group.earliest, settled.get(first.partition, 0.0))
 
 
 @dataclass(slots=True)
-class Span:
+class AttemptBounds:
     """The bounds of one attempt in the client's time."""
 
     transmission: Transmission
@@ -110,7 +112,7 @@ class Span:
     end_by: float
 
 
-class Course:
+class RetryTimeline:
     """The attempts of at-least-once in one run, and whether they keep to the policy.
 
     Args:
@@ -120,7 +122,7 @@ class Course:
     def __init__(self, evidence: Evidence) -> None:
         producer = evidence.scenario.producer
         self.timing: Timing = evidence.once(timing)
-        self.sight: Sight = evidence.once(sight)
+        self.visibility: Visibility = evidence.once(visibility)
         self.answers: Answers = evidence.once(answers)
         self.delays: Delays = delays(producer.retry)
         self.retry = producer.retry
@@ -133,28 +135,30 @@ class Course:
         self._silent = evidence.history.silent is not None
         self._end = evidence.history.events[-1].t if evidence.history.events else 0.0
 
-    def spans(self, lot: Lot) -> Iterator[Span]:
+    def spans(self, group: RecordGroup) -> Iterator[AttemptBounds]:
         """The attempts of a lot that were seen, in order."""
-        timing, start = self.timing, lot.earliest
-        for retry, transmission in enumerate(lot.attempts, 1):
+        timing, start = self.timing, group.earliest
+        for retry, transmission in enumerate(group.attempts, 1):
             begun_from = max(start, timing.begun_from(transmission.t))
             begun_by = timing.begun_by(transmission.t)
             answered = self.answers.at(transmission)
             end_from = min(
                 answered + timing.leg,
-                self.sight.lost(transmission.connection) + timing.leg,
+                self.visibility.lost(transmission.connection) + timing.leg,
                 start + timing.wait,
             )
             end_by = min(
                 self._answered_by(transmission),
-                self.sight.lost_by(transmission.connection),
+                self.visibility.lost_by(transmission.connection),
                 begun_by + timing.wait,
             )
             end_from = max(end_from, begun_from)
-            yield Span(transmission, start, begun_from, begun_by, end_from, max(end_by, end_from))
+            yield AttemptBounds(
+                transmission, start, begun_from, begun_by, end_from, max(end_by, end_from)
+            )
             start = end_from + self.delays.before(retry)
 
-    def knows_by(self, span: Span) -> float:
+    def knows_by(self, span: AttemptBounds) -> float:
         """When the client has certainly read the answer to an attempt, within its time; or never.
 
         An answer that was written may still be lost with its connection, or come too late.
@@ -164,7 +168,7 @@ class Course:
 
     def _answered_by(self, transmission: Transmission) -> float:
         known = self.timing.noticed_by(self.answers.at(transmission))
-        return known if known < self.sight.lost(transmission.connection) else inf
+        return known if known < self.visibility.lost(transmission.connection) else inf
 
     def follows(self, first: Transmission, second: Transmission) -> bool:
         """Whether the second of two requests was certainly begun after the first."""
@@ -172,70 +176,79 @@ class Course:
             return first.n < second.n
         return self.timing.begun_from(second.t) > self.timing.begun_by(first.t)
 
-    def through_with(self, lot: Lot) -> set[int]:
+    def through_with(self, group: RecordGroup) -> set[int]:
         """The connections that its attempts used up: no answer came, and no other attempt goes."""
-        return {t.connection for t in lot.attempts if self.answers.at(t) == inf}
+        return {t.connection for t in group.attempts if self.answers.at(t) == inf}
 
-    def unused(self, lot: Lot) -> str | None:
+    def unused(self, group: RecordGroup) -> str | None:
         """What of the policy was left when a lot was given up; None if that is not certain.
 
         A policy is used up when all attempts were made, or when no further one could begin within
         its timeout. A final code ends it, and so does closing the producer.
         """
-        if lot.told == "ok" or self._is_final(lot):
+        if group.outcome == "ok" or self._is_final(group):
             return None
-        end = lot.told_at
+        end = group.outcome_at
         if end is None:
             if self._silent:
                 return None  # it was ended, and might have gone on
-            spans = list(self.spans(lot))
+            spans = list(self.spans(group))
             end = spans[-1].end_by if spans else self._end
             if end == inf or (spans and end + self.delays.before(len(spans)) >= self._end):
                 return None
         if end >= self._closed_at:
             return None
-        made, most = len(lot.attempts), 1 + self.retry.max_retries
+        made, most = len(group.attempts), 1 + self.retry.max_retries
         if made >= most:
             return None
-        due = self.overslept(lot)
+        due = self.overslept(group)
         if due is not None:
             end, following = due - self.delays.before(made), made
-        elif self.sight.clear(lot.earliest, end, self.through_with(lot)):
+        elif self.visibility.clear(group.earliest, end, self.through_with(group)):
             if not made:
                 return "without a single attempt"
             following = made
         else:
             # Others may have gone unseen; all of them take at least the delays between them.
-            if end - lot.earliest + self.timing.slack >= self.delays.total(self.retry.max_retries):
+            if end - group.earliest + self.timing.slack >= self.delays.total(
+                self.retry.max_retries
+            ):
                 return None
             following = self.retry.max_retries
-        left = lot.earliest + self.retry.timeout - end - self.delays.before(following)
+        left = group.earliest + self.retry.timeout - end - self.delays.before(following)
         if left <= self.timing.slack:
             return None
         attempts = "1 attempt" if made == 1 else f"{made} attempts"
-        return (
-            f"after {attempts} of {most} and {end - lot.earliest:.3f} s of {self.retry.timeout:g} s"
-        )
+        took = f"{end - group.earliest:.3f} s of {self.retry.timeout:g} s"
+        return f"after {attempts} of {most} and {took}"
 
-    def overslept(self, lot: Lot) -> float | None:
+    def overslept(self, group: RecordGroup) -> float | None:
         """When the attempt was due at the latest that should have followed those of a lot.
 
         None if none was missing, or if that is not certain. An attempt is over when its time is,
         and the next one begins a delay later. If the lot was settled long after that, and every
         attempt must have left a trace, then somebody waited for what should have been given up.
         """
-        made = len(lot.attempts)
-        if not 0 < made <= self.retry.max_retries or lot.settled_at is None or self._is_final(lot):
+        made = len(group.attempts)
+        if (
+            not 0 < made <= self.retry.max_retries
+            or group.settled_at is None
+            or self._is_final(group)
+        ):
             return None
-        *_, last = self.spans(lot)
+        *_, last = self.spans(group)
         due = last.end_by + self.delays.before(made)
         seen_by = due + self.connecting
-        if seen_by >= min(lot.settled_at, self._closed_at, lot.earliest + self.retry.timeout):
+        if seen_by >= min(group.settled_at, self._closed_at, group.earliest + self.retry.timeout):
             return None
-        return due if self.sight.clear(lot.earliest, seen_by, self.through_with(lot)) else None
+        return (
+            due
+            if self.visibility.clear(group.earliest, seen_by, self.through_with(group))
+            else None
+        )
 
-    def _is_final(self, lot: Lot) -> bool:
-        for transmission in lot.attempts:
+    def _is_final(self, group: RecordGroup) -> bool:
+        for transmission in group.attempts:
             if self.answers.at(transmission) == inf:
                 continue
             if self.answers.final_code(transmission) is not None:
@@ -244,14 +257,14 @@ class Course:
                 transmission
             ):
                 # An SPU that leads the partition refused by itself, for a reason that is its own.
-                link = self.sight.links[transmission.connection]
-                if self.sight.leads(
-                    link.server, transmission.partition, transmission.n, transmission.t
+                span = self.visibility.connections[transmission.connection]
+                if self.visibility.leads(
+                    span.server, transmission.partition, transmission.n, transmission.t
                 ):
                     return True
         return False
 
 
-def course(evidence: Evidence) -> Course:
+def retry_timeline(evidence: Evidence) -> RetryTimeline:
     """The attempts of a run; for ``Evidence.once``."""
-    return Course(evidence)
+    return RetryTimeline(evidence)

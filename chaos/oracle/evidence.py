@@ -254,20 +254,20 @@ class Evidence:
         """How many records of the workload had each outcome, by the words of ``Expect``, and how
         many were ``sent``.
         """
-        told = {"ok": 0, "failed": 0, "unknown": 0}
+        outcome = {"ok": 0, "failed": 0, "unknown": 0}
         lost = duplicated = 0
         for record, copies in zip(self.records, self.copies, strict=True):
             if record.probe:
                 continue
-            told[record.told] += 1
+            outcome[record.outcome] += 1
             if len(copies) != 1:
                 lost += not copies
                 duplicated += bool(copies)
         return {
-            "sent": sum(told.values()),
-            "acknowledged": told["ok"],
-            "failed": told["failed"],
-            "unknown": told["unknown"],
+            "sent": sum(outcome.values()),
+            "acknowledged": outcome["ok"],
+            "failed": outcome["failed"],
+            "unknown": outcome["unknown"],
             "lost": lost,
             "duplicated": duplicated,
         }

@@ -51,7 +51,7 @@ class Violations:
     looked_at: int = 0
     blind: int = 0
     _count: int = 0
-    _told: list[Violation] = field(default_factory=list)
+    _settled: list[Violation] = field(default_factory=list)
 
     def sees(self, *ids: int) -> bool:
         """Whether records can be judged; counts them where they cannot."""
@@ -63,7 +63,7 @@ class Violations:
     @property
     def wanted(self) -> bool:
         """Whether another one would be told in full."""
-        return len(self._told) < VIOLATIONS_MAX
+        return len(self._settled) < VIOLATIONS_MAX
 
     def add(self, text: str, records: Sequence[int] = (), times: int | None = None) -> None:
         """Add a violation.
@@ -75,14 +75,14 @@ class Violations:
         """
         self._count += max(1, len(records)) if times is None else times
         if self.wanted:
-            self._told.append(Violation(text, tuple(records)))
+            self._settled.append(Violation(text, tuple(records)))
 
     def finding(self) -> Finding:
         """All of them."""
-        return Finding(self.check, self.looked_at, self._count, tuple(self._told), self.blind)
+        return Finding(self.check, self.looked_at, self._count, tuple(self._settled), self.blind)
 
 
-def named(ids: Sequence[int]) -> str:
+def listed(ids: Sequence[int]) -> str:
     """Some records, as the subject of a sentence: ``record 7``, ``records 7, 8 and 12 more``."""
     if len(ids) == 1:
         return f"record {ids[0]}"

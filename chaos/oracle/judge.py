@@ -123,7 +123,7 @@ def _shadow_over(evidence: Evidence, name: str) -> str:
 def _too_late(history: History) -> str:
     """Whether something was under way when faults ended, which may be why one never struck."""
     healed_at = math.inf if history.healed_at is None else history.healed_at
-    late = [r for r in history.records if r.sent_at < healed_at < (r.told_at or math.inf)]
+    late = [r for r in history.records if r.sent_at < healed_at < (r.outcome_at or math.inf)]
     if not late:
         return ""
     records = "1 record was" if len(late) == 1 else f"{len(late):,} records were"

@@ -23,7 +23,7 @@ def refused_early(evidence: Evidence) -> Iterator[tuple[SentRecord, float]]:
     refused = [
         record
         for record in evidence.sent
-        if record.taken_at is None and record.told != "ok" and record.told_at is not None
+        if record.taken_at is None and record.outcome != "ok" and record.outcome_at is not None
     ]
     if not refused:
         return
@@ -31,11 +31,11 @@ def refused_early(evidence: Evidence) -> Iterator[tuple[SentRecord, float]]:
     closed = [call.started for call in evidence.history.calls if call.op == "close"]
     large = {record.call for record in evidence.records if _may_be_too_large(evidence, record)}
     for record in refused:
-        assert record.told_at is not None
-        waited = record.told_at - record.sent_at
+        assert record.outcome_at is not None
+        waited = record.outcome_at - record.sent_at
         if waited >= bound or evidence.copies[record.id] or evidence.transmissions[record.id]:
             continue
-        if record.call in large or (closed and record.told_at >= closed[0]):
+        if record.call in large or (closed and record.outcome_at >= closed[0]):
             continue
         yield record, waited
 

@@ -39,7 +39,7 @@ LOOKED_AT_MAX = 64
 makes a check say less."""
 
 
-class Trouble(NamedTuple):
+class BlindInterval(NamedTuple):
     """An interval in which an attempt may have left no trace."""
 
     start: float
@@ -49,7 +49,7 @@ class Trouble(NamedTuple):
 
 
 @dataclass(slots=True)
-class Link:
+class ConnectionSpan:
     """One connection, as the simulator saw it."""
 
     number: int
@@ -60,7 +60,7 @@ class Link:
     """When the simulator may have ended it at the earliest; never if only the client did."""
 
 
-class Sight:
+class Visibility:
     """Connections, leaders, and troubles of one run.
 
     Args:
@@ -70,7 +70,7 @@ class Sight:
     def __init__(self, evidence: Evidence) -> None:
         self._topic = evidence.scenario.topic.name
         self.timing: Timing = evidence.once(timing)
-        self.links: dict[int, Link] = {}
+        self.connections: dict[int, ConnectionSpan] = {}
         self.blind = self.timing.commit > 0 or self.timing.too_slow
         """Whether an attempt may go unseen at any time."""
         self.news_at: float = inf
@@ -82,7 +82,7 @@ class Sight:
         self._closed: dict[tuple[str, str | None], float] = {}
         """By server and fault (None: the SPU is stopped), since when its listener is closed."""
         self._hidden: list[tuple[float, float, int, bool]] = []
-        self._troubles: list[Trouble] = []
+        self._blind_intervals: list[BlindInterval] = []
         self._stalled = False
         self._healed_at = inf
         self._away_at_heal: set[str] = set()
@@ -91,11 +91,11 @@ class Sight:
         for key in tuple(self._closed):
             self._reopened(key, inf)
         for start, end, number, only in self._hidden:
-            link = self.links.get(number)
-            closed = inf if link is None else link.closed
-            self._trouble(start, min(end, closed), number if only else None)
-        self._troubles.sort(key=lambda trouble: trouble[:2])
-        self._ends = list(accumulate((t.end for t in self._troubles), max))
+            span = self.connections.get(number)
+            closed = inf if span is None else span.closed
+            self._blind(start, min(end, closed), number if only else None)
+        self._blind_intervals.sort(key=lambda blind: blind[:2])
+        self._ends = list(accumulate((t.end for t in self._blind_intervals), max))
 
     # --- what is asked
 
@@ -109,12 +109,12 @@ class Sight:
         """
         if self.blind:
             return False
-        last = bisect_right(self._troubles, end, key=_start) - 1
+        last = bisect_right(self._blind_intervals, end, key=_start) - 1
         for place in range(last, max(-1, last - LOOKED_AT_MAX), -1):
             if self._ends[place] < start:
                 return True
-            trouble = self._troubles[place]
-            if trouble.end >= start and trouble.connection not in but:
+            blind = self._blind_intervals[place]
+            if blind.end >= start and blind.connection not in but:
                 return False
         return last < LOOKED_AT_MAX or self._ends[last - LOOKED_AT_MAX] < start
 
@@ -136,13 +136,13 @@ class Sight:
 
     def lost(self, connection: int) -> float:
         """When a connection was lost at the earliest; what is under way then may not arrive."""
-        link = self.links.get(connection)
-        return inf if link is None else link.lost
+        span = self.connections.get(connection)
+        return inf if span is None else span.lost
 
     def lost_by(self, connection: int) -> float:
         """When it has noticed at the latest."""
-        link = self.links.get(connection)
-        return inf if link is None or link.lost == inf else self.timing.noticed_by(link.closed)
+        span = self.connections.get(connection)
+        return inf if span is None or span.lost == inf else self.timing.noticed_by(span.closed)
 
     # --- how it is gathered
 
@@ -153,26 +153,26 @@ class Sight:
                 away = gone
         return away
 
-    def _trouble(self, start: float, end: float, connection: int | None = None) -> None:
+    def _blind(self, start: float, end: float, connection: int | None = None) -> None:
         room = 4 * self.timing.leg + self.timing.transfer + self.timing.slack
-        self._troubles.append(Trouble(start - room, end + room, connection))
+        self._blind_intervals.append(BlindInterval(start - room, end + room, connection))
 
     def _take_in(self, happened: Event) -> None:
         match happened:
             case ConnectionOpened(connection=number):
-                self.links[number] = Link(number, happened.server, happened.t)
+                self.connections[number] = ConnectionSpan(number, happened.server, happened.t)
             case ConnectionClosed():
-                link = self.links[happened.connection]
-                link.closed = happened.t
+                span = self.connections[happened.connection]
+                span.closed = happened.t
                 if happened.by is not ClosedBy.CLIENT:
-                    link.lost = min(link.lost, happened.t, self._healed_at)
+                    span.lost = min(span.lost, happened.t, self._healed_at)
             case FaultHit(shadowed=False):
                 self._hit(happened)
             case ConnectRefused():
                 self._stalled = True
                 if happened.server == "sc":
                     self.news_at = min(self.news_at, happened.t)
-                self._trouble(happened.t, happened.t + self.timing.patience)
+                self._blind(happened.t, happened.t + self.timing.patience)
             case Healed():
                 self._healed(happened)
             case _:
@@ -187,8 +187,8 @@ class Sight:
         if breaks(hit) or (Effect.REPEATED in hit.effects and hit.api == "api-versions"):
             # To a client that counts its requests from the greeting on, the second answer to that
             # is one to the first request, and undecodable. This ends an attempt at any time.
-            link = self.links[hit.connection]
-            link.lost = min(link.lost, hit.t)
+            span = self.connections[hit.connection]
+            span.lost = min(span.lost, hit.t)
         self._stalled |= silences
         if hit.api != "produce" or Effect.HIDES_ATTEMPTS in hit.effects or breaks(hit):
             # What happens to a greeting holds up whoever waits for the connection.
@@ -207,9 +207,9 @@ class Sight:
                 server = f"spu:{spu}"
                 self._absences.setdefault(server, []).append((happened.n, True))
                 self._closed.setdefault((server, None), happened.t)
-                for link in self.links.values():
-                    if link.server == server and link.closed == inf:
-                        link.lost = min(link.lost, happened.t)
+                for span in self.connections.values():
+                    if span.server == server and span.closed == inf:
+                        span.lost = min(span.lost, happened.t)
             case SpuStarted(spu=spu):
                 self._absences.setdefault(f"spu:{spu}", []).append((happened.n, False))
                 self._reopened((f"spu:{spu}", None), happened.t)
@@ -229,18 +229,18 @@ class Sight:
                 self._away_at_heal.add(server)
             absences.append((healed.n, False))
         if self._stalled:  # what was stalled or left hanging is reset
-            self._trouble(healed.t, healed.t)
+            self._blind(healed.t, healed.t)
 
     def _reopened(self, key: tuple[str, str | None], t: float) -> None:
         since = self._closed.pop(key, None)
         if since is not None:
-            self._trouble(since, t)
+            self._blind(since, t)
 
 
-def _start(trouble: Trouble) -> float:
-    return trouble.start
+def _start(blind: BlindInterval) -> float:
+    return blind.start
 
 
-def sight(evidence: Evidence) -> Sight:
+def visibility(evidence: Evidence) -> Visibility:
     """What could be seen of a run; for ``Evidence.once``."""
-    return Sight(evidence)
+    return Visibility(evidence)

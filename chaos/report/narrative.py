@@ -6,8 +6,8 @@ faults did to that request and to its answer, each copy that was stored, the out
 told. What happened to the cluster meanwhile belongs to it too: an SPU that is stopped explains a
 record that went nowhere.
 
-Naively each story is a pass over the whole history. ``Stories`` looks at the history once and notes
-where everything stands; then a story costs as much as it is long.
+Naively each narrative is a pass over the whole history. ``Narrator`` looks at the history once and
+notes where everything stands; then a narrative costs as much as it is long.
 """
 
 from bisect import bisect_left, bisect_right
@@ -53,12 +53,12 @@ reads to its end; ``python -m chaos replay`` tells all of it."""
 LINES_LAST = 12
 """How many of them are the last ones, where the end of a long story is told."""
 
-Moment = tuple[int, float, str]
+TimedLine = tuple[int, float, str]
 """Position in the history, time, what happened."""
 
 
 @dataclass(frozen=True, slots=True)
-class Story:
+class Narrative:
     """What happened to one record."""
 
     record: int
@@ -78,7 +78,7 @@ class Story:
         return (*self.lines[:first], gap, *self.lines[-LINES_LAST:])
 
 
-class Stories:
+class Narrator:
     """Tells the stories of the records of one run.
 
     Args:
@@ -90,7 +90,7 @@ class Stories:
         self._topic = evidence.scenario.topic.name
         self._many_spus = evidence.scenario.cluster.spus > 1
         self._sent: dict[int, int] = {}
-        self._told: dict[int, int] = {}
+        self._settled: dict[int, int] = {}
         self._by_transmission: dict[int, list[tuple[int, ExchangeEvent]]] = {}
         self._ended: dict[int, tuple[int, ConnectionClosed]] = {}
         """By connection, where its end stands."""
@@ -107,7 +107,7 @@ class Stories:
             case RecordSent():
                 self._sent.setdefault(event.record, position)
             case RecordSettled():
-                self._told.setdefault(event.record, position)
+                self._settled.setdefault(event.record, position)
             case ConnectionClosed():
                 self._ended[event.connection] = (position, event)
             case _ if isinstance(event, CLUSTER_EVENTS):
@@ -118,10 +118,10 @@ class Stories:
         evidence = self._evidence
         record = evidence.records[record_id]
         transmissions = {t.number for t in evidence.transmissions[record_id]}
-        settled = record.told, record.told_at is None, record.taken_at is None
+        settled = record.outcome, record.outcome_at is None, record.taken_at is None
         return frozenset(transmissions), settled, len(evidence.copies[record_id])
 
-    def of(self, record_id: int, alike: int = 0) -> Story:
+    def of(self, record_id: int, alike: int = 0) -> Narrative:
         """The story of a record.
 
         Args:
@@ -132,11 +132,11 @@ class Stories:
         moments = sorted([*self._meanwhile(record), *self._own(record)])
         lines = [f"{t:9.3f} s  {text}" for _, t, text in moments]
         lines += [f"{'':9}    {text}" for text in self._end(record)]
-        return Story(record_id, tuple(map(phrases.printable, lines)), alike)
+        return Narrative(record_id, tuple(map(phrases.printable, lines)), alike)
 
     # --- what the record went through
 
-    def _own(self, record: SentRecord) -> Iterator[Moment]:
+    def _own(self, record: SentRecord) -> Iterator[TimedLine]:
         start = self._sent.get(record.id, -1)
         what = "probe" if record.probe else "record"
         key = "" if record.key is None else f" with the key {phrases.key(record.key)}"
@@ -164,9 +164,9 @@ class Stories:
                 if text is not None:
                     yield position, event.t, text
             yield from self._connection_end(record, transmission.number, transmission.connection)
-        if record.told_at is not None:
-            text = phrases.told(record, self._topic)
-            yield self._told.get(record.id, start), record.told_at, text
+        if record.outcome_at is not None:
+            text = phrases.outcome(record, self._topic)
+            yield self._settled.get(record.id, start), record.outcome_at, text
 
     def _transmitted(self, read: FrameRead, again: bool) -> str:
         number = read.transmission
@@ -206,44 +206,46 @@ class Stories:
                 return "answered"
         return "answered with an error code, not stored"
 
-    def _connection_end(self, record: SentRecord, number: int, connection: int) -> Iterator[Moment]:
+    def _connection_end(
+        self, record: SentRecord, number: int, connection: int
+    ) -> Iterator[TimedLine]:
         """The end of a connection that still owed the answer."""
         ended = self._ended.get(connection)
         if ended is None or number in self._evidence.answered_at:
             return
         position, closed = ended
-        if position < self._told.get(record.id, len(self._evidence.history.events)):
+        if position < self._settled.get(record.id, len(self._evidence.history.events)):
             yield position, closed.t, f"connection {connection} ended: {closing(closed)}"
 
     # --- what happened meanwhile
 
-    def _meanwhile(self, record: SentRecord) -> Iterator[Moment]:
+    def _meanwhile(self, record: SentRecord) -> Iterator[TimedLine]:
         """The cluster's part: what was in force at the sending, and what came until the end."""
         start = self._sent.get(record.id, 0)
-        end = self._told.get(record.id, len(self._evidence.history.events))
+        end = self._settled.get(record.id, len(self._evidence.history.events))
         first = bisect_left(self._around_at, start)
         yield from self._in_force(first)
         for position, event in self._around[first : bisect_right(self._around_at, end)]:
             if not isinstance(event, LeaderMoved) or event.partition in self._partitions(record):
                 yield position, event.t, phrases.around(event)
 
-    def _in_force(self, until: int) -> Iterator[Moment]:
+    def _in_force(self, until: int) -> Iterator[TimedLine]:
         """Trouble that began before and had not ended."""
-        trouble: dict[tuple[object, ...], Moment] = {}
+        lasting: dict[tuple[object, ...], TimedLine] = {}
         for position, event in self._around[:until]:
             match event:
                 case Healed():
-                    trouble.clear()
+                    lasting.clear()
                 case SpuStopped():
-                    trouble[(event.spu,)] = position, event.t, phrases.around(event)
+                    lasting[(event.spu,)] = position, event.t, phrases.around(event)
                 case SpuStarted():
-                    trouble.pop((event.spu,), None)
+                    lasting.pop((event.spu,), None)
                 case ListenerClosed():
                     key = event.server, event.fault
-                    trouble[key] = position, event.t, phrases.around(event)
+                    lasting[key] = position, event.t, phrases.around(event)
                 case ListenerReopened():
-                    trouble.pop((event.server, event.fault), None)
-        yield from trouble.values()
+                    lasting.pop((event.server, event.fault), None)
+        yield from lasting.values()
 
     def _partitions(self, record: SentRecord) -> set[int]:
         """Where the record went or was stored; all partitions if it went nowhere."""
@@ -258,11 +260,11 @@ class Stories:
 
     def _end(self, record: SentRecord) -> Iterator[str]:
         evidence = self._evidence
-        if record.taken_at is None and record.told_at is None:
+        if record.taken_at is None and record.outcome_at is None:
             yield "the call that sent it never took it in"
         if not evidence.transmissions[record.id]:
             yield "no request with it ever arrived"
-        if record.told_at is None:
+        if record.outcome_at is None:
             yield "never settled: the client was told nothing"
         copies = evidence.copies[record.id]
         if copies:

@@ -130,13 +130,13 @@ def around(event: Event) -> str:
 # --- outcomes
 
 
-def told(record: SentRecord, topic: str) -> str:
+def outcome(record: SentRecord, topic: str) -> str:
     """What the client was told of a record."""
     error = f": {record.error}" if record.error else ""
-    if record.told == "ok":
+    if record.outcome == "ok":
         return f"acknowledged: {topic}/{record.partition}@{record.offset}"
     if record.queue_full and record.taken_at is None:
         return f"not taken in by the producer{error}"
-    if record.told == "failed":
+    if record.outcome == "failed":
         return f"reported failed, certainly not stored{error}"
     return f"reported failed, possibly stored{error}"

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from chaos.report.outcome import Outcome
+from chaos.report.scenario_report import ScenarioReport
 from chaos.spec.loader import ScenarioFileError, load_scenario_file
 from chaos.world.world import WorldName
 from simulator.documents.emitter import to_yaml
@@ -78,7 +78,9 @@ def make_directory(directory: Path) -> None:
         (DEFAULT / ".gitignore").write_text("*\n", encoding="utf-8")
 
 
-def write_run(directory: Path, data: Mapping[str, Any], history: str, outcome: Outcome) -> None:
+def write_run(
+    directory: Path, data: Mapping[str, Any], history: str, report: ScenarioReport
+) -> None:
     """Keep a run.
 
     Args:
@@ -93,21 +95,21 @@ def write_run(directory: Path, data: Mapping[str, Any], history: str, outcome: O
     make_directory(directory)
     (directory / SCENARIO).write_text(to_yaml(data), encoding="utf-8")
     (directory / HISTORY).write_text(history, encoding="utf-8")
-    write_result(directory, outcome)
+    write_result(directory, report)
 
 
-def write_result(directory: Path, outcome: Outcome) -> None:
+def write_result(directory: Path, report: ScenarioReport) -> None:
     """Keep what became of a run.
 
     Raises:
         OSError: it cannot be written.
     """
     make_directory(directory)
-    text = json.dumps(outcome.to_data(), indent=2, ensure_ascii=False)
+    text = json.dumps(report.to_data(), indent=2, ensure_ascii=False)
     (directory / RESULT).write_text(text + "\n", encoding="utf-8")
 
 
-def write_test(directory: Path, slug: str, outcome: Outcome) -> None:
+def write_test(directory: Path, slug: str, report: ScenarioReport) -> None:
     """Keep a test that replays a find.
 
     Raises:
@@ -116,13 +118,13 @@ def write_test(directory: Path, slug: str, outcome: Outcome) -> None:
     function = slug.replace("-", "_")
     if keyword.iskeyword(function):
         function += "_"
-    title = outcome.file if outcome.file.isprintable() and '"' not in outcome.file else slug
+    title = report.file if report.file.isprintable() and '"' not in report.file else slug
     text = _TEST.format(
         title=title.replace("\\", "/"),
         function=function,
         scenario=SCENARIO,
-        world=outcome.world,
-        client=outcome.client,
+        world=report.world,
+        client=report.client,
     )
     (directory / TEST).write_text(text, encoding="utf-8")
 

@@ -4,25 +4,25 @@ from collections.abc import Iterator, Sequence
 
 from chaos.oracle.checks import Finding
 from chaos.oracle.judge import FIGURES
-from chaos.report.narrative import Story
-from chaos.report.outcome import STORIES_MAX, Outcome
+from chaos.report.narrative import Narrative
 from chaos.report.phrases import counted, printable
+from chaos.report.scenario_report import NARRATIVES_MAX, ScenarioReport
 
 SENTENCES_MAX = 3
 """Sentences about one check in a summary; ``result.json`` has more of them."""
 
 
-def summary(outcome: Outcome, *, full: bool = False) -> list[str]:
+def summary(report: ScenarioReport, *, full: bool = False) -> list[str]:
     """What became of a run, as lines.
 
     Args:
         outcome: the run.
         full: whether all sentences and all lines of the stories are told.
     """
-    return [printable(line) for line in _lines(outcome, full)]
+    return [printable(line) for line in _lines(report, full)]
 
 
-def story_lines(stories: Sequence[Story], *, full: bool = False) -> list[str]:
+def narrative_lines(narratives: Sequence[Narrative], *, full: bool = False) -> list[str]:
     """Stories as lines, each with a heading.
 
     Args:
@@ -30,51 +30,55 @@ def story_lines(stories: Sequence[Story], *, full: bool = False) -> list[str]:
         full: whether all lines of each are told.
     """
     lines: list[str] = []
-    for story in stories:
-        others = f", and much the same of {counted(story.alike, 'other')}" if story.alike else ""
-        lines += ["", f"  the story of record {story.record}{others}"]
-        lines += [f"  {line}" for line in (story.lines if full else story.shortened())]
+    for narrative in narratives:
+        others = (
+            f", and much the same of {counted(narrative.alike, 'other')}" if narrative.alike else ""
+        )
+        lines += ["", f"  the story of record {narrative.record}{others}"]
+        lines += [f"  {line}" for line in (narrative.lines if full else narrative.shortened())]
     return lines
 
 
-def failure_text(outcome: Outcome) -> str:
+def failure_text(report: ScenarioReport) -> str:
     """What a report for machines holds as text: the summary, and the command that repeats it."""
-    return "\n".join([*summary(outcome), "", f"again: {outcome.command}"])
+    return "\n".join([*summary(report), "", f"again: {report.command}"])
 
 
-def _lines(outcome: Outcome, full: bool) -> Iterator[str]:
-    yield f"{outcome.verdict}: {outcome.name}"
-    yield f"  {_circumstances(outcome)}"
-    yield f"  {', '.join(f'{name} {outcome.figures.get(name, 0):,}' for name in FIGURES)}"
-    if outcome.fired:
-        struck = ", ".join(f"{name} {times:,}" for name, times in outcome.fired.items())
+def _lines(report: ScenarioReport, full: bool) -> Iterator[str]:
+    yield f"{report.verdict}: {report.name}"
+    yield f"  {_circumstances(report)}"
+    yield f"  {', '.join(f'{name} {report.figures.get(name, 0):,}' for name in FIGURES)}"
+    if report.fired:
+        struck = ", ".join(f"{name} {times:,}" for name, times in report.fired.items())
         yield f"  faults fired: {struck}"
-    for reason in outcome.reasons:
+    for reason in report.reasons:
         yield f"  no verdict: {reason}"
-    for finding in outcome.broken:
+    for finding in report.broken:
         yield f"  broken: {finding.check}, {counted(finding.count, 'time')}"
         yield from _sentences(finding, full)
-    for sentence in outcome.not_applicable:
+    for sentence in report.not_applicable:
         yield f"  not applicable: {sentence}"
-    for note in outcome.notes:
+    for note in report.notes:
         yield f"  note: {note}"
-    if outcome.directory is not None:
-        yield f"  kept in {outcome.directory}"
-    yield from story_lines(outcome.stories if full else outcome.stories[:STORIES_MAX], full=full)
+    if report.directory is not None:
+        yield f"  kept in {report.directory}"
+    yield from narrative_lines(
+        report.narratives if full else report.narratives[:NARRATIVES_MAX], full=full
+    )
 
 
-def _circumstances(outcome: Outcome) -> str:
-    parts = [outcome.file, f"world {outcome.world}", f"seed {outcome.seed}"]
-    if outcome.client != "producer":
-        parts.insert(2, f"client {outcome.client}")
-    if outcome.examples is not None:
-        parts.append(counted(outcome.examples, "example"))
+def _circumstances(report: ScenarioReport) -> str:
+    parts = [report.file, f"world {report.world}", f"seed {report.seed}"]
+    if report.client != "producer":
+        parts.insert(2, f"client {report.client}")
+    if report.examples is not None:
+        parts.append(counted(report.examples, "example"))
     return ", ".join(parts)
 
 
 def _sentences(finding: Finding, full: bool) -> Iterator[str]:
-    told = finding.violations if full else finding.violations[:SENTENCES_MAX]
-    for violation in told:
+    outcome = finding.violations if full else finding.violations[:SENTENCES_MAX]
+    for violation in outcome:
         yield f"    {violation.text}"
-    if finding.count > len(told):
-        yield f"    and {finding.count - len(told):,} more"
+    if finding.count > len(outcome):
+        yield f"    and {finding.count - len(outcome):,} more"

@@ -17,7 +17,7 @@ from chaos.history import History
 from chaos.oracle.judge import Result, judge
 from chaos.runner import run_scenario
 from chaos.search.injection_points import Data
-from chaos.search.shrink import RUNS_MAX, as_fired, reduced
+from chaos.search.shrink import RUNS_MAX, as_fired, shrink
 from chaos.spec.scenario import Scenario
 from chaos.world.world import WorldName
 
@@ -90,7 +90,7 @@ def shrunk(data: Data, stage: Stage) -> Counterexample:
     if start is data and not fails(data):
         return Counterexample(data, result, world, flaky=True)
     # The candidate that was accepted last is the one that is returned, so this is its result.
-    smallest = reduced(start, fails, RUNS_MAX if world == "virtual" else RUNS_MAX_TCP)
+    smallest = shrink(start, fails, RUNS_MAX if world == "virtual" else RUNS_MAX_TCP)
     return Counterexample(smallest, result, world)
 
 

@@ -26,7 +26,7 @@ from chaos.oracle.judge import judge
 from chaos.search.counterexample import VIRTUAL, Counterexample, Stage, broken, shrunk
 from chaos.search.exploration import Exploration
 from chaos.search.injection_points import Data
-from chaos.search.pool import Pool
+from chaos.search.pool import WorkerPool
 from chaos.search.target import TargetedExample
 from chaos.spec.loader import parse_scenario
 from chaos.spec.property import Example, Property
@@ -96,7 +96,7 @@ def explore(
     found.fired.update(dict.fromkeys(prop.faults, 0))  # those never drawn never struck
     work = _Work(prop.text, prop.filename, stage, seed, targeted)
     tasks = (partial(_batch, work, numbers) for numbers in _numbers(work, after, examples, seconds))
-    with Pool(jobs) as pool:
+    with WorkerPool(jobs) as pool:
         for batch in pool.in_order(tasks):
             found.merge(batch)
             found.failed = batch.failed or found.failed

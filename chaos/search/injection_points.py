@@ -33,7 +33,7 @@ class _Seen:
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class InjectionPoint:
     """One exchange at one cut point, as one fault counts it."""
 
     transmission: int
@@ -49,12 +49,12 @@ class Moment:
     struck: bool
     """Whether some fault struck there."""
 
-    def is_after(self, other: "Moment") -> bool:
+    def is_after(self, other: "InjectionPoint") -> bool:
         """Whether it comes later in the run; requests of one time are in the order of reading."""
         return (self.t, self.transmission, self.at) > (other.t, other.transmission, other.at)
 
 
-class Moments:
+class InjectionPoints:
     """The moments of one run.
 
     Args:
@@ -89,14 +89,14 @@ class Moments:
         elif isinstance(event, Appended | FrameWritten):
             seen.reached.setdefault(CutPoint.RESPONSE, t)
 
-    def of(self, fault: Placed) -> Iterator[Moment]:
+    def of(self, fault: Placed) -> Iterator[InjectionPoint]:
         """The moments that a fault concerns, whatever its trigger says, in order of requests."""
         for transmission, mark in self._counted(fault).items():
             for at in self._seen[transmission].reached:
                 if at in fault.cut_points:
                     yield self._moment(transmission, at, mark)
 
-    def at(self, fault: Placed, transmission: int, at: CutPoint) -> Moment | None:
+    def at(self, fault: Placed, transmission: int, at: CutPoint) -> InjectionPoint | None:
         """One moment; None if the fault does not concern it."""
         mark = self._counted(fault).get(transmission)
         if mark is None or at not in self._seen[transmission].reached:
@@ -107,7 +107,7 @@ class Moments:
         self,
         fault: Placed,
         fields: Mapping[str, Any],
-        moment: Moment,
+        moment: InjectionPoint,
         delay_s: float | None = None,
     ) -> dict[str, Any]:
         """The fields of a fault that strikes at one moment and never else.
@@ -147,9 +147,9 @@ class Moments:
                     counted[transmission] = marks[0]
         return self._marks[key]
 
-    def _moment(self, transmission: int, at: CutPoint, mark: Mark) -> Moment:
+    def _moment(self, transmission: int, at: CutPoint, mark: Mark) -> InjectionPoint:
         seen = self._seen[transmission]
-        return Moment(
+        return InjectionPoint(
             transmission=transmission,
             at=at,
             t=seen.reached[at],
@@ -163,14 +163,14 @@ class Moments:
 
 def _exchange(read: FrameRead) -> Exchange:
     """What the fault plan was asked about when a request was read."""
-    named = [(topic, partition) for topic, partition, _ in read.carried]
-    if not named and read.topic is not None and read.partition is not None:
-        named = [(read.topic, read.partition)]
+    named_faults = [(topic, partition) for topic, partition, _ in read.carried]
+    if not named_faults and read.topic is not None and read.partition is not None:
+        named_faults = [(read.topic, read.partition)]
     return Exchange(
         connection=read.connection,
         spu=int(read.server.removeprefix("spu:")) if read.server.startswith("spu:") else None,
         api=read.api,
         client_id=read.client_id,
-        partitions=named,
+        partitions=named_faults,
         carries_partitions=APIS[read.api].names_partitions,
     )

@@ -71,7 +71,7 @@ class Lost:
     """Why, for a person."""
 
 
-class Pool:
+class WorkerPool:
     """Some processes, for as long as the block lasts.
 
     With one process and no limit tasks are carried out in this process.

@@ -20,8 +20,8 @@ from typing import Any
 
 from chaos.history import History
 from chaos.search.injection_points import Data as Data
-from chaos.search.injection_points import Moments
-from chaos.spec.generators import named
+from chaos.search.injection_points import InjectionPoints
+from chaos.spec.generators import named_faults
 from simulator.events import FaultHit
 from simulator.faults.model import Placed
 from wire.duration import UNITS_US, duration_text, parse_duration
@@ -39,13 +39,13 @@ def as_fired(data: Data, history: History) -> Data:
 
     Faults that did not strike are left out; ``refuse``, which has no trigger, stays.
     """
-    moments = Moments(history)
+    moments = InjectionPoints(history)
     struck: dict[str, list[FaultHit]] = {}
     for event in history.events:
         if isinstance(event, FaultHit) and not event.shadowed:
             struck.setdefault(event.fault, []).append(event)
     faults: list[Any] = []
-    written = named(data.get("faults", ()))
+    written = named_faults(data.get("faults", ()))
     for (name, kind, fields), fault in zip(written, history.scenario.faults, strict=True):
         if not isinstance(fault, Placed):
             faults.append({kind: {**fields, "name": name}})
@@ -61,7 +61,7 @@ def as_fired(data: Data, history: History) -> Data:
     return {**data, "faults": faults}
 
 
-def reduced(data: Data, fails: Callable[[Data], bool], runs_max: int = RUNS_MAX) -> Data:
+def shrink(data: Data, fails: Callable[[Data], bool], runs_max: int = RUNS_MAX) -> Data:
     """The smallest scenario that can be reached from one that fails.
 
     Args:

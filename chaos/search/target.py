@@ -21,8 +21,8 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from chaos.history import History
-from chaos.search.injection_points import Data, Moment, Moments
-from chaos.spec.generators import named
+from chaos.search.injection_points import Data, InjectionPoint, InjectionPoints
+from chaos.spec.generators import named_faults
 from chaos.spec.property import Example, FloatingFault
 from chaos.spec.scenario import Scenario
 from simulator.faults.fault_list import FaultList
@@ -51,12 +51,12 @@ class TargetedExample:
     def __init__(self, example: Example, seed: int) -> None:
         self._example = example
         self._random = random.Random(seed)  # noqa: S311  nothing secret
-        self._calm: Moments | None = None
+        self._calm: InjectionPoints | None = None
         """Those of the run without floating faults."""
         self._placed: list[Data] = []
         self._placed_last: str | None = None
         """The name in the file of the fault that was placed last."""
-        self._last: Moment | None = None
+        self._last: InjectionPoint | None = None
         self._times: Counter[str] = Counter()
         """How often each fault of the file was placed."""
         self.named_after: dict[str, str] = {}
@@ -81,16 +81,16 @@ class TargetedExample:
             Whether there is a moment for any fault at all.
         """
         if self._calm is None:
-            self._calm = Moments(history)
+            self._calm = InjectionPoints(history)
             return self._place(self._calm)
-        if self._place(Moments(history)):
+        if self._place(InjectionPoints(history)):
             return True
         self._placed, self._last = [], None
         self._times.clear()
         self.named_after.clear()
         return self._place(self._calm)
 
-    def _place(self, moments: Moments) -> bool:
+    def _place(self, moments: InjectionPoints) -> bool:
         for floating, fault in self._in_turn():
             if fault.limit is not None and self._times[fault.name] >= fault.limit:
                 continue
@@ -106,7 +106,7 @@ class TargetedExample:
             turn.sort(key=lambda each: each[1].name != self._placed_last)
         return turn
 
-    def _allows(self, moment: Moment, floating: FloatingFault, fault: Placed) -> bool:
+    def _allows(self, moment: InjectionPoint, floating: FloatingFault, fault: Placed) -> bool:
         """Whether a fault may strike there, alone, and without a change to what was struck."""
         if moment.struck or (self._last is not None and not moment.is_after(self._last)):
             return False
@@ -116,7 +116,7 @@ class TargetedExample:
                 return False
         return fault.between is None or fault.between[0] <= moment.t < fault.between[1]
 
-    def _one_of(self, possible: Sequence[Moment]) -> Moment:
+    def _one_of(self, possible: Sequence[InjectionPoint]) -> InjectionPoint:
         last = self._last
         if last is not None and self._random.random() < NEXT_SHARE:
             following = [m for m in possible if m.partition == last.partition]
@@ -126,9 +126,13 @@ class TargetedExample:
         return self._random.choice(possible)
 
     def _put(
-        self, floating: FloatingFault, fault: Placed, moments: Moments, moment: Moment
+        self,
+        floating: FloatingFault,
+        fault: Placed,
+        moments: InjectionPoints,
+        moment: InjectionPoint,
     ) -> None:
-        ((_, kind, fields),) = named([floating.fault])
+        ((_, kind, fields),) = named_faults([floating.fault])
         self._times[fault.name] += 1
         name = self._free_name(fault.name)
         self.named_after[name] = fault.name
@@ -141,7 +145,7 @@ class TargetedExample:
         if name not in self.named_after:
             return name
         of_others = {fault.name for _, fault in self._floating}
-        taken = of_others | {name for name, _, _ in named(self._example.pinned)}
+        taken = of_others | {name for name, _, _ in named_faults(self._example.pinned)}
         numbered = (f"{name}-{n}" for n in count(2))
         return next(each for each in numbered if each not in taken | self.named_after.keys())
 

@@ -11,7 +11,7 @@ no more than one with five.
 
 from dataclasses import dataclass
 
-from chaos.spec.scenario import Producer, Retry
+from chaos.spec.scenario import ProducerOptions, RetryOptions
 
 ATTEMPT_MIN_S = 0.050
 """Attempts are not planned shorter than this (contracts, the producer's bounds)."""
@@ -58,7 +58,7 @@ class Delays:
         return sum(self.rising[:retries]) + max(0, retries - len(self.rising)) * self.steady
 
 
-def delays(retry: Retry) -> Delays:
+def delays(retry: RetryOptions) -> Delays:
     """The delays before each retry.
 
     Fluvio takes the initial delay in whole milliseconds as the base of the exponential strategy.
@@ -84,7 +84,7 @@ def delays(retry: Retry) -> Delays:
     return Delays(tuple(rising), most)
 
 
-def attempt_timeout(producer: Producer) -> float:
+def attempt_timeout(producer: ProducerOptions) -> float:
     """How long one attempt of at-least-once may take."""
     if producer.attempt_timeout is not None:
         return producer.attempt_timeout
@@ -103,12 +103,12 @@ def attempt_timeout(producer: Producer) -> float:
     return min((left - more * sequence.steady) / (attempts + more), ATTEMPT_MAX_S)
 
 
-def send_bound(producer: Producer) -> float:
+def send_bound(producer: ProducerOptions) -> float:
     """How long ``send`` of one record may wait for room."""
     return producer.retry.timeout if producer.retries else QUEUE_AT_MOST_ONCE_S
 
 
-def settle_bound(producer: Producer, ahead: int) -> float:
+def settle_bound(producer: ProducerOptions, ahead: int) -> float:
     """How long a record may take to be settled, from its flush or ``wait`` on.
 
     Args:

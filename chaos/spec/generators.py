@@ -266,7 +266,7 @@ def _width(item: Any) -> int:
     return 1
 
 
-def named(faults: Iterable[Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+def named_faults(faults: Iterable[Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
     """Name, kind and fields of each fault in a list without generators.
 
     Args:

@@ -1,6 +1,6 @@
 """The tables in the guide to scenarios, from the models: ``python -m chaos.guide FILE``.
 
-A table stands between two comments, ``<!-- keys of Producer -->`` and ``<!-- end -->``, and is
+A table stands between two comments, ``<!-- keys of Scenario -->`` and ``<!-- end -->``, and is
 written again there. ``make docs`` does it, and a test keeps the file fresh.
 """
 
@@ -11,24 +11,35 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from chaos.spec.scenario import (
-    Cluster,
+    ClusterOptions,
     Expect,
-    Network,
-    Producer,
-    Retry,
+    NetworkOptions,
+    ProducerOptions,
+    RetryOptions,
     Scenario,
-    Topic,
+    TopicOptions,
 )
 from chaos.spec.schema import Json, alternatives, default_of, is_duration, is_size
 from chaos.spec.step import STEPS
 
-MODELS = {m.__name__: m for m in (Scenario, Cluster, Topic, Network, Producer, Retry, Expect)}
+MODELS = {
+    m.__name__: m
+    for m in (
+        Scenario,
+        ClusterOptions,
+        TopicOptions,
+        NetworkOptions,
+        ProducerOptions,
+        RetryOptions,
+        Expect,
+    )
+}
 """The models of which there can be a table of keys."""
 
 _TABLE = re.compile(r"(<!-- (keys of (?P<model>\w+)|steps) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
-def rewritten(page: str) -> str:
+def tables_rewritten(page: str) -> str:
     """A page with its tables as the models have them."""
 
     def table(found: re.Match[str]) -> str:
@@ -126,4 +137,4 @@ def _form(form: Json) -> str:
 
 if __name__ == "__main__":
     page = Path(sys.argv[1])
-    page.write_text(rewritten(page.read_text(encoding="utf-8")), encoding="utf-8")
+    page.write_text(tables_rewritten(page.read_text(encoding="utf-8")), encoding="utf-8")

@@ -90,7 +90,7 @@ def parse_scenario(text: str, filename: str) -> Property:
     if len(document.places) > VALUES_MAX:
         words = f"{len(document.places):,} values; a scenario has {VALUES_MAX:,} at most"
         raise ScenarioFileError([f"{filename}: {words}"])
-    reader = _Reader(document)
+    reader = _ScenarioReader(document)
     if isinstance(document.data, dict):
         data = reader.read(document.data, ())
         names = Variants(document, data, reader.generators).validate()
@@ -105,7 +105,7 @@ def parse_scenario(text: str, filename: str) -> Property:
 # --- finding generators
 
 
-class _Reader:
+class _ScenarioReader:
     """Puts generators in the places of their written forms."""
 
     def __init__(self, document: Document) -> None:

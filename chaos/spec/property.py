@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from chaos.spec.generators import AnyOf, Faults, Range, SomeOf, Substitution, named
+from chaos.spec.generators import AnyOf, Faults, Range, SomeOf, Substitution, named_faults
 from chaos.spec.scenario import Scenario
 from simulator.documents.diagnostic import PathInFile
 from simulator.documents.emitter import to_yaml
@@ -182,7 +182,7 @@ class Property:
     ) -> Iterator[tuple[Any, FloatingFault | None]]:
         """The faults of an example by their names, and which of them are floating."""
         ranges = {each.path: each for each in self.generators if isinstance(each, Range)}
-        for n, (name, kind, fields) in enumerate(named(data.get("faults", ()))):
+        for n, (name, kind, fields) in enumerate(named_faults(data.get("faults", ()))):
             fault = {kind: {**fields, "name": name}}
             nth = ranges.get(substitution.origins.get(("faults", n, kind, "nth"), ()))
             if nth is not None:

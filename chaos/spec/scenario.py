@@ -65,19 +65,19 @@ def _positive(seconds: float) -> float:
 
 PositiveDuration = Annotated[Duration, AfterValidator(_positive)]
 
-Text = Annotated[str, Field(min_length=1)]
+NonEmptyText = Annotated[str, Field(min_length=1)]
 
 
-class Topic(Strict):
+class TopicOptions(Strict):
     """The topic that records are sent to."""
 
-    name: Text = "greetings"
+    name: NonEmptyText = "greetings"
     """Its name."""
     partitions: Annotated[Count, _at_most(PARTITIONS_MAX, "partitions")] = 1
     """How many partitions it has; their leaders take turns among the SPUs."""
 
 
-class Cluster(Strict):
+class ClusterOptions(Strict):
     """What the simulator is made of."""
 
     spus: Annotated[Count, _at_most(SPUS_MAX, "SPUs")] = 1
@@ -86,7 +86,7 @@ class Cluster(Strict):
     """How long after its append a record is committed; ``read-committed`` waits for it."""
 
 
-class Network(Strict):
+class NetworkOptions(Strict):
     """The virtual network; real sockets are as they are."""
 
     latency: Duration = 0.0001
@@ -95,7 +95,7 @@ class Network(Strict):
     """Bytes per second in each direction of each connection; without one, unlimited."""
 
 
-class Retry(Strict):
+class RetryOptions(Strict):
     """The retry policy of at-least-once, in Fluvio's words."""
 
     max_retries: Index = 4
@@ -112,12 +112,12 @@ class Retry(Strict):
     """How the delays grow."""
 
 
-class Producer(Strict):
+class ProducerOptions(Strict):
     """The producer and its options; those left out have Fluvio's defaults."""
 
     delivery_semantic: Literal["at-least-once", "at-most-once"] = "at-least-once"
     """What is promised."""
-    retry: Retry = Retry()
+    retry: RetryOptions = RetryOptions()
     """How at-least-once retries; without a meaning under at-most-once."""
     batch_size: Annotated[Size, Field(ge=1)] = 16_384
     """The most bytes in a batch, before compression."""
@@ -192,7 +192,7 @@ def _every_world() -> list[Literal["virtual", "tcp"]]:
 class Scenario(Strict):
     """One experiment."""
 
-    name: Text
+    name: NonEmptyText
     """What it shows, in a few words."""
     description: str = ""
     """More about it, for a reader."""
@@ -204,10 +204,10 @@ class Scenario(Strict):
     """How many examples ``run`` draws if it is a property."""
     step_timeout: PositiveDuration = 20.0
     """How long a client in a process of its own may be silent before it is given up."""
-    cluster: Cluster = Cluster()
-    topic: Topic = Topic()
-    network: Network = Network()
-    producer: Producer = Producer()
+    cluster: ClusterOptions = ClusterOptions()
+    topic: TopicOptions = TopicOptions()
+    network: NetworkOptions = NetworkOptions()
+    producer: ProducerOptions = ProducerOptions()
     faults: FaultList = Field(default_factory=list)
     """The faults, in the order in which they are evaluated; they strike from the first step on."""
     workload: Annotated[list[OneStep], Field(min_length=1, max_length=STEPS_MAX)]
@@ -276,7 +276,7 @@ def _beyond_cluster(written: Mapping[str, Any]) -> Iterator[Conflict]:
         if _whole(match.get("spu"), 0) >= spus:
             text = f"there is no SPU {shown(match['spu'])}; {no_spu}"
             yield Conflict(("faults", n, kind, "match", "spu"), text)
-        elsewhere = match.get("topic") not in (None, topic.get("name", Topic().name))
+        elsewhere = match.get("topic") not in (None, topic.get("name", TopicOptions().name))
         if _whole(match.get("partition"), 0) >= partitions and not elsewhere:
             text = f"there is no partition {shown(match['partition'])}; {no_partition}"
             yield Conflict(("faults", n, kind, "match", "partition"), text)

@@ -2,7 +2,7 @@
 
 A step is a class with a ``kind`` in a module of ``steps/``: that registers it in ``STEPS``, from
 which scenarios, their schema and their guide follow. It declares its keys as fields, and performs
-itself through ``Run``, the part of a run that a step may touch.
+itself through ``Harness``, the part of a run that a step may touch.
 """
 
 from abc import abstractmethod
@@ -39,7 +39,7 @@ ValueSize = Annotated[
 """A field with the bytes of a value; each value starts with the id of its record."""
 
 
-class Run(Protocol):
+class Harness(Protocol):
     """What a step may do with the run that it is part of.
 
     A call of the client that fails, or does not end within its bound, is written down in the
@@ -106,5 +106,5 @@ class Step:
             STEPS.add(cls.kind, cls)
 
     @abstractmethod
-    async def perform(self, run: Run) -> None:
+    async def perform(self, run: Harness) -> None:
         """Do it; returns when it is done or its bound is over."""

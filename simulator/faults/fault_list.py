@@ -20,7 +20,7 @@ OneFault: TypeAlias = Annotated[Fault, OneOf("fault", FAULTS)]
 """A field that holds one fault."""
 
 
-def named(faults: Sequence[Fault]) -> list[Fault]:
+def with_names(faults: Sequence[Fault]) -> list[Fault]:
     """The same faults, those without a name named by kind and position, for example ``drop-1``.
 
     Raises:
@@ -63,7 +63,7 @@ def _taken_names(names: Iterable[tuple[tuple[str | int, ...], str]]) -> Iterator
 
 
 def _own_names(value: Any, handler: Callable[[Any], list[Fault]]) -> list[Fault]:
-    return named(with_conflicts("faults", handler, value, _taken_names(_written_names(value))))
+    return with_names(with_conflicts("faults", handler, value, _taken_names(_written_names(value))))
 
 
 FaultList: TypeAlias = Annotated[list[OneFault], WrapValidator(_own_names)]

@@ -24,7 +24,7 @@ WIDTH = 100
 _KINDS = re.compile(r"(<!-- kinds -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
-def rewritten(page: str) -> str:
+def kinds_rewritten(page: str) -> str:
     """A page with the kinds as the models have them."""
     return _KINDS.sub(lambda found: f"{found[1]}{kinds()}{found[2]}", page)
 
@@ -79,4 +79,4 @@ def _text(text: str, below: str = "") -> str:
 
 if __name__ == "__main__":
     page = Path(sys.argv[1])
-    page.write_text(rewritten(page.read_text(encoding="utf-8")), encoding="utf-8")
+    page.write_text(kinds_rewritten(page.read_text(encoding="utf-8")), encoding="utf-8")

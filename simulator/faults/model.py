@@ -50,7 +50,7 @@ def _server(value: object) -> str:
     return value
 
 
-Server = Annotated[
+ServerName = Annotated[
     str,
     PlainValidator(_server),
     WithJsonSchema({"type": "string", "pattern": f"^({_SERVER.pattern})$"}),
@@ -193,7 +193,7 @@ _REFUSAL_EFFECTS = {
 class Refusal(Fault):
     """A fault that keeps clients from connecting: no cut point and no trigger, only a window."""
 
-    server: Server
+    server: ServerName
     """Which server: ``sc``, ``spu`` for all SPUs, or ``spu:N``, numbered from 0."""
     how: Literal["refuse", "rst", "hang"] = "refuse"
     """``refuse``: the listener is closed. ``rst``: reset once accepted. ``hang``: accepted and

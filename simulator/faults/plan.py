@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from simulator.faults.draws import Draws
 from simulator.faults.effects import NOTHING, Action, CutPoint, Effect, Ending
-from simulator.faults.fault_list import named
+from simulator.faults.fault_list import with_names
 from simulator.faults.model import ALL_APIS, Fault, Placed, Refusal
 
 ORDINALS_MAX = 100_000
@@ -96,7 +96,7 @@ class Given(NamedTuple):
 
 
 @dataclass(slots=True)
-class Verdict:
+class FrameVerdict:
     """The combined decision for one frame: a delay, then at most one terminal action, or copies."""
 
     delay_s: float = 0.0
@@ -130,7 +130,7 @@ class FaultPlan:
     """
 
     def __init__(self, faults: Sequence[Fault], seed: int) -> None:
-        self.faults: Sequence[Fault] = named(faults)
+        self.faults: Sequence[Fault] = with_names(faults)
         """All of them, each with its name."""
         self.counts: Mapping[str, FaultCount] = {each.name: FaultCount() for each in self.faults}
         """By the name of the fault, in the order of the file."""
@@ -175,7 +175,7 @@ class FaultPlan:
         if marks:
             exchange.marks = marks
 
-    def verdict(self, exchange: Exchange, at: CutPoint, elapsed_s: float) -> Verdict | None:
+    def verdict(self, exchange: Exchange, at: CutPoint, elapsed_s: float) -> FrameVerdict | None:
         """Decide what becomes of a frame, or None where nothing does; counts what strikes.
 
         Args:
@@ -300,10 +300,10 @@ def _inside(window: tuple[float, float] | None, elapsed_s: float) -> bool:
     return window is None or window[0] <= elapsed_s < window[1]
 
 
-def _combined(striking: Sequence[Mark], exchange: Exchange, at: CutPoint) -> Verdict:
+def _combined(striking: Sequence[Mark], exchange: Exchange, at: CutPoint) -> FrameVerdict:
     """Put together what the striking faults say, and count them."""
     winner = next((mark for mark in striking if mark.armed.actions[at].terminal), None)
-    verdict = Verdict()
+    verdict = FrameVerdict()
     given = []
     for mark in striking:
         armed, action = mark.armed, mark.armed.actions[at]

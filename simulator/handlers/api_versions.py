@@ -9,7 +9,7 @@ connection when ``client_version`` is not semver, as the real one does
 import re
 
 from simulator.handlers.context import Context
-from simulator.handlers.endpoint import Endpoint, register, served_by
+from simulator.handlers.served_api import ServedApi, register_api, served_by
 from wire.api import API_VERSIONS
 from wire.api.api_versions import ApiVersionRange, ApiVersionsRequest, ApiVersionsResponse
 from wire.codec import WireError
@@ -49,4 +49,4 @@ def handle(request: ApiVersionsRequest, context: Context) -> ApiVersionsResponse
     )
 
 
-register(Endpoint(api=API_VERSIONS, handle=handle))
+register_api(ServedApi(api=API_VERSIONS, handle=handle))

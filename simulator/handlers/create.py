@@ -10,7 +10,7 @@ is answered with TopicNotProvisioned at once, which a real SC says after 90 s.
 from simulator.cluster.cluster import ClusterError
 from simulator.handlers.codes import INJECTED, CodeOfAnswer
 from simulator.handlers.context import Context
-from simulator.handlers.endpoint import Endpoint, register
+from simulator.handlers.served_api import ServedApi, register_api
 from wire.api import CREATE
 from wire.api.admin import CreateRequest, CreateTopic, Status
 from wire.api.envelope import TOPIC
@@ -36,7 +36,7 @@ def handle(request: CreateRequest, context: Context) -> Status:
     return Status(name=create.name)
 
 
-def refused(request: CreateRequest, version: int, code: ErrorCode) -> Status:
+def refused_create(request: CreateRequest, version: int, code: ErrorCode) -> Status:
     """Answer with a code and create nothing.
 
     Raises:
@@ -52,4 +52,4 @@ def unknown_type() -> Status:
     return Status(name="create error", error_code=Other(text="unknown admin object type"))
 
 
-register(Endpoint(api=CREATE, handle=handle, codes=CodeOfAnswer(refused)))
+register_api(ServedApi(api=CREATE, handle=handle, codes=CodeOfAnswer(refused_create)))

@@ -9,7 +9,7 @@ from simulator.cluster.cluster import ClusterError
 from simulator.handlers.codes import INJECTED, CodeOfAnswer
 from simulator.handlers.context import Context
 from simulator.handlers.create import unknown_type
-from simulator.handlers.endpoint import Endpoint, register
+from simulator.handlers.served_api import ServedApi, register_api
 from wire.api import DELETE
 from wire.api.admin import DeleteRequest, DeleteTopic, Status
 from wire.api.envelope import TOPIC
@@ -32,7 +32,7 @@ def handle(request: DeleteRequest, context: Context) -> Status:
     return Status(name=delete.name)
 
 
-def refused(request: DeleteRequest, version: int, code: ErrorCode) -> Status:
+def refused_delete(request: DeleteRequest, version: int, code: ErrorCode) -> Status:
     """Answer with a code and delete nothing.
 
     Raises:
@@ -43,4 +43,4 @@ def refused(request: DeleteRequest, version: int, code: ErrorCode) -> Status:
     return Status(name=name, error_code=code, error_message=INJECTED)
 
 
-register(Endpoint(api=DELETE, handle=handle, codes=CodeOfAnswer(refused)))
+register_api(ServedApi(api=DELETE, handle=handle, codes=CodeOfAnswer(refused_delete)))

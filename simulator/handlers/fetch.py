@@ -11,7 +11,7 @@ them.
 
 from simulator.handlers.codes import CodeInEntry
 from simulator.handlers.context import Context
-from simulator.handlers.endpoint import Endpoint, named_by, register
+from simulator.handlers.served_api import ServedApi, named_by, register_api
 from wire.api import FETCH
 from wire.api.fetch import (
     FetchedPartition,
@@ -68,6 +68,6 @@ def _fetch(
     return answer
 
 
-register(
-    Endpoint(api=FETCH, handle=handle, partitions=named_by, codes=CodeInEntry(FetchedPartition))
+register_api(
+    ServedApi(api=FETCH, handle=handle, partitions=named_by, codes=CodeInEntry(FetchedPartition))
 )

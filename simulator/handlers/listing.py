@@ -10,7 +10,7 @@ know closes the connection. Left out: authorization.
 from simulator.cluster.cluster import Topic
 from simulator.cluster.metadata import partition_object, spu_object, topic_object
 from simulator.handlers.context import Context
-from simulator.handlers.endpoint import Endpoint, register
+from simulator.handlers.served_api import ServedApi, register_api
 from wire.api import LIST
 from wire.api.admin import ListFilter, ListRequest, ListResponse
 from wire.api.envelope import PARTITION, SPU, TOPIC, seal
@@ -54,4 +54,4 @@ def handle(request: ListRequest, context: Context) -> ListResponse:
     return ListResponse(object=seal(label, found, context.version))
 
 
-register(Endpoint(api=LIST, handle=handle))
+register_api(ServedApi(api=LIST, handle=handle))

@@ -24,7 +24,7 @@ from simulator.cluster.log import Appended, Batch
 from simulator.handlers.bits import with_bit_flipped
 from simulator.handlers.codes import CodeInEntry
 from simulator.handlers.context import CommitWait, Context
-from simulator.handlers.endpoint import Carried, Endpoint, PartitionName, named_by, register
+from simulator.handlers.served_api import Carried, PartitionName, ServedApi, named_by, register_api
 from wire.api import PRODUCE
 from wire.api.produce import PartitionResult, ProduceRequest, ProduceResponse, TopicResult
 from wire.api.smartmodule import Predefined, SmartModuleInvocation
@@ -170,8 +170,8 @@ def _record_data(records: Buffer) -> list[tuple[int, int]]:
     return found
 
 
-register(
-    Endpoint(
+register_api(
+    ServedApi(
         api=PRODUCE,
         handle=handle,
         partitions=named_by,

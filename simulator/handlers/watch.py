@@ -13,8 +13,8 @@ from typing import Any
 from simulator.cluster.cluster import Cluster, Partition, Spu, Thing, Topic
 from simulator.cluster.metadata import partition_object, spu_object, topic_object
 from simulator.handlers.context import Context
-from simulator.handlers.endpoint import Endpoint, register
 from simulator.handlers.listing import EMPTY_LABELS
+from simulator.handlers.served_api import ServedApi, register_api
 from wire.api import WATCH, objects
 from wire.api.admin import WatchOptions, WatchRequest, WatchResponse
 from wire.api.envelope import PARTITION, SPU, TOPIC, seal
@@ -105,4 +105,4 @@ _FAMILIES = {
 }
 
 
-register(Endpoint(api=WATCH, handle=handle))
+register_api(ServedApi(api=WATCH, handle=handle))

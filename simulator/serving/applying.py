@@ -4,12 +4,12 @@ from collections.abc import Generator
 from types import GeneratorType
 from typing import Any
 
-from simulator.handlers import CommitWait, Context, Endpoint
+from simulator.handlers import CommitWait, Context, ServedApi
 from simulator.handlers.codes import code_of
 
 
-def refused(
-    endpoint: Endpoint,
+def partly_refused(
+    served_api: ServedApi,
     request: Any,
     context: Context,
     code_name: str,
@@ -26,11 +26,11 @@ def refused(
         code_name: what the refused part is answered.
         target: the partition whose entries are refused, or None for all of the request.
     """
-    codes = endpoint.codes
+    codes = served_api.codes
     assert codes is not None, "an error fault needs an API with a place for its code"
     remaining, response = codes.remaining(request, target), None
     if remaining is not None:
-        response = endpoint.handle(remaining, context)
+        response = served_api.handle(remaining, context)
         if response.__class__ is GeneratorType:
             response = yield from response
     code = code_of(code_name, request, target)

@@ -23,11 +23,11 @@ from typing import Any
 from simulator.cluster.cluster import Cluster, Partition, Spu
 from simulator.events import ClosedBy, CloseReason, Journal
 from simulator.faults.effects import CutPoint, Ending
-from simulator.faults.plan import Exchange, FaultPlan, Verdict
+from simulator.faults.plan import Exchange, FaultPlan, FrameVerdict
 from simulator.handlers import Context, served_by
 from simulator.handlers.bits import with_bit_flipped
 from simulator.handlers.codes import code_of
-from simulator.serving.applying import refused
+from simulator.serving.applying import partly_refused
 from simulator.serving.connection_events import ConnectionEvents
 from simulator.serving.pending import Application, PendingAnswer, PendingEnd, PendingRequest
 from simulator.serving.states import READING, WRITING, Cause, ReadingState, WritingState
@@ -172,11 +172,11 @@ class Exchanges:
             partitions=(),
             carries_partitions=api.names_partitions,
         )
-        endpoint = self._endpoints[api.key]
-        request = PendingRequest(exchange, frame, endpoint, shared.transmissions)
+        served_api = self._endpoints[api.key]
+        request = PendingRequest(exchange, frame, served_api, shared.transmissions)
         try:
             request.body = frame.decode()
-            exchange.partitions = endpoint.partitions(request.body)
+            exchange.partitions = served_api.partitions(request.body)
         finally:
             # A frame was read, whether its body means something or not.
             self._events.read(request)
@@ -209,7 +209,7 @@ class Exchanges:
         if action.swallow or action.silence:
             return ()
         for partition, u in verdict.flips:
-            request.body = request.endpoint.altered(request.body, partition, u)
+            request.body = request.served_api.altered(request.body, partition, u)
         first = Application(request, action.code)
         copies = [Application(request, copied_by=fault) for fault in verdict.duplicated_by]
         if action.ending is None:
@@ -248,9 +248,9 @@ class Exchanges:
             at_close=self._at_close,
         )
         if application.code is None:
-            return request.endpoint.handle(request.body, context)
+            return request.served_api.handle(request.body, context)
         target = request.verdict.target if request.verdict else None
-        return refused(request.endpoint, request.body, context, application.code, target)
+        return partly_refused(request.served_api, request.body, context, application.code, target)
 
     def answered(self, application: Application, response: Any) -> PendingAnswer:
         """Frame a response; the answer is to be held for its ``delay_s``, then written.
@@ -260,7 +260,7 @@ class Exchanges:
         """
         request = application.request
         verdict = self._ask(request, CutPoint.RESPONSE) if request.exchange.marks else None
-        codes = request.endpoint.codes
+        codes = request.served_api.codes
         if verdict is not None and verdict.terminal.code is not None and codes is not None:
             code = code_of(verdict.terminal.code, request.body, verdict.target)
             response = codes.with_code(response, verdict.target, code)
@@ -294,7 +294,7 @@ class Exchanges:
         return self._answer_struck(item, item.verdict)
 
     def _answer_struck(
-        self, answer: PendingAnswer, verdict: Verdict
+        self, answer: PendingAnswer, verdict: FrameVerdict
     ) -> Iterator[bytes | StreamAction]:
         action = verdict.terminal
         if action.swallow:
@@ -369,7 +369,7 @@ class Exchanges:
         self._closed = (ClosedBy.SIMULATOR, CloseReason.UNDECODABLE)
         self._error = str(error)
 
-    def _ask(self, request: PendingRequest, at: CutPoint) -> Verdict | None:
+    def _ask(self, request: PendingRequest, at: CutPoint) -> FrameVerdict | None:
         """Ask the fault plan for its verdict and record what struck."""
         verdict = self._shared.plan.verdict(request.exchange, at, self._shared.elapsed())
         if verdict is not None:

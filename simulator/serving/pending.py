@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from simulator.faults.effects import Ending
-from simulator.faults.plan import Exchange, Verdict
-from simulator.handlers import Endpoint
-from simulator.handlers.endpoint import Carried
+from simulator.faults.plan import Exchange, FrameVerdict
+from simulator.handlers import ServedApi
+from simulator.handlers.served_api import Carried
 from wire.connection import RequestFrame
 
 
@@ -16,12 +16,12 @@ class PendingRequest:
 
     exchange: Exchange
     frame: RequestFrame
-    endpoint: Endpoint
+    served_api: ServedApi
     transmission: int
     """The number of the request frame, counted over the whole run, from 1."""
     body: Any = None
     """The decoded request; None while it is not decoded."""
-    verdict: Verdict | None = None
+    verdict: FrameVerdict | None = None
     """What faults decided at the request."""
     delay_s: float = 0.0
     """How long they hold it back, in seconds."""
@@ -29,7 +29,7 @@ class PendingRequest:
     @property
     def carried(self) -> Carried:
         """What the request brings to be stored; nothing of one that is not decoded."""
-        return () if self.body is None else self.endpoint.carried(self.body)
+        return () if self.body is None else self.served_api.carried(self.body)
 
     @property
     def first_partition(self) -> tuple[str, int] | tuple[None, None]:
@@ -56,7 +56,7 @@ class PendingAnswer:
 
     request: PendingRequest
     frame: bytes
-    verdict: Verdict | None
+    verdict: FrameVerdict | None
     """What faults decided at the response."""
     delay_s: float
     """How long they hold it back, in seconds."""

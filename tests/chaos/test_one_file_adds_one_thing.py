@@ -12,19 +12,18 @@ from chaos.cli.main import main
 from chaos.drivers import Client, OpenClient, Recorder
 from chaos.drivers.driver import driver_named
 from chaos.drivers.kinds.producer import open_producer
-from chaos.drivers.registry import DRIVERS, DriverKind, register
-from chaos.oracle.checks import CHECKS
-from chaos.oracle.checks import register as register_check
+from chaos.drivers.registry import DRIVERS, DriverKind, register_driver
+from chaos.oracle.checks import CHECKS, register_check
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.finding import Finding, Violations
 from chaos.oracle.judge import judge
 from chaos.runner import run_scenario
-from chaos.search.injection_points import Moments
+from chaos.search.injection_points import InjectionPoints
 from chaos.spec.guide import steps
 from chaos.spec.loader import ScenarioFileError, parse_scenario
 from chaos.spec.scenario import Scenario
 from chaos.spec.schema import schema_text
-from chaos.spec.step import STEPS, Run, Step
+from chaos.spec.step import STEPS, Harness, Step
 from chaos.world.world import World
 from simulator.documents.quantities import Count, Duration
 from simulator.documents.strict_model import Strict
@@ -76,7 +75,7 @@ def test_a_new_fault_strikes_in_a_scenario_and_is_judged(crash: type[Placed]) ->
     assert result.figures["duplicated"] == 1, "its answer was lost, so that it was sent again"
     [first, *_] = at_least_once.faults
     assert isinstance(first, Placed)
-    assert next(point.struck for point in Moments(history).of(first))
+    assert next(point.struck for point in InjectionPoints(history).of(first))
 
 
 def test_a_new_fault_explains_what_at_most_once_loses(crash: type[Placed]) -> None:
@@ -116,7 +115,7 @@ def nap() -> Iterator[type[Step]]:
         each: Duration = 1.0
         """How long each time."""
 
-        async def perform(self, run: Run) -> None:
+        async def perform(self, run: Harness) -> None:
             for _ in range(self.times):
                 await run.sleep(self.each)
 
@@ -188,7 +187,7 @@ def counted() -> Iterator[list[str]]:
 
         return counting
 
-    register(
+    register_driver(
         DriverKind(
             word="counting",
             text="Our producer, counted.",

@@ -13,7 +13,7 @@ from simulator.cli import main
 from simulator.events import EVENTS, PAYLOADS, Event
 from simulator.faults.effects import Effect
 from simulator.faults.fault_file import parse_faults
-from simulator.faults.guide import rewritten
+from simulator.faults.guide import kinds_rewritten
 from simulator.faults.model import FAULTS, Match, Placed
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -30,7 +30,7 @@ def words(text: str) -> str:
 
 
 def test_the_kinds_stand_there_as_make_docs_would_write_them() -> None:
-    assert rewritten(PAGE) == PAGE, "run `make docs`"
+    assert kinds_rewritten(PAGE) == PAGE, "run `make docs`"
 
 
 @pytest.mark.parametrize("kind", FAULTS.values(), ids=lambda kind: kind.kind)

@@ -17,7 +17,7 @@ from simulator.faults.guide import kinds
 from simulator.faults.model import FAULTS, Fault, Match, Placed
 from simulator.handlers.codes import CodeOfAnswer
 from simulator.handlers.context import Context
-from simulator.handlers.endpoint import ENDPOINTS, Endpoint, register
+from simulator.handlers.served_api import SERVED_APIS, ServedApi, register_api
 from tests.simulator.client import Client, batch, produce_request
 from tests.simulator.memory import MemoryNetwork, dial
 from wire.api import APIS, CREATE, PRODUCE, Api
@@ -124,9 +124,9 @@ def make_api(*, has_code: bool) -> CountApi:
 @pytest.fixture
 def api() -> Iterator[CountApi]:
     made = make_api(has_code=False)
-    register(Endpoint(api=made, handle=count))
+    register_api(ServedApi(api=made, handle=count))
     yield made
-    ENDPOINTS.remove("count")
+    SERVED_APIS.remove("count")
     APIS.remove("count")
 
 
@@ -134,9 +134,9 @@ def api() -> Iterator[CountApi]:
 def api_with_code() -> Iterator[CountApi]:
     made = make_api(has_code=True)
     codes = CodeOfAnswer(lambda request, version, code: CountResponse(error_code=code))
-    register(Endpoint(api=made, handle=count, codes=codes))
+    register_api(ServedApi(api=made, handle=count, codes=codes))
     yield made
-    ENDPOINTS.remove("count")
+    SERVED_APIS.remove("count")
     APIS.remove("count")
 
 
@@ -197,22 +197,22 @@ async def test_what_is_taken_out_again_is_offered_no_more(
         assert 77 not in offered(await dial(network, sim.spu_addresses[0]))
 
 
-def fits_not(**traits: Any) -> Endpoint:
-    return Endpoint(handle=count, **traits)
+def fits_not(**traits: Any) -> ServedApi:
+    return ServedApi(handle=count, **traits)
 
 
 def test_an_endpoint_does_what_its_api_says_of_itself() -> None:
     with pytest.raises(ValueError, match="create: codes= goes with an API that has_code"):
         fits_not(api=CREATE)
     with pytest.raises(ValueError, match="produce: partitions= goes with"):
-        fits_not(api=PRODUCE, codes=ENDPOINTS["produce"].codes)
+        fits_not(api=PRODUCE, codes=SERVED_APIS["produce"].codes)
 
 
 def test_two_apis_of_one_server_cannot_have_one_key() -> None:
     clash = Api("clash", 0, 0, 0, CountRequest, CountResponse, server="any")
     try:
         with pytest.raises(ValueError, match="clash and produce have one key"):
-            register(Endpoint(api=clash, handle=count))
+            register_api(ServedApi(api=clash, handle=count))
     finally:
         APIS.remove("clash")
 

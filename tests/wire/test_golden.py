@@ -264,9 +264,9 @@ def test_the_worked_watch_answer_tells_where_the_spu_is() -> None:
     answer = response_in(WATCH, bytes.fromhex(text), 19)
     assert answer.object.label == "SPU"
     (spu,) = answer.object.open(SpuUpdate, 19).all
-    endpoint = spu.spec.public_endpoint
+    served_api = spu.spec.public_endpoint
     assert (spu.name, spu.spec.id) == ("custom-spu-5001", 5001)
-    assert (endpoint.ingress[0].hostname, endpoint.port) == ("127.0.0.1", 19010)
+    assert (served_api.ingress[0].hostname, served_api.port) == ("127.0.0.1", 19010)
 
 
 @pytest.mark.parametrize(

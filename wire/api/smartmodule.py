@@ -11,7 +11,7 @@ from wire.codec.types import blob, u32, u64
 
 
 @message
-class Duration:
+class ElapsedTime:
     """A span of time: whole seconds and nanoseconds."""
 
     seconds: u64
@@ -103,7 +103,7 @@ class Lookback:
     """The older records that the SmartModule wants to see first."""
 
     last: u64
-    age: Duration | None = since(21, default=None)
+    age: ElapsedTime | None = since(21, default=None)
 
 
 @message

@@ -6,7 +6,7 @@ Source: ``crates/fluvio-controlplane-metadata/src/topic/spec.rs`` and ``deduplic
 from enum import IntEnum
 from typing import Annotated, TypeAlias
 
-from wire.api.smartmodule import Duration
+from wire.api.smartmodule import ElapsedTime
 from wire.codec.message import message
 from wire.codec.types import Fixed, u32, u64
 
@@ -46,7 +46,7 @@ class DeduplicationBounds:
     """How far back duplicates are looked for."""
 
     count: u64
-    age: Duration | None
+    age: ElapsedTime | None
 
 
 @message

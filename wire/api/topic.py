@@ -44,7 +44,7 @@ class HomeSpu:
 
     id: i32
     key: str
-    endpoint: str
+    served_api: str
 
 
 @message(tag=0)

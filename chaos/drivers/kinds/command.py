@@ -5,7 +5,7 @@ from shutil import which
 
 from chaos.drivers import OpenClient
 from chaos.drivers.program import open_program
-from chaos.drivers.registry import DriverKind, register
+from chaos.drivers.registry import DriverKind, register_driver
 
 
 def open_command(command: str) -> OpenClient:
@@ -28,7 +28,7 @@ def open_command(command: str) -> OpenClient:
     return open_program(words)
 
 
-register(
+register_driver(
     DriverKind(
         word="command",
         text="Any program that speaks the client protocol (docs/client-protocol.md) over its "

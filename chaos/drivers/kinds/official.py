@@ -15,7 +15,7 @@ from pathlib import Path
 from chaos.drivers import Client, Recorder
 from chaos.drivers.process import Process
 from chaos.drivers.program import connected
-from chaos.drivers.registry import OFFICIAL, DriverKind, register
+from chaos.drivers.registry import OFFICIAL, DriverKind, register_driver
 from chaos.spec.scenario import Scenario
 from chaos.world.world import World
 
@@ -70,7 +70,7 @@ async def open_official(
         yield client
 
 
-register(
+register_driver(
     DriverKind(
         word=OFFICIAL,
         text="The official Python client, in a process of its own.",

@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from chaos.drivers import Client, Recorder, Refused
-from chaos.drivers.registry import PRODUCER, DriverKind, register
-from chaos.history import SentRecord, Told
-from chaos.spec.scenario import Producer, Scenario
+from chaos.drivers.registry import PRODUCER, DriverKind, register_driver
+from chaos.history import Outcome, SentRecord
+from chaos.spec.scenario import ProducerOptions, Scenario
 from chaos.world.world import World
 from producer import (
     Compression,
@@ -135,13 +135,13 @@ class ProducerClient(Client):
         try:
             metadata = output.result()
         except DeliveryError as error:
-            self._recorder.failed(record, _told(error), str(error))
+            self._recorder.failed(record, _settled(error), str(error))
         else:
             self._recorder.stored(record, metadata.partition, metadata.offset)
 
 
 def config_of(
-    options: Producer, callback: Callable[[DeliveryReport], None] | None = None
+    options: ProducerOptions, callback: Callable[[DeliveryReport], None] | None = None
 ) -> TopicProducerConfig:
     """The configuration of our producer for the words of a scenario."""
     if options.retries:
@@ -171,15 +171,15 @@ def config_of(
     )
 
 
-def _told(error: DeliveryError) -> Told:
+def _settled(error: DeliveryError) -> Outcome:
     return "failed" if error.persisted is Persisted.NO else "unknown"
 
 
 def _refusal(error: DeliveryError) -> Refused:
-    return Refused(str(error), _told(error), queue_full=isinstance(error, QueueFull))
+    return Refused(str(error), _settled(error), queue_full=isinstance(error, QueueFull))
 
 
-register(
+register_driver(
     DriverKind(
         word=PRODUCER,
         text="Our own producer, in the process of the harness.",

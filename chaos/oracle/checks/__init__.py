@@ -59,7 +59,7 @@ CHECKS: Registry[Check] = Registry(
 """All checks, by name."""
 
 
-def register(module: ModuleType) -> None:
+def register_check(module: ModuleType) -> None:
     """Make a module a check.
 
     Raises:
@@ -70,4 +70,4 @@ def register(module: ModuleType) -> None:
 
 
 for _module in import_all(sys.modules[__name__]):
-    register(_module)
+    register_check(_module)

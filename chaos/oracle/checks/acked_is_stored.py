@@ -7,7 +7,7 @@ told is another question (``offset-is-true``).
 
 from chaos.oracle.blind_spots import blind_spots
 from chaos.oracle.evidence import Evidence
-from chaos.oracle.finding import Finding, Violations, at, named, were
+from chaos.oracle.finding import Finding, Violations, at, listed, were
 
 NAME = "acked-is-stored"
 SEMANTICS = ("at-least-once", "at-most-once")
@@ -18,14 +18,14 @@ def check(evidence: Evidence) -> Finding:
     found = Violations(NAME, evidence.once(blind_spots))
     copies = evidence.copies
     for record in evidence.records:
-        if record.told != "ok" or not found.sees(record.id):
+        if record.outcome != "ok" or not found.sees(record.id):
             continue
         found.looked_at += 1
         if not copies[record.id]:
             where = "" if record.offset is None else f" at {record.partition}@{record.offset}"
             found.add(
-                f"{named([record.id])} {were([record.id])} acknowledged{where} "
-                f"{at(record.told_at or 0.0)}, but no copy of it is stored",
+                f"{listed([record.id])} {were([record.id])} acknowledged{where} "
+                f"{at(record.outcome_at or 0.0)}, but no copy of it is stored",
                 [record.id],
             )
     return found.finding()

@@ -17,7 +17,7 @@ from chaos.oracle.blind_spots import blind_spots
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.finding import Finding, Violations, at
 from chaos.oracle.timing import timing
-from chaos.oracle.visibility import sight
+from chaos.oracle.visibility import visibility
 
 NAME = "alive-after-heal"
 SEMANTICS = ("at-least-once", "at-most-once")
@@ -38,12 +38,12 @@ def check(evidence: Evidence) -> Finding:
         if not record.probe or not found.sees(record.id):
             continue
         found.looked_at += 1
-        if record.told == "ok" or _is_excused(evidence, record):
+        if record.outcome == "ok" or _is_excused(evidence, record):
             continue
-        told = record.error or "the client was told nothing"
+        outcome = record.error or "the client was told nothing"
         found.add(
             f"probe {record.id}, sent {at(record.sent_at)} after the cluster had healed "
-            f"{at(history.healed_at or 0.0)}, was not acknowledged: {told}",
+            f"{at(history.healed_at or 0.0)}, was not acknowledged: {outcome}",
             [record.id],
         )
     return found.finding()
@@ -51,7 +51,7 @@ def check(evidence: Evidence) -> Finding:
 
 def _is_excused(evidence: Evidence, record: SentRecord) -> bool:
     """Whether all that went wrong with a probe is that its client was not told of a new leader."""
-    seen, replies = evidence.once(sight), evidence.once(answers)
+    seen, replies = evidence.once(visibility), evidence.once(answers)
     sent = evidence.transmissions[record.id]
     return (
         bool(sent)
@@ -59,7 +59,7 @@ def _is_excused(evidence: Evidence, record: SentRecord) -> bool:
         and all(
             replies.code(t) is None
             and not replies.is_appended(t)
-            and not seen.leads(seen.links[t.connection].server, t.partition, t.n, t.t)
+            and not seen.leads(seen.connections[t.connection].server, t.partition, t.n, t.t)
             for t in sent
         )
     )

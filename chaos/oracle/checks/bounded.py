@@ -14,7 +14,7 @@ from collections.abc import Iterable
 
 from chaos.history import Call
 from chaos.oracle.evidence import Evidence
-from chaos.oracle.finding import Finding, Violations, at, lasting, named
+from chaos.oracle.finding import Finding, Violations, at, lasting, listed
 from chaos.oracle.timing import timing
 from chaos.spec.bounds import send_bound, settle_bound
 
@@ -58,17 +58,17 @@ def _look_at_sends(evidence: Evidence, found: Violations) -> None:
             continue
         found.looked_at += 1
         end = record.taken_at
-        if end is None and record.told != "ok":
-            end = record.told_at
+        if end is None and record.outcome != "ok":
+            end = record.outcome_at
         if end is None:
             given_up = calls[record.call].given_up
             short = given_up is not None and given_up <= record.sent_at + bound + slack
             if evidence.history.crash is None and not short:
-                text = f"send of {named([record.id])} {at(record.sent_at)} never ended"
+                text = f"send of {listed([record.id])} {at(record.sent_at)} never ended"
                 found.add(text, [record.id])
         elif end > record.sent_at + bound + slack:
             found.add(
-                f"send of {named([record.id])} {at(record.sent_at)} took "
+                f"send of {listed([record.id])} {at(record.sent_at)} took "
                 f"{lasting(end - record.sent_at)}; its bound is {bound:g} s",
                 [record.id],
             )
@@ -106,7 +106,7 @@ def _bound(evidence: Evidence, call: Call) -> float:
     open_ids = [
         record.id
         for record in evidence.records[: call.first]
-        if record.told_at is None or record.told_at > call.started or record.taken_at is None
+        if record.outcome_at is None or record.outcome_at > call.started or record.taken_at is None
     ]
     by_partition: dict[int | None, int] = {}
     for partition, _ in _requests(evidence, open_ids):
@@ -130,5 +130,5 @@ def _requests(evidence: Evidence, ids: Iterable[int]) -> set[tuple[int | None, o
         elif evidence.records[record_id].taken_at is None:
             found.add((None, ("refused", record_id)))
         else:
-            found.add((None, evidence.records[record_id].told_at))
+            found.add((None, evidence.records[record_id].outcome_at))
     return found

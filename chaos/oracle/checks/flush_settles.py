@@ -13,7 +13,7 @@ A flush that does not return is another matter (``bounded``).
 
 from chaos.history import Call
 from chaos.oracle.evidence import Evidence
-from chaos.oracle.finding import Finding, Violations, at, named, were
+from chaos.oracle.finding import Finding, Violations, at, listed, were
 from chaos.oracle.timing import timing
 
 NAME = "flush-settles"
@@ -39,7 +39,7 @@ def check(evidence: Evidence) -> Finding:
         if late:
             what = "unsettled" if evidence.scenario.producer.retries else "not handed over"
             found.add(
-                f"{named(late)} {were(late)} still {what} when the flush {at(call.started)} "
+                f"{listed(late)} {were(late)} still {what} when the flush {at(call.started)} "
                 f"returned {at(call.ended)}",
                 late,
             )
@@ -52,14 +52,14 @@ def _look_at_success(evidence: Evidence, call: Call, ids: range, found: Violatio
         record
         for record in evidence.records[ids.start : ids.stop]
         if record.taken_at is not None
-        and record.told_at is not None
-        and record.told_at >= call.started
-        and record.told != "ok"
+        and record.outcome_at is not None
+        and record.outcome_at >= call.started
+        and record.outcome != "ok"
     ]
     if given_up:
         ids_given_up = [record.id for record in given_up]
         found.add(
-            f"the flush {at(call.started)} said that all is well, but {named(ids_given_up)} "
+            f"the flush {at(call.started)} said that all is well, but {listed(ids_given_up)} "
             f"{were(ids_given_up)} given up: {given_up[0].error}",
             ids_given_up,
         )
@@ -71,4 +71,4 @@ def _had_left(evidence: Evidence, record_id: int, ended: float) -> bool:
     sent = evidence.transmissions[record_id]
     if sent:
         return times.begun_from(sent[0].t) - times.transfer <= ended + times.slack
-    return evidence.records[record_id].told != "failed"
+    return evidence.records[record_id].outcome != "failed"

@@ -9,7 +9,7 @@ that duplicated the request: the events say which copies such a fault made.
 from chaos.oracle.blind_spots import blind_spots
 from chaos.oracle.copies import surplus
 from chaos.oracle.evidence import Evidence
-from chaos.oracle.finding import Finding, Violations, at, named
+from chaos.oracle.finding import Finding, Violations, at, listed
 
 NAME = "no-duplicates"
 SEMANTICS = ("at-most-once",)
@@ -27,7 +27,8 @@ def check(evidence: Evidence) -> Finding:
         if len(sent) > 1:
             moments = " and ".join(f"{at(t.t)} on connection {t.connection}" for t in sent[:2])
             found.add(
-                f"{named([record.id])} was transmitted {len(sent)} times: {moments}", [record.id]
+                f"{listed([record.id])} was transmitted {len(sent)} times: {moments}",
+                [record.id],
             )
     for record_id, text in surplus(evidence):
         if found.sees(record_id):

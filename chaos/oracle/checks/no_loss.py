@@ -11,10 +11,10 @@ was dead or stalled) the number of attempts is not known. Then only what is cert
 attempts take at least the delays between them.
 """
 
-from chaos.oracle.attempts import course, lots
+from chaos.oracle.attempts import record_groups, retry_timeline
 from chaos.oracle.blind_spots import blind_spots
 from chaos.oracle.evidence import Evidence
-from chaos.oracle.finding import Finding, Violations, at, lasting, named, were
+from chaos.oracle.finding import Finding, Violations, at, lasting, listed, were
 from chaos.oracle.refusals import refused_early
 
 NAME = "no-loss"
@@ -26,27 +26,27 @@ def check(evidence: Evidence) -> Finding:
     found = Violations(NAME, evidence.once(blind_spots))
     if not evidence.history.drained:
         return found.finding()
-    copies, policy = evidence.copies, evidence.once(course)
+    copies, policy = evidence.copies, evidence.once(retry_timeline)
     found.looked_at = len(evidence.sent)
-    for lot in evidence.once(lots):
-        if not found.sees(*lot.ids):
-            found.looked_at -= len(lot.ids)
+    for group in evidence.once(record_groups):
+        if not found.sees(*group.ids):
+            found.looked_at -= len(group.ids)
             continue
-        if lot.told == "ok":
+        if group.outcome == "ok":
             continue
-        lost = [record.id for record in lot.records if not copies[record.id]]
-        if lost and (unused := policy.unused(lot)) is not None:
-            end = "never" if lot.told_at is None else at(lot.told_at)
-            last = lot.attempts[-1] if lot.attempts else None
+        lost = [record.id for record in group.records if not copies[record.id]]
+        if lost and (unused := policy.unused(group)) is not None:
+            end = "never" if group.outcome_at is None else at(group.outcome_at)
+            last = group.attempts[-1] if group.attempts else None
             where = f", the last one on connection {last.connection} {at(last.t)}" if last else ""
             found.add(
-                f"{named(lost)} {were(lost)} lost: given up ({end}) {unused}{where}, "
+                f"{listed(lost)} {were(lost)} lost: given up ({end}) {unused}{where}, "
                 "before the retry policy was used up",
                 lost,
             )
     for record, waited in refused_early(evidence):
         found.add(
-            f"{named([record.id])} was lost: refused {at(record.sent_at + waited)}, "
+            f"{listed([record.id])} was lost: refused {at(record.sent_at + waited)}, "
             f"{lasting(waited)} after it was sent, although it was not too large and the time that "
             "send may wait for room was not over",
             [record.id],

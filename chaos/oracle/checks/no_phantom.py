@@ -13,7 +13,7 @@ from siphashc import siphash
 
 from chaos.oracle.blind_spots import altered_requests, blind_spots
 from chaos.oracle.evidence import Evidence
-from chaos.oracle.finding import Finding, Violations, at, named
+from chaos.oracle.finding import Finding, Violations, at, listed
 
 NAME = "no-phantom"
 SEMANTICS = ("at-least-once", "at-most-once")
@@ -37,7 +37,7 @@ def check(evidence: Evidence) -> Finding:
         found.add(f"{stranger.partition}@{stranger.offset} holds {shown!r}, which was never sent")
     for record_id, copy in evidence.other_keys:
         found.add(
-            f"{named([record_id])} is stored at {copy.partition}@{copy.offset} with another key",
+            f"{listed([record_id])} is stored at {copy.partition}@{copy.offset} with another key",
             [record_id],
         )
     for batch in evidence.history.unreadable:
@@ -84,7 +84,7 @@ def _look_at_requests(evidence: Evidence, found: Violations) -> None:
             if transmission.partition != home:
                 why = "its key belongs" if record.key else "it was sent before"
                 found.add(
-                    f"{named([record.id])} was sent to partition {transmission.partition} "
+                    f"{listed([record.id])} was sent to partition {transmission.partition} "
                     f"{at(transmission.t)} on connection {transmission.connection}, but {why} "
                     f"to partition {home}",
                     [record.id],

@@ -6,7 +6,7 @@ copy, whoever made it, breaks it. A client that cannot know says *unknown* inste
 
 from chaos.oracle.blind_spots import blind_spots
 from chaos.oracle.evidence import Evidence
-from chaos.oracle.finding import Finding, Violations, at, named
+from chaos.oracle.finding import Finding, Violations, at, listed
 
 NAME = "not-persisted-is-absent"
 SEMANTICS = ("at-least-once", "at-most-once")
@@ -17,14 +17,14 @@ def check(evidence: Evidence) -> Finding:
     found = Violations(NAME, evidence.once(blind_spots))
     copies = evidence.copies
     for record in evidence.records:
-        if record.told != "failed" or not found.sees(record.id):
+        if record.outcome != "failed" or not found.sees(record.id):
             continue
         found.looked_at += 1
         if copies[record.id]:
             copy = copies[record.id][0]
             found.add(
-                f"{named([record.id])} is certainly not stored, as the client was told "
-                f"{at(record.told_at or 0.0)}, but a copy is at {copy.partition}@{copy.offset}",
+                f"{listed([record.id])} is certainly not stored, as the client was told "
+                f"{at(record.outcome_at or 0.0)}, but a copy is at {copy.partition}@{copy.offset}",
                 [record.id],
             )
     return found.finding()

@@ -7,7 +7,7 @@ breaks another promise (``acked-is-stored``).
 
 from chaos.oracle.blind_spots import blind_spots
 from chaos.oracle.evidence import Evidence
-from chaos.oracle.finding import Finding, Violations, at, named
+from chaos.oracle.finding import Finding, Violations, at, listed
 
 NAME = "offset-is-true"
 SEMANTICS = ("at-least-once", "at-most-once")
@@ -17,7 +17,7 @@ def check(evidence: Evidence) -> Finding:
     """Look at every record of which an offset was told."""
     found = Violations(NAME, evidence.once(blind_spots))
     for record, copies in zip(evidence.records, evidence.copies, strict=True):
-        if record.told != "ok" or record.offset is None or not copies:
+        if record.outcome != "ok" or record.offset is None or not copies:
             continue
         if not found.sees(record.id):
             continue
@@ -29,8 +29,8 @@ def check(evidence: Evidence) -> Finding:
         else:
             places = ", ".join(f"{copy.partition}@{copy.offset}" for copy in copies[:3])
             found.add(
-                f"{named([record.id])} was acknowledged as {partition}@{offset} "
-                f"{at(record.told_at or 0.0)}, but it is at {places}",
+                f"{listed([record.id])} was acknowledged as {partition}@{offset} "
+                f"{at(record.outcome_at or 0.0)}, but it is at {places}",
                 [record.id],
             )
     return found.finding()

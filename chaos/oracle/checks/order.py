@@ -24,7 +24,7 @@ def check(evidence: Evidence) -> Finding:
     furthest: dict[tuple[int, int | None], tuple[int, int]] = {}
     """By partition and connection, the highest first copy so far, and the record that has it."""
     for record, copies in zip(evidence.records, evidence.copies, strict=True):
-        if record.told != "ok" or not copies or not found.sees(record.id):
+        if record.outcome != "ok" or not copies or not found.sees(record.id):
             continue
         found.looked_at += 1
         copy = copies[0]

@@ -20,10 +20,16 @@ from collections.abc import Iterator
 from itertools import pairwise
 from math import inf
 
-from chaos.oracle.attempts import Course, Lot, Span, course, lots
+from chaos.oracle.attempts import (
+    AttemptBounds,
+    RecordGroup,
+    RetryTimeline,
+    record_groups,
+    retry_timeline,
+)
 from chaos.oracle.blind_spots import blind_spots
 from chaos.oracle.evidence import Evidence
-from chaos.oracle.finding import Finding, Violations, at, lasting, named, were
+from chaos.oracle.finding import Finding, Violations, at, lasting, listed, were
 
 NAME = "retry-policy"
 SEMANTICS = ("at-least-once",)
@@ -32,61 +38,63 @@ SEMANTICS = ("at-least-once",)
 def check(evidence: Evidence) -> Finding:
     """Look at every attempt of the workload."""
     found = Violations(NAME, evidence.once(blind_spots))
-    policy = evidence.once(course)
+    policy = evidence.once(retry_timeline)
     copies = evidence.copies
-    for lot in evidence.once(lots):
-        if not found.sees(*lot.ids):
+    for group in evidence.once(record_groups):
+        if not found.sees(*group.ids):
             continue
-        found.looked_at += len(lot.attempts)
-        for text in _broken(policy, lot):
-            found.add(f"{named(lot.ids)} {were(lot.ids)} {text}", lot.ids)
-        if lot.told == "ok" or not any(copies[n] for n in lot.ids):
+        found.looked_at += len(group.attempts)
+        for text in _broken(policy, group):
+            found.add(f"{listed(group.ids)} {were(group.ids)} {text}", group.ids)
+        if group.outcome == "ok" or not any(copies[n] for n in group.ids):
             continue
-        if evidence.history.drained and (unused := policy.unused(lot)) is not None:
-            end = "never settled" if lot.told_at is None else f"given up {at(lot.told_at)}"
-            found.add(f"{named(lot.ids)} {were(lot.ids)} {end} {unused}", lot.ids)
+        if evidence.history.drained and (unused := policy.unused(group)) is not None:
+            end = (
+                "never settled" if group.outcome_at is None else f"given up {at(group.outcome_at)}"
+            )
+            found.add(f"{listed(group.ids)} {were(group.ids)} {end} {unused}", group.ids)
     return found.finding()
 
 
-def _broken(policy: Course, lot: Lot) -> Iterator[str]:
-    if not lot.attempts:
+def _broken(policy: RetryTimeline, group: RecordGroup) -> Iterator[str]:
+    if not group.attempts:
         return
     most = 1 + policy.retry.max_retries
-    if len(lot.attempts) > most:
-        over = lot.attempts[most]
+    if len(group.attempts) > most:
+        over = group.attempts[most]
         yield (
-            f"transmitted {len(lot.attempts)} times, the policy allows {most}; one too many "
+            f"transmitted {len(group.attempts)} times, the policy allows {most}; one too many "
             f"{at(over.t)} on connection {over.connection}"
         )
-    begun = policy.timing.begun_by(lot.attempts[0].t)
+    begun = policy.timing.begun_by(group.attempts[0].t)
     end = begun + policy.retry.timeout + policy.timing.slack
-    late = next((t for t in lot.attempts if policy.timing.begun_from(t.t) > end), None)
+    late = next((t for t in group.attempts if policy.timing.begun_from(t.t) > end), None)
     if late is not None:
         yield (
             f"transmitted {at(late.t)} on connection {late.connection}, "
-            f"{lasting(late.t - lot.attempts[0].t)} after the first time; the policy ends after "
+            f"{lasting(late.t - group.attempts[0].t)} after the first time; the policy ends after "
             f"{policy.retry.timeout:g} s"
         )
-    if lot.settled_at is not None and lot.settled_at > end:
-        took = lasting(lot.settled_at - begun)
+    if group.settled_at is not None and group.settled_at > end:
+        took = lasting(group.settled_at - begun)
         yield (
-            f"settled {at(lot.settled_at)}, {took} after the first attempt began; the policy ends "
-            f"after {policy.retry.timeout:g} s"
+            f"settled {at(group.settled_at)}, {took} after the first attempt began; the policy "
+            f"ends after {policy.retry.timeout:g} s"
         )
-    if len(lot.attempts) > 1:
-        yield from _gaps(policy, lot)
-    if lot.told == "ok" and (due := policy.overslept(lot)) is not None:
+    if len(group.attempts) > 1:
+        yield from _gaps(policy, group)
+    if group.outcome == "ok" and (due := policy.overslept(group)) is not None:
         yield (
             f"not tried again {at(due)}, when the time of the attempt "
-            f"{at(lot.attempts[-1].t)} and the delay behind it were over, but settled "
-            f"{at(lot.settled_at or 0.0)}"
+            f"{at(group.attempts[-1].t)} and the delay behind it were over, but settled "
+            f"{at(group.settled_at or 0.0)}"
         )
 
 
-def _gaps(policy: Course, lot: Lot) -> Iterator[str]:
+def _gaps(policy: RetryTimeline, group: RecordGroup) -> Iterator[str]:
     """What is wrong between one attempt and the next."""
-    spans = list(policy.spans(lot))
-    through = policy.through_with(lot)
+    spans = list(policy.spans(group))
+    through = policy.through_with(group)
     for retry, (span, following) in enumerate(pairwise(spans), 1):
         here, there = span.transmission, following.transmission
         delay = policy.delays.before(retry)
@@ -113,7 +121,7 @@ def _gaps(policy: Course, lot: Lot) -> Iterator[str]:
             )
             return
         longest = _longest(policy, span, following)
-        if longest > delay and policy.sight.clear(lot.earliest, there.t, through):
+        if longest > delay and policy.visibility.clear(group.earliest, there.t, through):
             yield (
                 f"tried again too late: {lasting(longest)} at least {between}, where "
                 f"retry {retry} waits {lasting(delay)}"
@@ -121,6 +129,6 @@ def _gaps(policy: Course, lot: Lot) -> Iterator[str]:
             return
 
 
-def _longest(policy: Course, span: Span, following: Span) -> float:
+def _longest(policy: RetryTimeline, span: AttemptBounds, following: AttemptBounds) -> float:
     """How long the client waited at least, if it connected without trouble."""
     return following.transmission.t - policy.connecting - span.end_by

@@ -11,11 +11,11 @@ violation as well.
 from itertools import pairwise
 from math import inf
 
-from chaos.oracle.attempts import Course, Lot, course, lots
+from chaos.oracle.attempts import RecordGroup, RetryTimeline, record_groups, retry_timeline
 from chaos.oracle.blind_spots import blind_spots
 from chaos.oracle.copies import surplus
 from chaos.oracle.evidence import Evidence, Transmission
-from chaos.oracle.finding import Finding, Violations, at, named, were
+from chaos.oracle.finding import Finding, Violations, at, listed, were
 
 NAME = "unprovoked-duplicate"
 SEMANTICS = ("at-least-once",)
@@ -24,21 +24,22 @@ SEMANTICS = ("at-least-once",)
 def check(evidence: Evidence) -> Finding:
     """Look at every record of the workload that was transmitted."""
     found = Violations(NAME, evidence.once(blind_spots))
-    policy = evidence.once(course)
-    for lot in evidence.once(lots):
-        if not lot.attempts or not found.sees(*lot.ids):
+    policy = evidence.once(retry_timeline)
+    for group in evidence.once(record_groups):
+        if not group.attempts or not found.sees(*group.ids):
             continue
-        found.looked_at += len(lot.records)
-        if len(lot.attempts) > 1 and (pair := _unprovoked(policy, lot)):
+        found.looked_at += len(group.records)
+        if len(group.attempts) > 1 and (pair := _unprovoked(policy, group)):
             first, again = pair
+            records = f"{listed(group.ids)} {were(group.ids)}"
             found.add(
-                f"{named(lot.ids)} {were(lot.ids)} transmitted again {at(again.t)} on connection "
+                f"{records} transmitted again {at(again.t)} on connection "
                 f"{again.connection}, after the request {at(first.t)} on connection "
                 f"{first.connection} was answered with success {at(policy.answers.at(first))}"
                 if again.number != first.number
-                else f"{named(lot.ids)} {were(lot.ids)} in one request twice, {at(first.t)} on "
+                else f"{records} in one request twice, {at(first.t)} on "
                 f"connection {first.connection}",
-                lot.ids,
+                group.ids,
             )
     for record_id, text in surplus(evidence):
         if found.sees(record_id):
@@ -46,9 +47,11 @@ def check(evidence: Evidence) -> Finding:
     return found.finding()
 
 
-def _unprovoked(policy: Course, lot: Lot) -> tuple[Transmission, Transmission] | None:
+def _unprovoked(
+    policy: RetryTimeline, group: RecordGroup
+) -> tuple[Transmission, Transmission] | None:
     """An attempt that was answered with success, and one that came after it."""
-    spans = list(policy.spans(lot))
+    spans = list(policy.spans(group))
     for span, following in pairwise(spans):
         if span.transmission.number == following.transmission.number:
             return span.transmission, following.transmission

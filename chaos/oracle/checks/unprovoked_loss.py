@@ -14,13 +14,13 @@ the client says *failed* of a record that nobody saw, its time must have been ov
 from math import inf
 
 from chaos.oracle.answers import answers
-from chaos.oracle.attempts import Lot, lots
+from chaos.oracle.attempts import RecordGroup, record_groups
 from chaos.oracle.blind_spots import blind_spots
 from chaos.oracle.evidence import Evidence, Transmission
-from chaos.oracle.finding import Finding, Violations, at, lasting, named, were
+from chaos.oracle.finding import Finding, Violations, at, lasting, listed, were
 from chaos.oracle.refusals import refused_early
 from chaos.oracle.timing import timing
-from chaos.oracle.visibility import Sight, sight
+from chaos.oracle.visibility import Visibility, visibility
 from simulator.faults.effects import CutPoint, Effect
 
 NAME = "unprovoked-loss"
@@ -34,49 +34,49 @@ def check(evidence: Evidence) -> Finding:
         return found.finding()
     copies = evidence.copies
     found.looked_at = len(evidence.sent)
-    for lot in evidence.once(lots):
-        if not found.sees(*lot.ids):
-            found.looked_at -= len(lot.ids)
+    for group in evidence.once(record_groups):
+        if not found.sees(*group.ids):
+            found.looked_at -= len(group.ids)
             continue
-        if lot.told == "ok":
+        if group.outcome == "ok":
             continue
-        lost = [record.id for record in lot.records if not copies[record.id]]
-        if lost and (why := _unexplained(evidence, lot)) is not None:
-            found.add(f"{named(lost)} {were(lost)} lost: {why}", lost)
+        lost = [record.id for record in group.records if not copies[record.id]]
+        if lost and (why := _unexplained(evidence, group)) is not None:
+            found.add(f"{listed(lost)} {were(lost)} lost: {why}", lost)
     for record, waited in refused_early(evidence):
         found.add(
-            f"{named([record.id])} was lost: refused {lasting(waited)} after it was sent, although "
-            "it was not too large and the time that send may wait for room was not over",
+            f"{listed([record.id])} was lost: refused {lasting(waited)} after it was sent, "
+            "although it was not too large and the time that send may wait for room was not over",
             [record.id],
         )
     return found.finding()
 
 
-def _unexplained(evidence: Evidence, lot: Lot) -> str | None:
+def _unexplained(evidence: Evidence, group: RecordGroup) -> str | None:
     """Why a lost lot should not be lost; None if something explains it."""
-    seen = evidence.once(sight)
-    for transmission in lot.attempts:
+    seen = evidence.once(visibility)
+    for transmission in group.attempts:
         if not _was_lost(evidence, seen, transmission):
             return (
                 f"its request was read on connection {transmission.connection} "
                 f"{at(transmission.t)}, and no fault struck it before it was applied"
             )
-    if lot.attempts:
+    if group.attempts:
         return None
-    return _unexplained_unseen(evidence, seen, lot)
+    return _unexplained_unseen(evidence, seen, group)
 
 
-def _unexplained_unseen(evidence: Evidence, seen: Sight, lot: Lot) -> str | None:
+def _unexplained_unseen(evidence: Evidence, seen: Visibility, group: RecordGroup) -> str | None:
     times, producer = evidence.once(timing), evidence.scenario.producer
     closed = [call.started for call in evidence.history.calls if call.op == "close"]
-    if lot.told_at is None and evidence.history.silent is not None:
+    if group.outcome_at is None and evidence.history.silent is not None:
         return None  # the client was ended with it
-    end = inf if lot.told_at is None else lot.told_at
-    if closed and end >= closed[0] and lot.told_at is not None:
+    end = inf if group.outcome_at is None else group.outcome_at
+    if closed and end >= closed[0] and group.outcome_at is not None:
         return None
-    first, last = lot.records[0].sent_at, lot.records[-1].sent_at
+    first, last = group.records[0].sent_at, group.records[-1].sent_at
     life = producer.linger + producer.response_timeout
-    if lot.told == "failed" and end + times.slack < first + life:
+    if group.outcome == "failed" and end + times.slack < first + life:
         return (
             f"it was given up {at(end)}, {lasting(end - first)} after it was sent, and it had "
             f"{life:g} s; no request with it was seen"
@@ -86,7 +86,7 @@ def _unexplained_unseen(evidence: Evidence, seen: Sight, lot: Lot) -> str | None
     return None
 
 
-def _was_lost(evidence: Evidence, seen: Sight, transmission: Transmission) -> bool:
+def _was_lost(evidence: Evidence, seen: Visibility, transmission: Transmission) -> bool:
     """Whether something kept a request from being applied."""
     for hit in evidence.hits_by_transmission.get(transmission.number, ()):
         if hit.at is not CutPoint.REQUEST or hit.shadowed:
@@ -98,7 +98,7 @@ def _was_lost(evidence: Evidence, seen: Sight, transmission: Transmission) -> bo
             return True
     if evidence.once(answers).is_appended(transmission):
         return False
-    server = seen.links[transmission.connection].server
+    server = seen.connections[transmission.connection].server
     partition, n = transmission.partition, transmission.n
     if not seen.leads(server, partition, n, transmission.t):
         return True

@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from chaos.spec.step import Run, Step
+from chaos.spec.step import Harness, Step
 from simulator.documents.strict_model import Strict
 
 
@@ -11,6 +11,6 @@ class Flush(Strict, Step):
 
     kind: ClassVar[str] = "flush"
 
-    async def perform(self, run: Run) -> None:
+    async def perform(self, run: Harness) -> None:
         """Flush."""
         await run.flush()

@@ -2,7 +2,7 @@
 
 from typing import Any, ClassVar
 
-from chaos.spec.step import Run, Step
+from chaos.spec.step import Harness, Step
 from simulator.documents.quantities import Index
 from simulator.documents.strict_model import Strict
 
@@ -18,6 +18,6 @@ class MoveLeader(Strict, Step):
     to: Index
     """The SPU that becomes its leader, numbered from 0."""
 
-    async def perform(self, run: Run) -> None:
+    async def perform(self, run: Harness) -> None:
         """Move it."""
         run.move_leader(self.partition, self.to)

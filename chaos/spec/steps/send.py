@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from pydantic import StrictBool
 
-from chaos.spec.step import Run, Step, ValueSize
+from chaos.spec.step import Harness, Step, ValueSize
 from simulator.documents.quantities import Count, Duration, Index
 from simulator.documents.strict_model import Strict
 
@@ -25,6 +25,6 @@ class Send(Strict, Step):
     wait: StrictBool = False
     """Whether each record is settled before the next one is sent."""
 
-    async def perform(self, run: Run) -> None:
+    async def perform(self, run: Harness) -> None:
         """Send them."""
         await run.send(self.count, self.size, self.keys, wait=self.wait, pace=self.pace)

@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from chaos.spec.step import Run, Step, ValueSize
+from chaos.spec.step import Harness, Step, ValueSize
 from simulator.documents.quantities import Count, Index
 from simulator.documents.strict_model import Strict
 
@@ -19,6 +19,6 @@ class SendAll(Strict, Step):
     keys: Index = 0
     """How many different keys the records take turns with; 0 for no key."""
 
-    async def perform(self, run: Run) -> None:
+    async def perform(self, run: Harness) -> None:
         """Send them."""
         await run.send_all(self.count, self.size, self.keys)

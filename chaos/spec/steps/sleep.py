@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 
 from pydantic import ConfigDict, RootModel
 
-from chaos.spec.step import Run, Step
+from chaos.spec.step import Harness, Step
 from simulator.documents.quantities import Duration
 
 
@@ -17,6 +17,6 @@ class Sleep(RootModel[Duration], Step):
     alone: ClassVar[str] = "sleep needs a duration; write sleep: 1s"
     example: ClassVar[Any] = "1s"
 
-    async def perform(self, run: Run) -> None:
+    async def perform(self, run: Harness) -> None:
         """Sleep."""
         await run.sleep(self.root)

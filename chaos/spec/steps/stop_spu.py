@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from chaos.spec.step import Run, Step
+from chaos.spec.step import Harness, Step
 from simulator.documents.quantities import Index
 from simulator.documents.strict_model import Strict
 
@@ -15,6 +15,6 @@ class StopSpu(Strict, Step):
     spu: Index = 0
     """Which SPU, numbered from 0."""
 
-    async def perform(self, run: Run) -> None:
+    async def perform(self, run: Harness) -> None:
         """Stop it."""
         await run.stop_spu(self.spu)

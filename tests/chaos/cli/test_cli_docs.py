@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from chaos.cli.main import main
-from chaos.report.outcome import Outcome
+from chaos.report.scenario_report import ScenarioReport
 
 DOCS = Path(__file__).parents[3] / "docs"
 GUIDE = (DOCS / "chaos.md").read_text()
@@ -49,7 +49,7 @@ def test_each_command_is_described(name: str) -> None:
     assert re.search(rf"^\| `{name}\b", GUIDE, re.MULTILINE)
 
 
-@pytest.mark.parametrize("key", Outcome("x", "x.yaml", "virtual", 0).to_data())
+@pytest.mark.parametrize("key", ScenarioReport("x", "x.yaml", "virtual", 0).to_data())
 def test_each_key_of_a_result_is_described(key: str) -> None:
     assert re.search(rf"^\|.*`{key}`.* \|", GUIDE, re.MULTILINE)
 

@@ -198,10 +198,10 @@ def test_a_mistake_is_one_line_and_status_2(
     monkeypatch.setattr(sys, "argv", ["chaos", *arguments.split()])
     with pytest.raises(SystemExit) as end:
         cli()
-    told = capsys.readouterr()
-    assert (end.value.code, told.out) == (2, "")
-    assert told.err.startswith(line)
-    assert told.err.count("\n") == 1
+    outcome = capsys.readouterr()
+    assert (end.value.code, outcome.out) == (2, "")
+    assert outcome.err.startswith(line)
+    assert outcome.err.count("\n") == 1
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from chaos.cli.judge import judge
+from chaos.cli.judge import judge_command
 from chaos.cli.main import main
 
 PROJECT = Path(__file__).parents[3]
@@ -79,4 +79,4 @@ def test_a_history_that_was_edited_is_refused_without_a_traceback(tmp_path: Path
 
 
 def test_help_says_how_to_keep_a_history() -> None:
-    assert "--out runs" in (judge.epilog or "")
+    assert "--out runs" in (judge_command.epilog or "")

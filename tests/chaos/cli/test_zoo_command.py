@@ -32,11 +32,16 @@ def test_a_mutant_that_is_caught_gives_status_0_and_a_score() -> None:
 
 
 def test_the_document_for_machines_has_the_smallest_scenario() -> None:
-    told = json.loads(document(zoo_of(CAUGHT, control=NOTHING), status=0, interrupted=False))
-    (entry,) = told["mutants"]
-    assert (told["status"], told["caught"], told["of"], told["interrupted"]) == (0, 1, 1, False)
+    outcome = json.loads(document(zoo_of(CAUGHT, control=NOTHING), status=0, interrupted=False))
+    (entry,) = outcome["mutants"]
+    assert (outcome["status"], outcome["caught"], outcome["of"], outcome["interrupted"]) == (
+        0,
+        1,
+        1,
+        False,
+    )
     assert (entry["minimum"], entry["scenario"]) == ({"records": 1, "faults": 1}, {"name": "x"})
-    assert (told["control"]["caught"], told["control"]["examples"]) == (True, 100)
+    assert (outcome["control"]["caught"], outcome["control"]["examples"]) == (True, 100)
 
 
 def test_a_mutant_that_is_not_caught_gives_status_1_and_says_why() -> None:
@@ -88,6 +93,6 @@ def test_a_process_that_hangs_is_no_verdict_and_not_a_mutant_that_got_away(
 
 def test_an_interrupted_hunt_says_how_far_it_came() -> None:
     found = zoo_of(CAUGHT, wanted=len(MUTANTS))
-    told = [line for line in lines(found, interrupted=True) if isinstance(line, str)]
-    assert f"1 of {len(MUTANTS)} caught, interrupted after 1" in told
+    outcome = [line for line in lines(found, interrupted=True) if isinstance(line, str)]
+    assert f"1 of {len(MUTANTS)} caught, interrupted after 1" in outcome
     assert json.loads(document(found, status=130, interrupted=True))["control"] is None

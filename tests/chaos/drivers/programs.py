@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from chaos.drivers import Recorder
-from chaos.history import SentRecord, Told
+from chaos.history import Outcome, SentRecord
 
 
 def program(directory: Path, script: str) -> list[str]:
@@ -26,5 +26,5 @@ class Outcomes(Recorder):
     def stored(self, record: SentRecord, partition: int | None, offset: int | None) -> None:
         self.outcomes[record.id] = ("ok", partition, offset)
 
-    def failed(self, record: SentRecord, told: Told, error: str) -> None:
-        self.outcomes[record.id] = (told, error)
+    def failed(self, record: SentRecord, outcome: Outcome, error: str) -> None:
+        self.outcomes[record.id] = (outcome, error)

@@ -6,7 +6,7 @@ import pytest
 
 from chaos.drivers import Broken
 from chaos.drivers.adapted import adapted
-from chaos.spec.scenario import Retry, Scenario
+from chaos.spec.scenario import RetryOptions, Scenario
 
 
 def scenario(**data: Any) -> Scenario:
@@ -21,7 +21,7 @@ def test_a_client_that_can_do_everything_changes_nothing() -> None:
 def test_an_option_is_replaced_and_the_others_stay() -> None:
     said = scenario(producer={"linger": "5ms", "retry": {"max_retries": 9}})
     found, sentences = adapted(said, {"retry": {}})
-    assert found.producer.retry == Retry()
+    assert found.producer.retry == RetryOptions()
     assert found.producer.linger == 0.005
     assert sentences == [
         "producer.retry: the client has exponential-backoff with 4 retries, 0.02 s to 200 s, "

@@ -55,11 +55,11 @@ class Talk:
 
     def __init__(self, answers: Answers, **producer: Any) -> None:
         self.process, self.dialogue = ScriptedProcess(), ScriptedDialogue(answers)
-        self.told = Outcomes()
+        self.outcome = Outcomes()
         scenario = Scenario.model_validate(
             {"name": "x", "workload": ["send"], "step_timeout": "5s", "producer": producer}
         )
-        self.client = ProgramClient(self.process, self.dialogue, self.told, scenario)
+        self.client = ProgramClient(self.process, self.dialogue, self.outcome, scenario)
 
     @property
     def ops(self) -> list[str]:
@@ -107,28 +107,28 @@ async def test_each_record_is_waited_for_once_and_its_place_is_told() -> None:
     await talk.client.wait()
     await talk.client.wait()
     assert talk.ops == ["send", "wait"]
-    assert talk.told.outcomes == {1: ("ok", 1, 7)}
+    assert talk.outcome.outcomes == {1: ("ok", 1, 7)}
 
 
 async def test_a_client_may_keep_to_itself_where_a_record_is() -> None:
     talk = Talk(ok)
     await talk.client.send(record(1))
     await talk.client.wait()
-    assert talk.told.outcomes == {1: ("ok", None, None)}
+    assert talk.outcome.outcomes == {1: ("ok", None, None)}
 
 
 @pytest.mark.parametrize(
     ("says", "told"),
     [({}, "unknown"), ({"persisted": "maybe"}, "unknown"), ({"persisted": "no"}, "failed")],
 )
-async def test_an_error_says_of_its_record_what_it_says(says: dict[str, str], told: str) -> None:
+async def test_an_error_says_of_its_record_what_it_says(says: dict[str, str], outcome: str) -> None:
     def answers(question: dict[str, Any]) -> str:
         return ok(question) if question["op"] == "send" else json.dumps({"error": "lost", **says})
 
     talk = Talk(answers)
     await talk.client.send(record(1))
     await talk.client.wait()
-    assert talk.told.outcomes == {1: (told, "lost")}
+    assert talk.outcome.outcomes == {1: (outcome, "lost")}
 
 
 async def test_a_record_that_was_not_taken_in_is_not_waited_for() -> None:

@@ -9,12 +9,12 @@ from chaos.mutants.hunt import (
     NONE,
     TURN,
     Catch,
+    combined,
     control,
     control_turns,
     hunt,
     properties,
     size_of,
-    together,
 )
 from chaos.mutants.mutant import AT_LEAST_ONCE, AT_MOST_ONCE, BOTH
 from chaos.oracle.judge import judge
@@ -103,9 +103,9 @@ def test_the_first_accusation_in_any_turn_counts() -> None:
     lost = Catch(NONE, reason="no verdict: it died", lost=True)
     accused = Catch(NONE, 7, 2.0, ("order",), 2, 1, {"name": "innocent"}, "accused")
     later = replace(accused, data={"name": "innocent too"})
-    assert together([nothing, nothing]) == replace(nothing, examples=200, seconds=4.0)
-    assert together([nothing, lost]) == replace(lost, examples=100, seconds=2.0)
-    assert together([lost, nothing, accused, later]) == replace(accused, examples=114, seconds=6.0)
+    assert combined([nothing, nothing]) == replace(nothing, examples=200, seconds=4.0)
+    assert combined([nothing, lost]) == replace(lost, examples=100, seconds=2.0)
+    assert combined([lost, nothing, accused, later]) == replace(accused, examples=114, seconds=6.0)
 
 
 def test_an_accusation_without_a_mutant_is_told() -> None:

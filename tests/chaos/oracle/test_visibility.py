@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from chaos.oracle.evidence import Evidence
-from chaos.oracle.visibility import Sight, sight
+from chaos.oracle.visibility import Visibility, visibility
 from simulator.events import LeaderMoved, SpuStopped
 from tests.chaos.oracle.checks.playing import played
 
@@ -17,8 +17,8 @@ ROOM_S = 0.01
 """More than the room that a trouble has on both sides."""
 
 
-def seen(*faults: Any, **more: Any) -> Sight:
-    return Evidence(played(*faults, **more)).once(sight)
+def seen(*faults: Any, **more: Any) -> Visibility:
+    return Evidence(played(*faults, **more)).once(visibility)
 
 
 def test_without_faults_everything_is_seen() -> None:
@@ -69,7 +69,7 @@ def test_a_leader_leads_until_it_is_moved_and_not_while_it_is_away() -> None:
         cluster={"spus": 2},
     )
     evidence = Evidence(history)
-    found = evidence.once(sight)
+    found = evidence.once(visibility)
     (moved,), (away,) = evidence.events_of(LeaderMoved), evidence.events_of(SpuStopped)
     for n, leads in ((moved.n - 1, "spu:0"), (moved.n + 1, "spu:1"), (away.n + 1, None)):
         assert [s for s in ("spu:0", "spu:1") if found.leads(s, 0, n, 0.1)] == [leads] * bool(leads)

@@ -7,7 +7,7 @@ import pytest
 
 from chaos.history import History, SentRecord
 from chaos.oracle.evidence import Copy, Evidence
-from chaos.report.narrative import LINES_MAX, Stories, Story
+from chaos.report.narrative import LINES_MAX, Narrative, Narrator
 from chaos.report.phrases import counted, joined
 from chaos.runner import run_scenario
 from chaos.spec.scenario import Scenario
@@ -16,7 +16,7 @@ RETRY = {"max_retries": 5, "initial_delay": "10ms", "max_delay": "2s", "timeout"
 """The policy of the documentation; an attempt waits 0.815 s."""
 
 
-def played(*faults: Any, workload: Any = None, **more: Any) -> Stories:
+def played(*faults: Any, workload: Any = None, **more: Any) -> Narrator:
     scenario = {
         "name": "a story",
         "producer": {"retry": RETRY, **more.pop("producer", {})},
@@ -24,11 +24,11 @@ def played(*faults: Any, workload: Any = None, **more: Any) -> Stories:
         "workload": workload or [{"send": {"count": 3}}, "flush"],
         **more,
     }
-    return Stories(Evidence(run_scenario(Scenario.model_validate(scenario))))
+    return Narrator(Evidence(run_scenario(Scenario.model_validate(scenario))))
 
 
-def told(stories: Stories, record: int = 0) -> list[str]:
-    return list(stories.of(record).lines)
+def outcome(narratives: Narrator, record: int = 0) -> list[str]:
+    return list(narratives.of(record).lines)
 
 
 def events(lines: list[str]) -> list[str]:
@@ -38,7 +38,7 @@ def events(lines: list[str]) -> list[str]:
 
 def test_a_lost_answer_is_told_from_sending_to_acknowledgement() -> None:
     fault = {"drop": {"name": "lost-answer", "at": "response", "nth": 1}}
-    assert told(played(fault), 2) == [
+    assert outcome(played(fault), 2) == [
         "    0.001 s  record 2 sent",
         "    0.001 s  transmitted on connection 2 (request 6, with 2 others)",
         "    0.001 s  stored at greetings/0@2",
@@ -53,7 +53,7 @@ def test_a_lost_answer_is_told_from_sending_to_acknowledgement() -> None:
 
 
 def test_a_record_that_nothing_happened_to_has_a_short_story() -> None:
-    assert events(told(played(workload=["send", "flush"]))) == [
+    assert events(outcome(played(workload=["send", "flush"]))) == [
         "record 0 sent",
         "transmitted on connection 2 (request 6)",
         "stored at greetings/0@0",
@@ -88,14 +88,14 @@ AT_RESPONSE: dict[str, tuple[dict[str, Any], str]] = {
 @pytest.mark.parametrize("kind", AT_REQUEST)
 def test_each_kind_at_the_request_is_told(kind: str) -> None:
     fields, sentence = AT_REQUEST[kind]
-    lines = told(played({kind: {"name": "f", "at": "request", "nth": 1, **fields}}))
+    lines = outcome(played({kind: {"name": "f", "at": "request", "nth": 1, **fields}}))
     assert events(lines)[2] == sentence
 
 
 @pytest.mark.parametrize("kind", AT_RESPONSE)
 def test_each_kind_at_the_response_is_told_behind_the_storing(kind: str) -> None:
     fields, sentence = AT_RESPONSE[kind]
-    lines = told(played({kind: {"name": "f", "at": "response", "nth": 1, **fields}}))
+    lines = outcome(played({kind: {"name": "f", "at": "response", "nth": 1, **fields}}))
     assert events(lines)[2:4] == ["stored at greetings/0@0", sentence]
 
 
@@ -114,12 +114,12 @@ def test_each_kind_at_the_response_is_told_behind_the_storing(kind: str) -> None
 )
 def test_each_way_to_end_a_connection_is_told(how: str, at: str, sentence: str) -> None:
     fault = {"disconnect": {"name": "f", "at": at, "how": how, "nth": 1}}
-    assert sentence in events(told(played(fault)))
+    assert sentence in events(outcome(played(fault)))
 
 
 def test_an_answer_with_an_error_code_names_the_code() -> None:
     fault = {"error": {"name": "f", "at": "request", "nth": 1, "code": "RequestTimedOut"}}
-    assert "answered with RequestTimedOut" in events(told(played(fault)))
+    assert "answered with RequestTimedOut" in events(outcome(played(fault)))
 
 
 def test_an_error_for_one_partition_is_no_part_of_another_partitions_story() -> None:
@@ -133,20 +133,21 @@ def test_an_error_for_one_partition_is_no_part_of_another_partitions_story() -> 
         }
     }
     # A batch for each of the two partitions in one request to their one leader.
-    stories = played(
+    narratives = played(
         fault,
         workload=[{"send_all": {"count": 40, "keys": 8}}, "flush"],
         topic={"partitions": 2},
     )
     by_partition = {
-        record.partition: "\n".join(told(stories, record.id)) for record in stories._evidence.sent
+        record.partition: "\n".join(outcome(narratives, record.id))
+        for record in narratives._evidence.sent
     }
     assert "by fault f" in by_partition[0]
     assert "by fault f" not in by_partition[1]
 
 
 def test_a_copy_that_the_network_made_names_the_fault() -> None:
-    lines = events(told(played({"duplicate": {"name": "f", "at": "request", "nth": 1}})))
+    lines = events(outcome(played({"duplicate": {"name": "f", "at": "request", "nth": 1}})))
     assert "stored again at greetings/0@3, a copy made by fault f" in lines
 
 
@@ -155,17 +156,17 @@ def test_a_fault_that_another_one_shadowed_is_left_out() -> None:
         {"drop": {"name": "first", "at": "request", "nth": 1}},
         {"stall": {"name": "second", "at": "request", "nth": 1}},
     ]
-    assert "second" not in "".join(told(played(*faults)))
+    assert "second" not in "".join(outcome(played(*faults)))
 
 
 def test_a_leader_that_moves_under_way_is_told_and_so_is_what_the_old_one_answered() -> None:
     fault = {"delay": {"name": "f", "at": "request", "nth": 1, "by": "100ms"}}
-    stories = played(
+    narratives = played(
         fault,
         workload=["send", {"sleep": "50ms"}, {"move_leader": {"to": 1}}, "flush"],
         cluster={"spus": 2},
     )
-    lines = events(told(stories))
+    lines = events(outcome(narratives))
     assert lines[1] == "transmitted on connection 2 to spu:0 (request 6)"
     assert "the leader of greetings/0 moved to spu:1" in lines
     assert "answered with an error code, not stored" in lines
@@ -174,19 +175,19 @@ def test_a_leader_that_moves_under_way_is_told_and_so_is_what_the_old_one_answer
 
 def test_an_spu_that_was_away_before_the_record_was_sent_is_part_of_its_story() -> None:
     workload = [{"stop_spu": {"spu": 0}}, "send", {"sleep": "1s"}, {"start_spu": {"spu": 0}}]
-    lines = events(told(played(workload=[*workload, "flush"])))
+    lines = events(outcome(played(workload=[*workload, "flush"])))
     assert lines[:2] == ["spu:0 stopped", "record 0 sent"]
     assert "spu:0 started" in lines
 
 
 def test_an_spu_that_is_back_when_the_record_is_sent_is_not() -> None:
     workload = [{"stop_spu": {"spu": 0}}, {"start_spu": {"spu": 0}}, {"sleep": "1s"}, "send"]
-    assert "spu:0" not in "".join(told(played(workload=[*workload, "flush"])))
+    assert "spu:0" not in "".join(outcome(played(workload=[*workload, "flush"])))
 
 
 def test_a_listener_that_a_fault_closed_is_told_with_its_end() -> None:
     fault = {"refuse": {"name": "closed", "server": "spu", "between": ["0ms", "300ms"]}}
-    lines = events(told(played(fault, workload=[{"sleep": "1ms"}, "send", "flush"])))
+    lines = events(outcome(played(fault, workload=[{"sleep": "1ms"}, "send", "flush"])))
     assert lines[0] == "spu:0 refuses connections by fault closed"
     assert "spu:0 listens again, fault closed is over" in lines
 
@@ -194,10 +195,10 @@ def test_a_listener_that_a_fault_closed_is_told_with_its_end() -> None:
 @pytest.mark.parametrize(("how", "word"), [("rst", "reset"), ("hang", "left hanging")])
 def test_a_connect_that_a_fault_turned_away_is_told(how: str, word: str) -> None:
     fault = {"refuse": {"name": "f", "server": "spu", "how": how, "between": ["0ms", "300ms"]}}
-    assert f"a connect to spu:0 {word} by fault f" in events(told(played(fault)))
+    assert f"a connect to spu:0 {word} by fault f" in events(outcome(played(fault)))
 
 
-def lost() -> Stories:
+def lost() -> Narrator:
     return played(
         {"drop": {"name": "silence", "at": "request"}},
         workload=["send", "flush"],
@@ -206,25 +207,25 @@ def lost() -> Stories:
 
 
 def test_a_record_that_is_lost_ends_with_what_the_client_was_told_and_with_the_log() -> None:
-    *_, reported, end = events(told(lost()))
+    *_, reported, end = events(outcome(lost()))
     assert reported.startswith("reported failed, possibly stored: ")
     assert end == "in the end: not in the log"
 
 
 def test_a_record_that_was_never_transmitted_says_so() -> None:
-    stories = played(
+    narratives = played(
         workload=[{"stop_spu": {"spu": 0}}, "send", "flush"],
         producer={"retry": {**RETRY, "max_retries": 1}},
     )
-    lines = events(told(stories))
+    lines = events(outcome(narratives))
     assert any(line.startswith("reported failed, certainly not stored") for line in lines)
     assert lines[-2:] == ["no request with it ever arrived", "in the end: not in the log"]
 
 
 def test_a_probe_is_called_one_and_has_its_key() -> None:
-    stories = played(workload=["send"])
-    (probe,) = (record for record in stories._evidence.records if record.probe)
-    assert re.fullmatch(r"probe 1 sent with the key probe-\d+", events(told(stories, 1))[0])
+    narratives = played(workload=["send"])
+    (probe,) = (record for record in narratives._evidence.records if record.probe)
+    assert re.fullmatch(r"probe 1 sent with the key probe-\d+", events(outcome(narratives, 1))[0])
     assert probe.id == 1
 
 
@@ -239,7 +240,7 @@ def blank_history() -> History:
 def test_a_record_whose_call_never_ended_is_told() -> None:
     history = blank_history()
     history.records.append(SentRecord(0, None, b"00000000", 0, 1.5))
-    assert events(list(Stories(Evidence(history)).of(0).lines)) == [
+    assert events(list(Narrator(Evidence(history)).of(0).lines)) == [
         "record 0 sent",
         "the call that sent it never took it in",
         "no request with it ever arrived",
@@ -250,45 +251,45 @@ def test_a_record_whose_call_never_ended_is_told() -> None:
 
 def test_names_cannot_move_the_cursor() -> None:
     history = blank_history()
-    record = SentRecord(0, b"\x1b[2J\n", b"00000000", 0, 0.0, told="failed", told_at=0.1)
+    record = SentRecord(0, b"\x1b[2J\n", b"00000000", 0, 0.0, outcome="failed", outcome_at=0.1)
     record.error = "bad\rnews"
     history.records.append(record)
-    assert all(line.isprintable() for line in Stories(Evidence(history)).of(0).lines)
+    assert all(line.isprintable() for line in Narrator(Evidence(history)).of(0).lines)
 
 
 def test_what_an_spu_lost_although_it_had_stored_it_is_told() -> None:
-    stories = played(workload=[{"send": {"count": 2}}, "flush"])
-    history = stories._evidence.history
+    narratives = played(workload=[{"send": {"count": 2}}, "flush"])
+    history = narratives._evidence.history
     history.logs[0] = []
-    lines = events(list(Stories(Evidence(history)).of(1).lines))
+    lines = events(list(Narrator(Evidence(history)).of(1).lines))
     assert "2 records of request 6 stored from greetings/0@0 on" in lines
     assert lines[-1] == "in the end: not in the log"
 
 
 def test_copies_are_places_in_a_log() -> None:
-    assert Stories(Evidence(blank_history()))._place(Copy(3, 7, None, None)) == "greetings/3@7"
+    assert Narrator(Evidence(blank_history()))._place(Copy(3, 7, None, None)) == "greetings/3@7"
 
 
 # --- how it is cut
 
 
 def test_a_long_story_keeps_its_beginning_and_its_end() -> None:
-    story = Story(0, tuple(map(str, range(100))))
-    lines = story.shortened()
+    narrative = Narrative(0, tuple(map(str, range(100))))
+    lines = narrative.shortened()
     assert len(lines) == LINES_MAX
     assert (lines[0], lines[-1]) == ("0", "99")
     assert "61 lines more" in lines[27]
 
 
 def test_a_story_that_is_short_enough_is_told_as_it_is() -> None:
-    story = Story(0, tuple(map(str, range(LINES_MAX))))
-    assert story.shortened() == story.lines
+    narrative = Narrative(0, tuple(map(str, range(LINES_MAX))))
+    assert narrative.shortened() == narrative.lines
 
 
 def test_records_of_one_batch_have_the_same_plot_and_those_of_others_another_one() -> None:
-    stories = played(workload=[{"send": {"count": 2}}, "flush", "send", "flush"])
-    assert stories.plot(0) == stories.plot(1)
-    assert stories.plot(0) != stories.plot(2)
+    narratives = played(workload=[{"send": {"count": 2}}, "flush", "send", "flush"])
+    assert narratives.plot(0) == narratives.plot(1)
+    assert narratives.plot(0) != narratives.plot(2)
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,7 @@ from rich.table import Table
 from chaos.oracle.checks import Finding, Violation
 from chaos.oracle.judge import Verdict
 from chaos.report.junit import write_junit
-from chaos.report.narrative import Story
-from chaos.report.outcome import Outcome, status_of
+from chaos.report.narrative import Narrative
 from chaos.report.run_directory import (
     concrete,
     make_directory,
@@ -26,6 +25,7 @@ from chaos.report.run_directory import (
     write_run,
     write_test,
 )
+from chaos.report.scenario_report import ScenarioReport, status_of
 from chaos.report.summary import SENTENCES_MAX, failure_text, summary
 from chaos.report.table import firings_table, labels, table, tally
 from chaos.spec.loader import load_scenario_file
@@ -40,7 +40,7 @@ FIGURES = {
 }
 
 
-def outcome(verdict: Verdict = "valid", **fields: Any) -> Outcome:
+def report(verdict: Verdict = "valid", **fields: Any) -> ScenarioReport:
     usual: dict[str, Any] = {
         "name": "a lost answer",
         "file": "lost-answer.yaml",
@@ -50,18 +50,18 @@ def outcome(verdict: Verdict = "valid", **fields: Any) -> Outcome:
         "fired": {"lost-answer": 1},
         "command": "python -m chaos run lost-answer.yaml",
     }
-    return Outcome(verdict=verdict, **{**usual, **fields})
+    return ScenarioReport(verdict=verdict, **{**usual, **fields})
 
 
-def broken(times: int = 1, **fields: Any) -> Outcome:
+def broken(times: int = 1, **fields: Any) -> ScenarioReport:
     violations = tuple(Violation(f"record {n} is gone", (n,)) for n in range(times))
     findings = [Finding("order", 20), Finding("no-loss", 20, times, violations)]
-    stories = [Story(n, (f"story {n}",), alike=n) for n in range(5)]
-    return outcome("invalid", **{"findings": findings, "stories": stories, **fields})
+    narratives = [Narrative(n, (f"story {n}",), alike=n) for n in range(5)]
+    return report("invalid", **{"findings": findings, "stories": narratives, **fields})
 
 
-def unclear() -> Outcome:
-    return outcome("inconclusive", reasons=["fault lost-answer never struck"])
+def unclear() -> ScenarioReport:
+    return report("inconclusive", reasons=["fault lost-answer never struck"])
 
 
 # --- the exit status
@@ -70,20 +70,20 @@ def unclear() -> Outcome:
 @pytest.mark.parametrize(
     ("outcomes", "status"),
     [
-        ([outcome()], 0),
-        ([outcome(), unclear()], 2),
-        ([unclear(), broken(), outcome()], 1),
+        ([report()], 0),
+        ([report(), unclear()], 2),
+        ([unclear(), broken(), report()], 1),
         ([], 2),
     ],
 )
 def test_a_broken_promise_beats_no_verdict_and_that_beats_valid(
-    outcomes: list[Outcome], status: int
+    reports: list[ScenarioReport], status: int
 ) -> None:
-    assert status_of(outcomes) == status
+    assert status_of(reports) == status
 
 
 def test_a_bad_file_is_no_verdict_but_hides_no_broken_promise() -> None:
-    assert status_of([outcome()], bad_input=True) == 2
+    assert status_of([report()], bad_input=True) == 2
     assert status_of([broken()], bad_input=True) == 1
 
 
@@ -91,7 +91,7 @@ def test_a_bad_file_is_no_verdict_but_hides_no_broken_promise() -> None:
 
 
 def test_a_summary_tells_verdict_circumstances_figures_and_faults() -> None:
-    assert summary(outcome()) == [
+    assert summary(report()) == [
         "valid: a lost answer",
         "  lost-answer.yaml, world virtual, seed 7",
         "  sent 20, acknowledged 19, failed 0, unknown 1, lost 1, duplicated 1,200",
@@ -126,24 +126,24 @@ def test_a_summary_tells_why_there_is_no_verdict() -> None:
 
 
 def test_a_summary_of_another_client_names_it_and_what_it_cannot_do() -> None:
-    lines = summary(outcome(client="fluvio", not_applicable=["send_all: one by one"]))
+    lines = summary(report(client="fluvio", not_applicable=["send_all: one by one"]))
     assert "  lost-answer.yaml, world virtual, client fluvio, seed 7" in lines
     assert "  not applicable: send_all: one by one" in lines
 
 
 def test_a_summary_of_a_property_counts_its_examples() -> None:
     assert "  lost-answer.yaml, world virtual, seed 7, 200 examples" in summary(
-        outcome(examples=200)
+        report(examples=200)
     )
 
 
 def test_a_summary_tells_where_the_run_is_kept_and_what_else_there_is() -> None:
-    lines = summary(outcome(directory=".chaos/x-virtual", notes=["something else"]))
+    lines = summary(report(directory=".chaos/x-virtual", notes=["something else"]))
     assert {"  kept in .chaos/x-virtual", "  note: something else"} < set(lines)
 
 
 def test_names_from_files_cannot_move_the_cursor() -> None:
-    assert all(line.isprintable() for line in summary(outcome(name="\x1b[2Jgone\nx")))
+    assert all(line.isprintable() for line in summary(report(name="\x1b[2Jgone\nx")))
 
 
 def test_a_failure_for_machines_ends_with_what_repeats_it() -> None:
@@ -154,15 +154,15 @@ def test_a_failure_for_machines_ends_with_what_repeats_it() -> None:
 
 
 def shown(
-    outcomes: list[Outcome], make: Callable[[Sequence[Outcome]], Table] = table
+    reports: list[ScenarioReport], make: Callable[[Sequence[ScenarioReport]], Table] = table
 ) -> list[list[str]]:
     file = io.StringIO()
-    Console(file=file, width=100).print(make(outcomes))
+    Console(file=file, width=100).print(make(reports))
     return [line.split() for line in file.getvalue().splitlines()]
 
 
 def test_the_table_has_a_row_for_each_outcome() -> None:
-    one = outcome(file="scenarios/one.yaml", seconds=1.234)
+    one = report(file="scenarios/one.yaml", seconds=1.234)
     assert shown([one, broken(file="two.yaml", examples=200)]) == [
         ["faults"],
         [
@@ -182,54 +182,54 @@ def test_the_table_has_a_row_for_each_outcome() -> None:
 
 def test_files_of_the_same_name_go_by_their_paths() -> None:
     files = ["a/one.yaml", "b/one.yaml", "b/two.yaml"]
-    outcomes = [outcome(file=file, world=world) for file in files for world in ("virtual", "tcp")]
-    assert labels(outcomes)[::2] == ["a/one.yaml", "b/one.yaml", "two"]
+    reports = [report(file=file, world=world) for file in files for world in ("virtual", "tcp")]
+    assert labels(reports)[::2] == ["a/one.yaml", "b/one.yaml", "two"]
 
 
 def test_examples_are_grouped_by_how_many_faults_fired_in_them() -> None:
     firings = {0: 10, 1: 20, 2: 1000, 3: 1, 5: 1, 6: 3, 10: 1, 11: 2, 500: 2}
-    rows = shown([outcome(firings=firings)], firings_table)
+    rows = shown([report(firings=firings)], firings_table)
     assert rows[1] == ["lost-answer", "virtual", "10", "20", "1,000", "2", "4", "4", "99.0", "%"]
 
 
 def test_of_no_examples_there_is_no_share() -> None:
-    assert shown([outcome(firings={})], firings_table)[1][2:] == ["0"] * 6
+    assert shown([report(firings={})], firings_table)[1][2:] == ["0"] * 6
 
 
 def test_a_result_has_the_firings_in_the_order_of_their_numbers() -> None:
-    assert list(outcome(firings={11: 1, 2: 3}).to_data()["firings"].items()) == [
+    assert list(report(firings={11: 1, 2: 3}).to_data()["firings"].items()) == [
         ("2", 3),
         ("11", 1),
     ]
 
 
 def test_markup_in_a_name_is_text() -> None:
-    assert shown([outcome(file="[red].yaml")])[2][0] == "[red]"
+    assert shown([report(file="[red].yaml")])[2][0] == "[red]"
 
 
 def test_the_tally_counts_verdicts() -> None:
-    outcomes = [outcome(), broken(), unclear()]
-    assert tally(outcomes, 3, 1.25) == "3 runs: 1 valid, 1 invalid, 1 inconclusive, in 1.2 s"
+    reports = [report(), broken(), unclear()]
+    assert tally(reports, 3, 1.25) == "3 runs: 1 valid, 1 invalid, 1 inconclusive, in 1.2 s"
 
 
 def test_the_tally_of_an_interrupted_command_says_how_far_it_came() -> None:
     text = "interrupted after 1 of 9 runs: 1 valid, 0 invalid, 0 inconclusive, in 0.5 s"
-    assert tally([outcome()], 9, 0.5) == text
+    assert tally([report()], 9, 0.5) == text
 
 
 # --- JUnit
 
 
-def junit(tmp_path: Path, outcomes: list[Outcome], mistakes: list[str]) -> ET.Element:
+def junit(tmp_path: Path, reports: list[ScenarioReport], mistakes: list[str]) -> ET.Element:
     path = tmp_path / "junit.xml"
-    write_junit(path, outcomes, mistakes)
+    write_junit(path, reports, mistakes)
     suite = ET.parse(path).getroot().find("testsuite")
     assert suite is not None
     return suite
 
 
 def test_junit_has_a_case_for_each_run_and_one_for_bad_input(tmp_path: Path) -> None:
-    suite = junit(tmp_path, [outcome(), broken(), unclear()], ["x.yaml:1:1: bad", "y"])
+    suite = junit(tmp_path, [report(), broken(), unclear()], ["x.yaml:1:1: bad", "y"])
     assert {k: suite.get(k) for k in ("tests", "failures", "errors")} == {
         "tests": "4",
         "failures": "1",

@@ -58,8 +58,10 @@ SOME = 50
 @cache
 def honest(semantic: str) -> tuple[Exploration, list[Exploration]]:
     """What exploring the correct producer comes to, and what it told on the way; explored once."""
-    told: list[Exploration] = []
-    return found(semantic, examples=SOME, progress=lambda far: told.append(deepcopy(far))), told
+    outcome: list[Exploration] = []
+    return found(
+        semantic, examples=SOME, progress=lambda far: outcome.append(deepcopy(far))
+    ), outcome
 
 
 def firings(data: dict[str, Any]) -> int:
@@ -299,5 +301,5 @@ def test_a_time_ends_an_exploration_at_the_end_of_a_batch() -> None:
 
 
 def test_progress_tells_what_was_found_so_far() -> None:
-    _, told = honest("at-most-once")
-    assert [so_far.examples for so_far in told] == [16, 32, 48, 50]
+    _, outcome = honest("at-most-once")
+    assert [so_far.examples for so_far in outcome] == [16, 32, 48, 50]

@@ -10,7 +10,7 @@ from operator import add
 
 import pytest
 
-from chaos.search.pool import AHEAD, Lost, Pool, TaskLostError
+from chaos.search.pool import AHEAD, Lost, TaskLostError, WorkerPool
 
 NEVER_S = 600.0
 """No task here takes so long, unless it hangs."""
@@ -44,7 +44,7 @@ def around() -> tuple[int, bool, bool]:
 def results_of(
     tasks: list[Callable[[], int]], jobs: int, limit_s: float | None = NEVER_S
 ) -> dict[int, int | Lost]:
-    with Pool(jobs, limit_s) as pool:
+    with WorkerPool(jobs, limit_s) as pool:
         found = dict(pool.results(tasks))
     assert not active_children()
     return found
@@ -64,7 +64,7 @@ def test_nothing_to_do_is_done_at_once() -> None:
 
 
 def test_results_come_in_the_order_of_their_tasks() -> None:
-    with Pool(3) as pool:
+    with WorkerPool(3) as pool:
         tasks = [partial(add, n, 1) for n in range(20)]
         assert list(pool.in_order(tasks)) == list(range(1, 21))
 
@@ -77,7 +77,7 @@ def test_in_order_no_task_begins_far_ahead_of_the_oldest() -> None:
             taken.append(n)
             yield partial(add, n, 0)
 
-    with Pool(2) as pool:
+    with WorkerPool(2) as pool:
         for result in pool.in_order(endless()):
             assert len(taken) <= result + 1 + AHEAD * 2
             if result == 50:
@@ -86,9 +86,9 @@ def test_in_order_no_task_begins_far_ahead_of_the_oldest() -> None:
 
 
 def test_one_process_without_a_limit_is_this_one() -> None:
-    with Pool(1) as pool:
+    with WorkerPool(1) as pool:
         [(_, here)] = pool.results([around])
-    with Pool(1, NEVER_S) as pool:
+    with WorkerPool(1, NEVER_S) as pool:
         [(_, elsewhere)] = pool.results([around])
     assert isinstance(here, tuple)
     assert isinstance(elsewhere, tuple)
@@ -96,7 +96,7 @@ def test_one_process_without_a_limit_is_this_one() -> None:
 
 
 def test_a_process_leads_a_group_and_leaves_a_ctrl_c_to_its_parent() -> None:
-    with Pool(1, NEVER_S) as pool:
+    with WorkerPool(1, NEVER_S) as pool:
         [(_, found)] = pool.results([around])
     assert isinstance(found, tuple)
     assert found[1:] == (True, True)
@@ -114,14 +114,14 @@ def test_a_task_that_hangs_is_ended() -> None:
 
 
 def test_in_order_a_lost_task_is_an_error() -> None:
-    with pytest.raises(TaskLostError, match="its process died"), Pool(2) as pool:
+    with pytest.raises(TaskLostError, match="its process died"), WorkerPool(2) as pool:
         list(pool.in_order([succeeds, dies]))
     assert not active_children()
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_what_a_task_raises_is_raised(jobs: int) -> None:
-    with pytest.raises(ValueError, match="invalid literal") as caught, Pool(jobs) as pool:
+    with pytest.raises(ValueError, match="invalid literal") as caught, WorkerPool(jobs) as pool:
         list(pool.results([fails, succeeds]))
     if jobs > 1:
         assert "in fails" in caught.value.__notes__[0]
@@ -130,7 +130,7 @@ def test_what_a_task_raises_is_raised(jobs: int) -> None:
 
 def test_a_ctrl_c_ends_every_process_and_what_it_is_doing() -> None:
     def interrupted() -> None:
-        with Pool(2) as pool:
+        with WorkerPool(2) as pool:
             for _ in pool.results([hangs, succeeds]):
                 signal.raise_signal(signal.SIGINT)
 

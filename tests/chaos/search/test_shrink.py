@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from chaos.runner import run_scenario
-from chaos.search.shrink import as_fired, reduced
+from chaos.search.shrink import as_fired, shrink
 from chaos.spec.scenario import Scenario
 from simulator.events import FaultHit
 
@@ -56,7 +56,7 @@ def test_everything_that_does_not_matter_goes() -> None:
             if isinstance(step, dict)
         )
 
-    small = reduced(DATA, fails)
+    small = shrink(DATA, fails)
     assert small["workload"] == [{"send": {"count": 7}}]
     assert [next(iter(fault)) for fault in small["faults"]] == ["drop"]
     assert "producer" not in small
@@ -74,12 +74,12 @@ def test_times_become_short_and_readable() -> None:
         number = float(text.rstrip("msu"))
         return number * {"us": 1e-6, "ms": 1e-3, "s": 1}[text.lstrip("0123456789.")] >= 0.25
 
-    small = reduced(data, fails)
+    small = shrink(data, fails)
     assert small["workload"][0]["sleep"] in ("250ms", "260ms")
 
 
 def test_what_fails_from_the_start_stays_if_nothing_smaller_fails() -> None:
-    assert reduced(DATA, lambda data: False) == DATA
+    assert shrink(DATA, lambda data: False) == DATA
 
 
 @pytest.mark.parametrize("runs_max", [1, 10])
@@ -91,7 +91,7 @@ def test_the_number_of_runs_is_bounded(runs_max: int) -> None:
         runs += 1
         return False
 
-    reduced(DATA, fails, runs_max)
+    shrink(DATA, fails, runs_max)
     assert runs <= runs_max
 
 
@@ -108,7 +108,7 @@ def test_a_fault_goes_together_with_the_exchange_that_it_made() -> None:
     drops = [{"drop": {"name": f"drop-{nth}", "nth": nth}} for nth in (1, 3, 4)]
     data = {"name": "x", "faults": drops, "workload": ["send", "send"]}
     assert fails(data)
-    small = reduced(data, fails)
+    small = shrink(data, fails)
     assert [fault["drop"]["nth"] for fault in small["faults"]] == [1, 2]
     assert small["workload"] == ["send"]
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from chaos.history import CallEnded, History
 from chaos.runner import run_scenario
-from chaos.search.injection_points import Moments
+from chaos.search.injection_points import InjectionPoints
 from chaos.search.target import TargetedExample
 from chaos.spec.loader import parse_scenario
 from chaos.spec.property import Example
@@ -140,7 +140,7 @@ def test_the_moments_of_a_run_are_those_that_faults_strike() -> None:
     assert isinstance(fault, Delay)
     listed = [
         (m.transmission, m.at.value, m.connection, m.ordinal)
-        for m in Moments(run_scenario(calm.scenario)).of(fault)
+        for m in InjectionPoints(run_scenario(calm.scenario)).of(fault)
     ]
     verdicts = [
         (e.transmission, e.at.value, e.connection, e.ordinal)

@@ -11,8 +11,8 @@ from pydantic import ValidationError
 from chaos.spec.scenario import (
     BYTES_MAX,
     RECORDS_MAX,
-    Network,
-    Producer,
+    NetworkOptions,
+    ProducerOptions,
     Scenario,
 )
 from chaos.spec.step import STEPS
@@ -40,9 +40,9 @@ def test_what_is_left_out_has_the_documented_defaults() -> None:
         1,
     )
     assert (scenario.faults, scenario.seed, scenario.examples, scenario.slow) == ([], 0, 200, False)
-    assert scenario.producer == Producer()
+    assert scenario.producer == ProducerOptions()
     assert scenario.producer.retries
-    assert not Producer(delivery_semantic="at-most-once").retries
+    assert not ProducerOptions(delivery_semantic="at-most-once").retries
 
 
 def test_a_scenario_can_be_made_of_models_too() -> None:
@@ -63,7 +63,7 @@ def test_a_network_is_for_the_virtual_world_alone() -> None:
     network = {"latency": "40ms", "bandwidth": "1KiB"}
     assert "worlds: [virtual]" in _mistakes({**LEAST, "network": network})[0]
     scenario = Scenario.model_validate({**LEAST, "network": network, "worlds": ["virtual"]})
-    assert scenario.network == Network(latency="40ms", bandwidth=1024)
+    assert scenario.network == NetworkOptions(latency="40ms", bandwidth=1024)
 
 
 def test_records_and_bytes_are_bounded_over_all_steps() -> None:

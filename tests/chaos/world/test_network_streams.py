@@ -139,12 +139,12 @@ def test_two_runs_tell_the_same_story() -> None:
 
 async def _story(clock: VirtualClock) -> list[tuple[float, int, bytes]]:
     """Tell what is read at which time from connections over which messages go to and fro."""
-    told: list[tuple[float, int, bytes]] = []
+    outcome: list[tuple[float, int, bytes]] = []
 
     async def client(number: int, stream: VirtualStream) -> None:
         for n in range(10):
             await stream.send_all(b"%d" % n * number)
-            told.append((trio.current_time(), number, await stream.receive_some()))
+            outcome.append((trio.current_time(), number, await stream.receive_some()))
 
     async def echo(stream: VirtualStream) -> None:
         for _ in range(10):
@@ -156,7 +156,7 @@ async def _story(clock: VirtualClock) -> list[tuple[float, int, bytes]]:
             nursery.start_soon(client, number, near)
             nursery.start_soon(echo, far)
     # What happens at the same time is told in the order of the scheduler, which is not ours.
-    return sorted(told)
+    return sorted(outcome)
 
 
 # --- reading

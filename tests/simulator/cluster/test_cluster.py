@@ -12,7 +12,7 @@ from simulator.cluster.cluster import (
     topic_of,
 )
 from tests.simulator.client import batch
-from wire.api.smartmodule import Duration
+from wire.api.smartmodule import ElapsedTime
 from wire.api.storage import (
     Deduplication,
     DeduplicationBounds,
@@ -34,7 +34,7 @@ from wire.batch import iter_batches
 from wire.error_code import Code, ErrorCode, SystemSpecDeletionAttempt
 
 DEDUPLICATION = Deduplication(
-    bounds=DeduplicationBounds(count=1, age=Duration(seconds=1, nanoseconds=0)),
+    bounds=DeduplicationBounds(count=1, age=ElapsedTime(seconds=1, nanoseconds=0)),
     filter=DeduplicationFilter(transform=Transform(uses="some/filter@0.1.0", parameters={})),
 )
 

@@ -6,7 +6,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from simulator.faults.distributions import Uniform
 from simulator.faults.effects import CutPoint, Effect
-from simulator.faults.fault_list import FaultList, named
+from simulator.faults.fault_list import FaultList, with_names
 from simulator.faults.kinds.corrupt import Corrupt
 from simulator.faults.kinds.delay import Delay
 from simulator.faults.kinds.disconnect import Disconnect
@@ -142,13 +142,15 @@ def test_refuse_covers_the_servers_that_it_names(
 
 
 def test_unnamed_faults_are_named_by_kind_and_position() -> None:
-    names = [fault.name for fault in named([Drop(), Stall(name="x"), Drop(), Refuse(server="sc")])]
+    names = [
+        fault.name for fault in with_names([Drop(), Stall(name="x"), Drop(), Refuse(server="sc")])
+    ]
     assert names == ["drop-1", "x", "drop-3", "refuse-4"]
 
 
 def test_two_faults_of_one_name_are_refused() -> None:
     with pytest.raises(ValueError, match="2 faults are named 'x'; give each a name of its own"):
-        named([Drop(name="x"), Stall(name="x")])
+        with_names([Drop(name="x"), Stall(name="x")])
 
 
 def test_a_name_that_another_fault_has_is_located() -> None:

@@ -11,7 +11,7 @@ from simulator.faults.kinds.error import Error
 from simulator.faults.kinds.refuse import Refuse
 from simulator.faults.kinds.stall import Stall
 from simulator.faults.model import Fault, Match
-from simulator.faults.plan import FaultPlan, Verdict
+from simulator.faults.plan import FaultPlan, FrameVerdict
 from tests.simulator.exchanges import (
     REQUEST,
     RESPONSE,
@@ -24,7 +24,7 @@ from tests.simulator.exchanges import (
 )
 
 
-def only(faults: Sequence[Fault], at: CutPoint = REQUEST) -> tuple[Verdict, FaultPlan]:
+def only(faults: Sequence[Fault], at: CutPoint = REQUEST) -> tuple[FrameVerdict, FaultPlan]:
     """The verdict on the first exchange."""
     plan = FaultPlan(faults, seed=7)
     exchange = produce(TOPIC)

@@ -54,10 +54,10 @@ async def test_a_closed_listener_refuses_for_its_window(
     async with open_simulator(listen=network.listen, faults=[fault], spus=2) as sim:
         start = trio.current_time()
         existing = await dial(network, sim.spu_addresses[0])
-        for second, refused in ((0.5, False), (1.5, True), (2.5, True), (3.5, False)):
+        for second, partly_refused in ((0.5, False), (1.5, True), (2.5, True), (3.5, False)):
             await trio.sleep_until(start + second)
             await dial(network, sim.spu_addresses[1])
-            if refused:
+            if partly_refused:
                 with pytest.raises(OSError, match="refused"):
                     network.connect(sim.spu_addresses[0])
             else:

@@ -104,10 +104,10 @@ async def test_a_moved_partition_goes_on_at_its_new_leader(
         old, new = [await dial(network, address) for address in sim.spu_addresses]
         await old.produce("greetings", 0, b"a")
         sim.move_leader("greetings", 0, to=1)
-        refused = await old.produce("greetings", 0, b"x")
+        partly_refused = await old.produce("greetings", 0, b"x")
         taken = await new.produce("greetings", 0, b"b")
         stored = [(r.offset, r.value) for r in sim.log("greetings", 0)]
-    assert refused.error_code is Code.NOT_LEADER_FOR_PARTITION
+    assert partly_refused.error_code is Code.NOT_LEADER_FOR_PARTITION
     assert (taken.error_code, taken.base_offset) == (Code.NONE, 1)
     assert stored == [(0, b"a"), (1, b"b")]
 

@@ -21,5 +21,5 @@ def test_an_acknowledged_record_without_a_copy_is_told_with_its_place() -> None:
 
 def test_a_record_that_was_given_up_need_not_be_there() -> None:
     history = played(LOST_REQUESTS)
-    assert [record.told for record in history.records] == ["unknown"] * 3 + ["ok"]
+    assert [record.outcome for record in history.records] == ["unknown"] * 3 + ["ok"]
     assert said(acked_is_stored, history) == []

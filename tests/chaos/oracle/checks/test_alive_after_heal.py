@@ -16,7 +16,7 @@ def test_one_probe_for_each_partition_is_looked_at() -> None:
 def test_a_probe_that_was_not_acknowledged_is_told_with_its_error() -> None:
     history = played()
     probe = history.records[-1]
-    probe.told, probe.error = "unknown", "no answer"
+    probe.outcome, probe.error = "unknown", "no answer"
     assert said(alive_after_heal, history) == [
         "probe 3, sent at 5.001 s after the cluster had healed at 0.001 s, was not acknowledged: "
         "no answer"
@@ -33,7 +33,7 @@ def test_a_client_that_broke_down_is_told() -> None:
 
 def test_an_attempt_shorter_than_the_network_cannot_reach_anybody() -> None:
     history = played(network={"latency": "300ms"}, producer={"attempt_timeout": "1s"})
-    assert not any(record.told == "ok" for record in history.records)
+    assert not any(record.outcome == "ok" for record in history.records)
     assert (said(alive_after_heal, history), looked_at(alive_after_heal, history)) == ([], 0)
 
 

@@ -62,7 +62,7 @@ def test_a_send_that_waits_too_long_is_told_and_one_that_never_ends() -> None:
     history = played(workload=FLUSHED)
     history.records[0].taken_at = history.records[0].sent_at + 11
     history.records[1].taken_at = None
-    history.records[1].told, history.records[1].told_at = "unknown", None
+    history.records[1].outcome, history.records[1].outcome_at = "unknown", None
     assert said(bounded, history) == [
         "send of record 0 at 0.001 s took 11.000 s; its bound is 10 s",
         "send of record 1 at 0.001 s never ended",

@@ -13,7 +13,7 @@ from chaos.mutants.hunt import size_of
 from chaos.oracle.checks import CHECKS
 from chaos.oracle.judge import Result, judge
 from chaos.runner import run_scenario
-from chaos.search.shrink import reduced
+from chaos.search.shrink import shrink
 from chaos.spec.scenario import Scenario
 
 
@@ -162,4 +162,4 @@ def test_nothing_smaller_shows_it(check: str) -> None:
         return check in {finding.check for finding in broken}
 
     with MUTANTS[case.mutant].applied():
-        assert size_of(reduced(case.scenario, shows)) == case.size
+        assert size_of(shrink(case.scenario, shows)) == case.size

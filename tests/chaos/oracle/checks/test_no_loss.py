@@ -70,7 +70,7 @@ def test_attempts_that_may_have_gone_unseen_are_not_missed() -> None:
 def test_a_record_that_is_too_large_may_be_refused() -> None:
     size = {"max_request_size": 1024}
     history = played(producer=size, workload=[{"send": {"size": 2000}}])
-    assert [record.told for record in history.records] == ["failed", "ok"]
+    assert [record.outcome for record in history.records] == ["failed", "ok"]
     assert said(no_loss, history) == []
 
 

@@ -9,21 +9,21 @@ STORED_UNANSWERED = {"drop": {"at": "response", "every": 1}}
 
 def test_a_refused_record_is_absent() -> None:
     history = played(TOO_LARGE)
-    assert [record.told for record in history.records[:3]] == ["failed"] * 3
+    assert [record.outcome for record in history.records[:3]] == ["failed"] * 3
     assert said(not_persisted_is_absent, history) == []
     assert looked_at(not_persisted_is_absent, history) == 3
 
 
 def test_a_record_that_may_be_stored_may_be_stored() -> None:
     history = played(STORED_UNANSWERED)
-    assert [record.told for record in history.records[:3]] == ["unknown"] * 3
+    assert [record.outcome for record in history.records[:3]] == ["unknown"] * 3
     assert said(not_persisted_is_absent, history) == []
     assert looked_at(not_persisted_is_absent, history) == 0
 
 
 def test_one_copy_of_a_record_that_is_said_to_be_absent_is_told() -> None:
     history = played(STORED_UNANSWERED)
-    history.records[1].told = "failed"
+    history.records[1].outcome = "failed"
     assert said(not_persisted_is_absent, history) == [
         "record 1 is certainly not stored, as the client was told at 3.201 s, but a copy is at 0@1"
     ]

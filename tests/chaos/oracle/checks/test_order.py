@@ -30,7 +30,7 @@ def test_a_record_before_one_that_was_sent_earlier_is_told() -> None:
 
 def test_a_record_that_was_not_acknowledged_may_be_anywhere() -> None:
     history = swapped(played(), 0, 1)
-    history.records[0].told = "unknown"
+    history.records[0].outcome = "unknown"
     assert said(order, history) == []
 
 
@@ -45,5 +45,5 @@ def test_at_most_once_keeps_order_on_one_connection() -> None:
 def test_at_most_once_promises_no_order_across_connections() -> None:
     ended = {"disconnect": {"at": "response", "how": "fin", "after_bytes": 1000, "nth": 1}}
     history = swapped(played(ended, producer=AT_MOST_ONCE, workload=ONE_BY_ONE), 0, 1)
-    assert [record.told for record in history.records[:2]] == ["ok", "ok"]
+    assert [record.outcome for record in history.records[:2]] == ["ok", "ok"]
     assert said(order, history) == []

@@ -24,7 +24,7 @@ EXPLAINED = {
 @pytest.mark.parametrize("fault", EXPLAINED.values(), ids=EXPLAINED)
 def test_a_loss_that_a_fault_explains_is_none(fault: Any) -> None:
     history = played(fault, producer=AT_MOST_ONCE)
-    assert not any(record.told == "ok" for record in history.records[:3])
+    assert not any(record.outcome == "ok" for record in history.records[:3])
     assert [record.value for record in history.logs[0]] == [history.records[3].value]
     assert said(unprovoked_loss, history) == []
 

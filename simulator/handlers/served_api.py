@@ -1,6 +1,6 @@
 """An endpoint: an API, the handler that serves it, and what faults and events must know about it.
 
-Each module of this package registers its endpoint in ``ENDPOINTS``. Which servers offer it, in
+Each module of this package registers its endpoint in ``SERVED_APIS``. Which servers offer it, in
 which versions, whether its requests name partitions and whether its answers have a place for an
 error code are facts of the protocol and stand in the ``Api``; here stands how.
 """
@@ -40,7 +40,7 @@ def named_by(request: Any) -> tuple[PartitionName, ...]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Endpoint:
+class ServedApi:
     """How a server answers one API.
 
     Raises:
@@ -66,29 +66,29 @@ class Endpoint:
             raise ValueError(f"{self.api.name}: codes= goes with an API that has_code")
 
 
-ENDPOINTS: Registry[Endpoint] = Registry("endpoint")
+SERVED_APIS: Registry[ServedApi] = Registry("endpoint")
 """Every endpoint, by the name of its API."""
 
 
-def register(endpoint: Endpoint) -> None:
+def register_api(served_api: ServedApi) -> None:
     """Let the servers that offer the API answer it.
 
     Raises:
         ValueError: the API has an endpoint already, or a server has its key.
     """
-    for other in ENDPOINTS.values():
-        servers = {endpoint.api.server, other.api.server}
-        if other.api.key == endpoint.api.key and ("any" in servers or len(servers) == 1):
-            raise ValueError(f"{endpoint.api.name} and {other.api.name} have one key")
-    ENDPOINTS.add(endpoint.api.name, endpoint)
+    for other in SERVED_APIS.values():
+        servers = {served_api.api.server, other.api.server}
+        if other.api.key == served_api.api.key and ("any" in servers or len(servers) == 1):
+            raise ValueError(f"{served_api.api.name} and {other.api.name} have one key")
+    SERVED_APIS.add(served_api.api.name, served_api)
 
 
-def served_by(server: Literal["sc", "spu"]) -> dict[int, Endpoint]:
+def served_by(server: Literal["sc", "spu"]) -> dict[int, ServedApi]:
     """What a server answers, by API key, in the order of the keys."""
-    return _by_key(server, tuple(ENDPOINTS.values()))
+    return _by_key(server, tuple(SERVED_APIS.values()))
 
 
 @lru_cache
-def _by_key(server: Literal["sc", "spu"], endpoints: tuple[Endpoint, ...]) -> dict[int, Endpoint]:
+def _by_key(server: Literal["sc", "spu"], endpoints: tuple[ServedApi, ...]) -> dict[int, ServedApi]:
     offered = [each for each in endpoints if each.api.offered_by(server)]
     return {each.api.key: each for each in sorted(offered, key=lambda each: each.api.key)}

@@ -10,10 +10,10 @@ from typing import Any
 
 from chaos.oracle.checks import Finding
 from chaos.oracle.judge import FIGURES, Verdict
-from chaos.report.narrative import Story
+from chaos.report.narrative import Narrative
 from chaos.world.world import WorldName
 
-STORIES_MAX = 3
+NARRATIVES_MAX = 3
 """Stories in a summary, each of another kind: nobody reads more at once."""
 
 STATUS_VALID = 0
@@ -30,7 +30,7 @@ _STATUS: Mapping[Verdict, int] = {
 
 
 @dataclass(slots=True)
-class Outcome:
+class ScenarioReport:
     """What became of one scenario, or of one property, in one world."""
 
     name: str
@@ -54,7 +54,7 @@ class Outcome:
     """Of a property, how many were run; None of a concrete scenario."""
     firings: Mapping[int, int] | None = None
     """Of a property, in how many examples so many faults fired; None of a concrete scenario."""
-    stories: Sequence[Story] = ()
+    narratives: Sequence[Narrative] = ()
     """Of the records of the first broken promises."""
     not_applicable: Sequence[str] = ()
     """What of the scenario the client cannot do, and what it did instead."""
@@ -99,8 +99,12 @@ class Outcome:
             "fired": dict(self.fired),
             "findings": [_finding_data(finding) for finding in self.findings],
             "stories": [
-                {"record": story.record, "alike": story.alike, "lines": list(story.lines)}
-                for story in self.stories
+                {
+                    "record": narrative.record,
+                    "alike": narrative.alike,
+                    "lines": list(narrative.lines),
+                }
+                for narrative in self.narratives
             ],
             "not_applicable": list(self.not_applicable),
             "notes": list(self.notes),
@@ -124,14 +128,14 @@ def _finding_data(finding: Finding) -> dict[str, Any]:
     }
 
 
-def status_of(outcomes: Sequence[Outcome], *, bad_input: bool = False) -> int:
+def status_of(reports: Sequence[ScenarioReport], *, bad_input: bool = False) -> int:
     """The exit status for several: one broken promise beats all, no verdict beats valid.
 
     Args:
         outcomes: what was run.
         bad_input: whether a file could not be run at all.
     """
-    found = {_STATUS[outcome.verdict] for outcome in outcomes}
+    found = {_STATUS[report.verdict] for report in reports}
     if STATUS_INVALID in found:
         return STATUS_INVALID
     return STATUS_NO_VERDICT if bad_input or not found or max(found) else STATUS_VALID
