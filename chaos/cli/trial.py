@@ -68,7 +68,8 @@ much the same way.
 
 One counterexample is a matter of chance and has no scenario here: when a reset arrives just while
 the client writes, its producer is as broken under at-most-once as it is under at-least-once. In 12
-runs of 20 records through one reset it happened once (`disconnect: {{at: request, how: rst, nth: 2}}`,
+runs of 20 records through one reset it happened once
+(`disconnect: {{at: request, how: rst, nth: 2}}`,
 `send: {{count: 20}}`): every later `send` was refused, also by a cluster that was whole again.
 """
 
