@@ -9,7 +9,7 @@ class RetriesOnTheDeadConnection(Mutant):
     It is looked up in a dictionary, and nobody takes it out.
     """
 
-    where = "producer.net.pool:WorkerPool.connection"
+    where = "producer.net.pool:Pool.connection"
     before = "if found is not None and found.usable:"
     after = "if found is not None:"
     caught_by = ("alive-after-heal", "no-loss", "unprovoked-loss")

@@ -130,8 +130,8 @@ class RefusesAndStores(Mutant):
     """
 
     where = "simulator.serving.applying:partly_refused"
-    before = "response = endpoint.handle(remaining, context)"
-    after = "response = endpoint.handle(request, context)"
+    before = "response = served_api.handle(remaining, context)"
+    after = "response = served_api.handle(request, context)"
     caught_by = ("not-persisted-is-absent", "unprovoked-duplicate")
 
 
@@ -141,7 +141,7 @@ class AnswersForTheWrongPartition(Mutant):
     Partitions are counted from one by whoever writes the refusal.
     """
 
-    where = "simulator.handlers.codes:CodeInEntry.partly_refused"
+    where = "simulator.handlers.codes:CodeInEntry.refused"
     before = "self.entry(partition_index=p.partition_index, error_code=code)"
     after = "self.entry(partition_index=p.partition_index + 1, error_code=code)"
     semantics = (AT_LEAST_ONCE,)

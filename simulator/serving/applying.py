@@ -20,7 +20,7 @@ def partly_refused(
     Yields what the handler of the rest waits for.
 
     Args:
-        endpoint: what applies the rest.
+        served_api: what applies the rest.
         request: the whole request.
         context: its surroundings.
         code_name: what the refused part is answered.

@@ -118,7 +118,7 @@ async def test_a_client_may_keep_to_itself_where_a_record_is() -> None:
 
 
 @pytest.mark.parametrize(
-    ("says", "told"),
+    ("says", "outcome"),
     [({}, "unknown"), ({"persisted": "maybe"}, "unknown"), ({"persisted": "no"}, "failed")],
 )
 async def test_an_error_says_of_its_record_what_it_says(says: dict[str, str], outcome: str) -> None:

@@ -57,7 +57,7 @@ def broken(times: int = 1, **fields: Any) -> ScenarioReport:
     violations = tuple(Violation(f"record {n} is gone", (n,)) for n in range(times))
     findings = [Finding("order", 20), Finding("no-loss", 20, times, violations)]
     narratives = [Narrative(n, (f"story {n}",), alike=n) for n in range(5)]
-    return report("invalid", **{"findings": findings, "stories": narratives, **fields})
+    return report("invalid", **{"findings": findings, "narratives": narratives, **fields})
 
 
 def unclear() -> ScenarioReport:
@@ -68,7 +68,7 @@ def unclear() -> ScenarioReport:
 
 
 @pytest.mark.parametrize(
-    ("outcomes", "status"),
+    ("reports", "status"),
     [
         ([report()], 0),
         ([report(), unclear()], 2),
