@@ -154,8 +154,8 @@ def main() -> None:
     console = Console(highlight=False, soft_wrap=True)
     prop = parse_scenario(OPEN, "open.yaml")
     small, silent, waiting = scenario(SMALL), scenario(SILENT), scenario(WAITING)
-    few, record_groups = many(10_000), many(100_000)
-    history = judged(record_groups)
+    few, more = many(10_000), many(100_000)
+    history = judged(more)
     judged(small)
     samples = []
     for number in range(1, ROUNDS + 1):
@@ -168,7 +168,7 @@ def main() -> None:
                     EXAMPLES / seconds(lambda: explore(prop, examples=EXAMPLES)),
                     EXAMPLES / seconds(lambda: draw(prop, EXAMPLES)),
                     len(history.records) / seconds(lambda: _judged(history)),
-                    seconds(lambda: judged(record_groups)) / seconds(lambda: judged(few)),
+                    seconds(lambda: judged(more)) / seconds(lambda: judged(few)),
                 )
             )
     console.print(table_of(zip(FIGURES, zip(*samples, strict=True), strict=True), ROUNDS))

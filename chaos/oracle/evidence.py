@@ -1,5 +1,6 @@
 """A history with what the checks need at hand: transmissions, copies, answers, each made once."""
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -59,9 +60,9 @@ class Evidence:
         self.history = history
         self.scenario = history.scenario
         self.records = history.records
-        self._by_class: dict[type[Event], list[Any]] = {}
+        self._by_class: defaultdict[type[Event], list[Any]] = defaultdict(list)
         for happened in history.events:
-            self._by_class.setdefault(type(happened), []).append(happened)
+            self._by_class[type(happened)].append(happened)
         self._batches: dict[bytes, list[int]] = {}
         self._made: dict[Callable[[Evidence], object], object] = {}
 

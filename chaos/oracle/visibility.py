@@ -39,6 +39,24 @@ LOOKED_AT_MAX = 64
 makes a check say less."""
 
 
+_LOOKED_AT = frozenset(
+    {
+        ConnectRefused,
+        ConnectionClosed,
+        ConnectionOpened,
+        FaultHit,
+        Healed,
+        LeaderMoved,
+        ListenerClosed,
+        ListenerReopened,
+        SpuStarted,
+        SpuStopped,
+        TopicCreated,
+    }
+)
+"""The events that say something of connections, leaders or faults."""
+
+
 class BlindInterval(NamedTuple):
     """An interval in which an attempt may have left no trace."""
 
@@ -87,7 +105,8 @@ class Visibility:
         self._healed_at = inf
         self._away_at_heal: set[str] = set()
         for happened in evidence.history.events:
-            self._take_in(happened)
+            if type(happened) in _LOOKED_AT:  # of records and frames there are too many
+                self._take_in(happened)
         for key in tuple(self._closed):
             self._reopened(key, inf)
         for start, end, number, only in self._hidden:

@@ -16,11 +16,11 @@ SEMANTICS = ("at-least-once", "at-most-once")
 def check(evidence: Evidence) -> Finding:
     """Look at every record that was acknowledged."""
     found = Violations(NAME, evidence.once(blind_spots))
-    copies = evidence.copies
+    copies, unseen, acknowledged = evidence.copies, found.unseen, 0
     for record in evidence.records:
-        if record.outcome != "ok" or not found.sees(record.id):
+        if record.outcome != "ok" or (unseen and not found.sees(record.id)):
             continue
-        found.looked_at += 1
+        acknowledged += 1
         if not copies[record.id]:
             where = "" if record.offset is None else f" at {record.partition}@{record.offset}"
             found.add(
@@ -28,4 +28,5 @@ def check(evidence: Evidence) -> Finding:
                 f"{at(record.outcome_at or 0.0)}, but no copy of it is stored",
                 [record.id],
             )
+    found.looked_at = acknowledged
     return found.finding()

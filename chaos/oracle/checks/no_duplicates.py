@@ -21,7 +21,7 @@ def check(evidence: Evidence) -> Finding:
     transmissions = evidence.transmissions
     for record in evidence.sent:
         sent = transmissions[record.id]
-        if not found.sees(record.id):
+        if found.unseen and not found.sees(record.id):
             continue
         found.looked_at += bool(sent)
         if len(sent) > 1:

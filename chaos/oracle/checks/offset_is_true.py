@@ -16,12 +16,13 @@ SEMANTICS = ("at-least-once", "at-most-once")
 def check(evidence: Evidence) -> Finding:
     """Look at every record of which an offset was told."""
     found = Violations(NAME, evidence.once(blind_spots))
+    unseen, told = found.unseen, 0
     for record, copies in zip(evidence.records, evidence.copies, strict=True):
         if record.outcome != "ok" or record.offset is None or not copies:
             continue
-        if not found.sees(record.id):
+        if unseen and not found.sees(record.id):
             continue
-        found.looked_at += 1
+        told += 1
         partition, offset = record.partition, record.offset
         for copy in copies:
             if copy[1] == offset and copy[0] == partition:
@@ -33,4 +34,5 @@ def check(evidence: Evidence) -> Finding:
                 f"{at(record.outcome_at or 0.0)}, but it is at {places}",
                 [record.id],
             )
+    found.looked_at = told
     return found.finding()

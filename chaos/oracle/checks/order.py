@@ -23,10 +23,11 @@ def check(evidence: Evidence) -> Finding:
     }
     furthest: dict[tuple[int, int | None], tuple[int, int]] = {}
     """By partition and connection, the highest first copy so far, and the record that has it."""
+    unseen, stored = found.unseen, 0
     for record, copies in zip(evidence.records, evidence.copies, strict=True):
-        if record.outcome != "ok" or not copies or not found.sees(record.id):
+        if record.outcome != "ok" or not copies or (unseen and not found.sees(record.id)):
             continue
-        found.looked_at += 1
+        stored += 1
         copy = copies[0]
         line = copy.partition, connection_of.get(copy.transmission)
         offset, other = furthest.get(line, (-1, -1))
@@ -40,4 +41,5 @@ def check(evidence: Evidence) -> Finding:
             )
         else:
             furthest[line] = copy.offset, record.id
+    found.looked_at = stored
     return found.finding()
