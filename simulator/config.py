@@ -7,7 +7,7 @@ from typing import Any, Literal, TypedDict, Unpack
 
 from pydantic import TypeAdapter, ValidationError
 
-from simulator.cluster.cluster import LOG_BYTES_MAX
+from simulator.cluster.memory import MEMORY_BYTES
 from simulator.documents.strict_model import hint, shown
 from simulator.faults.distributions import parse_distribution
 from simulator.faults.fault_file import load_faults
@@ -55,7 +55,7 @@ class Config:
     faults: Sequence[Fault] = ()
     seed: int = 0
     commit_delay_s: float = 0.0
-    log_bytes_max: int = LOG_BYTES_MAX
+    memory_bytes: int = MEMORY_BYTES
 
 
 class Options(TypedDict, total=False):
@@ -76,7 +76,7 @@ class Options(TypedDict, total=False):
         ``{"drop": {"at": "response", "nth": 1}}``.
     commit_delay: seconds from an append to its commit; 0.
     seed: where all randomness comes from; 0.
-    log_bytes_max: bytes of batches that all logs together may hold.
+    memory: bytes that the simulator may take; 1 GiB.
     """
 
     host: str
@@ -95,7 +95,7 @@ class Options(TypedDict, total=False):
     faults: str | Path | Sequence[Fault | dict[str, Any]]
     commit_delay: float
     seed: int
-    log_bytes_max: int
+    memory: int
 
 
 def configure(**options: Unpack[Options]) -> Config:
@@ -125,7 +125,7 @@ def configure(**options: Unpack[Options]) -> Config:
         faults=faults,
         seed=options.get("seed", defaults.seed),
         commit_delay_s=options.get("commit_delay", defaults.commit_delay_s),
-        log_bytes_max=options.get("log_bytes_max", defaults.log_bytes_max),
+        memory_bytes=options.get("memory", defaults.memory_bytes),
     )
     _check(config)
     return config

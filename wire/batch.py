@@ -18,7 +18,8 @@ lengths, which would step back, need a check. A record's own length tells the of
 only whether enough bytes are there; it goes on where the fields end, and so do we.
 
 **Appending.** The SPU looks at headers only: ``iter_batches`` takes 0.5 us a batch (0.9 us
-for a record set of one) and copies nothing.
+for a record set of one) and copies nothing. Who stores a batch needs three of the twelve fields:
+``iter_outlines`` reads those alone, in a third of the time.
 
 Measured on CPython 3.11 with 150 keyless records of 100 bytes; source: ``crates/fluvio-protocol``,
 ``src/record/batch.rs`` and ``data.rs``.
@@ -38,6 +39,8 @@ from wire.compression import Codec, compress, decompress
 
 HEADER = struct.Struct(">qiibIhiqqqhi")
 """The fixed part of a batch: the fields of ``BatchHeader`` in their order, without the schema."""
+
+BASE_OFFSET_BYTES = 8  # what a batch begins with, and the SPU overwrites
 
 PREAMBLE_BYTES = 12  # base_offset and batch_len, which counts what stands behind it
 
@@ -65,6 +68,7 @@ _COVERED = struct.Struct(">hiqqqhi")
 _COUNT = struct.Struct(">i")
 _SCHEMA_ID = struct.Struct(">I")
 _BASE_OFFSET = struct.Struct(">q")
+_OUTLINE = struct.Struct(">8xi9xhi")  # batch_len, attributes, last_offset_delta
 
 
 class _Varints(dict[int, bytes]):
@@ -156,9 +160,36 @@ def iter_batches(record_set: Buffer) -> Iterator[tuple[BatchHeader, memoryview]]
         start = end
 
 
-def with_base_offset(batch: Buffer, base_offset: int) -> bytes:
-    """A copy of a batch at another offset; its CRC stays right, since it does not cover offsets."""
-    return b"".join((_BASE_OFFSET.pack(base_offset), memoryview(batch)[_BASE_OFFSET.size :]))
+def iter_outlines(record_set: Buffer) -> Iterator[tuple[int, int, memoryview]]:
+    """Walk the batches of a record set: codec bits, claimed count of records, all bytes of each.
+
+    The walk is that of ``iter_batches``, and so are its errors.
+
+    Raises:
+        WireError: the set does not end where a batch ends, or a batch is shorter than its header.
+    """
+    view = memoryview(record_set)
+    start, length = 0, len(view)
+    outline, header_bytes = _OUTLINE.unpack_from, HEADER.size
+    while start < length:
+        if length - start < header_bytes:
+            raise WireError(f"a batch of {length - start} bytes has no whole header")
+        batch_len, attributes, last_delta = outline(view, start)
+        end = start + PREAMBLE_BYTES + batch_len
+        if not start + header_bytes <= end <= length:
+            raise WireError(f"a batch_len of {batch_len} with {length - start} bytes left")
+        yield attributes & CODEC_BITS, last_delta + 1 if last_delta >= 0 else 0, view[start:end]
+        start = end
+
+
+def with_base_offset(base_offset: int, body: Buffer) -> bytes:
+    """A batch at an offset; its CRC is right at any, since it does not cover the offset.
+
+    Args:
+        base_offset: the offset of its first record.
+        body: the batch behind its first ``BASE_OFFSET_BYTES`` bytes.
+    """
+    return b"".join((_BASE_OFFSET.pack(base_offset), body))
 
 
 def decode_batch(batch: Buffer, *, check_crc: bool = True) -> tuple[BatchHeader, list[Record]]:

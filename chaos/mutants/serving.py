@@ -13,7 +13,7 @@ class LosesTheLastBatchOnAMove(Mutant):
     before = "partition.replicas = [to, *(replica for replica in others if replica != to)]"
     after = """
         partition.replicas = [to, *(replica for replica in others if replica != to)]
-        del partition.log.batches[-1:]
+        del partition.log.bodies[-1:], partition.log.base_offsets[-1:]
     """
     caught_by = ("acked-is-stored",)
 
@@ -28,8 +28,8 @@ class StoresPartOfABatch(Mutant):
     before = "was = partition.replicas"
     after = """
         was = partition.replicas
-        for last in partition.log.batches[-1:]:
-            partition.log.batches[-1] = last._replace(data=last.data[:-1])
+        for last in partition.log.bodies[-1:]:
+            partition.log.bodies[-1] = last[:-1]
     """
     caught_by = ("no-phantom", "acked-is-stored")
 
@@ -42,7 +42,11 @@ class LosesTheLogOnRestart(Mutant):
 
     where = "simulator.cluster.cluster:Cluster.set_online"
     before = "partition.log.restarted()"
-    after = "partition.log.batches.clear()"
+    after = """
+        partition.log.bodies.clear()
+        del partition.log.base_offsets[:]
+        partition.log._copies.__init__(partition.log.bodies)
+    """
     caught_by = ("acked-is-stored",)
     examples = 1_000
 
@@ -174,10 +178,10 @@ class DropsACopyWithAnOffset(Mutant):
     """
 
     where = "simulator.cluster.log:PartitionLog.append"
-    before = "size = sum(sizes)"
+    before = "refusal = self._refusal(records)"
     after = """
-        size = sum(sizes)
-        if self.batches and self.batches[-1].data[8:] == batches[-1][1][8:]:
+        refusal = self._refusal(records)
+        if self.bodies and self.bodies[-1] == records.bodies[-1]:
             return Appended(self.end_offset, 0)
     """
     semantics = (AT_LEAST_ONCE,)

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from simulator.cluster.log import SEGMENT_BYTES_DEFAULT, Disk, PartitionLog
+from simulator.cluster.log import SEGMENT_BYTES_DEFAULT, PartitionLog
+from simulator.cluster.memory import Memory
 from wire.api.storage import TopicCompression
 from wire.api.topic import Assigned, Computed, TopicSpec
 from wire.error_code import Code, ErrorCode, SystemSpecDeletionAttempt
@@ -23,10 +24,6 @@ TOPIC_NAME_MAX = 63
 
 PARTITIONS_MAX = 10_000
 """Partitions in the whole cluster: a watch sends all of them in one frame, of about 1 MB then."""
-
-LOG_BYTES_MAX = 2 * 1024**3
-"""Bytes of batches in the whole cluster, all in memory; beyond that producers get PartitionFull.
-Two GiB leave room on a machine with 4 GiB."""
 
 SYSTEM_TOPIC = "consumer-offset"
 """Every real cluster has it. A watch without objects would be a trap: a client counts an empty
@@ -108,12 +105,12 @@ class Cluster:
 
     Args:
         spus: how many SPUs there are, at least 1.
-        log_bytes_max: how many bytes of batches all logs together may hold.
+        memory: the budget of the simulator; one of the default size if None.
         commit_delay_s: how long after an append the high watermark passes it, in seconds.
     """
 
     def __init__(
-        self, spus: int = 1, log_bytes_max: int = LOG_BYTES_MAX, commit_delay_s: float = 0.0
+        self, spus: int = 1, memory: Memory | None = None, commit_delay_s: float = 0.0
     ) -> None:
         assert spus >= 1
         self.spus = [Spu(index) for index in range(spus)]
@@ -122,7 +119,7 @@ class Cluster:
         self.epoch = 0
         self.latest_news: dict[tuple[str, int], Any] = {}
         """What subscribers made of the latest change, for each other; emptied by the next one."""
-        self.disk = Disk(log_bytes_max)
+        self.memory = memory or Memory()
         self._subscribers: list[Subscriber] = []
         self.create_topic(SYSTEM_TOPIC, topic_of(1, system=True))
 
@@ -159,7 +156,7 @@ class Cluster:
         topic = Topic(name, spec)
         segment = (spec.storage and spec.storage.segment_size) or SEGMENT_BYTES_DEFAULT
         for index, replicas in enumerate(self._assign(spec)):
-            log = PartitionLog(self.disk, spec.compression, segment)
+            log = PartitionLog(self.memory, spec.compression, segment)
             topic.partitions.append(Partition(topic, index, replicas, log))
         self.topics[name] = topic
         self._tell([*topic.partitions])
@@ -199,7 +196,7 @@ class Cluster:
             code = SystemSpecDeletionAttempt(kind="topic", name=name)
             raise ClusterError(code, f"'{name}' is a system topic")
         del self.topics[name]
-        self.disk.bytes_used -= sum(partition.log.bytes for partition in topic.partitions)
+        self.memory.stored -= sum(partition.log.charge for partition in topic.partitions)
         self._tell([*topic.partitions], gone=True)
         self._tell([topic], gone=True)
 

@@ -6,14 +6,24 @@ record and changes the bytes. An SPU does neither
 believes its record count, writes the base offset into it and stores the rest as it came. So do we:
 one copy for each batch, its records never looked at, its CRC still valid (the base offset is
 outside its range). Records are decoded when somebody reads the log.
+
+A log may hold millions of batches, so a batch is no object of its own: its bytes behind the base
+offset are in one list, the base offsets in an array beside it. That halves the memory of a small
+batch, and leaves nothing for the garbage collector to walk through.
 """
 
+from array import array
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterator
+from itertools import accumulate
 from typing import NamedTuple
 
+from simulator.cluster.copies import Copies
+from simulator.cluster.memory import Memory
+from simulator.cluster.record_set import RecordSet
 from wire.api.storage import TopicCompression
-from wire.batch import CODEC_BITS, BatchHeader, Record, decode_batch, with_base_offset
+from wire.batch import BASE_OFFSET_BYTES, Record, decode_batch, with_base_offset
 from wire.compression import Codec
 from wire.error_code import Code, ErrorCode
 
@@ -32,9 +42,6 @@ _CODECS_OF: dict[TopicCompression, frozenset[int]] = {
     TopicCompression.ZSTD: frozenset((Codec.ZSTD,)),
 }
 
-Batch = tuple[BatchHeader, memoryview]
-"""A batch that arrived: its header, and all its bytes."""
-
 
 class StoredBatch(NamedTuple):
     """One batch as it stands in the log."""
@@ -51,91 +58,96 @@ class Appended(NamedTuple):
     records: int
 
 
-class Disk:
-    """The room that all logs of a cluster share.
-
-    Args:
-        bytes_max: how many bytes of batches may be stored; beyond that a partition is full.
-    """
-
-    def __init__(self, bytes_max: int) -> None:
-        self.bytes_max = bytes_max
-        self.bytes_used = 0
-
-
 class PartitionLog:
     """The stored batches of one partition.
 
     Args:
-        disk: the room to store in.
+        memory: what all logs of a cluster share.
         compression: what the topic allows in its batches.
         segment_bytes: the largest batch that the topic's segments take.
     """
 
     def __init__(
         self,
-        disk: Disk,
+        memory: Memory,
         compression: TopicCompression = TopicCompression.ANY,
         segment_bytes: int = SEGMENT_BYTES_DEFAULT,
     ) -> None:
-        self.batches: list[StoredBatch] = []
+        self.bodies: list[bytes] = []
+        """Each batch behind its base offset."""
+        self.base_offsets = array("q")
+        """The offset of the first record of each batch."""
         self.end_offset = 0
         self.bytes = 0
-        self._disk = disk
+        """Bytes of all batches."""
+        self.resent = 0
+        """Records of batches whose bytes this log held before."""
+        self._copies = Copies(self.bodies)
+        self._memory = memory
         self._codecs = _CODECS_OF[compression]
         self._batch_bytes_max = min(BATCH_BYTES_MAX, segment_bytes)
         self._short_circuited = False
         self._commits: deque[tuple[float, int]] = deque()
         self._committed = 0
 
+    @property
+    def batches(self) -> list[StoredBatch]:
+        """All batches, whole."""
+        ends = [*self.base_offsets[1:], self.end_offset]
+        return [
+            StoredBatch(base, end - base, with_base_offset(base, body))
+            for base, end, body in zip(self.base_offsets, ends, self.bodies, strict=False)
+        ]
+
+    @property
+    def charge(self) -> int:
+        """Bytes of memory that the log is charged with."""
+        return self._memory.charge(len(self.bodies), self.bytes)
+
     def append(
-        self, batches: list[Batch], now: float = 0.0, commit_delay_s: float = 0.0
+        self, records: RecordSet, now: float = 0.0, commit_delay_s: float = 0.0
     ) -> Appended | ErrorCode | None:
         """Store a record set as a whole, or nothing of it.
 
         Args:
-            batches: the batches, cut but not decoded.
+            records: the batches, cut to the end but not decoded.
             now: the time of the append, in seconds of the simulator's clock.
             commit_delay_s: how much later the high watermark passes the records, in seconds.
 
         Returns:
-            Where the records are; or the code of the refusal; or None when the disk is full
+            Where the records are; or the code of the refusal; or None when the memory is full
             (the code for that names the partition, which the log does not know).
         """
-        counts = [header.record_count for header, _ in batches]
-        records = sum(counts)
-        if not records:
+        total = sum(records.counts)
+        if not total:
             return Appended(0, 0)
-        sizes = [len(data) for _, data in batches]
-        refusal = self._refusal(batches, counts, max(sizes))
+        refusal = self._refusal(records)
         if refusal is not None:
             return refusal
-        size = sum(sizes)
-        if self._disk.bytes_used + size > self._disk.bytes_max:
+        if not self._memory.store(len(records.bodies), records.size):
             return None
-        base_offset = offset = self.end_offset
-        for (_, data), count in zip(batches, counts, strict=True):
-            self.batches.append(StoredBatch(offset, count, with_base_offset(data, offset)))
-            offset += count
-        self.end_offset = offset
-        self.bytes += size
-        self._disk.bytes_used += size
+        base_offset, position = self.end_offset, len(self.bodies)
+        offsets = accumulate(records.counts, initial=base_offset)
+        self.bodies += records.bodies
+        self.base_offsets.extend(offset for offset, _ in zip(offsets, records.bodies, strict=False))
+        self.end_offset += total
+        self.bytes += records.size
+        self.resent += self._copies.count(records, position)
         if commit_delay_s > 0:
             self._commits.append((now + commit_delay_s, self.end_offset))
         else:
             self._committed = self.end_offset
-        return Appended(base_offset, records)
+        return Appended(base_offset, total)
 
-    def _refusal(self, batches: list[Batch], counts: list[int], largest: int) -> Code | None:
+    def _refusal(self, records: RecordSet) -> Code | None:
         """The order of the checks is the SPU's (``produce_handler.rs``, ``replica.rs``)."""
-        for header, _ in batches:
-            if header.attributes & CODEC_BITS not in self._codecs:
-                return Code.COMPRESSION_ERROR
-        if largest > self._batch_bytes_max:
+        if not records.codecs <= self._codecs:
+            return Code.COMPRESSION_ERROR
+        if records.largest > self._batch_bytes_max:
             return Code.MESSAGE_TOO_LARGE
         if self._short_circuited:
             return Code.PARTITION_SHORT_CIRCUITED
-        if 0 in counts:
+        if 0 in records.counts:
             # An empty batch among others makes the real storage fail, and all writes behind it.
             self._short_circuited = True
             return Code.STORAGE_ERROR
@@ -158,23 +170,16 @@ class PartitionLog:
         """
         found: list[bytes] = []
         size = 0
-        for batch in self.batches[self._index_of(offset) :]:
-            if batch.base_offset >= end or (found and size + len(batch.data) > bytes_max):
+        if offset >= self.end_offset:
+            return b""
+        first = max(bisect_right(self.base_offsets, offset) - 1, 0)
+        for position in range(first, len(self.bodies)):
+            base, body = self.base_offsets[position], self.bodies[position]
+            size += BASE_OFFSET_BYTES + len(body)
+            if base >= end or (found and size > bytes_max):
                 break
-            found.append(batch.data)
-            size += len(batch.data)
+            found.append(with_base_offset(base, body))
         return b"".join(found)
-
-    def _index_of(self, offset: int) -> int:
-        low, high = 0, len(self.batches)
-        while low < high:
-            middle = (low + high) // 2
-            batch = self.batches[middle]
-            if batch.base_offset + batch.records <= offset:
-                low = middle + 1
-            else:
-                high = middle
-        return low
 
     def __iter__(self) -> Iterator[Record]:
         """Every record in order of offsets, decoded now.
@@ -182,8 +187,8 @@ class PartitionLog:
         Raises:
             WireError: a producer stored a batch that does not decode.
         """
-        for batch in self.batches:
-            yield from decode_batch(batch.data)[1]
+        for base, body in zip(self.base_offsets, self.bodies, strict=False):
+            yield from decode_batch(with_base_offset(base, body))[1]
 
     def __len__(self) -> int:
         return self.end_offset

@@ -7,10 +7,10 @@
 
 import sys
 
-from simulator.handlers.context import CommitWait, Context
+from simulator.handlers.context import CommitWait, Context, Pause
 from simulator.handlers.served_api import SERVED_APIS, Handler, ServedApi, served_by
 from wire.registry import import_all
 
-__all__ = ["SERVED_APIS", "CommitWait", "Context", "Handler", "ServedApi", "served_by"]
+__all__ = ["SERVED_APIS", "CommitWait", "Context", "Handler", "Pause", "ServedApi", "served_by"]
 
 import_all(sys.modules[__name__])

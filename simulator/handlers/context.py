@@ -2,7 +2,8 @@
 
 A handler is a synchronous function ``(request, context) -> response``. It knows no connection, no
 clock and no faults. One that has to wait is a generator instead: it yields what it waits for, is
-sent whether that came true, and returns the response.
+sent whether that came true, and returns the response. One whose work grows with the request is a
+generator, too, and yields a ``Pause`` now and then: all connections share one thread.
 """
 
 from collections.abc import Callable
@@ -20,6 +21,17 @@ class CommitWait:
     """When it will, in seconds of the simulator's clock."""
     timeout_s: float
     """How long to wait at most, from now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Let other connections go on first; what is sent back means nothing."""
+
+
+PAUSE = Pause()
+
+ENTRIES_PER_TURN = 500
+"""Entries of a request that are dealt with between two pauses: a few milliseconds."""
 
 
 @dataclass(slots=True)

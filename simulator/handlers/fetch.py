@@ -9,8 +9,10 @@ records over that). Left out: StreamFetch, which official consumers use, and wit
 them.
 """
 
+from collections.abc import Generator
+
 from simulator.handlers.codes import CodeInEntry
-from simulator.handlers.context import Context
+from simulator.handlers.context import ENTRIES_PER_TURN, PAUSE, Context, Pause
 from simulator.handlers.served_api import ServedApi, named_by, register_api
 from wire.api import FETCH
 from wire.api.fetch import (
@@ -30,16 +32,19 @@ READ_COMMITTED = 1
 """The isolation of a reader that wants committed records only."""
 
 
-def handle(request: FetchRequest, context: Context) -> FetchResponse:
+def handle(request: FetchRequest, context: Context) -> Generator[Pause, object, FetchResponse]:
     """Read every partition asked for, as long as there is room in the answer."""
     room = min(max(request.max_bytes, 1), RESPONSE_BYTES_MAX)  # one batch at least
-    topics = []
+    topics, dealt_with = [], 0
     for topic in request.topics:
         fetched = FetchedTopic(name=topic.name, partitions=[])
         for asked in topic.partitions:
             answer = _fetch(topic.name, asked, request.isolation, room, context)
             room -= len(answer.records)
             fetched.partitions.append(answer)
+            dealt_with += 1
+            if not dealt_with % ENTRIES_PER_TURN:
+                yield PAUSE
         topics.append(fetched)
     return FetchResponse(topics=topics)
 

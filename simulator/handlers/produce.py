@@ -19,11 +19,13 @@ segments on disk, retention.
 
 from collections.abc import Generator
 from dataclasses import replace
+from typing import TypeVar
 
-from simulator.cluster.log import Appended, Batch
+from simulator.cluster.log import Appended
+from simulator.cluster.record_set import RecordSet
 from simulator.handlers.bits import with_bit_flipped
 from simulator.handlers.codes import CodeInEntry
-from simulator.handlers.context import CommitWait, Context
+from simulator.handlers.context import ENTRIES_PER_TURN, PAUSE, CommitWait, Context, Pause
 from simulator.handlers.served_api import Carried, PartitionName, ServedApi, named_by, register_api
 from wire.api import PRODUCE
 from wire.api.produce import PartitionResult, ProduceRequest, ProduceResponse, TopicResult
@@ -40,10 +42,13 @@ from wire.error_code import (
     SmartModuleNotFound,
 )
 
+T = TypeVar("T")
 
-def handle(
-    request: ProduceRequest, context: Context
-) -> ProduceResponse | Generator[CommitWait, bool, ProduceResponse]:
+Steps = Generator[CommitWait | Pause, bool, T]
+"""What is done with a request in turns, and its result."""
+
+
+def handle(request: ProduceRequest, context: Context) -> Steps[ProduceResponse]:
     """Append what can be appended and answer every entry.
 
     Raises:
@@ -53,37 +58,53 @@ def handle(
     if request.timeout_ms < 0:
         raise WireError(f"a timeout of {request.timeout_ms} ms")
     # Cut everything first: undecodable input must close the connection before anything is stored.
-    cut = iter([[*iter_batches(e.records)] for t in request.topics for e in t.partitions])
-    response = ProduceResponse(
-        topics=[
-            TopicResult(
-                name=topic.name,
-                partitions=[
-                    _produce(topic.name, entry.partition_index, next(cut), request, context)
-                    for entry in topic.partitions
-                ],
-            )
-            for topic in request.topics
-        ]
-    )
-    return response if request.acks >= 0 else _when_committed(response, request, context)
+    cut = iter((yield from _cut(request)))
+    response, dealt_with = ProduceResponse(topics=[]), 0
+    for topic in request.topics:
+        results = TopicResult(name=topic.name, partitions=[])
+        for entry in topic.partitions:
+            result = _produce(topic.name, entry.partition_index, next(cut), request, context)
+            results.partitions.append(result)
+            dealt_with += 1
+            if not dealt_with % ENTRIES_PER_TURN:
+                yield PAUSE
+        response.topics.append(results)
+    if request.acks < 0:
+        yield from _until_committed(response, request, context)
+    return response
 
 
-def _when_committed(
+def _cut(request: ProduceRequest) -> Steps[list[RecordSet]]:
+    """Cut the record set of every entry."""
+    found: list[RecordSet] = []
+    for topic in request.topics:
+        for entry in topic.partitions:
+            records = RecordSet(entry.records)
+            while records.cut():
+                yield PAUSE
+            found.append(records)
+            if not len(found) % ENTRIES_PER_TURN:
+                yield PAUSE
+    return found
+
+
+def _until_committed(
     response: ProduceResponse, request: ProduceRequest, context: Context
-) -> Generator[CommitWait, bool, ProduceResponse]:
+) -> Steps[None]:
     """Wait for the commit of every entry that was stored."""
-    committed_at = context.now + context.cluster.commit_delay_s
+    committed_at, dealt_with = context.now + context.cluster.commit_delay_s, 0
     for topic in response.topics:
         for result in topic.partitions:
             if result.error_code is Code.NONE:
                 in_time = yield CommitWait(committed_at, request.timeout_ms / 1000)
                 result.error_code = _committed(topic.name, result, in_time, request, context)
-    return response
+            dealt_with += 1
+            if not dealt_with % ENTRIES_PER_TURN:
+                yield PAUSE
 
 
 def _produce(
-    topic: str, index: int, batches: list[Batch], request: ProduceRequest, context: Context
+    topic: str, index: int, records: RecordSet, request: ProduceRequest, context: Context
 ) -> PartitionResult:
     assert context.spu is not None
     partition = context.cluster.led_by(context.spu, topic, index)
@@ -93,7 +114,7 @@ def _produce(
         return PartitionResult(
             partition_index=index, error_code=_no_smartmodule(request.smartmodules[0])
         )
-    outcome = partition.log.append(batches, context.now, context.cluster.commit_delay_s)
+    outcome = partition.log.append(records, context.now, context.cluster.commit_delay_s)
     if outcome is None:
         outcome = PartitionFull(topic=topic, partition=index)
     if not isinstance(outcome, Appended):

@@ -4,7 +4,7 @@ from collections.abc import Generator
 from types import GeneratorType
 from typing import Any
 
-from simulator.handlers import CommitWait, Context, ServedApi
+from simulator.handlers import CommitWait, Context, Pause, ServedApi
 from simulator.handlers.codes import code_of
 
 
@@ -14,7 +14,7 @@ def partly_refused(
     context: Context,
     code_name: str,
     target: tuple[str, int] | None,
-) -> Generator[CommitWait, bool, Any]:
+) -> Generator[CommitWait | Pause, bool, Any]:
     """The answer to a request of which a fault refuses a part; the rest is applied.
 
     Yields what the handler of the rest waits for.

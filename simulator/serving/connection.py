@@ -12,7 +12,7 @@ import trio
 
 from simulator.cluster.cluster import Spu
 from simulator.events import ClosedBy, CloseReason
-from simulator.handlers import CommitWait
+from simulator.handlers import CommitWait, Pause
 from simulator.serving.delay_line import DelayLine, DelayLineFullError
 from simulator.serving.exchange import Exchanges, SimulatorState, StreamAction
 from simulator.serving.pending import PendingAnswer, PendingEnd, PendingRequest
@@ -200,8 +200,11 @@ async def _finished(waiting: Any) -> Any:
         return end.value
 
 
-async def _in_time(wait: CommitWait) -> bool:
-    """Wait for a commit; whether it came within the timeout."""
+async def _in_time(wait: CommitWait | Pause) -> bool:
+    """Wait for a commit; whether it came within the timeout. A pause lets other tasks go on."""
+    if isinstance(wait, Pause):
+        await trio.lowlevel.checkpoint()
+        return True
     left = wait.committed_at - trio.current_time()
     if left > 0:
         await trio.sleep(min(left, wait.timeout_s))

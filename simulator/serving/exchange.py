@@ -225,8 +225,8 @@ class Exchanges:
             now: seconds of the simulator's clock.
 
         Returns:
-            The response, or a generator that yields each ``CommitWait``, is sent whether it came
-            true, and returns the response.
+            The response, or a generator that yields each ``CommitWait`` and ``Pause``, is sent
+            whether the commit came in time, and returns the response.
 
         Raises:
             WireError: the request has no meaning to its handler.

@@ -15,6 +15,7 @@ from typing import Unpack
 import trio
 
 from simulator.cluster.cluster import Cluster, ClusterError, Spu, Thing, Topic, topic_of
+from simulator.cluster.memory import Memory
 from simulator.config import SPU_PORT_STEP, Config, Options, SimulatorError, configure
 from simulator.events import (
     ClosedBy,
@@ -111,7 +112,7 @@ class Simulator:
         listen: Listen,
     ) -> None:
         self.config = config
-        self.cluster = Cluster(config.spus, config.log_bytes_max, config.commit_delay_s)
+        self.cluster = Cluster(config.spus, Memory(config.memory_bytes), config.commit_delay_s)
         for name, partitions in config.topics.items():
             try:
                 self.cluster.create_topic(name, topic_of(partitions))

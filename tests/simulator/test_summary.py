@@ -5,11 +5,12 @@ from rich.console import Console
 
 from simulator import summary as summary_module
 from simulator.cluster.cluster import Cluster, topic_of
+from simulator.cluster.record_set import record_set
 from simulator.events import Journal
 from simulator.faults.plan import FaultCount
 from simulator.summary import PartitionSummary, Summary, summarize
 from tests.simulator.client import batch
-from wire.batch import HEADER, decode_values, iter_batches
+from wire.batch import HEADER, decode_values
 from wire.compression import Codec
 
 SENTENCE = "connections: 2, frames: 9, stored records whose answer was never written: 1"
@@ -18,7 +19,7 @@ SENTENCE = "connections: 2, frames: 9, stored records whose answer was never wri
 def cluster_with(*batches: bytes) -> Cluster:
     cluster = Cluster()
     cluster.create_topic("t", topic_of(1))
-    cluster.topics["t"].partitions[0].log.append(list(iter_batches(b"".join(batches))))
+    cluster.topics["t"].partitions[0].log.append(record_set(b"".join(batches)))
     return cluster
 
 

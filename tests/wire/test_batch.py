@@ -21,6 +21,7 @@ from wire.batch import (
     encode_batch,
     encode_record,
     iter_batches,
+    iter_outlines,
     with_base_offset,
 )
 from wire.codec.errors import WireError
@@ -310,7 +311,10 @@ def test_a_timestamp_that_does_not_fit_is_refused() -> None:
 
 def test_offsets_count_positions_and_not_the_written_deltas() -> None:
     batch = batch_of(encode_record(None, b"a", 7, 0), encode_record(None, b"b", 7, 0))
-    assert [record.offset for record in decode_batch(with_base_offset(batch, 40))[1]] == [40, 41]
+    assert [record.offset for record in decode_batch(with_base_offset(40, batch[8:]))[1]] == [
+        40,
+        41,
+    ]
 
 
 @pytest.mark.parametrize(("first", "expected"), [(1, 6), (0, -1), (-1, -1)])
@@ -322,7 +326,7 @@ def test_a_batch_without_a_first_timestamp_has_records_without_one(
 
 
 def test_another_base_offset_leaves_the_rest_and_the_crc_alone() -> None:
-    moved = with_base_offset(memoryview(TWO_RECORDS), 1 << 40)
+    moved = with_base_offset(1 << 40, memoryview(TWO_RECORDS)[8:])
     assert moved[8:] == TWO_RECORDS[8:]
     assert [record.offset for record in decode_batch(moved)[1]] == [1 << 40, (1 << 40) + 1]
 
@@ -388,6 +392,18 @@ def test_a_record_set_is_walked_without_copies() -> None:
     assert [header.codec_bits for header, _ in walked] == [0, 0, 3, 0]
     record_set[-1] ^= 0xFF
     assert bytes(walked[-1][1]) != batches[-1]
+
+
+def test_an_outline_is_what_the_header_says_of_codec_and_count() -> None:
+    record = encode_record(None, b"a" * 300, 0, 0)
+    batches = [batch_of(record), TWO_RECORDS, batch_of(record, codec=Codec.LZ4), ONE_RECORD]
+    record_set = b"".join(batches)
+    outlines = [(codec, count, bytes(view)) for codec, count, view in iter_outlines(record_set)]
+    headers = [(h.codec_bits, h.record_count, bytes(view)) for h, view in iter_batches(record_set)]
+    assert outlines == headers
+    for size in range(1, len(TWO_RECORDS)):
+        with pytest.raises(WireError):
+            list(iter_outlines(TWO_RECORDS[:size]))
 
 
 def test_an_empty_record_set_has_no_batches() -> None:

@@ -11,6 +11,7 @@ from simulator.cluster.cluster import (
     Topic,
     topic_of,
 )
+from simulator.cluster.record_set import record_set
 from tests.simulator.client import batch
 from wire.api.smartmodule import ElapsedTime
 from wire.api.storage import (
@@ -30,7 +31,6 @@ from wire.api.topic import (
     Replicas,
     TopicSpec,
 )
-from wire.batch import iter_batches
 from wire.error_code import Code, ErrorCode, SystemSpecDeletionAttempt
 
 DEDUPLICATION = Deduplication(
@@ -150,11 +150,11 @@ def test_the_cluster_holds_so_many_partitions_and_not_one_more() -> None:
 def test_a_deleted_topic_is_gone_with_its_records() -> None:
     cluster = Cluster()
     cluster.create_topic("t", topic_of(1))
-    cluster.topics["t"].partitions[0].log.append(list(iter_batches(batch(b"a"))))
-    assert cluster.disk.bytes_used > 0
+    cluster.topics["t"].partitions[0].log.append(record_set(batch(b"a")))
+    assert cluster.memory.stored > 0
     cluster.delete_topic("t")
     assert cluster.partition("t", 0) is None
-    assert cluster.disk.bytes_used == 0
+    assert cluster.memory.stored == 0
 
 
 def test_a_system_topic_is_deleted_with_force_only() -> None:
@@ -189,7 +189,7 @@ def test_a_moved_leader_takes_the_whole_log_along() -> None:
     cluster = Cluster(spus=3)
     cluster.create_topic("t", TopicSpec(replicas=Computed(partitions=1, replication_factor=2)))
     partition = cluster.topics["t"].partitions[0]
-    partition.log.append(list(iter_batches(batch(b"a"))))
+    partition.log.append(record_set(batch(b"a")))
     cluster.move_leader("t", 0, to=1)
     assert partition.replicas == [1, 0]
     cluster.move_leader("t", 0, to=2)
@@ -237,12 +237,12 @@ def test_an_spu_that_comes_back_can_store_again() -> None:
     log = cluster.topics["t"].partitions[0].log
     empty = bytearray(batch(b"x"))
     empty[23:27] = b"\xff\xff\xff\xff"
-    log.append(list(iter_batches(batch(b"a") + bytes(empty))))
-    assert log.append(list(iter_batches(batch(b"a")))) is Code.PARTITION_SHORT_CIRCUITED
+    log.append(record_set(batch(b"a") + bytes(empty)))
+    assert log.append(record_set(batch(b"a"))) is Code.PARTITION_SHORT_CIRCUITED
     (spu,) = cluster.spus
     cluster.set_online(spu, online=False)
     cluster.set_online(spu, online=True)
-    assert log.append(list(iter_batches(batch(b"a")))) == (0, 1)
+    assert log.append(record_set(batch(b"a"))) == (0, 1)
 
 
 def test_spus_have_the_ids_of_a_local_cluster() -> None:

@@ -1,24 +1,32 @@
+import tracemalloc
+from collections.abc import Iterator
+from typing import Any
+
 import pytest
 
-from simulator.cluster.log import BATCH_BYTES_MAX, Appended, Disk, PartitionLog
+from simulator.cluster.log import BATCH_BYTES_MAX, Appended, PartitionLog
+from simulator.cluster.memory import BATCH_OVERHEAD_BYTES, Memory
+from simulator.cluster.record_set import record_set
 from tests.simulator.client import NOW_MS, batch
 from wire.api.storage import TopicCompression
-from wire.batch import HEADER, iter_batches
+from wire.batch import HEADER, encode_batch, encode_record
 from wire.codec import WireError
 from wire.compression import Codec
 from wire.error_code import Code, ErrorCode
 
 
 def new_log(
-    bytes_max: int = 1 << 30,
+    stored_max: int = 1 << 30,
     compression: TopicCompression = TopicCompression.ANY,
     segment: int = 1 << 30,
 ) -> PartitionLog:
-    return PartitionLog(Disk(bytes_max), compression, segment)
+    memory = Memory()
+    memory.stored_max = stored_max
+    return PartitionLog(memory, compression, segment)
 
 
 def append(log: PartitionLog, *batches: bytes) -> Appended | ErrorCode | None:
-    return log.append(list(iter_batches(b"".join(batches))))
+    return log.append(record_set(b"".join(batches)))
 
 
 def empty_batch() -> bytes:
@@ -126,9 +134,9 @@ def test_one_batch_too_large_refuses_the_whole_record_set() -> None:
     assert len(log) == 0
 
 
-def test_a_full_disk_takes_nothing_more_and_holds_what_it_has() -> None:
+def test_a_full_memory_takes_nothing_more_and_holds_what_it_has() -> None:
     one = batch(b"a")
-    log = new_log(bytes_max=2 * len(one))
+    log = new_log(stored_max=2 * (len(one) + BATCH_OVERHEAD_BYTES))
     assert append(log, one, one) == Appended(0, 2)
     assert append(log, one) is None
     assert len(log) == 2
@@ -137,7 +145,7 @@ def test_a_full_disk_takes_nothing_more_and_holds_what_it_has() -> None:
 def test_the_high_watermark_follows_a_delayed_commit() -> None:
     log = new_log()
     for now in (0.0, 1.0):
-        log.append(list(iter_batches(batch(b"a"))), now, commit_delay_s=5.0)
+        log.append(record_set(batch(b"a")), now, commit_delay_s=5.0)
     assert [log.high_watermark(now) for now in (4.9, 5.0, 5.9, 6.0)] == [0, 1, 1, 2]
 
 
@@ -175,3 +183,86 @@ def test_a_stored_batch_that_does_not_decode_is_an_error_of_the_reader_only() ->
     assert append(log, bytes(broken)) == Appended(0, 1)
     with pytest.raises(WireError):
         list(log)
+
+
+class Watched(list[bytes]):
+    """A list that counts what is taken out of it."""
+
+    taken = 0
+
+    def __getitem__(self, index: Any) -> Any:
+        found = super().__getitem__(index)
+        self.taken += len(found) if isinstance(index, slice) else 1
+        return found
+
+    def __iter__(self) -> Iterator[bytes]:
+        raise AssertionError("all of it")
+
+
+def test_reading_touches_what_it_gives_and_one_batch_more() -> None:
+    log, one = new_log(), batch(b"a")
+    append(log, *[one] * 1000)
+    log.bodies = watched = Watched(log.bodies)
+    for bytes_max, touched in ((1, 2), (10 * len(one), 11)):
+        watched.taken = 0
+        log.read(300, 1000, bytes_max)
+        assert watched.taken == touched
+    watched.taken = 0
+    assert log.read(300, 0, 1 << 20) == b""  # nothing is committed
+    assert log.read(1000, 1000, 1 << 20) == b""
+    assert watched.taken <= 1
+
+
+def test_a_batch_costs_no_more_memory_than_it_is_charged_with() -> None:
+    small = batch(b"")
+
+    def at_a_time(timestamp: int) -> bytes:
+        """A header that claims one record and holds none."""
+        length, times = (HEADER.size - 12).to_bytes(4, "big"), timestamp.to_bytes(8, "big")
+        return small[:8] + length + small[12:27] + times + small[35 : HEADER.size]
+
+    log = new_log()
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    for first in range(0, 30_000, 1000):
+        append(log, *map(at_a_time, range(first, first + 1000)))
+    grown = tracemalloc.get_traced_memory()[0] - before
+    tracemalloc.stop()
+    assert len(log.bodies) == 30_000
+    assert grown <= log.charge == 30_000 * (BATCH_OVERHEAD_BYTES + HEADER.size)
+    assert grown > log.charge / 2  # and not many times less
+
+
+def test_records_of_a_batch_that_was_stored_before_are_resent() -> None:
+    log = new_log()
+    append(log, batch(b"a", b"b"), batch(b"c"))
+    assert log.resent == 0
+    append(log, batch(b"a", b"b"))
+    assert log.resent == 2
+    append(log, batch(b"new"), batch(b"c"), batch(b"new"))
+    assert log.resent == 4
+
+
+def test_a_batch_with_another_time_is_no_copy() -> None:
+    log, later = (
+        new_log(),
+        encode_batch(
+            [encode_record(None, b"tick", 0, 0)],
+            first_timestamp_ms=NOW_MS + 1,
+            max_timestamp_ms=NOW_MS + 1,
+        ),
+    )
+    append(log, batch(b"tick"))
+    append(log, later)
+    assert log.resent == 0
+
+
+def test_batches_that_are_alike_in_their_headers_alone_are_compared() -> None:
+    log, good = new_log(), batch(b"abc")
+    spoilt = [good[:-2] + bytes((byte,)) + good[-1:] for byte in range(3)]
+    append(log, good)
+    append(log, *spoilt)
+    assert log.resent == 0
+    append(log, spoilt[1])
+    append(log, good, spoilt[2])
+    assert log.resent == 3

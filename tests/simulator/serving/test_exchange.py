@@ -27,7 +27,7 @@ from simulator.faults.kinds.error import Error
 from simulator.faults.kinds.stall import Stall
 from simulator.faults.model import Fault
 from simulator.faults.plan import FaultPlan
-from simulator.handlers import CommitWait
+from simulator.handlers import CommitWait, Pause
 from simulator.serving.exchange import Exchanges, SimulatorState, StreamAction
 from simulator.serving.pending import Application, PendingAnswer, PendingEnd, PendingRequest
 from simulator.serving.states import ReadingState, WritingState
@@ -40,10 +40,8 @@ from wire.connection import ClientConnection
 R, W = ReadingState, WritingState
 INTERRUPT, SEND_FIN, RESET = StreamAction
 
-LOG_BYTES_MAX = 1_000_000
 
-
-def result_of(waiting: Generator[CommitWait, bool, Any]) -> Any:
+def result_of(waiting: Generator[CommitWait | Pause, bool, Any]) -> Any:
     """What a generator returns that asks for no wait."""
     try:
         next(waiting)
@@ -56,7 +54,7 @@ class Scene:
     """An SPU's connection, whose requests and answers move when a test says so."""
 
     def __init__(self, *faults: Fault) -> None:
-        self.cluster = Cluster(1, LOG_BYTES_MAX, 0.0)
+        self.cluster = Cluster()
         self.cluster.create_topic("greetings", topic_of(1))
         self.events: list[Event] = []
         ticks = count()
