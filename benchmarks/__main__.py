@@ -42,7 +42,7 @@ def main() -> None:
                     (*load.one_in_flight(), load.batched(), *decode_and_encode_us(), record_us())
                 )
         summary = server.stop()
-    stored = summary["partitions"][f"{TOPIC}/0"]["copies"]
+    stored = summary["partitions"][f"{TOPIC}/0"]["stored"]
     if stored != load.records or summary["unanswered_records"]:
         raise BenchmarkError(f"{load.records} records were sent, the summary is {summary}")
     by_figure = zip(*samples, strict=True)

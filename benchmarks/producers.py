@@ -190,7 +190,7 @@ def measure_round(number: int, deadline: float, samples: Samples) -> int:
                     samples[case, name].append(done.records / done.seconds)
                     sent += done.records + done.before
         summary = server.stop()
-    stored = summary["partitions"][f"{TOPIC}/0"]["copies"]
+    stored = summary["partitions"][f"{TOPIC}/0"]["stored"]
     if stored != sent or summary["unanswered_records"]:
         raise BenchmarkError(f"{sent} records were sent, the summary is {summary}")
     return sent

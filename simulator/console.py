@@ -10,6 +10,7 @@ from array import array
 from rich.console import Console, RenderableType
 from rich.text import Text
 
+from simulator.documents.diagnostic import printable
 from simulator.events import (
     Appended,
     ClosedBy,
@@ -34,6 +35,7 @@ from simulator.events import (
     TopicDeleted,
 )
 from simulator.faults.effects import CutPoint
+from simulator.repeats import Repeats
 
 LINE_CHARACTERS_MAX = 500
 """A line is cut here. Names in it are the peer's word, and a short line always fits into a pipe
@@ -97,6 +99,7 @@ class Output:
         # Names may hold anything: no markup, no emoji.
         self._console = PipeConsole(highlight=False, soft_wrap=True, markup=False, emoji=False)
         self._verbose = verbose
+        self._repeated = Repeats()
         self._skipped = 0
         self._begun = False
         self._room = _half_of_pipe()
@@ -120,7 +123,7 @@ class Output:
             self._skipped += 1
             return
         self._admit_gaps()
-        line = _printable(line_of(event, verbose=self._verbose))
+        line = _cut(line_of(event, repeats=self._repeated.look(event), verbose=self._verbose))
         self._console.print(Text(line, style=_STYLES.get(type(event), _CLUSTER_STYLE)))
 
     def _admit_gaps(self) -> None:
@@ -150,12 +153,18 @@ def _unread() -> int:
     return waiting[0]
 
 
-def line_of(event: Event, *, verbose: bool = False) -> str:
-    """One line that a person can follow."""
+def line_of(event: Event, *, repeats: FrameRead | None = None, verbose: bool = False) -> str:
+    """One line that a person can follow.
+
+    Args:
+        event: what happened.
+        repeats: of a request the earlier one that brought the same.
+        verbose: whether to tell versions, sizes and client ids too.
+    """
     where = (
         f"#{event.connection:<4} {event.server:<6} " if isinstance(event, ConnectionEvent) else ""
     )
-    return f"{event.t:10.3f}  {where}{_what(event, verbose)}"
+    return f"{event.t:10.3f}  {where}{_what(event, repeats, verbose)}"
 
 
 def closing(event: ConnectionClosed) -> str:
@@ -164,11 +173,11 @@ def closing(event: ConnectionClosed) -> str:
     return f"{text}: {event.error}" if event.error else text
 
 
-def _what(event: Event, verbose: bool) -> str:
+def _what(event: Event, repeats: FrameRead | None, verbose: bool) -> str:
     match event:
         case FrameRead():
             more = f" v{event.api_version} {event.size} bytes {event.client_id}" if verbose else ""
-            return f"> {_call(event)}{more}"
+            return f"> {_call(event, _repeating(event, repeats))}{more}"
         case FrameWritten():
             more = f" {event.size} bytes" if verbose or not event.whole else ""
             return f"< {_call(event)}{more}{'' if event.whole else f' of {event.frame_size}'}"
@@ -188,9 +197,16 @@ def _what(event: Event, verbose: bool) -> str:
     return f"= {_change(event)}"
 
 
-def _call(event: ExchangeEvent) -> str:
+def _call(event: ExchangeEvent, more: str = "") -> str:
     partition = f" {event.topic}/{event.partition}" if event.topic is not None else ""
-    return f"{event.api} id={event.correlation_id}{partition}"
+    return f"{event.api} id={event.correlation_id}{more}{partition}"
+
+
+def _repeating(event: FrameRead, earlier: FrameRead | None) -> str:
+    if earlier is None:
+        return ""
+    of = "" if earlier.connection == event.connection else f" of #{earlier.connection}"
+    return f" repeats id={earlier.correlation_id}{of}"
 
 
 def _hit(event: FaultHit) -> str:
@@ -231,9 +247,8 @@ def _change(event: Event) -> str:
     return type(event).__name__
 
 
-def _printable(line: str) -> str:
-    """Names come from peers: nothing in them may move a cursor or end a line."""
-    shown = line if line.isprintable() else "".join(c if c.isprintable() else "?" for c in line)
+def _cut(line: str) -> str:
+    shown = printable(line)
     if len(shown) <= LINE_CHARACTERS_MAX:
         return shown
     return shown[: LINE_CHARACTERS_MAX - 3] + "..."

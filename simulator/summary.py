@@ -1,7 +1,7 @@
 """What a run did, at a glance: for a person, or as one line of JSON."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
 
@@ -10,32 +10,35 @@ from rich.table import Table
 from rich.text import Text
 
 from simulator.cluster.cluster import Cluster, Partition
+from simulator.documents.diagnostic import printable
 from simulator.events import Journal
 from simulator.faults.plan import FaultCount
-from wire.batch import decode_values
+from wire.batch import Record, decode_batch, with_base_offset
 from wire.codec import WireError
 
 DISTINCT_RECORDS_MAX = 250_000
-"""Records whose values are told apart. It takes up to two microseconds each, and a simulator that
-is asked to stop must have done so within a second; with more it tells only how many copies it has.
-"""
+"""Records that are told apart. It takes up to two microseconds each, and a simulator that is asked
+to stop must have done so within a second; of more it tells only how many there are."""
 
 DISTINCT_BYTES_MAX = 256 * 1024 * 1024
-"""Bytes of values that are told apart, unpacked, for the same reason: a few kilobytes of a
-compressed batch can hold 32 MiB."""
+"""Bytes of batches that are told apart, as they are stored or unpacked, whichever is more, for the
+same reason: a few kilobytes of a compressed batch can hold 32 MiB."""
 
-VALUE_BYTES_MAX = 64
-"""A longer value is remembered by its digest."""
+RECORD_BYTES_MAX = 64
+"""A record whose key and value are longer is remembered by its digest."""
 
 
 @dataclass(frozen=True, slots=True)
 class PartitionSummary:
     """What one partition holds."""
 
-    records: int | None
-    """How many distinct values; None where there are too many to tell, or they do not decode."""
-    copies: int
-    """How many records in all."""
+    stored: int
+    """How many records."""
+    distinct: int | None
+    """How many different keys and values; None where there are too many to tell, or they do not
+    decode."""
+    resent: int
+    """How many records came in a batch whose bytes had been stored before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,7 @@ class Summary:
         return json.dumps(
             {
                 "partitions": {
-                    name: {"records": p.records, "copies": p.copies}
+                    name: {"stored": p.stored, "distinct": p.distinct, "resent": p.resent}
                     for name, p in self.partitions.items()
                 },
                 "faults": {
@@ -71,11 +74,11 @@ class Summary:
     def renderables(self) -> Iterable[RenderableType]:
         """The summary as tables and sentences."""
         logs = Table("partition", box=None, header_style="bold", pad_edge=False)
-        logs.add_column("records", justify="right")
-        logs.add_column("copies", justify="right")
+        for column in ("stored", "distinct", "resent"):
+            logs.add_column(column, justify="right")
         for name, partition in self.partitions.items():
-            records = "?" if partition.records is None else str(partition.records)
-            logs.add_row(Text(name), records, str(partition.copies))
+            distinct = "?" if partition.distinct is None else str(partition.distinct)
+            logs.add_row(Text(name), str(partition.stored), distinct, str(partition.resent))
         yield logs
         if self.faults:
             yield ""
@@ -83,7 +86,7 @@ class Summary:
             faults.add_column("fired", justify="right")
             faults.add_column("shadowed", justify="right")
             for name, count in self.faults.items():
-                faults.add_row(Text(name), str(count.fired), str(count.shadowed))
+                faults.add_row(Text(printable(name)), str(count.fired), str(count.shadowed))
             yield faults
         yield ""
         yield (
@@ -92,13 +95,27 @@ class Summary:
         )
 
 
-def summarize(cluster: Cluster, faults: Mapping[str, FaultCount], journal: Journal) -> Summary:
-    """Look at the logs and counts as they are now."""
+def summarize(
+    cluster: Cluster,
+    faults: Mapping[str, FaultCount],
+    journal: Journal,
+    hurry: Callable[[], bool] = lambda: False,
+) -> Summary:
+    """Look at the logs and counts as they are now.
+
+    Args:
+        cluster: whose logs.
+        faults: how often each fault fired.
+        journal: what counted connections and frames.
+        hurry: asked before each batch; once it says so no more records are told apart.
+    """
     partitions = [p for p in cluster.partitions() if not p.topic.spec.system]
-    budget = _Budget(DISTINCT_RECORDS_MAX, DISTINCT_BYTES_MAX)
+    budget = _Budget(DISTINCT_RECORDS_MAX, DISTINCT_BYTES_MAX, hurry)
     return Summary(
         partitions={
-            f"{p.topic.name}/{p.index}": PartitionSummary(_distinct(p, budget), len(p.log))
+            f"{p.topic.name}/{p.index}": PartitionSummary(
+                len(p.log), _distinct(p, budget), p.log.resent
+            )
             for p in partitions
         },
         faults=dict(faults),
@@ -114,24 +131,32 @@ class _Budget:
 
     records: int
     bytes: int
+    hurry: Callable[[], bool]
 
 
 def _distinct(partition: Partition, budget: _Budget) -> int | None:
-    """How many different values a partition holds, or None if that cannot be told in time."""
-    seen: set[bytes] = set()
-    for batch in partition.log.batches:
-        if min(budget.records, budget.bytes) < 0:
+    """How many different records a partition holds, or None if that cannot be told in time."""
+    log, seen = partition.log, set[bytes | tuple[bytes | None, bytes]]()
+    if max(len(log), len(log.bodies)) > budget.records or log.bytes > budget.bytes:
+        return None
+    for body in log.bodies:
+        if budget.records < 0 or budget.bytes < 0 or budget.hurry():
             return None
         try:
-            values = decode_values(batch.data, check_crc=False)
+            _, records = decode_batch(
+                with_base_offset(0, body), check_crc=False, records_max=budget.records
+            )
         except WireError:
             return None
-        budget.records -= len(values)
-        budget.bytes -= sum(map(len, values))
-        seen.update(v if len(v) <= VALUE_BYTES_MAX else _digest(v) for v in values)
+        budget.records -= max(len(records), 1)
+        budget.bytes -= max(len(body), sum(len(r.key or b"") + len(r.value) for r in records))
+        seen.update(map(_remembered, records))
     return None if min(budget.records, budget.bytes) < 0 else len(seen)
 
 
-def _digest(value: bytes) -> bytes:
-    # One byte longer than any value that is remembered whole, so that the two never collide.
-    return blake2b(value, digest_size=VALUE_BYTES_MAX).digest() + b"#"
+def _remembered(record: Record) -> bytes | tuple[bytes | None, bytes]:
+    key, value = record.key, record.value
+    if len(key or b"") + len(value) <= RECORD_BYTES_MAX:
+        return key, value
+    length = -1 if key is None else len(key)
+    return blake2b(b"%d:%b%b" % (length, key or b"", value)).digest()

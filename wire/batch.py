@@ -192,17 +192,24 @@ def with_base_offset(base_offset: int, body: Buffer) -> bytes:
     return b"".join((_BASE_OFFSET.pack(base_offset), body))
 
 
-def decode_batch(batch: Buffer, *, check_crc: bool = True) -> tuple[BatchHeader, list[Record]]:
+def decode_batch(
+    batch: Buffer, *, check_crc: bool = True, records_max: int | None = None
+) -> tuple[BatchHeader, list[Record]]:
     """Read one whole batch.
 
     Args:
         batch: exactly one batch.
         check_crc: whether a wrong CRC is an error. Neither the SPU nor the official client checks.
+        records_max: the most records that it may hold, whatever its header claims; None for any.
 
     Raises:
-        WireError: anything in it is not as the protocol says.
+        WireError: anything in it is not as the protocol says, or it holds more records.
     """
     header, payload = _open(batch, check_crc)
+    if records_max is not None and len(payload) >= _COUNT.size:
+        (count,) = _COUNT.unpack_from(payload)
+        if count > records_max:
+            raise WireError(f"{count} records; the limit is {records_max}")
     return header, _parse(payload, header.base_offset, header.first_timestamp_ms)
 
 

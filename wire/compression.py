@@ -54,6 +54,11 @@ ZSTD_WINDOW_BYTES_MAX = 8 * 1024 * 1024
 """The largest zstd window: RFC 8878 (3.1.1.1.2) asks decoders to take 8 MiB and encoders to stay
 within it; level 1, which Fluvio writes, uses 512 KiB."""
 
+ZSTD_BLOCKS_MAX = 65_536
+"""Blocks, of all frames, that are walked over to read the window sizes. A block holds up to 128
+KiB, so that 256 hold the most that may be unpacked; but one that holds nothing is three bytes long,
+and to walk over the eleven million that fit into a batch takes seconds."""
+
 FIRST_BUFFER_BYTES = 64 * 1024
 """The least to unpack into: four batches of the client's default size, cleared in 1 us."""
 
@@ -188,21 +193,25 @@ def _gunzip(data: Buffer, limit: int) -> bytes:
 
 def _check_zstd_windows(data: memoryview) -> None:
     """Refuse a frame whose window is too large, also one behind other frames (RFC 8878, 3.1)."""
-    position = 0
+    position = blocks = 0
     try:
         while position < len(data):
+            blocks += 1  # a skippable frame counts as one
             (magic,) = _LE32.unpack_from(data, position)
             if magic & ~0xF == _ZSTD_SKIPPABLE:
                 position += 8 + _LE32.unpack_from(data, position + 4)[0]
             elif magic == _ZSTD_MAGIC:
-                position = _end_of_zstd_frame(data, position)
+                position, blocks = _end_of_zstd_frame(data, position, blocks)
             else:
                 raise WireError(f"zstd: no frame begins with {magic:#010x}")
+            if blocks > ZSTD_BLOCKS_MAX:
+                raise WireError(f"zstd: more than {ZSTD_BLOCKS_MAX} blocks")
     except (struct.error, IndexError) as error:
         raise WireError("zstd: a frame ends early") from error
 
 
-def _end_of_zstd_frame(data: memoryview, position: int) -> int:
+def _end_of_zstd_frame(data: memoryview, position: int, blocks: int) -> tuple[int, int]:
+    """Where a frame ends that is not cut short, and how many blocks were walked over so far."""
     descriptor = data[position + 4]
     position += 5
     single_segment = descriptor & 0x20
@@ -220,9 +229,10 @@ def _end_of_zstd_frame(data: memoryview, position: int) -> int:
         raise WireError(f"zstd: a window of {window} bytes; the limit is {ZSTD_WINDOW_BYTES_MAX}")
     position += size_bytes
     last = False
-    while not last:
+    while not last and blocks <= ZSTD_BLOCKS_MAX:
+        blocks += 1
         block = data[position] | data[position + 1] << 8 | data[position + 2] << 16
         last = bool(block & 1)
         # A block of type 1 is one byte, repeated.
         position += 3 + (1 if block >> 1 & 3 == 1 else block >> 3)
-    return position + (4 if descriptor & 4 else 0)
+    return position + (4 if descriptor & 4 else 0), blocks

@@ -13,6 +13,13 @@ from simulator.documents.strict_model import hint, shown
 PathInFile = tuple[str | int, ...]
 
 
+def printable(text: str) -> str:
+    """Text of others for a terminal: nothing in it moves a cursor or ends a line."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """Something wrong in a file."""
@@ -36,7 +43,7 @@ class Problem:
         path = shown_path((*above, *self.path)) if self.path else ""
         line = ": ".join(part for part in (place, path, self.text) if part)
         # Words of the file may hold what ends a line for somebody; here they stay on this one.
-        return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
+        return printable(line)
 
 
 @dataclass(slots=True)

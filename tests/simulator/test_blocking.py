@@ -50,7 +50,7 @@ def test_a_blocking_caller_produces_and_reads_log_and_events() -> None:
         assert client.produce(b"hello") is Code.NONE
         assert [record.value for record in sim.log("greetings", 0)] == [b"hello"]
         assert [e.records for e in sim.events if isinstance(e, Appended)] == [1]
-        assert sim.summary().partitions["greetings/0"].copies == 1
+        assert sim.summary().partitions["greetings/0"].stored == 1
         assert sim.seed == 7
 
 

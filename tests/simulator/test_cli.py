@@ -90,7 +90,9 @@ async def test_a_signal_ends_it_with_a_summary_though_connections_are_open_and_d
         idle = await connect(ready[1])
         last = (await process.stop(how)).splitlines()[-1]
         await idle.stream.aclose()
-    assert json.loads(last)["partitions"] == {"greetings/0": {"records": 0, "copies": 0}}
+    assert json.loads(last)["partitions"] == {
+        "greetings/0": {"stored": 0, "distinct": 0, "resent": 0}
+    }
 
 
 async def test_the_json_summary_has_the_fields_that_scripts_rely_on(connect: Connect) -> None:
@@ -101,7 +103,7 @@ async def test_the_json_summary_has_the_fields_that_scripts_rely_on(connect: Con
         await process.read_until(re.compile("reset by a fault"))
         summary = json.loads((await process.stop()).splitlines()[-1])
     assert summary == {
-        "partitions": {"greetings/0": {"records": 1, "copies": 1}},
+        "partitions": {"greetings/0": {"stored": 1, "distinct": 1, "resent": 0}},
         "faults": {"disconnect": {"fired": 1, "shadowed": 0}},
         "connections": 1,
         "frames": 3,
@@ -126,7 +128,7 @@ async def test_each_frame_verdict_and_append_is_a_line_that_a_person_can_follow(
         "+ greetings/0 stored 1 record at 0",
         "! drop at response of produce id=1 greetings/0",
     ]
-    assert "greetings/0        1       1" in printed
+    assert "greetings/0       1         1       0" in printed
     assert "stored records whose answer was never written: 1" in printed
     assert "\x1b" not in printed
 
@@ -186,7 +188,7 @@ async def test_a_reader_that_takes_only_the_ready_line_stops_nothing_and_finds_t
         assert await process.process.wait() == 0
         printed = await process.rest()
     assert "lines left out: nobody reads them fast enough" in printed
-    assert json.loads(printed.splitlines()[-1])["partitions"]["greetings/0"]["copies"] == 2000
+    assert json.loads(printed.splitlines()[-1])["partitions"]["greetings/0"]["stored"] == 2000
 
 
 @pytest.mark.parametrize(
@@ -217,7 +219,7 @@ async def test_a_journal_that_cannot_be_written_ends_and_the_simulator_goes_on(
         client = await connect(ready[2])
         assert (await client.produce("greetings", 0, b"x")).base_offset == 0
         printed = await process.stop()
-    assert "greetings/0        1       1" in printed
+    assert "greetings/0       1         1       0" in printed
 
 
 async def test_foreign_letters_are_printed_whatever_the_terminal_takes(

@@ -19,6 +19,7 @@ from wire.compression import (
     DECOMPRESSED_BYTES_MAX,
     FIRST_BUFFER_BYTES,
     GZIP_SLICE_BYTES,
+    ZSTD_BLOCKS_MAX,
     ZSTD_WINDOW_BYTES_MAX,
     Codec,
     compress,
@@ -210,6 +211,19 @@ def test_a_large_zstd_window_is_found_behind_other_frames() -> None:
     )
     with pytest.raises(WireError, match="a window of 134217728"):
         decompress(Codec.ZSTD, before + zstd_frame(b"two", 27))
+
+
+@pytest.mark.parametrize("frames", [1, 2])
+def test_zstd_blocks_that_hold_nothing_are_not_walked_over_for_ever(frames: int) -> None:
+    start, empty, last = struct.pack("<IBB", 0xFD2FB528, 0, 0), b"\0\0\0", b"\1\0\0"
+    # Of each frame the walker counts its start, its blocks and the last of them.
+    held = ZSTD_BLOCKS_MAX // frames - 2
+    frame = start + held * empty + last
+    assert decompress(Codec.ZSTD, frames * frame) == b""
+    with pytest.raises(WireError, match="more than 65536 blocks"):
+        decompress(Codec.ZSTD, frames * frame + start + last)
+    with pytest.raises(WireError, match="more than 65536 blocks"):
+        decompress(Codec.ZSTD, start + 11_000_000 * empty + last)
 
 
 @pytest.mark.parametrize(("flag", "id_bytes"), [(0, 0), (1, 1), (2, 2), (3, 4)])
