@@ -13,9 +13,10 @@ Inside trio the same with ``async with simulator.open_simulator(drop=0.1, seed=7
 TYPE_CHECKING = False  # typing takes a while to import, and type checkers know the name
 if TYPE_CHECKING:
     from simulator.blocking import RunningSimulator, running
-    from simulator.config import Config, Options, SimulatorError, configure
+    from simulator.config import Config, configure
     from simulator.events import Event
     from simulator.faults.fault_file import FaultFileError, load_faults
+    from simulator.options import Options, SimulatorError
     from simulator.serving.server import Simulator, open_simulator
     from simulator.summary import Summary
 
@@ -38,10 +39,10 @@ _HOMES = {
     "Config": "simulator.config",
     "Event": "simulator.events",
     "FaultFileError": "simulator.faults.fault_file",
-    "Options": "simulator.config",
+    "Options": "simulator.options",
     "RunningSimulator": "simulator.blocking",
     "Simulator": "simulator.serving.server",
-    "SimulatorError": "simulator.config",
+    "SimulatorError": "simulator.options",
     "Summary": "simulator.summary",
     "configure": "simulator.config",
     "load_faults": "simulator.faults.fault_file",

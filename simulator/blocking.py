@@ -7,8 +7,9 @@ from typing import Any, TypeVar, Unpack
 
 import trio
 
-from simulator.config import Options, configure
+from simulator.config import configure
 from simulator.events import Event
+from simulator.options import Options, SimulatorError
 from simulator.serving.server import Simulator, open_simulator
 from simulator.summary import Summary
 from wire.batch import Record
@@ -19,7 +20,9 @@ T = TypeVar("T")
 class RunningSimulator:
     """A simulator that runs in a thread of its own; see ``Simulator`` for what the parts mean.
 
-    Every method may be called from any thread but the simulator's.
+    Every method may be called from any thread but the simulator's. When the block has ended,
+    ``log``, ``events`` and ``summary`` still answer; what changes the simulator raises
+    ``SimulatorError``.
     """
 
     def __init__(self, simulator: Simulator, token: trio.lowlevel.TrioToken) -> None:
@@ -44,7 +47,11 @@ class RunningSimulator:
 
     def move_leader(self, topic: str, partition: int, to: int) -> None:
         """Make SPU ``to`` the leader of a partition; the log goes along."""
-        self._call(lambda: self._simulator.move_leader(topic, partition, to))
+
+        async def move() -> None:
+            self._simulator.move_leader(topic, partition, to)
+
+        self._wait(move)
 
     def stop_spu(self, spu: int) -> None:
         """Make an SPU unreachable; its logs are kept."""
@@ -55,10 +62,17 @@ class RunningSimulator:
         self._wait(lambda: self._simulator.start_spu(spu))
 
     def _call(self, function: Callable[[], T]) -> T:
-        return trio.from_thread.run_sync(function, trio_token=self._token)
+        """Call a function where the simulator runs, or here once it has ended."""
+        try:
+            return trio.from_thread.run_sync(function, trio_token=self._token)
+        except trio.RunFinishedError:
+            return function()
 
-    def _wait(self, function: Callable[[], Awaitable[T]]) -> T:
-        return trio.from_thread.run(function, trio_token=self._token)
+    def _wait(self, function: Callable[[], Awaitable[None]]) -> None:
+        try:
+            trio.from_thread.run(function, trio_token=self._token)
+        except trio.RunFinishedError:
+            raise SimulatorError("the simulator has ended; nothing in it can be changed") from None
 
 
 @contextmanager

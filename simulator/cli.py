@@ -15,11 +15,13 @@ import click
 import trio
 
 from simulator.click_types import DurationType
-from simulator.config import Config, Options, SimulatorError, configure
+from simulator.config import Config, configure
 from simulator.console import Output
+from simulator.documents.quantities import parse_size
 from simulator.events import Event, Sink, to_file
 from simulator.faults.distributions import CLI_FORMS, parse_distribution
 from simulator.faults.fault_file import FaultFileError
+from simulator.options import Options, SimulatorError
 from simulator.serving.server import CONNECTIONS_MAX, open_simulator
 from simulator.summary import Summary
 
@@ -81,6 +83,19 @@ class _Distribution(click.ParamType[str]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         try:
             parse_distribution(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+        return str(value)
+
+
+class _Size(click.ParamType[str]):
+    """A number of bytes, checked later."""
+
+    name = "SIZE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            parse_size(value)
         except ValueError as error:
             self.fail(str(error), param, ctx)
         return str(value)
@@ -179,6 +194,13 @@ _PORT = click.IntRange(0, 65535)
     default="text",
     show_default=True,
     help="How to say at the end what was stored and done; json is one line for scripts.",
+)
+@click.option(
+    "--memory",
+    type=_Size(),
+    default="1GiB",
+    show_default=True,
+    help="What it may take: three quarters of it for what is stored, then partitions are full.",
 )
 @click.option("--quiet", is_flag=True, help="Print only the ready line and the summary.")
 @click.option("-v", "--verbose", is_flag=True, help="Print versions, sizes and client ids too.")
@@ -280,5 +302,6 @@ def run() -> None:
         sys.exit(130)
     else:
         return
-    click.echo(f"simulator: {message}", err=True)
+    for line in message.splitlines():
+        click.echo(f"simulator: {line}", err=True)
     sys.exit(2)

@@ -31,7 +31,7 @@ ValueSize = Annotated[
         {
             "anyOf": [
                 {"type": "integer", "minimum": ID_BYTES},
-                {"type": "string", "pattern": "^[0-9]+ ?(KiB|MiB)?$", "examples": ["1KiB"]},
+                {"type": "string", "pattern": "^[0-9]+ ?(KiB|MiB|GiB)?$", "examples": ["1KiB"]},
             ]
         }
     ),

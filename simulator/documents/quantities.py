@@ -24,11 +24,11 @@ from wire.duration import (
     seconds_text,
 )
 
-SIZE_UNITS_BYTES = {"": 1, "KiB": 1024, "MiB": 1024 * 1024}
+SIZE_UNITS_BYTES = {"": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
 """The units of sizes, in bytes."""
 
 _DIGITS = rf"[0-9]{{1,{NUMBER_CHARS_MAX}}}"
-_SIZE = re.compile(rf"({_DIGITS}) ?(KiB|MiB)?")
+_SIZE = re.compile(rf"({_DIGITS}) ?(KiB|MiB|GiB)?")
 
 _END = rf"([-+]?{_DIGITS}(?:\.{_DIGITS})?)(?: ?([A-Za-z]{{1,8}}))?"
 RANGE = re.compile(rf"({_END})\.\.({_END})")
@@ -58,7 +58,7 @@ def parse_size(value: object) -> int:
     match = _SIZE.fullmatch(str(value)) if plain or isinstance(value, str) else None
     if match is None:
         raise ValueError(
-            f"{shown(value)} is not a size; write a number of bytes, or one with KiB or MiB,"
+            f"{shown(value)} is not a size; write a number of bytes, or one with KiB, MiB or GiB,"
             " for example 64KiB"
         )
     return int(match[1]) * SIZE_UNITS_BYTES[match[2] or ""]

@@ -16,7 +16,7 @@ import trio
 
 from simulator.cluster.cluster import Cluster, ClusterError, Spu, Thing, Topic, topic_of
 from simulator.cluster.memory import Memory
-from simulator.config import SPU_PORT_STEP, Config, Options, SimulatorError, configure
+from simulator.config import SPU_PORT_STEP, Config, configure
 from simulator.events import (
     ClosedBy,
     CloseReason,
@@ -35,6 +35,7 @@ from simulator.events import (
 )
 from simulator.faults.model import Refusal
 from simulator.faults.plan import FaultPlan
+from simulator.options import Options, SimulatorError
 from simulator.serving.connection import ConnectionTask
 from simulator.serving.exchange import SimulatorState
 from simulator.serving.transport import Bound, Listen, Stream, listen_on_tcp
@@ -88,10 +89,6 @@ class _Node:
     def name(self) -> str:
         """``sc``, or ``spu:0`` and so on."""
         return "sc" if self.spu is None else f"spu:{self.spu.index}"
-
-
-def _address(node: _Node) -> str:
-    return str(Address(node.host, node.port))
 
 
 class Simulator:
@@ -149,7 +146,7 @@ class Simulator:
         for node in (*self._spus, self._sc):
             await self._open(node)
             if node.spu is not None:
-                node.spu.host = bracketed(self.config.advertise or self.config.host)
+                node.spu.host = bracketed(self._advertised)
                 node.spu.port = node.port
         self._ready_at = trio.current_time()
         self._note_topics([*self.cluster.topics.values()], gone=False)
@@ -159,13 +156,17 @@ class Simulator:
 
     @property
     def address(self) -> str:
-        """Where a Fluvio client connects: the SC's ``host:port``."""
-        return _address(self._sc)
+        """Where a Fluvio client connects: the SC's ``host:port``, with the advertised host."""
+        return str(Address(self._advertised, self._sc.port))
 
     @property
     def spu_addresses(self) -> list[str]:
-        """Where the SPUs listen."""
-        return [_address(node) for node in self._spus]
+        """Where clients reach the SPUs, with the advertised host."""
+        return [str(Address(self._advertised, node.port)) for node in self._spus]
+
+    @property
+    def _advertised(self) -> str:
+        return self.config.advertise or self.config.host
 
     @property
     def seed(self) -> int:
@@ -304,8 +305,8 @@ class Simulator:
             option = "--port" if node.spu is None else "--spu-port"
             reason = (error.strerror or str(error)).lower()
             raise SimulatorError(
-                f"cannot listen on {_address(node)}: {reason}; choose another {option} "
-                "or --host, or 0 for a free port"
+                f"cannot listen on {Address(node.host, node.port)}: {reason}; choose another"
+                f" {option} or --host, or 0 for a free port"
             ) from error
         node.port = node.bound.port
         node.listening = True

@@ -101,3 +101,21 @@ def test_the_port_is_free_when_the_block_has_ended() -> None:
         port = parse_address(sim.address).port
     with simulator.running(port=port) as sim:
         assert sim.address.endswith(f":{port}")
+
+
+def test_what_it_holds_is_told_after_the_block_and_changed_no_more() -> None:
+    with (
+        simulator.running() as sim,
+        BlockingClient(sim.spu_addresses[0]) as client,
+    ):
+        assert client.produce(b"hello") is Code.NONE
+    assert [record.value for record in sim.log("greetings", 0)] == [b"hello"]
+    assert any(isinstance(event, Appended) for event in sim.events)
+    assert sim.summary().partitions["greetings/0"].stored == 1
+    ended = pytest.raises(simulator.SimulatorError, match="the simulator has ended")
+    with ended:
+        sim.stop_spu(0)
+    with ended:
+        sim.start_spu(0)
+    with ended:
+        sim.move_leader("greetings", 0, to=0)

@@ -55,7 +55,7 @@ class Process:
 
 @asynccontextmanager
 async def started(
-    *options: str, environment: dict[str, str] | None = None
+    *options: str, environment: dict[str, str] | None = None, ready: re.Pattern[str] = READY
 ) -> AsyncIterator[tuple[Process, re.Match[str]]]:
     command = [*COMMAND, "--port", "0", "--spu-port", "0", *options]
     with trio.fail_after(30):
@@ -65,7 +65,7 @@ async def started(
             )
         )
         try:
-            yield process, await process.read_until(READY)
+            yield process, await process.read_until(ready)
         finally:
             process.process.kill()
             with trio.CancelScope(shield=True):
@@ -274,6 +274,12 @@ async def test_a_reader_that_goes_away_stops_nothing(connect: Connect) -> None:
         (["--host", "0.0.0.0"], "say with --advertise HOST"),
         (["--journal", "no/such/folder/j"], "no/such/folder/j: No such file or directory"),
         (["--spus", "2", "--spu-port", "65530"], "ports end at 65535"),
+        (["--advertise", "127.0.0.1:9010"], "advertise: '127.0.0.1:9010' is not a host; write"),
+        (["--advertise", "http://localhost"], "'http://localhost' is not a host"),
+        (["--advertise", ""], "advertise: '' is not a host"),
+        (["--port", "9003", "--spu-port", "9003"], "would both listen on port 9003"),
+        (["--memory", "1TB"], "'--memory': '1TB' is not a size"),
+        (["--memory", "1KiB"], "memory: '1KiB' is less than 1024 KiB, the least"),
     ],
 )
 def test_a_mistake_is_one_line_on_stderr_and_status_2(
@@ -291,6 +297,24 @@ def test_a_mistake_is_one_line_on_stderr_and_status_2(
     assert message in told.err
     assert told.err.startswith("simulator: ")
     assert told.err.count("\n") == 1
+
+
+def test_each_of_several_mistakes_is_a_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["simulator", "--advertise", "a b", "--memory", "1KiB"])
+    with pytest.raises(SystemExit):
+        run()
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.startswith("simulator: advertise: ")
+    assert second.startswith("simulator: memory: ")
+
+
+async def test_the_ready_line_shows_what_is_advertised(connect: Connect) -> None:
+    shown = re.compile(r"ready sc=\[::1\]:(\d+) spu=\[::1\]:\d+ seed=")
+    options = ["--advertise", "[::1]", "--quiet"]
+    async with started(*options, ready=shown) as (_, ready):
+        await connect(f"127.0.0.1:{ready[1]}")
 
 
 def test_a_mistake_ends_the_process_with_status_2() -> None:

@@ -200,5 +200,5 @@ def test_names_of_peers_cannot_move_the_cursor_or_flood_a_line(
     output.begin("ready")
     output.event(evil)
     _, line = capsys.readouterr().out.splitlines()
-    assert "?[2J[red]?next" in line
+    assert "\\x1b[2J[red]\\nnext" in line
     assert len(line) == LINE_CHARACTERS_MAX

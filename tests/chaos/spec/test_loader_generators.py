@@ -81,9 +81,9 @@ def test_text_may_hold_dots_and_words(text: str) -> None:
         ("producer: {linger: 1KiB..2s}", "3:12: producer.linger: the ends of 1KiB..2s are of two"
             " kinds; write both with a unit, for example 0ms..2s"),
         ("producer: {linger: 1sec..2sec}", "3:12: producer.linger: unknown unit 'sec';"
-            " write one of us, ms, s, m, KiB, MiB"),
+            " write one of us, ms, s, m, KiB, MiB, GiB"),
         ("producer: {linger: 1kib..2MiB}", "3:12: producer.linger: unknown unit 'kib';"
-            " write one of us, ms, s, m, KiB, MiB"),
+            " write one of us, ms, s, m, KiB, MiB, GiB"),
         ("producer: {linger: 0..5}",
             "3:12: producer.linger: 0 is not a duration; write a number and"
             " one of us, ms, s, m, for example 50ms (in the range 0..5)"),
