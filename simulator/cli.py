@@ -1,14 +1,17 @@
 """The command ``spu-simulator``: its options, its output and how it ends."""
 
 import io
+import logging
 import os
 import re
 import resource
 import secrets
 import signal
 import sys
-from contextlib import ExitStack
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from signal import SIGHUP
 from typing import Any, cast
 
 import click
@@ -17,13 +20,15 @@ import trio
 from simulator.click_types import DurationType
 from simulator.config import Config, configure
 from simulator.console import Output
+from simulator.documents.diagnostic import printable
 from simulator.documents.quantities import parse_size
-from simulator.events import Event, Sink, to_file
+from simulator.events import Sink
 from simulator.faults.distributions import CLI_FORMS, parse_distribution
 from simulator.faults.fault_file import FaultFileError
+from simulator.journal_file import JournalFile
 from simulator.options import Options, SimulatorError
-from simulator.serving.server import CONNECTIONS_MAX, open_simulator
-from simulator.summary import Summary
+from simulator.serving.server import CONNECTIONS_MAX, Simulator, open_simulator
+from simulator.writer import Writer
 
 PORT = 9003
 SPU_PORT = 9010
@@ -32,8 +37,21 @@ SPU_PORT = 9010
 SPUS_MAX = 100
 """More SPUs than any Fluvio cluster has; each is a listener."""
 
-STOPPING = (signal.SIGINT, signal.SIGTERM)
+STOPPING = (signal.SIGINT, signal.SIGTERM, SIGHUP)
 """What ends the simulator, with its summary and status 0."""
+
+COUNTING_S = 0.4
+"""How long after a signal records are told apart for the summary, in real seconds."""
+
+WRITING_S = 0.8
+"""How long after a signal the summary and the journal may still be written. Somebody who stops the
+simulator waits for a second at most, whoever reads its pipes."""
+
+TELLING_S = 0.05
+"""How long what is told on standard error may take at the end, even if that time is over."""
+
+TOLD_CHARS_MAX = 64 * 1024
+"""Text that waits for standard error: hundreds of lines."""
 
 OTHER_FILES_MAX = SPUS_MAX + 100
 """Open files that are no connections: listeners, and what libraries open."""
@@ -220,17 +238,41 @@ def main(summary: str, quiet: bool, verbose: bool, journal: Path | None, **given
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115  for as long as the process lives
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # names come from peers
-    output = Output(verbose=verbose)
-    with ExitStack() as stack:
-        sinks: list[Sink] = []
-        if journal is not None:
-            # Line-buffered: what happened is there for whoever looks while the simulator runs.
-            file = stack.enter_context(journal.open("w", encoding="utf-8", buffering=1))
-            sinks.append(_until_it_fails(to_file(file), journal))
-        if not quiet:
-            sinks.append(output.event)
-        _allow_many_connections()
-        trio.run(_serve, config, sinks, output, summary)
+    told = Writer(lambda: sys.stderr, lambda _: None, TOLD_CHARS_MAX)
+
+    def tell(line: str) -> None:
+        told.put(f"simulator: {printable(line)}\n")
+
+    output = Output(
+        lambda error: (
+            None
+            if isinstance(error, BrokenPipeError)
+            else tell(f"standard output: {error.strerror}; nothing more is printed")
+        ),
+        verbose=verbose,
+    )
+    sinks: list[Sink] = []
+    files: list[JournalFile] = []
+    if journal is not None:
+        files.append(JournalFile(journal, tell))
+        sinks += files
+    if not quiet:
+        sinks.append(output.event)
+    _tell_warnings(tell)
+    _allow_many_connections()
+    trio.run(_serve, config, sinks, _Ending(output, files, told, summary))
+
+
+def _tell_warnings(tell: Callable[[str], None]) -> None:
+    """Print what the simulator warns of, without waiting for a reader."""
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            tell(record.getMessage())
+
+    logger = logging.getLogger("simulator")
+    logger.handlers = [Handler()]
+    logger.propagate = False
 
 
 def _allow_many_connections() -> None:
@@ -243,45 +285,56 @@ def _allow_many_connections() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def _until_it_fails(sink: Sink, journal: Path) -> Sink:
-    """A journal that says once that it cannot go on, instead of ending the simulator."""
-    failed = False
+@dataclass
+class _Ending:
+    """What is still printed and written when the simulator is asked to stop."""
 
-    def write(event: Event) -> None:
-        nonlocal failed
-        if failed:
-            return
-        try:
-            sink(event)
-        except OSError as error:
-            failed = True
-            message = f"simulator: {journal}: {error.strerror}; the journal ends here"
-            click.echo(message, err=True)
+    output: Output
+    journals: list[JournalFile]
+    told: Writer
+    form: str
+    """Of the summary: ``text`` or ``json``."""
 
-    return write
+    def print(self, simulator: Simulator) -> int:
+        """Print the summary and give the files a moment; returns the status of the process."""
+        asked = trio.current_time()
+
+        def left(until_s: float) -> float:
+            return asked + until_s - trio.current_time()
+
+        summary = simulator.summary(hurry=lambda: left(COUNTING_S) < 0)
+        if self.form == "json":
+            self.output.say(summary.to_json())
+        else:
+            for part in ("", *summary.renderables()):
+                self.output.say(part)
+        status = 0
+        if not self.output.finish(max(0.0, left(WRITING_S))):
+            self.told.put("simulator: nobody reads standard output: the summary is cut short\n")
+            status = 1
+        for journal in self.journals:
+            if not journal.finish(max(0.0, left(WRITING_S))):
+                self.told.put("simulator: the journal lacks its end\n")
+        self.told.finish(max(TELLING_S, left(WRITING_S)))
+        return status
 
 
-async def _serve(config: Config, sinks: list[Sink], output: Output, form: str) -> None:
-    for number in STOPPING:
+async def _serve(config: Config, sinks: list[Sink], ending: _Ending) -> None:
+    # Whoever started it under nohup wants it to outlive the terminal.
+    stopping = [n for n in STOPPING if n != SIGHUP or signal.getsignal(n) is not signal.SIG_IGN]
+    for number in stopping:
         # What the receiver restores at its end: a second Ctrl-C must not spoil the summary.
         signal.signal(number, signal.SIG_IGN)
-    with trio.open_signal_receiver(*STOPPING) as signals:
+    with trio.open_signal_receiver(*stopping) as signals:
         async with open_simulator(config, sinks=sinks) as simulator:
             spus = ",".join(simulator.spu_addresses)
-            output.begin(f"ready sc={simulator.address} spu={spus} seed={simulator.seed}")
+            ready = f"ready sc={simulator.address} spu={spus} seed={simulator.seed}"
+            ending.output.begin(ready)
             async for _ in signals:
                 break
-            _say(simulator.summary(), output, form)
+            status = ending.print(simulator)
             # Cancelling four thousand connections takes seconds; the system closes them at once.
-            os._exit(0)
-
-
-def _say(summary: Summary, output: Output, form: str) -> None:
-    if form == "json":
-        output.say(summary.to_json())
-    else:
-        for part in ("", *summary.renderables()):
-            output.say(part)
+            os._exit(status)
 
 
 def run() -> None:

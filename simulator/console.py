@@ -1,11 +1,12 @@
 """What a person sees: one line for each event, in colour on a terminal."""
 
 import fcntl
-import os
-import select
+import io
 import sys
 import termios
 from array import array
+from collections.abc import Callable
+from typing import TextIO
 
 from rich.console import Console, RenderableType
 from rich.text import Text
@@ -20,6 +21,7 @@ from simulator.events import (
     ConnectionOpened,
     ConnectRefused,
     Event,
+    EventsLeftOut,
     ExchangeEvent,
     FaultHit,
     FramePartlyRead,
@@ -36,13 +38,14 @@ from simulator.events import (
 )
 from simulator.faults.effects import CutPoint
 from simulator.repeats import Repeats
+from simulator.writer import Writer
 
 LINE_CHARACTERS_MAX = 500
 """A line is cut here. Names in it are the peer's word, and a short line always fits into a pipe
 that is ready for writing."""
 
-LAST_WORDS_S = 0.5
-"""How long the summary waits, in real seconds, for a reader of the pipe that has fallen behind."""
+BACKLOG_CHARS_MAX = 1024 * 1024
+"""Lines that wait for a terminal or a file; ten thousand of them."""
 
 _STYLES: dict[type[Event], str] = {
     ConnectionOpened: "cyan",
@@ -74,17 +77,6 @@ _CLOSED: dict[tuple[ClosedBy, CloseReason], str] = {
 }
 
 
-class PipeConsole(Console):
-    """A console whose reader may go away."""
-
-    def on_broken_pipe(self) -> None:
-        """Print nothing from now on, and let nothing fail when Python closes standard output."""
-        self.quiet = True
-        devnull = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(devnull, sys.stdout.fileno())
-        os.close(devnull)
-
-
 class Output:
     """Standard output that never makes the simulator wait.
 
@@ -92,12 +84,18 @@ class Output:
     when the pipe is full: lines that nobody takes are counted and left out.
 
     Args:
+        failed: called once with the error that ends the output.
         verbose: whether lines tell versions, sizes and client ids too.
     """
 
-    def __init__(self, *, verbose: bool = False) -> None:
+    def __init__(self, failed: Callable[[OSError], None], *, verbose: bool = False) -> None:
+        stdout = sys.stdout
+        self._rendered = _Rendered(stdout)
         # Names may hold anything: no markup, no emoji.
-        self._console = PipeConsole(highlight=False, soft_wrap=True, markup=False, emoji=False)
+        self._console = Console(
+            file=self._rendered, highlight=False, soft_wrap=True, markup=False, emoji=False
+        )
+        self._writer = Writer(lambda: stdout, failed, BACKLOG_CHARS_MAX)
         self._verbose = verbose
         self._repeated = Repeats()
         self._skipped = 0
@@ -111,28 +109,61 @@ class Output:
 
     def say(self, what: RenderableType) -> None:
         """Print something that must be seen."""
-        if self._ready(LAST_WORDS_S):
-            self._admit_gaps()
-            self._console.print(what)
+        self._print(what, needed=True)
 
     def event(self, event: Event) -> None:
         """Print an event; a sink."""
-        if self._console.quiet or not self._begun:
+        repeats = self._repeated.look(event)
+        if not self._begun:
             return
-        if not self._ready(0) or (self._room is not None and _unread() > self._room):
+        if self._room is not None and _unread() + self._writer.backlog > self._room:
             self._skipped += 1
             return
-        self._admit_gaps()
-        line = _cut(line_of(event, repeats=self._repeated.look(event), verbose=self._verbose))
-        self._console.print(Text(line, style=_STYLES.get(type(event), _CLUSTER_STYLE)))
+        line = _cut(line_of(event, repeats=repeats, verbose=self._verbose))
+        self._print(Text(line, style=_STYLES.get(type(event), _CLUSTER_STYLE)), needed=False)
 
-    def _admit_gaps(self) -> None:
+    def finish(self, seconds: float) -> bool:
+        """Wait until all is printed.
+
+        Args:
+            seconds: how long at most, in real seconds.
+
+        Returns:
+            Whether it is, or the reader has gone away and wants nothing.
+        """
+        return self._writer.finish(seconds) or isinstance(self._writer.error, BrokenPipeError)
+
+    def _print(self, what: RenderableType, *, needed: bool) -> None:
         if self._skipped:
-            skipped, self._skipped = self._skipped, 0
-            self._console.print(f"... {skipped} lines left out: nobody reads them fast enough")
+            self._console.print(
+                f"... {self._skipped} lines left out: nobody reads them fast enough"
+            )
+        self._console.print(what)
+        if self._writer.put(self._rendered.take(), needed=needed):
+            self._skipped = 0
+        else:
+            self._skipped += 1
 
-    def _ready(self, seconds: float) -> bool:
-        return bool(select.select([], [sys.stdout], [], seconds)[1])
+
+class _Rendered(io.StringIO):
+    """What a console would print on a file."""
+
+    def __init__(self, file: TextIO) -> None:
+        super().__init__()
+        self._file = file
+
+    def isatty(self) -> bool:
+        return self._file.isatty()
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]  # a StringIO has none
+        return self._file.encoding
+
+    def take(self) -> str:
+        text = self.getvalue()
+        self.seek(0)
+        self.truncate()
+        return text
 
 
 def _half_of_pipe() -> int | None:
@@ -142,7 +173,7 @@ def _half_of_pipe() -> int | None:
     """
     try:
         return fcntl.fcntl(sys.stdout, fcntl.F_GETPIPE_SZ) // 2
-    except (AttributeError, OSError):
+    except (AttributeError, OSError, ValueError):
         return None
 
 
@@ -244,6 +275,8 @@ def _change(event: Event) -> str:
             return f"topic {event.topic} deleted"
         case Healed():
             return "healed"
+        case EventsLeftOut():
+            return f"{event.count} events left out"
     return type(event).__name__
 
 

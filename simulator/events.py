@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
-from typing import Annotated, Any, ClassVar, TextIO, TypeVar, cast, dataclass_transform
+from typing import Annotated, Any, ClassVar, TypeVar, cast, dataclass_transform
 
 from pydantic import BeforeValidator, ConfigDict, PlainSerializer, TypeAdapter, ValidationError
 
@@ -325,6 +325,14 @@ class Healed(Event):
     """All faults were lifted."""
 
 
+@event
+class EventsLeftOut(Event):
+    """A journal could not take events as fast as they came; ``n`` and ``t`` are of the last one."""
+
+    count: int
+    """How many events before this line are missing."""
+
+
 # --- where events go
 
 Sink = Callable[[Event], None]
@@ -359,12 +367,3 @@ class Journal:
             event.t = round(self._clock(), 6)
             for sink in self._sinks:
                 sink(event)
-
-
-def to_file(file: TextIO) -> Sink:
-    """A sink that writes JSON Lines, each event as soon as it happens."""
-
-    def write(event: Event) -> None:
-        file.write(event.to_json() + "\n")
-
-    return write

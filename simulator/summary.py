@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
+from itertools import islice
 
 from rich.console import RenderableType
 from rich.table import Table
@@ -23,6 +24,9 @@ to stop must have done so within a second; of more it tells only how many there 
 DISTINCT_BYTES_MAX = 256 * 1024 * 1024
 """Bytes of batches that are told apart, as they are stored or unpacked, whichever is more, for the
 same reason: a few kilobytes of a compressed batch can hold 32 MiB."""
+
+PARTITIONS_SHOWN_MAX = 500
+"""Rows of the table for a person: to lay out ten thousand of them takes seconds."""
 
 RECORD_BYTES_MAX = 64
 """A record whose key and value are longer is remembered by its digest."""
@@ -76,10 +80,12 @@ class Summary:
         logs = Table("partition", box=None, header_style="bold", pad_edge=False)
         for column in ("stored", "distinct", "resent"):
             logs.add_column(column, justify="right")
-        for name, partition in self.partitions.items():
+        for name, partition in islice(self.partitions.items(), PARTITIONS_SHOWN_MAX):
             distinct = "?" if partition.distinct is None else str(partition.distinct)
             logs.add_row(Text(name), str(partition.stored), distinct, str(partition.resent))
         yield logs
+        if (more := len(self.partitions) - PARTITIONS_SHOWN_MAX) > 0:
+            yield f"... and {more} more; the json summary has them all"
         if self.faults:
             yield ""
             faults = Table("fault", box=None, header_style="bold", pad_edge=False)

@@ -10,8 +10,6 @@ from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
-from simulator.console import PipeConsole
-
 REDIRECTED_COLUMNS = 120
 """How wide a table may be where no terminal says: names of scenarios are sentences."""
 
@@ -32,6 +30,15 @@ def prepare_streams() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # names come from files
+
+
+class PipeConsole(Console):
+    """A console whose reader may go away."""
+
+    def on_broken_pipe(self) -> None:
+        """Print nothing from now on."""
+        self.quiet = True
+        discard_output()
 
 
 class Terminal:

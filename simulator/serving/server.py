@@ -8,7 +8,7 @@ keeps a listener closed.
 import errno
 import logging
 import math
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Unpack
 
@@ -52,6 +52,9 @@ REOPEN_S = 1.0
 
 ACCEPT_AGAIN_S = 0.1
 """After how long a listener tries again that could not accept for want of files or memory."""
+
+WARN_AGAIN_S = 1.0
+"""How often it says so, all listeners together."""
 
 _OVERLOADED = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS)
 """What ``accept`` gives then; a connection that waits is not lost by it."""
@@ -126,6 +129,7 @@ class Simulator:
         self._state = SimulatorState(self.cluster, self._plan, self._journal, self._faults_elapsed)
         self._nursery = nursery
         self._listen = listen
+        self._warned_at = -math.inf
         self._connected = 0
         self._left = trio.Event()
         self.defect: Exception | None = None
@@ -185,9 +189,13 @@ class Simulator:
             raise SimulatorError(f"no partition {topic}/{partition}")
         return list(found.log)
 
-    def summary(self) -> Summary:
-        """What it did so far."""
-        return summarize(self.cluster, self._plan.counts, self._journal)
+    def summary(self, hurry: Callable[[], bool] = lambda: False) -> Summary:
+        """What it did so far.
+
+        Args:
+            hurry: asked now and then; once it says so no more records are told apart.
+        """
+        return summarize(self.cluster, self._plan.counts, self._journal, hurry)
 
     def elapsed(self) -> float:
         """Seconds since it was ready, the time of the events."""
@@ -324,7 +332,7 @@ class Simulator:
                 except OSError as error:
                     if error.errno not in _OVERLOADED:
                         raise
-                    logger.warning("%s cannot accept: %s", node.name, error.strerror)
+                    self._warn_of_overload(node, error)
                     await trio.sleep(ACCEPT_AGAIN_S)
                 else:
                     self._nursery.start_soon(self._accepted, node, bound, stream)
@@ -332,6 +340,12 @@ class Simulator:
             pass
         finally:
             await listener.aclose()
+
+    def _warn_of_overload(self, node: _Node, error: OSError) -> None:
+        now = self._time()
+        if now >= self._warned_at + WARN_AGAIN_S:
+            self._warned_at = now
+            logger.warning("%s cannot accept: %s", node.name, error.strerror)
 
     async def _close(self, node: _Node) -> None:
         if node.listening and node.bound is not None:

@@ -80,7 +80,7 @@ async def produce(connect: Connect, address: str, *values: bytes) -> None:
         await client.send(PRODUCE, produce_request(("greetings", 0, batch(value))))
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 async def test_a_signal_ends_it_with_a_summary_though_connections_are_open_and_delays_pending(
     connect: Connect,
     how: signal.Signals,
@@ -220,6 +220,76 @@ async def test_a_journal_that_cannot_be_written_ends_and_the_simulator_goes_on(
         assert (await client.produce("greetings", 0, b"x")).base_offset == 0
         printed = await process.stop()
     assert "greetings/0       1         1       0" in printed
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+async def test_output_on_a_full_disk_ends_and_the_simulator_goes_on(
+    connect: Connect, tmp_path: Path
+) -> None:
+    path = tmp_path / "journal.jsonl"
+    ports = [str(port) for port in free_ports()]
+    command = [*COMMAND, "--port", ports[0], "--spu-port", ports[1], "--journal", str(path)]
+    with trio.fail_after(30), Path("/dev/full").open("w") as full:  # noqa: ASYNC230
+        process = await trio.lowlevel.open_process(command, stdout=full, stderr=subprocess.PIPE)
+        assert process.stderr is not None
+        told = bytes(await process.stderr.receive_some())
+        client = await connect(f"127.0.0.1:{ports[1]}")
+        assert (await client.produce("greetings", 0, b"x")).base_offset == 0
+        process.send_signal(signal.SIGTERM)
+        assert await process.wait() == 1, "the summary is not there"
+        await process.stderr.aclose()
+    assert told == b"simulator: standard output: No space left on device; nothing more is printed\n"
+    assert '"Appended"' in path.read_text()
+
+
+def free_ports() -> tuple[int, int]:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as one,
+        socket.create_server(("127.0.0.1", 0)) as other,
+    ):
+        return one.getsockname()[1], other.getsockname()[1]
+
+
+@pytest.mark.parametrize("read", [False, True])
+async def test_a_journal_into_a_pipe_that_is_not_read_holds_nothing_up(
+    connect: Connect, tmp_path: Path, read: bool
+) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK) if read else None
+    async with started("--journal", str(path), "--quiet", "--summary", "json") as (process, ready):
+        client = await connect(ready[2])
+        # Each request makes three lines of 200 characters: more than a pipe holds.
+        for _ in range(300):
+            await client.produce("greetings", 0, b"x")
+        printed = await process.stop()
+    if reader is not None:
+        os.close(reader)
+    assert json.loads(printed.splitlines()[-1])["partitions"]["greetings/0"]["stored"] == 300
+
+
+async def test_a_summary_that_nobody_reads_ends_with_status_1_and_not_with_a_part_of_it(
+    connect: Connect,
+) -> None:
+    options = ["--topic", "greetings:3000", "--quiet", "--summary", "json"]
+    async with started(*options) as (process, _):
+        process.process.send_signal(signal.SIGTERM)
+        assert await process.process.wait() == 1
+    async with started(*options) as (process, _):
+        summary = json.loads((await process.stop()).splitlines()[-1])
+    assert len(summary["partitions"]) == 3000
+
+
+async def test_nohup_outlives_its_terminal(connect: Connect) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        async with started("--quiet") as (process, ready):
+            process.process.send_signal(signal.SIGHUP)
+            client = await connect(ready[2])
+            assert (await client.produce("greetings", 0, b"x")).base_offset == 0
+            await process.stop()
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 async def test_foreign_letters_are_printed_whatever_the_terminal_takes(

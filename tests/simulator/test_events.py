@@ -1,4 +1,3 @@
-import io
 import json
 from dataclasses import fields
 from typing import Any
@@ -20,7 +19,6 @@ from simulator.events import (
     ListenerClosed,
     SpuStopped,
     event_from,
-    to_file,
 )
 from simulator.faults.effects import CutPoint
 
@@ -74,9 +72,7 @@ def test_without_a_sink_nothing_is_made() -> None:
 
 
 def test_a_line_of_json_holds_what_applies_and_no_bytes_of_frames() -> None:
-    file = io.StringIO()
-    to_file(file)(READ)
-    assert json.loads(file.getvalue()) == {
+    assert json.loads(READ.to_json()) == {
         "n": 0,
         "t": 1.2345678,
         "event": "FrameRead",
@@ -91,7 +87,6 @@ def test_a_line_of_json_holds_what_applies_and_no_bytes_of_frames() -> None:
         "size": 61,
         "transmission": 9,
     }
-    assert file.getvalue().endswith("}\n")
 
 
 def test_the_bytes_of_a_frame_survive_when_they_are_asked_for() -> None:
@@ -190,15 +185,16 @@ def _example(field: str) -> object:
 
 
 def test_names_of_peers_cannot_move_the_cursor_or_flood_a_line(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr("simulator.console.Output._ready", lambda *_: True)
     evil = ListenerClosed(server="\x1b[2J[red]\nnext", fault="x" * 1000)
-    output = Output()
+    output = Output(lambda error: pytest.fail(str(error)))
     output.event(evil)
+    assert output.finish(30)
     assert not capsys.readouterr().out, "the first line is the one that says ready"
     output.begin("ready")
     output.event(evil)
+    assert output.finish(30)
     _, line = capsys.readouterr().out.splitlines()
     assert "\\x1b[2J[red]\\nnext" in line
     assert len(line) == LINE_CHARACTERS_MAX

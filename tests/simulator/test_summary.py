@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 from rich.console import Console
+from rich.table import Table
 
 from simulator import summary as summary_module
 from simulator.cluster.cluster import Cluster, topic_of
@@ -160,3 +161,12 @@ def test_records_that_do_not_decode_are_stored_all_the_same() -> None:
     broken[HEADER.size :] = b"\x7f" * (len(broken) - HEADER.size)
     summary = summary_of(cluster_with(bytes(broken)))
     assert summary.partitions["t/0"] == PartitionSummary(stored=1, distinct=None, resent=0)
+
+
+def test_a_table_for_a_person_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(summary_module, "PARTITIONS_SHOWN_MAX", 2)
+    partitions = {f"t/{n}": PartitionSummary(0, 0, 0) for n in range(3)}
+    logs, *rest = Summary(partitions, {}, 0, 0, 0).renderables()
+    assert isinstance(logs, Table)
+    assert logs.row_count == 2
+    assert rest[0] == "... and 1 more; the json summary has them all"
