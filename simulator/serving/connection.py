@@ -17,6 +17,7 @@ from simulator.serving.delay_line import DelayLine, DelayLineFullError
 from simulator.serving.exchange import Exchanges, SimulatorState, StreamAction
 from simulator.serving.pending import PendingAnswer, PendingEnd, PendingRequest
 from simulator.serving.states import ReadingState, WritingState
+from simulator.serving.transit import IDLE_S, Transit, TransitShare
 from simulator.serving.transport import Stream
 from wire.codec import WireError
 
@@ -46,6 +47,7 @@ class ConnectionTask:
         reset: closes a stream at once, so that the peer sees a reset.
         spu: the SPU that the client connected to, or None for the SC.
         start_soon: starts a task that lives as long as the simulator.
+        transit: the memory for what is on its way.
     """
 
     def __init__(
@@ -56,12 +58,15 @@ class ConnectionTask:
         reset: Callable[[Stream], None],
         spu: Spu | None,
         start_soon: Callable[..., object],
+        transit: Transit,
     ) -> None:
+        self._transit = transit
+        self._share = TransitShare(transit, self._cut_unread)
         self._exchanges = Exchanges(shared, number, spu, self._push)
         self._stream = stream
         self._reset = reset
-        self._requests: DelayLine[PendingRequest] = DelayLine(self._apply, start_soon)
-        self._answers: DelayLine[PendingAnswer | PendingEnd] = DelayLine(self._write, start_soon)
+        self._requests: DelayLine[PendingRequest] = DelayLine(self._deliver, start_soon)
+        self._answers: DelayLine[PendingAnswer | PendingEnd] = DelayLine(self._answer, start_soon)
         self._reader = trio.CancelScope()
         self._cut = trio.Event()
 
@@ -89,20 +94,30 @@ class ConnectionTask:
             if self.stalled:
                 await self._cut.wait()
         finally:
+            self._share.close()
             exchanges.closed()
 
     def cut(self, by: ClosedBy, reason: CloseReason) -> None:
         """Reset the connection; what was read is still applied."""
         self._carry_out(self._exchanges.cut(by, reason))
 
+    def _cut_unread(self) -> None:
+        self.cut(ClosedBy.SIMULATOR, CloseReason.ANSWERS_UNREAD)
+
     # --- reading
 
     async def _read(self) -> None:
-        exchanges = self._exchanges
+        exchanges, share = self._exchanges, self._share
         try:
             while exchanges.receiving:
                 size = max(RECEIVE_BYTES_MIN, min(exchanges.missing, RECEIVE_BYTES_MAX))
-                data = await self._stream.receive_some(size)
+                if share.must_reserve(exchanges.missing):
+                    await share.reserve(exchanges.missing)
+                if share.reserves:
+                    data = await self._receive_in_time(size)
+                else:
+                    data = await self._stream.receive_some(size)
+                share.received(len(data))
                 for request in exchanges.receive(bytes(data)):
                     await self._requests.put(request, request.frame.size, request.delay_s)
         except trio.BrokenResourceError:
@@ -111,16 +126,34 @@ class ConnectionTask:
             pass  # one of our own endings closed it and said why
         finally:
             exchanges.reader_ended()
+            share.dealt_with(exchanges.held)
+
+    async def _receive_in_time(self, size: int) -> bytes | bytearray:
+        """Receive more of a large request, unless it makes no progress and others need its room."""
+        while True:
+            with trio.move_on_after(IDLE_S):
+                return await self._stream.receive_some(size)
+            if self._transit.contended:
+                self.cut(ClosedBy.SIMULATOR, CloseReason.EVICTED)
+                return b""
 
     # --- applying
 
-    async def _apply(self, request: PendingRequest) -> None:
+    async def _deliver(self, request: PendingRequest) -> None:
         """Do what is due for a request; the request line delivers here."""
-        exchanges = self._exchanges
+        try:
+            await self._apply(request)
+        finally:
+            self._share.dealt_with(request.frame.size)
+
+    async def _apply(self, request: PendingRequest) -> None:
+        exchanges, transit = self._exchanges, self._transit
         for due in exchanges.due(request):
             if isinstance(due, PendingEnd):
                 await self._answers.put(due, size=0)
                 continue
+            if transit.answers > transit.half:
+                await transit.answers_fit()
             try:
                 response = exchanges.apply(due, trio.current_time())
                 if response.__class__ is GeneratorType:
@@ -129,28 +162,44 @@ class ConnectionTask:
             except WireError as error:
                 self._carry_out(exchanges.undecodable(error))
                 return
+            self._share.answer_made(len(answer.frame))
             await self._answers.put(answer, len(answer.frame), answer.delay_s)
 
     def _push(self, answer: PendingAnswer) -> None:
+        if self._share.overdue:
+            self._cut_unread()
+            return
+        self._share.answer_made(len(answer.frame))
         try:
             self._answers.put_soon(answer, len(answer.frame), answer.delay_s)
         except DelayLineFullError:
-            self.cut(ClosedBy.SIMULATOR, CloseReason.ANSWERS_UNREAD)
+            self._share.answer_left(len(answer.frame))
+            self._cut_unread()
 
     # --- writing
 
-    async def _write(self, item: PendingAnswer | PendingEnd) -> None:
+    async def _answer(self, item: PendingAnswer | PendingEnd) -> None:
         """Do what is due for an answer; the answer line delivers here."""
+        try:
+            await self._write(item)
+        finally:
+            if isinstance(item, PendingAnswer):
+                self._share.answer_left(len(item.frame))
+
+    async def _write(self, item: PendingAnswer | PendingEnd) -> None:
         exchanges = self._exchanges
         for action in exchanges.answer_due(item):
             if isinstance(action, bytes):
                 assert isinstance(item, PendingAnswer)
+                self._transit.writing(self._share)
                 try:
                     await self._stream.send_all(action)
                 except _GONE:
                     exchanges.write_failed()
                 else:
                     exchanges.written(item, len(action))
+                finally:
+                    self._transit.written(self._share)
             elif action is StreamAction.SEND_FIN:
                 try:
                     await self._stream.send_eof()

@@ -123,6 +123,11 @@ class Exchanges:
         """How many bytes to the end of the request under way, or to the length of the next one."""
         return self._wire.missing
 
+    @property
+    def held(self) -> int:
+        """How many bytes have arrived of a request that is not complete."""
+        return self._wire.held
+
     def receive(self, data: bytes) -> Iterator[PendingRequest]:
         """Take input in and give out the requests to be held for their ``delay_s``, then applied.
 

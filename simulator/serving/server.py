@@ -21,7 +21,6 @@ from simulator.events import (
     ClosedBy,
     CloseReason,
     ConnectRefused,
-    Event,
     Healed,
     Journal,
     LeaderMoved,
@@ -35,9 +34,11 @@ from simulator.events import (
 )
 from simulator.faults.model import Refusal
 from simulator.faults.plan import FaultPlan
+from simulator.kept_events import KeptEvents
 from simulator.options import Options, SimulatorError
 from simulator.serving.connection import ConnectionTask
 from simulator.serving.exchange import SimulatorState
+from simulator.serving.transit import Transit
 from simulator.serving.transport import Bound, Listen, Stream, listen_on_tcp
 from simulator.summary import Summary, summarize
 from wire.address import Address, bracketed
@@ -118,15 +119,18 @@ class Simulator:
                 self.cluster.create_topic(name, topic_of(partitions))
             except ClusterError as error:
                 raise SimulatorError(f"topic {name}: {error.text}") from error
-        self.events: list[Event] = []
-        """Everything that happened, unless it goes to other sinks."""
+        kept = KeptEvents()
+        self.events = kept.events
+        """Everything that happened, unless it goes to other sinks; bytes of requests only of those
+        that were applied."""
         self._plan = FaultPlan(config.faults, config.seed)
         self._plan.active = False
         self._time = trio.lowlevel.current_clock().current_time
         """Asked often: ``trio.current_time`` takes two calls more to ask the same."""
         self._ready_at = self._faults_since = self._time()
-        self._journal = Journal(self.elapsed, [self.events.append] if sinks is None else [*sinks])
+        self._journal = Journal(self.elapsed, [kept] if sinks is None else [*sinks])
         self._state = SimulatorState(self.cluster, self._plan, self._journal, self._faults_elapsed)
+        self._transit = Transit(self.cluster.memory.transit_max)
         self._nursery = nursery
         self._listen = listen
         self._warned_at = -math.inf
@@ -401,7 +405,13 @@ class Simulator:
         try:
             if refusal is None:
                 task = ConnectionTask(
-                    self._state, number, stream, bound.reset, node.spu, self._nursery.start_soon
+                    self._state,
+                    number,
+                    stream,
+                    bound.reset,
+                    node.spu,
+                    self._nursery.start_soon,
+                    self._transit,
                 )
                 node.connections[stream] = task
                 await task.serve()

@@ -1,0 +1,217 @@
+"""The memory for what is on its way: frames that arrive, and answers that leave.
+
+All connections share it, half for requests and half for answers. Neither half waits for the other
+in a circle: a request may have to wait until answers have left, and answers wait for their clients
+alone, who can be reset.
+
+- A large request reserves its room when its length is known; until it gets it, it is not read. The
+  reservations are served in order. One that makes no progress while others wait is reset.
+- A request is applied when the answers under way fit into their half.
+- A client that does not read its answers is reset when others need the room.
+
+Small frames pass freely: one read of each of 4096 connections is 256 MiB at the very most.
+"""
+
+from collections import deque
+from collections.abc import Callable
+
+import trio
+
+COPIES = 2
+"""What a byte of a request costs: it is received, and copied into what is cut and stored."""
+
+FREE_BYTES = 64 * 1024
+"""What a connection may hold without a reservation: the usual read."""
+
+FRAME_OVERHEAD_BYTES = 512
+"""What an answer costs besides its bytes."""
+
+IDLE_S = 5.0
+"""How long a large request may make no progress while another one waits for its room."""
+
+UNREAD_S = 1.0
+"""How long an answer may be unread while others wait for its room."""
+
+
+class Transit:
+    """What all connections of a simulator share.
+
+    Args:
+        bytes_max: for requests and answers together.
+    """
+
+    def __init__(self, bytes_max: int) -> None:
+        self.half = bytes_max // 2
+        self.requests = 0
+        """Bytes that requests are charged with."""
+        self.answers = 0
+        """Bytes that answers are charged with."""
+        self._reserved = 0
+        """Connections that hold a reservation."""
+        self._waiting: deque[tuple[int, bool, trio.Event]] = deque()
+        self._unread: dict[TransitShare, float] = {}
+        """Who writes an answer, and since when, the earliest first."""
+        self._left = trio.Event()
+
+    @property
+    def contended(self) -> bool:
+        """Whether a large request waits for room."""
+        return bool(self._waiting)
+
+    async def reserve(self, size: int, *, more: bool) -> None:
+        """Charge a large request, as soon as there is room or nobody else has a reservation.
+
+        Args:
+            size: bytes.
+            more: whether the connection has a reservation already.
+        """
+        if not self._waiting and self._fits(size):
+            self._take(size, more)
+            return
+        granted = trio.Event()
+        entry = (size, more, granted)
+        self._waiting.append(entry)
+        try:
+            await granted.wait()
+        except trio.Cancelled:
+            if granted.is_set():
+                self.release(size, last=not more)
+            else:
+                self._waiting.remove(entry)
+                self._grant()
+            raise
+
+    def release(self, size: int, *, last: bool) -> None:
+        """Give room back.
+
+        Args:
+            size: bytes.
+            last: whether the connection has no reservation now.
+        """
+        self.requests -= size
+        self._reserved -= last
+        self._grant()
+
+    async def answers_fit(self) -> None:
+        """Wait until there is room for an answer; clients that read none are reset for it."""
+        while self.answers > self.half:
+            with trio.move_on_after(UNREAD_S):
+                await self._left.wait()
+                continue
+            self._evict()
+
+    def answer_left(self, size: int) -> None:
+        """An answer was written, or never will be."""
+        self.answers -= size
+        if self.answers <= self.half:
+            self._left.set()
+            self._left = trio.Event()
+
+    def _evict(self) -> None:
+        over, now = self.answers - self.half, trio.current_time()
+        for share, since in tuple(self._unread.items()):
+            if over <= 0 or now < since + UNREAD_S:
+                return
+            over -= share.answers
+            del self._unread[share]
+            share.cut()
+
+    def writing(self, share: "TransitShare") -> None:
+        """A connection begins to write an answer."""
+        self._unread.setdefault(share, trio.current_time())
+
+    def written(self, share: "TransitShare") -> None:
+        """It has written it."""
+        self._unread.pop(share, None)
+
+    def is_unread(self, share: "TransitShare") -> bool:
+        """Whether a connection is writing an answer."""
+        return share in self._unread
+
+    def _fits(self, size: int) -> bool:
+        return self.requests + size <= self.half or not self._reserved
+
+    def _take(self, size: int, more: bool) -> None:
+        self.requests += size
+        self._reserved += not more
+
+    def _grant(self) -> None:
+        while self._waiting and self._fits(self._waiting[0][0]):
+            size, more, granted = self._waiting.popleft()
+            self._take(size, more)
+            granted.set()
+
+
+class TransitShare:
+    """What one connection has of it.
+
+    Args:
+        transit: what all connections share.
+        cut: resets the connection, since it does not read its answers.
+    """
+
+    def __init__(self, transit: Transit, cut: Callable[[], None]) -> None:
+        self._transit = transit
+        self.cut = cut
+        self.answers = 0
+        """Bytes that its answers are charged with."""
+        self._held = 0
+        """Bytes that were received, of requests that are not dealt with."""
+        self._reserved = 0
+
+    @property
+    def reserves(self) -> bool:
+        """Whether it holds a reservation."""
+        return self._reserved > 0
+
+    def must_reserve(self, missing: int) -> bool:
+        """Whether the rest of a request may only be read after ``reserve``.
+
+        Args:
+            missing: how many bytes it has.
+        """
+        wanted = self._held + missing
+        return wanted > FREE_BYTES and wanted * COPIES > self._reserved
+
+    async def reserve(self, missing: int) -> None:
+        """Wait for the room that the rest of a request needs."""
+        needed = max((self._held + missing) * COPIES - self._reserved, FREE_BYTES)
+        await self._transit.reserve(needed, more=self.reserves)
+        self._reserved += needed
+
+    def received(self, size: int) -> None:
+        """Bytes have arrived."""
+        self._held += size
+
+    def dealt_with(self, size: int) -> None:
+        """So many bytes were applied, or never will be."""
+        self._held -= size
+        if self._reserved:
+            self._shrink(self._held * COPIES if self._held > FREE_BYTES else 0)
+
+    def answer_made(self, size: int) -> None:
+        """An answer of so many bytes is on its way."""
+        self.answers += size + FRAME_OVERHEAD_BYTES
+        self._transit.answers += size + FRAME_OVERHEAD_BYTES
+
+    def answer_left(self, size: int) -> None:
+        """It was written, or never will be."""
+        self.answers -= size + FRAME_OVERHEAD_BYTES
+        self._transit.answer_left(size + FRAME_OVERHEAD_BYTES)
+
+    @property
+    def overdue(self) -> bool:
+        """Whether it must not get one more answer that it did not ask for."""
+        transit = self._transit
+        return transit.answers > transit.half and transit.is_unread(self)
+
+    def close(self) -> None:
+        """The connection has ended."""
+        self._shrink(0)
+        self._transit.answer_left(self.answers)
+        self._transit.written(self)
+
+    def _shrink(self, to: int) -> None:
+        if to < self._reserved:
+            given, self._reserved = self._reserved - to, to
+            self._transit.release(given, last=not to)
