@@ -16,6 +16,8 @@ settings.register_profile(
 )
 settings.load_profile("project")
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell ignores it for what it starts in the background, and every child would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -26,7 +28,7 @@ def _signals() -> Iterator[None]:
     """Leave signals as they were: a command line that ends in this process ignores them from then
     on, and every process that a later test starts would inherit that.
     """
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in SIGNALS}
     yield
     for number, handler in before.items():
         if signal.getsignal(number) is not handler:

@@ -178,4 +178,4 @@ async def test_three_quarters_hold_what_is_stored_and_one_line_says_when_they_ar
     full = PartitionFull(topic="greetings", partition=0)
     assert [code == full for code in codes] == [False] * 7 + [True] * 3
     (line,) = caplog.messages
-    assert line.startswith("the memory is full: 702226 of 1048576 bytes hold what is stored")
+    assert line.startswith("the memory is full: 702296 of 1048576 bytes hold what is stored")
