@@ -21,7 +21,7 @@ from chaos.mutants.mutant import BOTH
 from chaos.search.counterexample import Counterexample
 from chaos.search.exploration import Exploration
 from chaos.search.explore import explore
-from chaos.search.shrink import Data
+from chaos.search.injection_points import Data
 from chaos.spec.loader import parse_scenario
 from chaos.spec.property import Property
 from chaos.world.stopwatch import Stopwatch

@@ -1,8 +1,8 @@
 """Counterexamples: scenarios that break a promise, shrunk and confirmed.
 
-In the virtual world a scenario that failed once fails always. With real sockets it may not, and a
+In the virtual world a scenario that failed once always fails. With real sockets it may not, and a
 counterexample counts only if it fails ``REPEATS`` times in a row; one that fails less often is
-evidence, and flaky.
+reported as flaky and does not make a property invalid.
 """
 
 import time
@@ -22,26 +22,26 @@ from chaos.spec.scenario import Scenario
 from chaos.world.world import WorldName
 
 REPEATS = {"virtual": 1, "tcp": 3}
-"""How often in a row a counterexample must fail."""
+"""By world, the number of consecutive runs in which a counterexample must fail."""
 
 RUNS_MAX_TCP = 60
-"""How many candidates are tried with real sockets, where each may take a second."""
+"""The most candidates that shrinking runs with real sockets, where each may take a second."""
 
 SHRINK_TCP_S = 120.0
-"""For how long, in real time, a counterexample is shrunk with real sockets: where a client hangs,
-each candidate takes as long as a step may. In the virtual world candidates alone are counted."""
+"""The limit on shrinking with real sockets, in seconds of real time: if a client hangs, each
+candidate takes as long as a step may. In the virtual world only the candidates are limited."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """The world in which scenarios run, and the client that is on trial there."""
+    """The world in which scenarios run, and the driver of the client under test."""
 
     world: WorldName = "virtual"
     client: str = PRODUCER
-    """The name of the client (``chaos/drivers/driver.py``)."""
+    """The name of the driver (``chaos/drivers/driver.py``)."""
 
     def run(self, scenario: Scenario) -> History:
-        """Run a scenario once."""
+        """Run a scenario once and return its history."""
         return run_scenario(scenario, self.world, driver_named(self.client).open)
 
 
@@ -51,22 +51,22 @@ VIRTUAL = Stage()
 
 @dataclass(frozen=True, slots=True)
 class Counterexample:
-    """A scenario that breaks a promise."""
+    """A scenario that breaks a promise, after shrinking."""
 
     data: Data
-    """The smallest one that was reached, as plain data."""
+    """The scenario as plain data."""
     result: Result
     world: WorldName
     flaky: bool = False
-    """With real sockets: it does not fail each time."""
+    """Whether it fails in some runs only; possible with real sockets alone."""
 
 
 def shrunk(data: Data, stage: Stage) -> Counterexample:
-    """The smallest scenario that breaks the promise that this one breaks.
+    """Return the smallest scenario found that breaks the same promise as the given one.
 
     Args:
         data: a scenario that failed, as plain data.
-        stage: where it failed.
+        stage: the world and the driver with which it failed.
     """
     world = stage.world
     history = stage.run(Scenario.model_validate(data))
@@ -74,7 +74,7 @@ def shrunk(data: Data, stage: Stage) -> Counterexample:
     if not result.broken:
         return Counterexample(data, result, world, flaky=True)
     gravest = result.broken[0].check
-    # Real time on purpose: a person waits for this.
+    # Real time is intended: a person waits for the result.
     until = inf if world == "virtual" else time.monotonic() + SHRINK_TCP_S  # noqa: TID251
 
     def fails(candidate: Data) -> bool:
@@ -89,21 +89,21 @@ def shrunk(data: Data, stage: Stage) -> Counterexample:
     start = fired if fails(fired) else data
     if start is data and not fails(data):
         return Counterexample(data, result, world, flaky=True)
-    # The candidate that was accepted last is the one that is returned, so this is its result.
+    # shrink() returns the last candidate that it accepted, so ``result`` belongs to that one.
     smallest = shrink(start, fails, RUNS_MAX if world == "virtual" else RUNS_MAX_TCP)
     return Counterexample(smallest, result, world)
 
 
 def broken(data: Data, stage: Stage, check: str | None = None) -> Result | None:
-    """The result of a scenario that breaks a promise each time that it is run.
+    """Run a scenario ``REPEATS`` times; return the last result if every run breaks a promise.
 
     Args:
-        data: the scenario.
-        stage: where to run it.
-        check: the check that must find the broken promise; None for any.
+        data: the scenario as plain data.
+        stage: the world and the driver.
+        check: the check that must find the broken promise; None for any check.
 
     Returns:
-        None if it breaks none, or is no scenario.
+        None if one run breaks no such promise, or if ``data`` is not a valid scenario.
     """
     try:
         scenario = Scenario.model_validate(data)

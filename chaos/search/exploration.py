@@ -1,7 +1,7 @@
-"""What the examples of one property came to.
+"""The results of the examples of one property, and the verdict on the property.
 
-A property is judged over all its examples: each fault must have struck in some of them, and each
-expected outcome must have occurred in some.
+A property is judged over all its examples: each fault must have fired in at least one of them, and
+each expected outcome must have occurred in at least one.
 """
 
 from collections import Counter
@@ -17,49 +17,50 @@ from chaos.world.world import WorldName
 
 @dataclass(slots=True)
 class Exploration:
-    """What the examples of one property came to."""
+    """The results of the examples of one property, added up."""
 
     name: str
     world: WorldName
     examples: int = 0
     fired: Counter[str] = field(default_factory=Counter)
-    """How often each fault struck, in all examples together."""
+    """By fault, the number of its firings in all examples."""
     by_firings: Counter[int] = field(default_factory=Counter)
-    """How many examples had how many firings."""
+    """By number of firings, the number of examples with so many."""
     figures: Counter[str] = field(default_factory=Counter)
-    """How many records had which outcome, in all examples together."""
+    """By outcome, the number of records in all examples."""
     met: Counter[str] = field(default_factory=Counter)
-    """In how many examples each expected outcome occurred."""
+    """By expected outcome, the number of examples in which it occurred."""
     doubts: Counter[str] = field(default_factory=Counter)
-    """Why examples were inconclusive."""
+    """By reason for an inconclusive verdict, the number of examples."""
     failed: Data | None = None
     """The first example that fails, as it was drawn."""
     counterexample: Counterexample | None = None
-    """What that example was shrunk to, or a counterexample that was saved earlier."""
+    """The shrunk form of that example, or a counterexample that was saved earlier."""
 
     def add(
-        self, scenario: Scenario, result: Result, named_after: Mapping[str, str] | None = None
+        self, scenario: Scenario, result: Result, names_in_file: Mapping[str, str] | None = None
     ) -> None:
-        """Take in one example.
+        """Add the result of one example.
 
         Args:
-            scenario: what was run.
+            scenario: the example.
             result: the verdict on it.
-            named_after: for faults that have another name than in the file, the name there.
+            names_in_file: by the name of a fault in the example, its name in the file, if the two
+                differ.
         """
         self.examples += 1
         for name, times in result.fired.items():
-            self.fired[(named_after or {}).get(name, name)] += times
+            self.fired[(names_in_file or {}).get(name, name)] += times
         self.by_firings[sum(result.fired.values())] += 1
         self.figures.update(result.figures)
         self.doubts.update(result.reasons)
         for what, wanted in scenario.expect:
             if wanted is not None:
-                had = result.figures[what]
-                self.met[what] += had > 0 if wanted == "some" else had == wanted
+                records = result.figures[what]
+                self.met[what] += records > 0 if wanted == "some" else records == wanted
 
     def merge(self, other: "Exploration") -> None:
-        """Take in the examples of another batch."""
+        """Add the results of another batch of examples."""
         self.examples += other.examples
         self.fired.update(other.fired)
         self.by_firings.update(other.by_firings)
@@ -69,18 +70,18 @@ class Exploration:
 
     @property
     def reasons(self) -> list[str]:
-        """Why it is inconclusive, if no promise was broken."""
+        """The reasons for an inconclusive verdict; they count only if no promise is broken."""
         found = [
             f"{times} of {self.examples} examples: {why}" for why, times in self.doubts.items()
         ]
         found += [
-            f"fault {name} struck in no example" for name, times in self.fired.items() if not times
+            f"fault {name} fired in no example" for name, times in self.fired.items() if not times
         ]
         found += [
-            f"{what} was in no example as expected" for what, times in self.met.items() if not times
+            f"{what} was as expected in no example" for what, times in self.met.items() if not times
         ]
         if self.counterexample is not None and self.counterexample.flaky:
-            found.append("an example failed, but not each time that it was run")
+            found.append("an example failed in some of its runs only")
         return found if self.examples else ["no example was run"]
 
     @property

@@ -1,15 +1,16 @@
 """Explore properties: draw scenarios, run and judge them, shrink the first that fails.
 
-Examples come in *rounds* of eight. The first five are as they were drawn: the random generator of
+Examples come in *rounds* of eight. The first five run as they are drawn: the random generator of
 each is seeded with the seed of the exploration and the number of the example. The other three are
-one more example, targeted (``target.py``): one, two and three faults at injection points that its
-run reaches. Where the probabilities of a file suit a defect, drawn examples find it sooner; where
-they do not, targeted ones do, and which it is nobody knows beforehand. The very first examples, and
-the targeted ones, draw counts and sizes near the low ends of their ranges: most defects show with
-few records, and those run in less time.
+targeted (``target.py``): one more drawn example with one, two and three faults at injection points
+that its run reaches. If the probabilities in a file suit a defect, drawn examples find it sooner;
+if they do not, targeted examples do. Which of the two applies is not known beforehand, so every
+round has both. The very first examples, and the targeted ones, draw counts and sizes near the low
+ends of their ranges: most defects show with few records, and such examples run in less time.
 
-An example depends on the seed and its number alone, and no example on another round. So it makes no
-difference how many processes share the work: the failing example with the lowest number counts.
+An example depends on the seed and on its number alone, and on no other round. The number of
+processes that share the work therefore changes nothing: the failing example with the lowest number
+counts.
 """
 
 import random
@@ -34,19 +35,20 @@ from chaos.spec.scenario import Scenario
 from chaos.world.gc_pause import gc_paused
 
 ROUND = 8
-"""Examples of one round."""
+"""The number of examples in a round."""
 
 DRAWN = 5
-"""How many of them are as the file says. The others are one more example, targeted, with one, two
-and three faults: that suffices for every defect that was ever found here."""
+"""The number of drawn examples in a round. The others are targeted, with one, two and three faults:
+three faults suffice for every defect that was found so far."""
 
 BATCHES = {"virtual": 2 * ROUND, "tcp": ROUND}
-"""Examples that are handed to a process at once. An exploration ends at the end of a batch: half a
-second in the virtual world, and some seconds with real sockets."""
+"""By world, the number of examples in a batch, the unit of work of a process. An exploration ends
+at the end of a batch, which takes half a second in the virtual world and some seconds with real
+sockets."""
 
 SHARES = 5
-"""Counts and sizes are drawn from a sixteenth of their ranges in the first example, from an eighth
-in the next, and so on; in a targeted one from any of these shares."""
+"""The number of shares of a range: the first example draws counts and sizes from a sixteenth of
+their ranges, the next from an eighth, and so on; a targeted example draws from any of these."""
 
 
 def explore(
@@ -62,25 +64,26 @@ def explore(
     progress: Callable[[Exploration], None] = lambda found: None,
     targeted: bool = True,
 ) -> Exploration:
-    """Explore a property until one example fails, or enough were run.
+    """Explore a property until one example fails or the limit is reached.
 
     Args:
-        prop: the property; of a concrete scenario only the seed is drawn.
-        examples: how many to run; None for as many as the property says, unless there is a time.
-        seconds: for how long to go on, in real time; None for no limit.
+        prop: the property; in a concrete scenario only the seed is drawn.
+        examples: the number of examples to run; None for the number that the property declares, or
+            for no limit if ``seconds`` is given.
+        seconds: the time limit in seconds of real time; None for no limit.
         seed: the seed of all examples.
-        after: the number of the first example: how many an earlier exploration has run already.
-        jobs: how many processes share the work; 1 for this one alone.
-        stage: the world and the client.
-        saved: scenarios that failed earlier; they are tried first.
-        progress: called with what was found so far, after each batch.
+        after: the number of the first example, that is, how many an earlier exploration has run.
+        jobs: the number of processes that share the work; with 1, no other process is started.
+        stage: the world and the driver.
+        saved: scenarios that failed earlier; they run first.
+        progress: called with the results so far after each batch.
         targeted: whether three of eight examples are targeted.
 
     Returns:
-        What they came to, with the smallest scenario that fails, if one does.
+        The results, with the smallest failing scenario if an example fails.
 
     Raises:
-        ValueError: the generators make no scenario together.
+        ValueError: the values of the generators make no valid scenario.
         TaskLostError: a process died.
     """
     found = Exploration(prop.name, stage.world)
@@ -92,8 +95,8 @@ def explore(
     if examples is None and seconds is None:
         examples = prop.examples
     if prop.concrete and "seed" in prop.data:
-        examples = 1  # there is no other
-    found.fired.update(dict.fromkeys(prop.faults, 0))  # those never drawn never struck
+        examples = 1  # nothing is drawn, so all examples are the same
+    found.fired.update(dict.fromkeys(prop.faults, 0))  # also faults that are never drawn
     work = _Work(prop.text, prop.filename, stage, seed, targeted)
     tasks = (partial(_batch, work, numbers) for numbers in _numbers(work, after, examples, seconds))
     with WorkerPool(jobs) as pool:
@@ -113,7 +116,7 @@ def explore(
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """What a process needs to know to run examples."""
+    """The work of an exploration, as a worker process receives it."""
 
     text: str
     filename: str
@@ -125,8 +128,8 @@ class _Work:
 def _numbers(
     work: _Work, after: int, examples: int | None, seconds: float | None
 ) -> Iterator[range]:
-    """The numbers of the examples of each batch, until there are enough or the time is over."""
-    # Real time on purpose: a person has that much of it to spend.
+    """Yield the example numbers of each batch, up to the limits on examples and time."""
+    # Real time is intended: it is the time that a person wants to spend.
     until = None if seconds is None else time.monotonic() + seconds  # noqa: TID251
     for first in count(after, BATCHES[work.stage.world]):
         last = first + BATCHES[work.stage.world]
@@ -137,7 +140,7 @@ def _numbers(
 
 
 def _batch(work: _Work, numbers: range) -> Exploration:
-    """Run the examples with these numbers, up to the first one that fails."""
+    """Run the examples with these numbers, up to the first that fails."""
     drawing = _drawing(work.text, work.filename)
     found = Exploration(drawing.name, work.stage.world)
     for first in range(numbers.start, numbers.stop, ROUND):
@@ -151,9 +154,9 @@ class _Round:
     """Runs the examples of one round.
 
     Args:
-        work: what is explored.
+        work: the exploration.
         drawing: draws its examples.
-        found: takes in what they come to.
+        found: collects the results.
     """
 
     def __init__(self, work: _Work, drawing: "_Drawing", found: Exploration) -> None:
@@ -162,7 +165,7 @@ class _Round:
         self._found = found
 
     def run(self, numbers: range) -> None:
-        """Run them, up to the first one that fails."""
+        """Run the examples with these numbers, up to the first that fails."""
         target: TargetedExample | None = None
         for number in numbers:
             if self._is_over():
@@ -171,20 +174,20 @@ class _Round:
                 target = self._target(self._drawing.example(self._work.seed, number), number)
                 if self._is_over():
                     return
-            if target is None:  # it is not their turn, or nothing can be placed
+            if target is None:  # a drawn example, or no fault can be placed
                 example = self._drawing.example(self._work.seed, number)
                 self._try(example.data, example.scenario, {})
             else:
-                target.place(self._try(*target.scenario(), target.named_after))
+                target.place(self._try(*target.scenario(), target.names_in_file))
 
     def _is_over(self) -> bool:
         return self._found.failed is not None
 
     def _target(self, example: Example, number: int) -> TargetedExample | None:
-        """The example with a first fault at an injection point that its run reaches.
+        """Return the example with a first fault at an injection point that its run reaches.
 
-        Where its pinned faults leave no such point, they are left out. None if there is none
-        even then.
+        If the pinned faults leave no such point, they are left out. Return None if there is no
+        point even without them.
         """
         for pinned in [example.pinned, ()] if example.pinned else [()]:
             if not example.floating or self._is_over():
@@ -195,18 +198,18 @@ class _Round:
             with gc_paused():
                 history = self._work.stage.run(scenario)
                 result = judge(history, example=True)
-            if result.verdict == "invalid":  # it takes no fault at all
+            if result.verdict == "invalid":  # the example fails without any floating fault
                 self._found.add(scenario, result)
                 self._found.failed = data
             elif target.place(history):
                 return target
         return None
 
-    def _try(self, data: Data, scenario: Scenario, named_after: Mapping[str, str]) -> History:
-        with gc_paused():  # the history is most of what the collector would look at
+    def _try(self, data: Data, scenario: Scenario, names_in_file: Mapping[str, str]) -> History:
+        with gc_paused():  # the collector would traverse little but the history
             history = self._work.stage.run(scenario)
             result = judge(history, example=True)
-        self._found.add(scenario, result, named_after)
+        self._found.add(scenario, result, names_in_file)
         if result.verdict == "invalid":
             self._found.failed = data
         return history
@@ -216,7 +219,7 @@ class _Round:
 
 
 class _Drawing:
-    """Draws the examples of a property, each from the seed and its number alone.
+    """Draws the examples of a property; each depends on the seed and its number alone.
 
     Args:
         prop: the property.
@@ -227,16 +230,20 @@ class _Drawing:
         self._prop = prop
 
     def example(self, seed: int, number: int) -> Example:
-        """The example with a number in an exploration with a seed, as it is drawn.
+        """Draw the example with a number.
+
+        Args:
+            seed: the seed of the exploration.
+            number: the number of the example, from 0.
 
         Raises:
-            ValueError: the generators make no scenario together.
+            ValueError: the values of the generators make no valid scenario.
         """
         rng = random.Random(self.seed_of(seed, number, "draw"))  # noqa: S311  nothing secret
         return self._prop.draw(rng, self._share(seed, number))
 
     def _share(self, seed: int, number: int) -> Fraction:
-        """The part of their ranges from which counts and sizes are drawn."""
+        """Return the part of their ranges from which counts and sizes are drawn."""
         if number < DRAWN:
             halvings = SHARES - 1 - number
         elif number % ROUND == DRAWN:
@@ -246,7 +253,7 @@ class _Drawing:
         return Fraction(1, 2**halvings)
 
     def seed_of(self, seed: int, number: int, what: object) -> int:
-        """A seed for one part of an example."""
+        """Return the seed for one part of an example."""
         subject = f"{seed}/{self.name}/{number}/{what}".encode()
         return int.from_bytes(blake2b(subject, digest_size=8).digest(), "big")
 

@@ -1,7 +1,7 @@
-"""The moments of a run: where a fault could strike, and the fault that strikes exactly there.
+"""The injection points of a run, and the pinned faults that strike there.
 
-A moment is one exchange at one cut point. Which exchanges a fault concerns and how it counts them
-is for the simulator's own fault plan to say: it is given the requests of the run once more.
+An injection point is one exchange at one cut point. The simulator's own fault plan decides which
+exchanges concern a fault and how it counts them: the plan receives the requests of the run again.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,16 +19,16 @@ Data = dict[str, Any]
 """A scenario, or a part of one, as plain data."""
 
 TRIGGERS = ("probability", "nth", "every", "between", "limit")
-"""What decides when a fault strikes, replaced by the exchange that it strikes."""
+"""The fields that decide when a fault strikes; a pinned fault has ``nth`` in their place."""
 
 
 @dataclass(slots=True)
 class _Seen:
-    """An exchange that faults could strike."""
+    """An exchange at which faults can strike."""
 
     exchange: Exchange
     reached: dict[CutPoint, float]
-    """The cut points that it came to, and when; in seconds of the faults' clock."""
+    """By cut point that the exchange reached, the time in seconds of the faults' clock."""
     struck: set[CutPoint] = field(default_factory=set)
 
 
@@ -44,18 +44,18 @@ class InjectionPoint:
     api: str
     connection: int
     partition: tuple[str, int] | None
-    """What the exchange counts for, or None where that is its connection."""
+    """The partition for which the exchange is counted; None if it counts for its connection."""
     ordinal: int
     struck: bool
-    """Whether some fault struck there."""
+    """Whether a fault struck there."""
 
     def is_after(self, other: "InjectionPoint") -> bool:
-        """Whether it comes later in the run; requests of one time are in the order of reading."""
+        """Return whether it comes later in the run; at equal times, in the order of reading."""
         return (self.t, self.transmission, self.at) > (other.t, other.transmission, other.at)
 
 
 class InjectionPoints:
-    """The moments of one run.
+    """The injection points of one run.
 
     Args:
         history: the run.
@@ -64,25 +64,25 @@ class InjectionPoints:
     def __init__(self, history: History) -> None:
         self._seen: dict[int, _Seen] = {}
         self._marks: dict[tuple[Match, bool], dict[int, Mark]] = {}
-        """By what a fault matches, how it counts each exchange."""
+        """By the match of a fault, and by transmission, how the fault counts the exchange."""
         since: float | None = None
         for event in history.events:
             if since is None:
-                # Faults strike from the moment on at which the client is connected.
+                # Faults can strike as soon as the client is connected.
                 if isinstance(event, CallEnded):
                     since = event.t
             elif isinstance(event, Healed):
                 break
             elif isinstance(event, ExchangeEvent):
-                self._take_in(event, event.t - since)
+                self._add(event, event.t - since)
 
-    def _take_in(self, event: ExchangeEvent, t: float) -> None:
+    def _add(self, event: ExchangeEvent, t: float) -> None:
         if isinstance(event, FrameRead):
             self._seen[event.transmission] = _Seen(_exchange(event), {CutPoint.REQUEST: t})
             return
         seen = self._seen.get(event.transmission)
         if seen is None:
-            return  # its request came before faults could strike
+            return  # the request arrived before faults could strike
         if isinstance(event, FaultHit):
             seen.struck.add(event.at)
             seen.reached.setdefault(event.at, t)
@@ -90,51 +90,51 @@ class InjectionPoints:
             seen.reached.setdefault(CutPoint.RESPONSE, t)
 
     def of(self, fault: Placed) -> Iterator[InjectionPoint]:
-        """The moments that a fault concerns, whatever its trigger says, in order of requests."""
+        """Yield the injection points that match a fault, whatever its trigger, by request."""
         for transmission, mark in self._counted(fault).items():
             for at in self._seen[transmission].reached:
                 if at in fault.cut_points:
-                    yield self._moment(transmission, at, mark)
+                    yield self._point(transmission, at, mark)
 
     def at(self, fault: Placed, transmission: int, at: CutPoint) -> InjectionPoint | None:
-        """One moment; None if the fault does not concern it."""
+        """Return the injection point of a transmission; None if the fault does not match it."""
         mark = self._counted(fault).get(transmission)
         if mark is None or at not in self._seen[transmission].reached:
             return None
-        return self._moment(transmission, at, mark)
+        return self._point(transmission, at, mark)
 
-    def exactly(
+    def pinned(
         self,
         fault: Placed,
         fields: Mapping[str, Any],
-        moment: InjectionPoint,
+        point: InjectionPoint,
         delay_s: float | None = None,
     ) -> dict[str, Any]:
-        """The fields of a fault that strikes at one moment and never else.
+        """Return the fields of a fault that is pinned to one injection point.
 
         Args:
-            fault: the one that it is made of.
-            fields: the same, as plain data.
-            moment: one of those that it concerns.
-            delay_s: by how many seconds the frame was late, if that is known.
+            fault: the fault to pin.
+            fields: the fields of that fault, as plain data.
+            point: an injection point that the fault matches.
+            delay_s: the delay of the frame in seconds, if it is known.
         """
         match = {key: value for key, value in fields.get("match", {}).items() if key != "api"}
-        if moment.partition is not None:
-            match["partition"] = moment.partition[1]
+        if point.partition is not None:
+            match["partition"] = point.partition[1]
         else:
-            match["connection"] = moment.connection
-        if moment.api != Match().api:
-            match["api"] = moment.api
+            match["connection"] = point.connection
+        if point.api != Match().api:
+            match["api"] = point.api
         kept = {key: value for key, value in fields.items() if key not in (*TRIGGERS, "match")}
-        kept = fault.pinned(kept, moment.at, delay_s)
-        # A narrower match may count other exchanges than the one that was written.
+        kept = fault.pinned(kept, point.at, delay_s)
+        # A narrower match may count fewer exchanges than the match in the file.
         narrow = fault.model_copy(update={"match": Match.model_validate(match)})
-        again = self.at(narrow, moment.transmission, moment.at)
-        ordinal = again.ordinal if again is not None else moment.ordinal
-        return {**kept, "at": moment.at.value, "nth": ordinal, "match": match}
+        again = self.at(narrow, point.transmission, point.at)
+        ordinal = again.ordinal if again is not None else point.ordinal
+        return {**kept, "at": point.at.value, "nth": ordinal, "match": match}
 
     def _counted(self, fault: Placed) -> dict[int, Mark]:
-        """The exchanges that a fault counts, by the numbers of their requests."""
+        """Return, by transmission, how a fault counts the exchanges that it matches."""
         key = fault.match, fault.empty
         if key not in self._marks:
             plan = FaultPlan([fault], seed=0)
@@ -147,7 +147,7 @@ class InjectionPoints:
                     counted[transmission] = marks[0]
         return self._marks[key]
 
-    def _moment(self, transmission: int, at: CutPoint, mark: Mark) -> InjectionPoint:
+    def _point(self, transmission: int, at: CutPoint, mark: Mark) -> InjectionPoint:
         seen = self._seen[transmission]
         return InjectionPoint(
             transmission=transmission,
@@ -162,15 +162,15 @@ class InjectionPoints:
 
 
 def _exchange(read: FrameRead) -> Exchange:
-    """What the fault plan was asked about when a request was read."""
-    named_faults = [(topic, partition) for topic, partition, _ in read.carried]
-    if not named_faults and read.topic is not None and read.partition is not None:
-        named_faults = [(read.topic, read.partition)]
+    """Return the exchange as the fault plan saw it when the request was read."""
+    partitions = [(topic, partition) for topic, partition, _ in read.carried]
+    if not partitions and read.topic is not None and read.partition is not None:
+        partitions = [(read.topic, read.partition)]
     return Exchange(
         connection=read.connection,
         spu=int(read.server.removeprefix("spu:")) if read.server.startswith("spu:") else None,
         api=read.api,
         client_id=read.client_id,
-        partitions=named_faults,
+        partitions=partitions,
         carries_partitions=APIS[read.api].names_partitions,
     )

@@ -1,20 +1,21 @@
-"""Processes that share tasks: one that hangs or dies takes no other along, and none is left behind.
+"""A pool of worker processes: a process that hangs or dies affects its own task only.
 
 ``concurrent.futures.ProcessPoolExecutor`` is not enough: a pool that loses one process is broken as
-a whole, a task cannot be ended alone, and the pool's own threads and locks do not survive a
-``KeyboardInterrupt`` at any moment. Here each process has a pipe to this one and one task at a
-time, and this process waits for pipes, without threads. So a Ctrl-C is an exception like any other,
-and leaving the block kills every process.
+a whole, a single task cannot be ended, and the pool's own threads and locks do not survive a
+``KeyboardInterrupt`` at an arbitrary instruction. Here each worker process has a pipe to the parent
+process and one task at a time, and the parent waits for the pipes, without threads. A Ctrl-C is
+therefore an ordinary exception, and leaving the block kills every worker process.
 
-A Ctrl-C in a terminal goes to all processes of the foreground. So a process is started while SIGINT
-is blocked: it inherits that, and ignores the signal from its first instruction on. It leads a
-process group, so that a client that its task started ends with it, and a thread in it waits for the
-end of this process and then ends the group. It comes from a fork server that has imported what it
-needs, so that one more process costs a millisecond and not half a second.
+A Ctrl-C in a terminal goes to all processes of the foreground. Workers are therefore started while
+SIGINT is blocked: a worker inherits the blocked signal and ignores it from its first instruction
+on. Each worker leads a process group, so that a client that its task started ends with it; a thread
+in the worker waits for the end of the parent and then ends the group. Workers come from a fork
+server that has imported what they need, so that a new one costs a millisecond, not half a second.
 
 Python starts these processes as ``python -c``, which imports from the working directory first: a
-``random.py`` there would end them. ``PYTHONSAFEPATH`` prevents that. It is set only while processes
-start, and each of them takes it back: a program of the user's that a task starts does not get it.
+``random.py`` there would end them. ``PYTHONSAFEPATH`` prevents that. The variable is set only while
+processes start, and each worker restores the old value, so that a user's program that a task starts
+does not inherit it.
 """
 
 import os
@@ -35,51 +36,52 @@ from chaos.world.stopwatch import Stopwatch
 R = TypeVar("R")
 
 PRELOADED = ("chaos.search.explore",)
-"""What every process needs and takes long to import."""
+"""The modules that the fork server imports: every worker needs them, and the import is slow."""
 
 SAFE_PATH = "PYTHONSAFEPATH"
-"""A variable of Python: a process that has it does not import from the working directory."""
+"""An environment variable of Python: with it, a process does not import from the working directory.
+"""
 
 JOBS_PER_CORE = 2
-"""Processes for each core: a run over real sockets waits for most of its time."""
+"""Worker processes for each core: a run over real sockets waits most of the time."""
 
 AHEAD = 2
-"""How many tasks for each process may have begun since the oldest one that has not ended, where
-results come in the order of their tasks."""
+"""For results in task order: the most tasks per process that may be started ahead of the oldest
+unfinished one."""
 
 _Pipe: TypeAlias = "connection.Connection[Any, Any]"
 
 
 def default_jobs() -> int:
-    """How many processes share work unless the user says so."""
+    """Return the default number of worker processes: ``JOBS_PER_CORE`` for each core."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return (cores or 1) * JOBS_PER_CORE
 
 
 class TaskLostError(Exception):
-    """A task has no result: its process died, or was killed for the time that it took.
+    """A task has no result: its process died, or was killed at the time limit.
 
-    An exception that the task raised itself is raised as it is.
+    An exception that the task itself raises is raised unchanged.
     """
 
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """Stands in the place of the result of a task that has none."""
+    """The result of a task whose process died or was killed."""
 
     reason: str
-    """Why, for a person."""
+    """The cause, as text for a person."""
 
 
 class WorkerPool:
-    """Some processes, for as long as the block lasts.
+    """Worker processes that live as long as the ``with`` block.
 
-    With one process and no limit tasks are carried out in this process.
+    With one process and no time limit, tasks run in the calling process.
 
     Args:
-        jobs: how many processes.
-        limit_s: how long a task may take, in real time, before its process is killed; None for no
-            limit. It is a safety net for tasks that hang, and no measure of anything.
+        jobs: the number of processes.
+        limit_s: the time limit of a task in seconds of real time, after which its process is
+            killed; None for no limit. It is a safety net for tasks that hang, not a budget.
     """
 
     def __init__(self, jobs: int, limit_s: float | None = None) -> None:
@@ -88,7 +90,7 @@ class WorkerPool:
         self._idle: list[_Worker] = []
         self._busy: dict[_Pipe, _Worker] = {}
         self._begun = 0
-        """How many tasks have begun."""
+        """The number of tasks that were started."""
 
     def __enter__(self) -> Self:
         return self
@@ -105,15 +107,15 @@ class WorkerPool:
             self._idle, self._busy = [], {}
 
     def in_order(self, tasks: Iterable[Callable[[], R]]) -> Iterator[R]:
-        """Carry out tasks, and yield their results in the order of the tasks.
+        """Run tasks and yield their results in the order of the tasks.
 
         Args:
-            tasks: as for ``results``, but none begins that is ``AHEAD`` tasks for each process
-                ahead of the oldest one that has not ended.
+            tasks: as for ``results``; a task starts only if it is fewer than ``AHEAD`` tasks per
+                process ahead of the oldest unfinished one.
 
         Raises:
             TaskLostError: a task has no result.
-            Exception: what a task raised, with its traceback as a note.
+            Exception: the exception of a task, with its traceback as a note.
         """
         early: dict[int, R] = {}
         following = 0
@@ -128,15 +130,16 @@ class WorkerPool:
     def results(
         self, tasks: Iterable[Callable[[], R]], ahead: float = inf
     ) -> Iterator[tuple[int, R | Lost]]:
-        """Carry out tasks, and yield their positions and results as they end.
+        """Run tasks and yield their positions and results as they end.
 
         Args:
-            tasks: each can be pickled, and so can its result. One is taken whenever a process is
-                free, so that there may be any number of them.
-            ahead: none begins that is so many tasks ahead of the oldest one that has not ended.
+            tasks: the tasks; they and their results must be picklable. The iterable is read
+                lazily, one task whenever a process is free, so that it may be infinite.
+            ahead: a task starts only if it is fewer than this many tasks ahead of the oldest
+                unfinished one.
 
         Raises:
-            Exception: what a task raised, with its traceback as a note.
+            Exception: the exception of a task, with its traceback as a note.
         """
         waiting = enumerate(tasks)
         if self._jobs == 1 and self._limit_s is None:
@@ -151,13 +154,13 @@ class WorkerPool:
             yield from self._ended()
 
     def _has_room(self, ahead: float) -> bool:
-        """Whether another task may begin."""
+        """Return whether another task may start."""
         oldest = min((worker.number for worker in self._busy.values()), default=self._begun)
         return len(self._busy) < self._jobs and self._begun - oldest < ahead
 
     def _begin(self, number: int, task: Callable[[], Any]) -> None:
         if not self._idle:
-            with _safe_path():  # not while SIGINT is blocked: the tracker unblocks it
+            with _safe_path():  # outside the block below: the tracker unblocks SIGINT
                 resource_tracker.ensure_running()
         with _sigint_blocked():
             worker = self._idle.pop() if self._idle else _Worker()
@@ -166,15 +169,15 @@ class WorkerPool:
         worker.begin(number, task)
 
     def _ended(self) -> Iterator[tuple[int, Any]]:
-        """Wait until some tasks have ended, or have taken too long."""
-        for pipe in connection.wait(list(self._busy), self._patience_s()):
+        """Wait until tasks end or exceed the limit, and yield their results."""
+        for pipe in connection.wait(list(self._busy), self._timeout_s()):
             assert isinstance(pipe, connection.Connection)
             worker = self._busy[pipe]
             try:
                 failed, result = pipe.recv()
-            except (EOFError, OSError):  # also in the middle of a message
+            except (EOFError, OSError):  # the pipe may also end inside a message
                 self._kill(worker)
-                reason = "its process died, perhaps for want of memory; try --jobs 1"
+                reason = "its process died, perhaps for lack of memory; try --jobs 1"
                 yield worker.number, Lost(reason)
                 continue
             self._idle.append(self._busy.pop(pipe))
@@ -185,8 +188,8 @@ class WorkerPool:
             self._kill(worker)
             yield worker.number, Lost(f"its process did not end within {self._limit_s:g} s")
 
-    def _patience_s(self) -> float | None:
-        """How long to wait at most: until the next task is overdue."""
+    def _timeout_s(self) -> float | None:
+        """Return the seconds until the next task is overdue; None without a limit."""
         if self._limit_s is None:
             return None
         oldest = max(worker.watch.seconds for worker in self._busy.values())
@@ -202,7 +205,7 @@ class WorkerPool:
 
 
 class _Worker:
-    """A process that carries out one task at a time. SIGINT must be blocked while it is made."""
+    """A process that runs one task at a time. The caller must block SIGINT during ``__init__``."""
 
     def __init__(self) -> None:
         context = get_context("forkserver")
@@ -212,31 +215,31 @@ class _Worker:
         self.number = -1
         """The position of its task."""
         self.watch = Stopwatch()
-        """Runs since its task began."""
+        """Measures the time since the start of the task."""
         self._process: ForkServerProcess = context.Process(target=_serve, args=(theirs, safe_path))
         with _safe_path():
             self._process.start()
-        theirs.close()  # so that the end of the process is the end of the pipe
+        theirs.close()  # so that the pipe ends with the process
 
     def begin(self, number: int, task: Callable[[], Any]) -> None:
         self.number = number
         self.watch = Stopwatch()
-        with suppress(ConnectionError):  # it has died, which the end of the pipe will say
+        with suppress(ConnectionError):  # the process died; the end of the pipe reports it
             self.pipe.send(task)
 
     def kill(self) -> None:
-        """End the process and everything that it started, whatever it is doing."""
-        assert self._process.pid is not None  # it was started
+        """Kill the process and every process that it started."""
+        assert self._process.pid is not None  # set by start()
         try:
             os.killpg(self._process.pid, signal.SIGKILL)
-        except ProcessLookupError:  # it has ended, or leads no group yet
+        except ProcessLookupError:  # the process ended, or does not lead its group yet
             self._process.kill()
         self._process.join()
         self.pipe.close()
 
 
 class _sigint_blocked:  # noqa: N801  a context manager is used like a function
-    """Keep a Ctrl-C for the end of the block."""
+    """Defer a Ctrl-C until the end of the block."""
 
     def __enter__(self) -> None:
         self._before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
@@ -254,7 +257,7 @@ def _set_safe_path(value: str | None) -> None:
 
 @contextmanager
 def _safe_path() -> Iterator[None]:
-    """Keep the processes that start in this block from importing from the working directory."""
+    """Prevent processes started in this block from importing from the working directory."""
     before = os.environ.get(SAFE_PATH)
     _set_safe_path("1")
     try:
@@ -267,16 +270,16 @@ def _safe_path() -> Iterator[None]:
 
 
 def _serve(pipe: _Pipe, safe_path: str | None) -> None:
-    """Carry out tasks until there are no more.
+    """Run tasks until the pipe ends.
 
     Args:
-        pipe: brings tasks and takes their results.
+        pipe: carries tasks to the worker and results back.
         safe_path: the value of ``PYTHONSAFEPATH`` for the processes that tasks start.
     """
     _set_safe_path(safe_path)
     os.setpgid(0, 0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # Clients that are processes of their own must not inherit a blocked signal.
+    # Clients that run as processes must not inherit a blocked signal.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     Thread(target=_end_with_parent, daemon=True).start()
     while True:

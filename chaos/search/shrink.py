@@ -1,16 +1,15 @@
-"""From a scenario that fails to the smallest one that fails in the same way.
+"""Shrinking: reduce a failing scenario to the smallest one that fails in the same way.
 
-A failing example is full of accidents: faults that struck by a draw, records and options that do
-not matter. The naive way shrinks the draws it was made of, and gets stuck: one record less, and
-other frames are struck. So the example is first rewritten without draws (``as_fired``): each fault
-that struck becomes one that strikes exactly this exchange. That form is run again, and what is left
-is a tree of lists, numbers and durations in which every part can be left out or made smaller on its
-own.
+A failing example contains much that does not matter: faults that struck by chance, records,
+options. Shrinking the random draws behind the example gets stuck: with one record less, the faults
+strike other frames. The example is therefore first rewritten without draws (``as_fired``): each
+fault that fired becomes a fault that is pinned to the same exchange. The rewritten scenario is a
+tree of lists, numbers and durations in which every part can be left out or made smaller on its own.
 
-The search is greedy. It tries to leave out members of lists, half of them at once first, faults
-before steps; then one of them together with the exchange that it made, so that the ordinals of
-later ones are lower by one; then keys, for their defaults; then smaller numbers and shorter times.
-Whatever fails in the same way is the new example, until nothing smaller does.
+The search is greedy. It leaves out members of lists, large parts first, faults before steps; then
+one fault or step together with the exchange that it caused, so that the ordinals of later faults
+drop by one; then keys, so that their defaults apply; then it tries smaller numbers and shorter
+times. A candidate that fails in the same way becomes the new example, until no smaller one does.
 """
 
 import json
@@ -19,57 +18,60 @@ from copy import deepcopy
 from typing import Any
 
 from chaos.history import History
-from chaos.search.injection_points import Data as Data
-from chaos.search.injection_points import InjectionPoints
+from chaos.search.injection_points import Data, InjectionPoints
 from chaos.spec.generators import named_faults
 from simulator.events import FaultHit
 from simulator.faults.model import Placed
 from wire.duration import UNITS_US, duration_text, parse_duration
 
 RUNS_MAX = 2_000
-"""How many candidates are run at most: some seconds in the virtual world, and a find that is not
-quite the smallest is still a find."""
+"""The most candidates that are run: some seconds in the virtual world. A counterexample that is not
+quite the smallest is still useful."""
 
 KEPT = {"name", "nth", "every", "probability", "at", "to", "workload", "delivery_semantic"}
-"""Keys that are never left out: without its trigger a fault strikes more often, not less."""
+"""Keys that are never left out; for example, a fault without its trigger strikes more often."""
 
 
 def as_fired(data: Data, history: History) -> Data:
-    """The same scenario with every fault that struck in the form that strikes just there.
+    """Return the scenario with every fault that fired pinned to the exchanges that it struck.
 
-    Faults that did not strike are left out; ``refuse``, which has no trigger, stays.
+    Faults that did not fire are left out; ``refuse``, which has no trigger, stays.
+
+    Args:
+        data: the scenario as plain data.
+        history: a run of that scenario.
     """
-    moments = InjectionPoints(history)
-    struck: dict[str, list[FaultHit]] = {}
+    points = InjectionPoints(history)
+    fired: dict[str, list[FaultHit]] = {}
     for event in history.events:
         if isinstance(event, FaultHit) and not event.shadowed:
-            struck.setdefault(event.fault, []).append(event)
+            fired.setdefault(event.fault, []).append(event)
     faults: list[Any] = []
     written = named_faults(data.get("faults", ()))
     for (name, kind, fields), fault in zip(written, history.scenario.faults, strict=True):
         if not isinstance(fault, Placed):
             faults.append({kind: {**fields, "name": name}})
             continue
-        hits = struck.get(name, [])
+        hits = fired.get(name, [])
         for n, hit in enumerate(hits, 1):
-            moment = moments.at(fault, hit.transmission, hit.at)
-            if moment is None:
-                continue  # what cannot be read again cannot be placed
-            exact = moments.exactly(fault, fields, moment, hit.delay_s)
+            point = points.at(fault, hit.transmission, hit.at)
+            if point is None:
+                continue  # the events of the run do not show this exchange
+            pinned = points.pinned(fault, fields, point, hit.delay_s)
             unique = name if len(hits) == 1 else f"{name}-{n}"
-            faults.append({kind: {**exact, "name": unique}})
+            faults.append({kind: {**pinned, "name": unique}})
     return {**data, "faults": faults}
 
 
 def shrink(data: Data, fails: Callable[[Data], bool], runs_max: int = RUNS_MAX) -> Data:
-    """The smallest scenario that can be reached from one that fails.
+    """Return the smallest failing scenario that the search reaches from a failing one.
 
     Args:
         data: a concrete scenario that fails, as plain data.
-        fails: whether a scenario fails in the same way; false for what is no scenario.
-        runs_max: how many different candidates are asked about.
+        fails: returns whether a candidate fails in the same way; False for an invalid scenario.
+        runs_max: the most different candidates that ``fails`` is called with.
     """
-    asked: set[str] = {_text(data)}
+    tried: set[str] = {_text(data)}
     progress = True
     while progress:
         progress = False
@@ -77,11 +79,11 @@ def shrink(data: Data, fails: Callable[[Data], bool], runs_max: int = RUNS_MAX) 
             steps = iter(candidates(data))
             while (candidate := next(steps, None)) is not None:
                 text = _text(candidate)
-                if text in asked:
+                if text in tried:
                     continue
-                if len(asked) > runs_max:
+                if len(tried) > runs_max:
                     return data
-                asked.add(text)
+                tried.add(text)
                 if fails(candidate):
                     data, progress = candidate, True
                     steps = iter(candidates(data))
@@ -92,7 +94,7 @@ def _text(data: Data) -> str:
     return json.dumps(data, sort_keys=True, default=str)
 
 
-# --- the passes: smaller scenarios next to one, the boldest first
+# --- the passes: each yields smaller candidates of a scenario, the largest steps first
 
 
 def _shorter_lists(data: Data) -> Iterator[Data]:
@@ -107,7 +109,7 @@ def _shorter_lists(data: Data) -> Iterator[Data]:
 
 
 def _shorter_and_earlier(data: Data) -> Iterator[Data]:
-    """Leave out one fault or step, and the exchange that it made: later ones come one earlier."""
+    """Leave out one fault or step and the exchange that it caused: later ordinals drop by one."""
     for key in ("faults", "workload"):
         for left_out, member in enumerate(data.get(key, ())):
             after = _ordinal(member) if key == "faults" else 1
@@ -123,14 +125,14 @@ def _shorter_and_earlier(data: Data) -> Iterator[Data]:
 
 
 def _ordinal(fault: Any) -> int | None:
-    """Which exchange a fault strikes, if it is one."""
+    """Return the ordinal of a fault that is pinned to a single exchange; None for others."""
     fields = next(iter(fault.values())) if isinstance(fault, Mapping) else {}
     nth = fields.get("nth")
     return nth if isinstance(nth, int) else None
 
 
 def _fewer_keys(data: Data) -> Iterator[Data]:
-    """Leave out keys, so that their defaults hold."""
+    """Leave out keys, so that their defaults apply."""
     for path, value in _nodes(data):
         if isinstance(value, Mapping):
             for key in value:
@@ -139,7 +141,7 @@ def _fewer_keys(data: Data) -> Iterator[Data]:
 
 
 def _smaller_numbers(data: Data) -> Iterator[Data]:
-    """Smaller numbers, shorter times, false for true."""
+    """Try smaller numbers, shorter times, and false for true."""
     for path, value in _nodes(data):
         for smaller in _smaller(value):
             yield _with(data, path, smaller)
@@ -160,7 +162,7 @@ def _smaller(value: Any) -> Iterator[Any]:
 
 
 def _below(number: int) -> Iterator[int]:
-    """Numbers below one: none, one, then nearer and nearer to it."""
+    """Yield smaller numbers: 0 first, then closer and closer to the number."""
     gap = number
     tried = None
     while gap:
@@ -170,7 +172,7 @@ def _below(number: int) -> Iterator[int]:
 
 
 def _rounded(us: int) -> int:
-    """A time with two leading digits, which is shorter to read."""
+    """Return a time rounded down to two leading digits, which is easier to read."""
     scale: int = 10 ** max(0, len(str(us)) - 2)
     return us // scale * scale
 
@@ -187,7 +189,7 @@ _PASSES: Sequence[Callable[[Data], Iterator[Data]]] = (
 
 
 def _nodes(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], Any]]:
-    """Every part of a tree with its path, the larger ones first; faults before the rest."""
+    """Yield every node of a tree with its path: parents first, faults before the rest."""
     yield path, value
     if isinstance(value, Mapping):
         for key in sorted(value, key=lambda key: (key != "faults", key != "workload")):
@@ -198,7 +200,7 @@ def _nodes(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, 
 
 
 def _with(data: Data, path: tuple[Any, ...], value: Any) -> Data:
-    """A copy of a tree with another value at a path."""
+    """Return a copy of a tree with another value at a path."""
     if not path:
         return dict(value)
     copy = deepcopy(data)

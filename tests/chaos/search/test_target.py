@@ -124,14 +124,14 @@ def test_what_an_example_leaves_out_can_be_placed_all_the_same() -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_the_same_seed_targets_the_same_moments(seed: int) -> None:
+def test_the_same_seed_targets_the_same_injection_points(seed: int) -> None:
     (example,) = drawn(PROPERTY)
     assert [data for data, _ in steps(example, seed, 2)] == [
         data for data, _ in steps(example, seed, 2)
     ]
 
 
-def test_the_moments_of_a_run_are_those_that_faults_strike() -> None:
+def test_the_injection_points_of_a_run_are_those_that_faults_strike() -> None:
     """A fault that strikes everything strikes exactly what is listed without it."""
     text = "name: x\ntopic: {partitions: 2}\nworkload: [send: {count: 3, wait: true}]\nfaults: "
     (calm,) = drawn(text + "[]")
