@@ -1,19 +1,28 @@
 """The zoo: small, realistic defects that the judge must catch.
 
-A judge that accuses nobody is of no use, and nobody would notice. So here are the mistakes that
-programmers make in producers, in servers, and in the books that are kept of both, each with what it
-takes to show. ``python -m chaos zoo`` explores open properties with each of them in place
-(``chaos/mutants/hunt.py``) and must catch every one. Without faults all of them go unnoticed, as
-such mistakes do.
+A judge that never reports a broken promise is useless, and its silence looks like success. The zoo
+holds the mistakes that programmers make in producers, in servers and in the recording of both.
+``python -m chaos zoo`` explores properties with one defect at a time in place, and the judge must
+catch every one. Without faults none of the defects breaks a promise.
+
+``mutant``: the base class of a defect, which patches the source lines of one function.
+``retrying``: defects in the number, the delay and the conditions of retries.
+``outcomes``: defects in the outcomes that the producer reports.
+``sending``: defects in what the producer sends, to which SPU, and when it considers it done.
+``serving``: defects of the simulator.
+``recording``: defects in the events, outcomes and logs that the checks read.
+``rebatching``: operations on sealed batches for defects that need more than a few lines.
+``hunt``: the search for one mutant.
+``page``: the lists of mutants in the documentation.
 """
 
-from chaos.mutants import retrying, sending, serving, telling, witnessing
+from chaos.mutants import outcomes, recording, retrying, sending, serving
 from chaos.mutants.mutant import Mutant
 
 __all__ = ["GROUPS", "MUTANTS", "Mutant"]
 
-GROUPS = (retrying, telling, sending, serving, witnessing)
-"""The modules that mutants live in, in the order of the documentation."""
+GROUPS = (retrying, outcomes, sending, serving, recording)
+"""The modules that define mutants, in the order of the documentation."""
 
 MUTANTS = {
     mutant.name(): mutant
@@ -21,4 +30,4 @@ MUTANTS = {
     for mutant in Mutant.__subclasses__()
     if mutant.__module__ == group.__name__
 }
-"""All of them, by their names."""
+"""All mutants by name."""

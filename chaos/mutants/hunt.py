@@ -1,13 +1,12 @@
 """The hunt for one mutant: explore properties with the defect in place until a check catches it.
 
-The zoo has properties of its own, beside the mutants. The naive way explores one to its end and
-then the next, and a defect that shows in the last of them only takes all the time of the others
-first. So they take turns, some examples each. What is caught is shrunk, and the smallest scenario
-must not be much larger than what the mutant says it takes.
+The zoo has its own properties, in YAML files beside the mutants. Exploring one property after the
+other would find a defect that shows in the last one only after all the examples of the others. The
+properties therefore take turns, some examples each. The counterexample is shrunk, and the smallest
+scenario must not be much larger than the minimum that the mutant declares.
 
-A hunt is a function of the mutant, the seed and the number of examples that it may take. How fast
-the machine is and what else it does make no difference to what is caught; the seconds that a hunt
-took are for the report alone.
+The result of a hunt depends on the mutant, the seed and the budget of examples alone, and not on
+the speed or the load of the machine. The seconds that a hunt takes are measured for the report.
 """
 
 from collections.abc import Sequence
@@ -27,55 +26,55 @@ from chaos.spec.property import Property
 from chaos.world.stopwatch import Stopwatch
 
 TURN = 16
-"""Examples of one property before the next one's turn: two rounds."""
+"""Examples of one property before the next property takes its turn: two rounds."""
 
 RECORDS_OVER = 1
 FAULTS_OVER = 1
-"""How much larger than its minimum the smallest scenario of a mutant may be."""
+"""By how many records and faults the smallest scenario may exceed the minimum of a mutant."""
 
 SMALLER = 3
-"""How many times its examples a hunt may take in all, if what was caught within them was not shrunk
-far enough."""
+"""The factor by which a hunt may exceed its budget of examples if it has a catch within the budget
+that was not shrunk far enough."""
 
 _DISTURBANCES = ("move_leader", "stop_spu", "start_spu")
-"""Steps that count as faults: they are what goes wrong in a scenario, as much as a lost answer. An
-SPU that is brought back has started anew, even if it was not away."""
+"""Steps that count as faults, since they disturb a run as much as a lost answer does. ``start_spu``
+restarts the SPU even if it was not stopped."""
 
 
 @dataclass(frozen=True, slots=True)
 class Catch:
-    """The outcome of the hunt for one mutant."""
+    """The result of the hunt for one mutant."""
 
     mutant: str
     examples: int = 0
-    """How many were run until it was caught, or in all."""
+    """The number of examples until the catch, or in all."""
     seconds: float = 0.0
-    """How long that took, in real time."""
+    """The duration of the hunt in seconds of real time."""
     checks: tuple[str, ...] = ()
-    """The checks that caught it: those that its smallest scenario breaks."""
+    """The checks that the smallest scenario breaks."""
     records: int = 0
     faults: int = 0
     """The size of the smallest scenario."""
     data: Data | None = None
-    """That scenario; None if it was not caught."""
+    """The smallest scenario; None if no check failed."""
     reason: str = ""
-    """Why it does not count as caught; empty if it does."""
+    """Why the mutant does not count as caught; empty if it does."""
     lost: bool = False
-    """Whether its process died or hung, so that there is no verdict."""
+    """Whether the process died or hung, so that there is no verdict."""
 
     @property
     def caught(self) -> bool:
-        """Whether it was caught by one of its checks, and its scenario shrunk far enough."""
+        """Whether a declared check caught the mutant and the scenario is small enough."""
         return not self.reason
 
 
 def hunt(name: str, examples: int | None = None, seed: int = 0) -> Catch:
-    """Look for a mutant until it is caught.
+    """Explore with a mutant in place until a check catches it or its budget is used up.
 
     Args:
-        name: the mutant.
-        examples: how many may be run, rounded up to whole turns; None for as many as the mutant
-            declares.
+        name: the name of the mutant.
+        examples: the budget of examples, rounded up to whole turns; None for the budget that the
+            mutant declares.
         seed: the seed of all examples.
     """
     mutant = MUTANTS[name]
@@ -105,10 +104,10 @@ def hunt(name: str, examples: int | None = None, seed: int = 0) -> Catch:
 
 
 def control(turn: int, seed: int = 0) -> Catch:
-    """Explore one turn of every property without a defect: nobody may be accused.
+    """Explore one turn of every property without a defect; any failed check is a false accusation.
 
     Args:
-        turn: the number of the turn; each has other examples.
+        turn: the number of the turn; no two turns share an example.
         seed: the seed of all examples.
     """
     watch, run = Stopwatch(), 0
@@ -119,29 +118,29 @@ def control(turn: int, seed: int = 0) -> Catch:
             checks = tuple(finding.check for finding in counterexample.result.broken)
             return Catch(
                 NONE, run, watch.seconds, checks, *size_of(counterexample.data),
-                counterexample.data, "accused, though nothing is wrong with it",
+                counterexample.data, "accused, although it has no defect",
             )  # fmt: skip
     return Catch(NONE, run, watch.seconds)
 
 
 def control_turns(examples: int) -> int:
-    """How many turns of all properties have at least this many examples; one at least."""
+    """Return the number of turns that run at least this many examples; at least 1."""
     return max(1, -(-examples // (TURN * len(properties(BOTH)))))
 
 
 def combined(turns: Sequence[Catch]) -> Catch:
-    """The outcome of several turns without a mutant: the first accusation counts."""
+    """Return the result of several turns without a mutant: the first accusation counts."""
     worst = min(turns, key=lambda turn: (turn.caught, turn.lost))
     examples, seconds = sum(turn.examples for turn in turns), sum(turn.seconds for turn in turns)
     return replace(worst, examples=examples, seconds=seconds)
 
 
 NONE = "none"
-"""Stands in the place of a mutant where there is none."""
+"""The name of the control, which has no defect."""
 
 
 def properties(semantics: Sequence[str]) -> list[Property]:
-    """The properties of the zoo under some delivery semantics."""
+    """Return the properties of the zoo whose delivery semantic is one of these."""
     return [
         prop for prop in _properties() if prop.data["producer"]["delivery_semantic"] in semantics
     ]
@@ -157,9 +156,10 @@ def _properties() -> tuple[Property, ...]:
 
 
 def size_of(data: Data) -> tuple[int, int]:
-    """How many records a scenario sends, and how many faults and moves disturb it.
+    """Return the number of records that a scenario sends, and the number of its disturbances.
 
-    A fault that strikes several exchanges by their numbers counts for each of them.
+    Faults and the steps in ``_DISTURBANCES`` are disturbances; a fault with several ordinals in
+    ``nth`` counts once for each.
     """
     faults = records = 0
     for fault in data.get("faults", ()):
@@ -175,10 +175,9 @@ def size_of(data: Data) -> tuple[int, int]:
 
 
 def _at_the_first(catch: Catch, first: Catch | None) -> Catch:
-    """A catch at the moment of the first one, which was not the smallest.
+    """Return a catch with the examples and seconds of the first one, which was not small enough.
 
-    Shrinking is greedy and may end beside the smallest scenario; another counterexample leads
-    there.
+    Shrinking is greedy and may miss the smallest scenario; another counterexample can reach it.
     """
     if first is None or not set(first.checks) & set(MUTANTS[catch.mutant].caught_by):
         return catch
@@ -193,5 +192,8 @@ def _caught(name: str, examples: int, seconds: float, found: Counterexample) -> 
     if not set(checks) & set(mutant.caught_by):
         reason = f"caught by none of its checks ({', '.join(mutant.caught_by)})"
     elif records > mutant.records + RECORDS_OVER or faults > mutant.faults + FAULTS_OVER:
-        reason = f"not made small: it takes {mutant.records} and {mutant.faults}"
+        reason = (
+            f"not shrunk far enough: its minimum is {mutant.records} records and "
+            f"{mutant.faults} faults"
+        )
     return Catch(name, examples, seconds, checks, records, faults, found.data, reason)

@@ -1,12 +1,12 @@
-"""What a mutant is: one small defect, as the lines of a function that it replaces.
+"""A mutant: one small defect, as a patch of some lines of one function.
 
-The naive way derives a class for each defect and puts it in the place of the real one. Then every
-name that was imported somewhere else still means the real one, half of a function has to be copied
-to change a line in its middle, and nobody sees which line it was. So a mutant names a function,
-some of its lines and what stands there instead. Its code is compiled anew from the source with
-these lines and takes the place of the code of the function itself: whoever holds the function, by
-whatever name, runs the defect, and a patch whose lines are not there any more fails at once. A
-mutant is plain data with a name, so that a worker process can be told which one to live with.
+A subclass with the defect in place of the real class would not do: names that other modules
+imported would still refer to the real class, half of a function would be copied to change one line,
+and a reader could not see which line it is. A mutant instead names a function, some of its lines
+and their replacement. The source with the replacement is compiled, and the result replaces the code
+object of the function: every caller runs the defect, by whatever name it holds the function, and a
+patch whose lines no longer exist fails at once. A mutant has a name, so that a worker process can
+apply it by name.
 """
 
 import inspect
@@ -27,41 +27,42 @@ _WORD = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
 class Mutant:
-    """A defect; its subclasses are the zoo. The docstring of each says what is wrong and why.
+    """A defect; the subclasses are the zoo.
 
-    The first line of the docstring is what is wrong, the rest why a programmer would write it.
+    The first line of a subclass's docstring says what is wrong, the rest why a programmer would
+    write it.
     """
 
     where: ClassVar[str]
     """``module:function``, or ``module:Class.method``."""
     before: ClassVar[str]
-    """Whole lines of it, which stand there once."""
+    """The whole lines to replace; they occur exactly once in the function."""
     after: ClassVar[str]
-    """What stands there instead."""
+    """The lines that replace them."""
     semantics: ClassVar[Sequence[str]] = BOTH
-    """The delivery semantics under which it shows."""
+    """The delivery semantics under which the defect shows."""
     caught_by: ClassVar[Sequence[str]]
-    """The checks that may catch it."""
+    """The checks that may catch the mutant."""
     records: ClassVar[int] = 1
     faults: ClassVar[int] = 1
-    """How many records, and how many faults and moves in the cluster, it takes at least to show."""
+    """The smallest numbers of records, and of faults and cluster steps, with which it shows."""
     examples: ClassVar[int] = 500
-    """How many examples the hunt for it may take: at least four times the most that it took over
-    twelve seeds, so that neither another seed nor a change elsewhere lets it go."""
+    """The budget of examples for the hunt: at least four times the largest number that twelve seeds
+    needed, so that neither another seed nor a change elsewhere makes the hunt fail."""
 
     @classmethod
     def name(cls) -> str:
-        """What it is called on command lines: the name of the class in small letters."""
+        """Return its name on command lines: the class name in lower case, with hyphens."""
         return _WORD.sub("-", cls.__name__).lower()
 
     @classmethod
     def text(cls) -> str:
-        """Its docstring on one line."""
+        """Return its docstring on one line."""
         return " ".join((inspect.getdoc(cls) or "").split())
 
     @classmethod
     def lines(cls) -> list[tuple[str, int]]:
-        """The lines that it replaces: file and number."""
+        """Return the lines that it replaces, as file names and line numbers."""
         function = _function(cls.where)
         source, first = inspect.getsourcelines(function)
         at, _ = _place(cls, source)
@@ -73,10 +74,10 @@ class Mutant:
     @classmethod
     @contextmanager
     def applied(cls) -> Iterator[None]:
-        """Live with the defect for as long as the block lasts.
+        """Apply the defect for the duration of the ``with`` block.
 
         Raises:
-            LookupError: the lines that it replaces do not stand in the function, or more than once.
+            LookupError: the lines to replace do not occur exactly once in the function.
         """
         function = _function(cls.where)
         sound = function.__code__
@@ -102,7 +103,7 @@ def _function(where: str) -> FunctionType:
 
 
 def _patched(mutant: type[Mutant], function: FunctionType) -> CodeType:
-    """The code of a function with the lines of a mutant."""
+    """Return the code of a function with the patch of a mutant."""
     source, first = inspect.getsourcelines(function)
     at, indent = _place(mutant, source)
     source[at : at + len(_lines_of(mutant.before))] = [
@@ -115,7 +116,7 @@ def _patched(mutant: type[Mutant], function: FunctionType) -> CodeType:
         text = f"def outer({parameters}):\n{textwrap.indent(text, ' ')}"
     found = _code_of(sound.co_name, compile(text, f"<{mutant.name()} in {mutant.where}>", "exec"))
     assert found is not None
-    assert found.co_freevars == sound.co_freevars, "a patch brings no closures of its own"
+    assert found.co_freevars == sound.co_freevars, "a patch must not add closures"
     return found.replace(co_firstlineno=first)
 
 
@@ -130,7 +131,7 @@ def _code_of(name: str, code: CodeType) -> CodeType | None:
 
 
 def _place(mutant: type[Mutant], source: Sequence[str]) -> tuple[int, str]:
-    """Where the lines begin that a mutant replaces, and how far they are indented."""
+    """Return the index of the first line that a mutant replaces, and its indentation."""
     wanted = [line.strip() for line in _lines_of(mutant.before)]
     places = [
         n
@@ -138,10 +139,9 @@ def _place(mutant: type[Mutant], source: Sequence[str]) -> tuple[int, str]:
         if [line.strip() for line in source[n : n + len(wanted)]] == wanted
     ]
     if len(places) != 1:
-        times = "not at all" if not places else f"{len(places)} times"
         raise LookupError(
-            f"mutant {mutant.name()}: its lines stand {times} in {mutant.where}; "
-            f"write them as they are there: {wanted[0]}"
+            f"mutant {mutant.name()}: its lines occur {len(places)} times in {mutant.where}, "
+            f"not once; copy them from the function: {wanted[0]}"
         )
     first = source[places[0]]
     return places[0], first[: len(first) - len(first.lstrip())]
@@ -152,7 +152,7 @@ def _lines_of(text: str) -> list[str]:
 
 
 def _forget_results(function: FunctionType) -> None:
-    """Empty the caches of a module: they hold what was made with other code."""
+    """Empty the caches of the function's module: they hold results of the other code."""
     for thing in vars(sys.modules[function.__module__]).values():
         if callable(forget := getattr(thing, "cache_clear", None)):
             forget()

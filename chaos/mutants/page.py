@@ -1,8 +1,8 @@
 """The lists of mutants in the documentation: ``python -m chaos.mutants.page FILE``.
 
-A list stands between two comments, ``<!-- mutants: retrying -->`` with the name of a module, and
-``<!-- end -->``, and is written again there from docstrings. ``make docs`` does it, and a test
-keeps the file fresh.
+A list is generated from docstrings, between the comments ``<!-- mutants: retrying -->``, with the
+name of a module, and ``<!-- end -->``. ``make docs`` generates the lists, and a test checks that
+they are up to date.
 """
 
 import inspect
@@ -17,7 +17,7 @@ _LIST = re.compile(r"(<!-- mutants: (?P<group>\w+) -->\n).*?(<!-- end -->)", re.
 
 _TITLES = (
     "mutant",
-    "what is wrong, and why one would write it",
+    "what is wrong, and why a programmer would write it",
     "in",
     "under",
     "caught by",
@@ -27,7 +27,7 @@ _TITLES = (
 
 
 def lists_rewritten(page: str) -> str:
-    """A page with its lists as the mutants say."""
+    """Return a page with its lists generated again."""
 
     def table(found: re.Match[str]) -> str:
         return "\n".join([found[1].rstrip(), *rows(found["group"]), found[3]])
@@ -36,7 +36,7 @@ def lists_rewritten(page: str) -> str:
 
 
 def rows(group: str) -> list[str]:
-    """The table of the mutants in one module."""
+    """Return the table of the mutants in one module, as lines."""
     (module,) = (each for each in GROUPS if each.__name__.endswith(f".{group}"))
     head = [f"| {' | '.join(_TITLES)} |", "|---" * len(_TITLES) + "|"]
     return head + [

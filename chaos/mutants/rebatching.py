@@ -1,15 +1,15 @@
-"""What defects do to a sealed batch: more than fits into a patch of a few lines."""
+"""Operations on sealed batches, for defects that need more than a patch of a few lines."""
 
 from wire.batch import decode_batch, encode_batch, encode_record
 from wire.codec.types import Buffer
 from wire.compression import Codec, compress
 
 PAYLOAD_AT = 61
-"""Where the payload begins: behind the fixed header of a batch without a schema id."""
+"""The offset of the payload: the length of the fixed header of a batch without a schema id."""
 
 
 def without_last(batch: Buffer) -> bytes:
-    """The same batch without its last record; whole if it has only one."""
+    """Return a batch without its last record; unchanged if it has only one."""
     header, records = decode_batch(batch)
     first = header.first_timestamp_ms
     kept = [
@@ -25,7 +25,7 @@ def without_last(batch: Buffer) -> bytes:
 
 
 def compressed(batch: Buffer) -> bytes:
-    """The same header before a payload that was compressed once more than it says."""
+    """Return a batch whose payload is compressed once more than its header declares."""
     header, _ = decode_batch(batch)
     sealed = bytes(batch)
     payload = sealed[PAYLOAD_AT:]

@@ -1,4 +1,4 @@
-"""Defects of the producer in how often, how late and after what it tries again."""
+"""Defects of the producer in the number, the delay and the conditions of retries."""
 
 from chaos.mutants.mutant import AT_LEAST_ONCE, AT_MOST_ONCE, Mutant
 
@@ -6,7 +6,7 @@ from chaos.mutants.mutant import AT_LEAST_ONCE, AT_MOST_ONCE, Mutant
 class GivesUpEarly(Mutant):
     """Makes one attempt fewer than the policy allows.
 
-    ``max_retries`` is taken for the number of attempts.
+    ``max_retries`` is mistaken for the number of attempts.
     """
 
     where = "producer.delivery.delivery:AtLeastOnce._retry"
@@ -19,7 +19,7 @@ class GivesUpEarly(Mutant):
 class OneAttemptTooMany(Mutant):
     """Makes one attempt more than the policy allows.
 
-    The first attempt is not counted, and the first retry is taken for it.
+    The first attempt is not counted, and the first retry is counted in its place.
     """
 
     where = "producer.sender:PartitionSender._deliver"
@@ -35,7 +35,7 @@ class OneAttemptTooMany(Mutant):
 class WrongFibonacciStart(Mutant):
     """The Fibonacci delays are 1, 2, 3, 5 times the initial one, not 1, 1, 2, 3.
 
-    Both beginnings are called Fibonacci's.
+    Both sequences are known as Fibonacci's.
     """
 
     where = "producer.delivery.semantics:_fibonacci"
@@ -49,7 +49,7 @@ class WrongFibonacciStart(Mutant):
 class IgnoresMaxDelay(Mutant):
     """The delays grow beyond ``max_delay``.
 
-    The cap of the counter is kept in mind, the one of the policy is not.
+    The limit of the counter is applied, the limit of the policy is not.
     """
 
     where = "producer.delivery.semantics:_sequence"
@@ -62,7 +62,7 @@ class IgnoresMaxDelay(Mutant):
 class ResetsTheBackoff(Mutant):
     """Every retry waits as long as the first one.
 
-    The sequence of delays is made anew for each attempt, and its first one taken.
+    A new sequence of delays is created for each attempt, so that its first delay is used each time.
     """
 
     where = "producer.delivery.delivery:AtLeastOnce._retry"
@@ -74,9 +74,9 @@ class ResetsTheBackoff(Mutant):
 
 
 class RetriesAtOnce(Mutant):
-    """An attempt whose connection broke is made again without a delay.
+    """A retry after a broken connection starts without a delay.
 
-    The delays are meant to spare a server that is slow, and this one is gone.
+    The delays are meant to spare a slow server, and this server is gone.
     """
 
     where = "producer.delivery.delivery:AtLeastOnce._failed"
@@ -92,9 +92,9 @@ class RetriesAtOnce(Mutant):
 
 
 class CountsTheTimeoutPerAttempt(Mutant):
-    """The policy's timeout begins again with each attempt.
+    """The policy's timeout starts again with each attempt.
 
-    The timeout of a policy is taken for the timeout of a request.
+    The timeout of the policy is mistaken for the timeout of a request.
     """
 
     where = "producer.delivery.delivery:AtLeastOnce._end"
@@ -106,9 +106,9 @@ class CountsTheTimeoutPerAttempt(Mutant):
 
 
 class RetriesBehindTheEnd(Mutant):
-    """Goes on to wait and try when the policy's timeout is over.
+    """Keeps retrying after the policy's timeout.
 
-    Only the number of retries is looked at when the next one is planned.
+    Only the number of retries is checked before the next one is scheduled.
     """
 
     where = "producer.delivery.delivery:AtLeastOnce._retry"
@@ -119,9 +119,9 @@ class RetriesBehindTheEnd(Mutant):
 
 
 class OneAttemptTakesAllTheTime(Mutant):
-    """An attempt waits until the policy's timeout, so that none can follow it.
+    """An attempt waits until the policy's timeout, so that no other attempt can follow.
 
-    "As long as there is time left" is forgotten to be divided among the attempts.
+    The time that is left is not divided among the attempts.
     """
 
     where = "producer.delivery.delivery:AtLeastOnce._attempt"
@@ -132,9 +132,9 @@ class OneAttemptTakesAllTheTime(Mutant):
 
 
 class TreatsAFinalCodeAsRetriable(Mutant):
-    """Tries again whatever code an SPU refused with.
+    """Retries after any error code of an SPU.
 
-    The code is turned into an error, and what it says of retrying is lost on the way.
+    The code becomes an exception, and its ``retriable`` flag is lost in the conversion.
     """
 
     where = "producer.delivery.delivery:_refusal"
@@ -148,9 +148,9 @@ class TreatsAFinalCodeAsRetriable(Mutant):
 
 
 class TreatsARetriableCodeAsFinal(Mutant):
-    """Gives up after any code but NotLeaderForPartition.
+    """Gives up after any error code but NotLeaderForPartition.
 
-    A list of codes to retry stands in the code, and somebody forgot most of them.
+    The source has a list of retriable codes that lacks most of them.
     """
 
     where = "producer.delivery.delivery:AtLeastOnce._answered"
@@ -161,9 +161,9 @@ class TreatsARetriableCodeAsFinal(Mutant):
 
 
 class RetriesUnderAtMostOnce(Mutant):
-    """At-most-once sends a request again when no answer came.
+    """At-most-once sends a request again if there is no answer.
 
-    At-most-once is built as at-least-once with few retries, as if that were what it means.
+    At-most-once is implemented as at-least-once with few retries.
     """
 
     where = "producer.delivery.semantics:DeliverySemantic.at_most_once"
@@ -174,9 +174,9 @@ class RetriesUnderAtMostOnce(Mutant):
 
 
 class GivesUpAtTheFirstConnect(Mutant):
-    """At-most-once gives a batch up when the first connect fails.
+    """At-most-once gives up a batch when the first connect fails.
 
-    "No retries" is taken to hold for connecting too, though nothing was transmitted.
+    "No retries" is applied to connecting too, although nothing was transmitted.
     """
 
     where = "producer.delivery.delivery:AtMostOnce._failed"
@@ -187,9 +187,9 @@ class GivesUpAtTheFirstConnect(Mutant):
 
 
 class DoesNotNoticeALostConnection(Mutant):
-    """An attempt whose connection is lost waits out its whole time.
+    """An attempt whose connection is lost waits until its timeout.
 
-    Only the answer wakes who waits for it.
+    Only an answer wakes the task that waits for it.
     """
 
     where = "producer.net.connection:Call.fail"

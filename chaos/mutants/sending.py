@@ -1,12 +1,12 @@
-"""Defects of the producer in what it sends, to whom, and when it thinks that it is done."""
+"""Defects of the producer in what it sends, to which SPU, and when it considers it done."""
 
 from chaos.mutants.mutant import AT_LEAST_ONCE, Mutant
 
 
 class RetriesOnTheDeadConnection(Mutant):
-    """Every request goes out on the connection that was there first, dead or not.
+    """Every request goes out on the first connection to an SPU, even if it is dead.
 
-    It is looked up in a dictionary, and nobody takes it out.
+    Connections are cached in a dictionary, and dead ones are not removed.
     """
 
     where = "producer.net.pool:Pool.connection"
@@ -19,7 +19,7 @@ class RetriesOnTheDeadConnection(Mutant):
 class KeepsAnOverdueConnection(Mutant):
     """A connection whose answer is overdue stays in use.
 
-    It is not closed, so it is thought to be alive.
+    It is not closed, so it is considered alive.
     """
 
     where = "producer.request:Request._overdue"
@@ -30,9 +30,9 @@ class KeepsAnOverdueConnection(Mutant):
 
 
 class ResendsPartOfABatch(Mutant):
-    """A retry leaves the last record of a batch out.
+    """A retry leaves out the last record of a batch.
 
-    The records are cut out of the batch again, up to the last one and not behind it.
+    The records are taken from the batch again, with an end index that is too low by one.
     """
 
     where = "producer.request:Request._body_of"
@@ -52,9 +52,9 @@ class ResendsPartOfABatch(Mutant):
 
 
 class DropsTheLastRecordOfAFullBatch(Mutant):
-    """Once anything was retried, batches of several records lose their last one.
+    """After the first retry, batches of several records lose their last record.
 
-    They are cut short to leave room for a field that only retries carry.
+    They are shortened to leave room for a field that only retries carry.
     """
 
     where = "producer.sender:PartitionSender._begin"
@@ -71,9 +71,9 @@ class DropsTheLastRecordOfAFullBatch(Mutant):
 
 
 class DoesNotFollowTheLeader(Mutant):
-    """News of a partition that is known already are not taken in.
+    """Metadata updates of known partitions are ignored.
 
-    A partition is thought to be where it was created.
+    A partition is assumed to stay on the SPU on which it was created.
     """
 
     where = "producer.net.metadata:Metadata.apply"
@@ -87,9 +87,9 @@ class DoesNotFollowTheLeader(Mutant):
 
 
 class NeverReturnsToTheSc(Mutant):
-    """When the connection to the SC is lost, the client goes on with what it knew.
+    """When the connection to the SC is lost, the client never reconnects to the SC.
 
-    What was known stays usable; that it grows old shows only when a leader moves.
+    The old metadata stays usable until a leader moves.
     """
 
     where = "producer.net.metadata:watch"
@@ -100,9 +100,9 @@ class NeverReturnsToTheSc(Mutant):
 
 
 class TwoRequestsInFlight(Mutant):
-    """The next request of a partition waits for the one before only as long as an attempt takes.
+    """A request waits for the previous one of its partition only until the attempt timeout.
 
-    A request in trouble shall not hold up the others, and while there is none order is kept.
+    A slow request should not delay the others; without faults, the order is kept all the same.
     """
 
     where = "producer.sender:PartitionSender.run"
@@ -126,7 +126,7 @@ class TwoRequestsInFlight(Mutant):
 class FlushReturnsEarly(Mutant):
     """A flush waits for one attempt and not for the retries.
 
-    It got the timeout of an attempt for a bound, so that it cannot hang.
+    It is limited by the attempt timeout, so that it cannot hang.
     """
 
     where = "producer.sender:PartitionSender.dealt_with"
@@ -144,7 +144,7 @@ class FlushReturnsEarly(Mutant):
 class FlushSkipsAPartition(Mutant):
     """A flush waits only for partitions that are online.
 
-    It goes over those that records without a key are sent to.
+    It iterates over the partitions to which records without a key are sent.
     """
 
     where = "producer.producer:TopicProducer.flush"
@@ -157,9 +157,9 @@ class FlushSkipsAPartition(Mutant):
 
 
 class LingerNeverFires(Mutant):
-    """Once anything was retried, a batch that is not full waits for a flush.
+    """After the first retry, a batch that is not full waits for a flush.
 
-    A cluster in trouble is spared small requests, and nobody takes that back.
+    The intent is to spare a failing cluster small requests, but the mode is never reset.
     """
 
     where = "producer.sender:PartitionSender._ready"
@@ -174,7 +174,7 @@ class LingerNeverFires(Mutant):
 class WrongPartitionForAKey(Mutant):
     """A key is hashed over the partitions that are online.
 
-    A record to a partition that is down would only have to wait.
+    The intent is to avoid the wait for a partition that is offline.
     """
 
     where = "producer.producer:TopicProducer._sender_of"
@@ -185,9 +185,9 @@ class WrongPartitionForAKey(Mutant):
 
 
 class RefusesWhileThereIsTime(Mutant):
-    """``send`` waits for room only as long as one attempt takes.
+    """``send`` waits for room in the queue only until the attempt timeout.
 
-    Room is expected with every answer, and an answer within the time of an attempt.
+    Every answer makes room, and an answer is expected within the attempt timeout.
     """
 
     where = "producer.producer:TopicProducer._send_when_there_is_room"
@@ -199,9 +199,9 @@ class RefusesWhileThereIsTime(Mutant):
 
 
 class CompressesTwice(Mutant):
-    """A retry compresses what is compressed already.
+    """A retry compresses a payload that is already compressed.
 
-    The batch is sealed again for each attempt, from its bytes and not from its records.
+    Each attempt seals the batch again, from its bytes and not from its records.
     """
 
     where = "producer.request:Request._submit"

@@ -1,10 +1,10 @@
-"""Defects of the simulator: the producer is up against an SPU that breaks its own word."""
+"""Defects of the simulator: an SPU that breaks its own promises to the producer."""
 
 from chaos.mutants.mutant import AT_LEAST_ONCE, AT_MOST_ONCE, Mutant
 
 
 class LosesTheLastBatchOnAMove(Mutant):
-    """A new leader lacks the last batch that the old one had acknowledged.
+    """A new leader lacks the last batch that the old leader acknowledged.
 
     It takes over before it has caught up.
     """
@@ -19,7 +19,7 @@ class LosesTheLastBatchOnAMove(Mutant):
 
 
 class StoresPartOfABatch(Mutant):
-    """A new leader has the last batch up to its last byte, which is missing.
+    """The last batch in the log of a new leader lacks its last byte.
 
     The log is copied while it is written, and the end of the copy is never checked.
     """
@@ -35,9 +35,9 @@ class StoresPartOfABatch(Mutant):
 
 
 class LosesTheLogOnRestart(Mutant):
-    """An SPU that comes back begins with an empty log.
+    """A restarted SPU has an empty log.
 
-    Records were acknowledged from memory, and the file was never written.
+    Records are acknowledged from memory, and the file is never written.
     """
 
     where = "simulator.cluster.cluster:Cluster.set_online"
@@ -52,9 +52,9 @@ class LosesTheLogOnRestart(Mutant):
 
 
 class OffByOneAfterRestart(Mutant):
-    """An SPU that comes back writes its next batch one offset too low.
+    """A restarted SPU appends its next batch one offset too low.
 
-    The end of the log is taken for the offset of its last record.
+    The end offset of the log is mistaken for the offset of the last record.
     """
 
     where = "simulator.cluster.log:PartitionLog.restarted"
@@ -68,9 +68,9 @@ class OffByOneAfterRestart(Mutant):
 
 
 class OffByOneBaseOffset(Mutant):
-    """The leader that took over answers with the offset behind the first record.
+    """A new leader answers with an offset that is too high by one.
 
-    One of two places where offsets are counted starts from one.
+    One of the two places that count offsets starts from one.
     """
 
     where = "simulator.handlers.produce:_produce"
@@ -86,7 +86,7 @@ class OffByOneBaseOffset(Mutant):
 class AnswersOkWithoutAppending(Mutant):
     """An SPU that does not lead a partition answers ok and stores nothing.
 
-    The leader's job is skipped, and the answer is made all the same.
+    The append is skipped, and the answer is built all the same.
     """
 
     where = "simulator.handlers.produce:_produce"
@@ -98,9 +98,9 @@ class AnswersOkWithoutAppending(Mutant):
 
 
 class AppendsTwice(Mutant):
-    """A request that was late is applied twice.
+    """A delayed request is applied twice.
 
-    What waits is put into a queue, and whoever empties it does not know that it was applied.
+    The request also stays in a queue, whose consumer does not know that it was applied.
     """
 
     where = "simulator.serving.exchange:Exchanges.due"
@@ -113,9 +113,9 @@ class AppendsTwice(Mutant):
 
 
 class AppliesOutOfOrder(Mutant):
-    """A request overtakes one of its connection that is late.
+    """A request overtakes a delayed request on its connection.
 
-    Each is started by itself once it is due.
+    Each request is applied by a task of its own once it is due.
     """
 
     where = "simulator.serving.delay_line:DelayLine.put"
@@ -128,9 +128,9 @@ class AppliesOutOfOrder(Mutant):
 
 
 class RefusesAndStores(Mutant):
-    """A request that is refused with a code is stored all the same.
+    """A request that is refused with an error code is stored all the same.
 
-    The append is under way already when the check fails.
+    The append has already started when the check fails.
     """
 
     where = "simulator.serving.applying:partly_refused"
@@ -140,9 +140,9 @@ class RefusesAndStores(Mutant):
 
 
 class AnswersForTheWrongPartition(Mutant):
-    """A refusal names the partition behind the one that it is about.
+    """An error answer names the partition after the refused one.
 
-    Partitions are counted from one by whoever writes the refusal.
+    The code that writes the answer counts partitions from one.
     """
 
     where = "simulator.handlers.codes:CodeInEntry.refused"
@@ -155,7 +155,7 @@ class AnswersForTheWrongPartition(Mutant):
 class AnswersUnderAnotherId(Mutant):
     """A late answer carries the correlation id of the next request.
 
-    It is read from the connection when the answer is written, and not kept with the request.
+    The id is read from the connection when the answer is written, and not kept with the request.
     """
 
     where = "simulator.serving.exchange:Exchanges.answered"
@@ -172,9 +172,9 @@ class AnswersUnderAnotherId(Mutant):
 
 
 class DropsACopyWithAnOffset(Mutant):
-    """A batch that is there already is not stored again, and answered with the next offset.
+    """A duplicate batch is not stored again, but answered with the next offset.
 
-    Copies are told apart by their bytes; which offset the first one has is not looked up.
+    Duplicates are recognised by their bytes, and the offset of the first copy is not looked up.
     """
 
     where = "simulator.cluster.log:PartitionLog.append"

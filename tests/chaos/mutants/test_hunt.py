@@ -1,4 +1,4 @@
-"""The hunt for mutants: what is caught, by whom, how small, and what is not."""
+"""The hunt for mutants: catches, the checks that catch, sizes, and mutants that are not caught."""
 
 from dataclasses import replace
 
@@ -63,24 +63,28 @@ def test_a_hunt_takes_the_examples_that_its_mutant_declares(
     assert hunt("applies-out-of-order").examples == 2 * TURN
 
 
-def test_how_fast_the_clock_runs_makes_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_speed_of_the_clock_makes_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
     first = hunt("retries-under-at-most-once")
     monkeypatch.setattr(Stopwatch, "seconds", 1e9)
     assert replace(hunt("retries-under-at-most-once"), seconds=first.seconds) == first
 
 
-def test_who_is_caught_by_another_check_is_not_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_mutant_that_another_check_catches_does_not_count_as_caught(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(MUTANTS["retries-under-at-most-once"], "caught_by", ("order",))
     catch = hunt("retries-under-at-most-once", 1, seed=2)
     assert (catch.caught, catch.checks) == (False, ("no-duplicates",))
     assert catch.reason == "caught by none of its checks (order)"
 
 
-def test_who_is_not_made_small_is_not_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_mutant_whose_scenario_stays_large_does_not_count_as_caught(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(MUTANTS["retries-under-at-most-once"], "records", -1)
     catch = hunt("retries-under-at-most-once", 1, seed=2)
     assert (catch.caught, catch.records) == (False, 1)
-    assert catch.reason == "not made small: it takes -1 and 1"
+    assert catch.reason == "not shrunk far enough: its minimum is -1 records and 1 faults"
 
 
 def test_without_a_mutant_nothing_is_accused() -> None:
@@ -108,12 +112,12 @@ def test_the_first_accusation_in_any_turn_counts() -> None:
     assert combined([lost, nothing, accused, later]) == replace(accused, examples=114, seconds=6.0)
 
 
-def test_an_accusation_without_a_mutant_is_told() -> None:
+def test_an_accusation_without_a_mutant_is_reported() -> None:
     with MUTANTS["frame-without-its-records"].applied():
         catch = control(0)
     assert not catch.caught
     assert catch.checks
-    assert catch.reason == "accused, though nothing is wrong with it"
+    assert catch.reason == "accused, although it has no defect"
 
 
 def test_each_semantic_has_properties_of_its_own() -> None:

@@ -1,4 +1,4 @@
-"""Mutants as patches: they come and go without a trace, and overlap nowhere."""
+"""Mutants as patches: they are applied and removed without a trace, and no two overlap."""
 
 import inspect
 
@@ -14,7 +14,7 @@ from producer.delivery.semantics import RetryPolicy, RetryStrategy
 CHECK_NAMES = set(CHECKS)
 
 
-def test_there_are_at_least_forty_in_producer_simulator_and_what_the_checks_are_given() -> None:
+def test_there_are_at_least_forty_in_producer_simulator_and_recording() -> None:
     assert len(MUTANTS) >= 40
     assert all(any(m.__module__ == group.__name__ for m in MUTANTS.values()) for group in GROUPS)
 
@@ -28,7 +28,9 @@ def test_no_two_share_a_changed_line() -> None:
 
 
 @pytest.mark.parametrize("mutant", MUTANTS.values(), ids=MUTANTS)
-def test_each_is_small_and_says_what_is_wrong_and_who_may_catch_it(mutant: type[Mutant]) -> None:
+def test_each_is_small_and_says_what_is_wrong_and_which_checks_may_catch_it(
+    mutant: type[Mutant],
+) -> None:
     what, _, why = (inspect.getdoc(mutant) or "").partition("\n\n")
     assert what.endswith(".")
     assert why.endswith(".")
@@ -41,7 +43,7 @@ def test_each_is_small_and_says_what_is_wrong_and_who_may_catch_it(mutant: type[
         assert properties([semantic])
 
 
-def test_a_patch_is_there_in_the_block_for_whoever_holds_the_function_and_gone_behind_it() -> None:
+def test_a_patch_holds_for_every_reference_to_the_function_and_ends_with_the_block() -> None:
     retry, sound = AtLeastOnce._retry, AtLeastOnce._retry.__code__
     with MUTANTS["gives-up-early"].applied():
         assert retry.__code__ is not sound
@@ -65,7 +67,7 @@ def test_what_was_remembered_is_computed_again() -> None:
 
 
 class NotThere(Mutant):
-    """Changes a line that is not there."""
+    """Patches a line that does not exist."""
 
     where = "producer.net.metadata:Metadata.doubt"
     before = "self._doubted.clear()"
@@ -74,7 +76,7 @@ class NotThere(Mutant):
 
 
 class Twice(Mutant):
-    """Changes a line that stands there twice."""
+    """Patches a line that occurs twice."""
 
     where = "producer.delivery.delivery:AtMostOnce._failed"
     before = "return Done()"
@@ -82,11 +84,11 @@ class Twice(Mutant):
     caught_by = ()
 
 
-def test_lines_that_have_changed_are_told_and_nothing_is_replaced() -> None:
+def test_lines_that_have_changed_are_reported_and_nothing_is_replaced() -> None:
     sound = AtMostOnce._failed.__code__
-    with pytest.raises(LookupError, match="mutant not-there: its lines stand not at all in"):
+    with pytest.raises(LookupError, match="mutant not-there: its lines occur 0 times in"):
         NotThere.applied().__enter__()
-    with pytest.raises(LookupError, match="mutant twice: its lines stand 2 times in"):
+    with pytest.raises(LookupError, match="mutant twice: its lines occur 2 times in"):
         Twice.applied().__enter__()
     assert AtMostOnce._failed.__code__ is sound
 

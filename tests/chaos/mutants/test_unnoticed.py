@@ -1,4 +1,4 @@
-"""Without faults every mutant goes unnoticed, as such mistakes do."""
+"""Without faults no mutant breaks a promise."""
 
 from typing import Any
 
@@ -42,7 +42,7 @@ BUSY: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("name", MUTANTS)
-def test_it_keeps_every_promise_as_long_as_nothing_goes_wrong(name: str) -> None:
+def test_a_mutant_keeps_every_promise_as_long_as_no_fault_strikes(name: str) -> None:
     mutant = MUTANTS[name]
     for semantic in mutant.semantics:
         producer = {**BUSY["producer"], "delivery_semantic": semantic}

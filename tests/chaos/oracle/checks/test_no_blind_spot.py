@@ -79,7 +79,7 @@ CASES = {
         {**TWO_SPUS, "workload": ["stop_spu", {"sleep": "200us"}, {"send": {"keys": 1}}]},
     ),
     "not-persisted-is-absent": Case(
-        "says-no-where-it-is-maybe",
+        "reports-failed-for-unknown",
         (1, 1),
         {
             "producer": {"retry": {"max_retries": 0}},

@@ -1,6 +1,6 @@
-"""Defects in what the checks are given: the events, the outcomes, the logs.
+"""Defects in what the checks read: the events, the outcomes, the logs.
 
-They break no producer. They show that the judge believes nothing that does not fit together.
+They break no producer. They show that the judge detects contradictions in a history.
 """
 
 from chaos.mutants.mutant import AT_MOST_ONCE, Mutant
@@ -9,7 +9,7 @@ from chaos.mutants.mutant import AT_MOST_ONCE, Mutant
 class AppendMissing(Mutant):
     """The appends of requests that a fault struck leave no event.
 
-    The event is made by the branch for ordinary requests.
+    Only the branch for ordinary requests creates the event.
     """
 
     where = "simulator.serving.connection_events:ConnectionEvents.appended"
@@ -19,9 +19,9 @@ class AppendMissing(Mutant):
 
 
 class CopyOfTheWrongRequest(Mutant):
-    """An append is recorded for the request before the one that a fault struck.
+    """The append of a request that a fault struck is recorded for the request before it.
 
-    The number is read from a counter that has moved on, or not yet.
+    The number is read from a counter at the wrong time.
     """
 
     where = "simulator.serving.connection_events:ConnectionEvents.appended"
@@ -30,10 +30,10 @@ class CopyOfTheWrongRequest(Mutant):
     caught_by = ("no-phantom",)
 
 
-class CopyOfTheNetworkUnnamed(Mutant):
-    """The copy that a fault made is recorded as the producer's own.
+class CopyWithoutItsFault(Mutant):
+    """A copy that a fault made is recorded as a copy that the producer made.
 
-    The name of the fault is passed on everywhere but to the last function.
+    The name of the fault is not passed to the last function.
     """
 
     where = "simulator.serving.connection_events:ConnectionEvents.appended"
@@ -43,9 +43,9 @@ class CopyOfTheNetworkUnnamed(Mutant):
 
 
 class FrameWithoutItsRecords(Mutant):
-    """Frames on a connection that took the place of another are recorded as empty.
+    """Frames on a connection that replaces another one are recorded as empty.
 
-    What a frame carries is kept for each connection, and lost with the first.
+    The contents of frames are kept for each connection, and lost with the first one.
     """
 
     where = "simulator.serving.exchange:Exchanges._received"
@@ -61,9 +61,9 @@ class FrameWithoutItsRecords(Mutant):
 
 
 class FaultHitMissing(Mutant):
-    """A fault that swallowed a request leaves no event.
+    """A fault that swallows a request leaves no event.
 
-    A request that ends there is thought to have no verdict.
+    The branch for swallowed requests returns before the event is created.
     """
 
     where = "simulator.serving.exchange:Exchanges._ask"
@@ -74,9 +74,9 @@ class FaultHitMissing(Mutant):
 
 
 class UnknownWrittenAsFailed(Mutant):
-    """An outcome that is open is written down as certainly not stored.
+    """An unknown outcome is recorded as certainly not stored.
 
-    An error is an error, and there are two words too many.
+    Every exception is recorded in the same way, although there are two outcomes for them.
     """
 
     where = "chaos.runner:_Run.failed"
@@ -86,9 +86,9 @@ class UnknownWrittenAsFailed(Mutant):
 
 
 class LogReadTooShort(Mutant):
-    """The logs are read without their last record if anything struck.
+    """If any fault fired, the logs are read without their last record.
 
-    The end of the log is taken from before the healing.
+    The end offset of the log is read before healing.
     """
 
     where = "chaos.runner:_Run._experiment"

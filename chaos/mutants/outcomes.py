@@ -1,4 +1,4 @@
-"""Defects of the producer in what it tells of records: ok, failed, perhaps; and where they are."""
+"""Defects of the producer in the outcomes and the offsets that it reports."""
 
 from chaos.mutants.mutant import AT_LEAST_ONCE, AT_MOST_ONCE, Mutant
 
@@ -6,7 +6,7 @@ from chaos.mutants.mutant import AT_LEAST_ONCE, AT_MOST_ONCE, Mutant
 class AcknowledgesBeforeTheAnswer(Mutant):
     """A request that was written counts as delivered when its connection ends.
 
-    Writing did not fail, so the records are thought to have arrived.
+    Writing did not fail, and that is taken as proof that the records arrived.
     """
 
     where = "producer.delivery.delivery:AtLeastOnce._failed"
@@ -25,7 +25,7 @@ class AcknowledgesBeforeTheAnswer(Mutant):
 class SwallowsAnErrorCode(Mutant):
     """An answer with UnknownServerError counts as success.
 
-    A code without a meaning of its own falls into the branch of what is no error.
+    A code without a specific meaning falls into the branch for "no error".
     """
 
     where = "producer.delivery.delivery:Delivery._accept_and_refuse"
@@ -35,10 +35,10 @@ class SwallowsAnErrorCode(Mutant):
     examples = 2_000
 
 
-class SaysNoWhereItIsMaybe(Mutant):
-    """A request that was begun and never answered is said to be not stored.
+class ReportsFailedForUnknown(Mutant):
+    """The records of a request that was sent and never answered are reported as not stored.
 
-    No answer is taken for a no.
+    A missing answer is treated like an error answer.
     """
 
     where = "producer.delivery.delivery:Delivery._close_attempt"
@@ -50,7 +50,7 @@ class SaysNoWhereItIsMaybe(Mutant):
 class ForgetsOpenAttempts(Mutant):
     """The last attempt alone decides whether a record may be stored.
 
-    The error that is raised is the last one, and it says that nothing was stored.
+    The error that is raised is the last one, and it states that nothing was stored.
     """
 
     where = "producer.delivery.delivery:Delivery._give_up"
@@ -65,10 +65,10 @@ class ForgetsOpenAttempts(Mutant):
     faults = 2
 
 
-class TellsTheOffsetOfAnotherAttempt(Mutant):
-    """After retries the offset is too low by their number.
+class ReportsTheOffsetOfAnotherAttempt(Mutant):
+    """The reported offset is too low by the number of retries.
 
-    It is meant to point at the first copy, and counts what was never stored.
+    It should point at the first copy, but counts attempts that stored nothing.
     """
 
     where = "producer.delivery.delivery:Delivery._accept_and_refuse"
@@ -79,9 +79,9 @@ class TellsTheOffsetOfAnotherAttempt(Mutant):
 
 
 class MixesUpPositionsOfResults(Mutant):
-    """A retry sends its batches last one first, and its results are paired first one first.
+    """A retry sends its batches in reverse order, but assigns the results in the original order.
 
-    What is to be retried is kept on a stack.
+    The batches to retry are kept on a stack.
     """
 
     where = "producer.delivery.delivery:AtLeastOnce._attempt"
@@ -97,9 +97,9 @@ class MixesUpPositionsOfResults(Mutant):
 
 
 class WaitHangsAfterAReset(Mutant):
-    """At-most-once never settles a request whose connection was lost behind it.
+    """At-most-once never settles a request whose connection is lost after the request was sent.
 
-    To connect again looks right while nothing was handed over; behind that nobody is left to do it.
+    Connecting again is right before the request is sent; after that, no task does it.
     """
 
     where = "producer.delivery.delivery:AtMostOnce._failed"
@@ -110,9 +110,9 @@ class WaitHangsAfterAReset(Mutant):
 
 
 class LeaksALateAnswer(Mutant):
-    """An answer that nobody waits for is given to the oldest request that waits.
+    """An answer with an unknown correlation id is assigned to the oldest pending request.
 
-    Answers come in order, so the next one must be meant.
+    Answers arrive in order, so it is assumed to belong to the next request.
     """
 
     where = "producer.net.connection:Connection._answer"
@@ -128,9 +128,9 @@ class LeaksALateAnswer(Mutant):
 
 
 class ReusesACorrelationId(Mutant):
-    """A new request takes the correlation id of one that was answered.
+    """A new request takes the correlation id of an answered request.
 
-    The smallest free number is as good as any, until an answer comes twice or late.
+    The smallest free number works, until an answer arrives twice or late.
     """
 
     where = "producer.net.connection:Connection.submit"
@@ -145,9 +145,9 @@ class ReusesACorrelationId(Mutant):
 
 
 class StickyError(Mutant):
-    """A record in a request after a failed one shares its fate for ever.
+    """Every request after a failed one fails, too.
 
-    The error is kept on the partition, for the next call to raise, and never cleared.
+    The error is stored for the partition, so that the next call raises it, and never cleared.
     """
 
     where = "producer.sender:PartitionSender._deliver"
@@ -164,10 +164,10 @@ class StickyError(Mutant):
     caught_by = ("no-loss", "alive-after-heal")
 
 
-class TakesThoseBehindAlong(Mutant):
+class GivesUpTheBatchesBehind(Mutant):
     """When a request fails, the batches that wait behind it are given up as well.
 
-    Order could not be kept otherwise, and nobody promised order across a gap.
+    The intent is to keep the order of records, but order across a gap is not promised.
     """
 
     where = "producer.sender:PartitionSender._deliver"
@@ -186,9 +186,9 @@ class TakesThoseBehindAlong(Mutant):
 
 
 class GivesUpAtMostOnceTooLate(Mutant):
-    """At-most-once counts the time of a batch from when its turn comes.
+    """At-most-once measures the timeout of a batch from the start of its request.
 
-    The clock of a request starts with the request.
+    The timeout is implemented as the timeout of a request, which starts with the request.
     """
 
     where = "producer.sender:PartitionSender._deliver_once"
