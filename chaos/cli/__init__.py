@@ -1,1 +1,17 @@
-"""What ``python -m chaos`` does: one module for each command, and what they share."""
+"""The command line: one module for each command, and the modules that they share.
+
+``main``: the command group, and how the process ends.
+``run``: runs scenarios and properties.
+``explore``: explores properties.
+``replay``: runs one scenario again and prints narratives.
+``judge``: judges kept histories.
+``inform``: the commands ``validate``, ``schema`` and ``list``, which run nothing.
+``zoo``: hunts mutants.
+``trial``: generates and compares the page about the official client.
+``files``: reads the scenario files of a command line.
+``options``: the options that several commands have.
+``tasks``: one run or exploration as a task for a worker process.
+``conclude``: the output of ``run`` and ``explore``.
+``terminal``: standard output and the progress bar.
+``interrupt``: the handling of Ctrl-C.
+"""

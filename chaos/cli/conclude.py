@@ -1,4 +1,4 @@
-"""What ``run`` and ``explore`` say: the seed, failures, the table, what repeats the failures."""
+"""The output of ``run`` and ``explore``: seed, failures, table, commands that repeat failures."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -16,42 +16,45 @@ from chaos.report.table import STYLES, firings_table, table, tally
 from chaos.world.stopwatch import Stopwatch
 
 COMMANDS_MAX = 10
-"""Commands that repeat failures at the end; more failures have one cause more often than not."""
+"""The most commands that repeat failures at the end; more failures mostly have the same cause."""
 
 Format = Literal["text", "json"]
 
 
 def complain(lines: Iterable[str]) -> None:
-    """Print what is wrong with what was asked for."""
+    """Print mistakes of the user on standard error."""
     for line in lines:
         click.echo(line, err=True)
 
 
 @dataclass(slots=True)
 class Conclusion:
-    """Collects outcomes and tells them.
+    """Collects results and prints them.
 
-    A terminal is written to as little as possible while something runs, so that every line of it
-    comes in the order of the files.
+    Almost everything is printed at the end, so that the lines are in the order of the files.
     """
 
     format: Format
     junit: Path | None
     mistakes: Sequence[str]
-    """What is wrong in files that cannot be run."""
+    """The mistakes in files that cannot be run."""
     firings: bool = False
-    """Whether it is told how many examples fired how many faults."""
+    """Whether to print the table of examples by number of firings."""
     terminal: Terminal = field(default_factory=Terminal)
     watch: Stopwatch = field(default_factory=Stopwatch)
     seeds: Sequence[int] = ()
     reports: dict[int, ScenarioReport] = field(default_factory=dict)
-    """By the position of the task."""
+    """The results, by the position of the task."""
 
     def begin(self, seeds: Iterable[int], out: Path | None) -> None:
-        """Say what all randomness comes from, and see that there is a place for the results.
+        """Print the random seeds, and make sure that the output files can be written.
+
+        Args:
+            seeds: the seeds of all tasks.
+            out: the parent of the run directories; None for the default.
 
         Raises:
-            OSError: there is none; better now than after a minute's work.
+            OSError: they cannot be written; the check comes before the runs, which take time.
         """
         if out is not None:
             out.mkdir(parents=True, exist_ok=True)
@@ -64,14 +67,11 @@ class Conclusion:
             self.terminal.say(f"{what} {', '.join(map(str, self.seeds))}")
 
     def end(self, wanted: int, *, interrupted: bool = False) -> int:
-        """Tell everything.
+        """Print the results and return the exit status.
 
         Args:
-            wanted: how many runs there should have been.
-            interrupted: whether a Ctrl-C came before that.
-
-        Returns:
-            The exit status.
+            wanted: the number of runs that were requested.
+            interrupted: whether a Ctrl-C ended the runs early.
         """
         reports = [self.reports[n] for n in sorted(self.reports)]
         status = status_of(reports, bad_input=bool(self.mistakes))
@@ -80,12 +80,12 @@ class Conclusion:
         if self.junit is not None:
             write_junit(self.junit, reports, self.mistakes)
         if self.format == "json":
-            self._tell_machine(reports, wanted, status, interrupted)
+            self._print_json(reports, wanted, status, interrupted)
         elif reports or interrupted:
-            self._tell_person(reports, wanted)
+            self._print_text(reports, wanted)
         return status
 
-    def _tell_machine(
+    def _print_json(
         self, reports: Sequence[ScenarioReport], wanted: int, status: int, interrupted: bool
     ) -> None:
         document = {
@@ -105,7 +105,7 @@ class Conclusion:
         }
         self.terminal.raw(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
 
-    def _tell_person(self, reports: Sequence[ScenarioReport], wanted: int) -> None:
+    def _print_text(self, reports: Sequence[ScenarioReport], wanted: int) -> None:
         failed = [report for report in reports if report.verdict != "valid"]
         for report in failed:
             self.terminal.say()
@@ -121,4 +121,4 @@ class Conclusion:
         for report in failed[:COMMANDS_MAX]:
             self.terminal.say(f"again: {report.command}")
         if len(failed) > COMMANDS_MAX:
-            self.terminal.say(f"and {len(failed) - COMMANDS_MAX} more failed, told above")
+            self.terminal.say(f"and {len(failed) - COMMANDS_MAX} more failed, see above")

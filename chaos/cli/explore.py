@@ -1,4 +1,4 @@
-"""``spu-chaos explore``: examples of properties, until one fails or enough were run."""
+"""``spu-chaos explore``: run examples of properties until one fails or a limit is reached."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,7 +21,7 @@ Examples:
   spu-chaos explore scenarios/at-least-once-everything-open.yaml --examples 10000
       Run ten thousand examples of a property on all cores.
   spu-chaos explore scenarios --for 60s --seed 7
-      Run examples of each file for a minute, others than yesterday.
+      Run examples of each file for a minute, with another seed.
   spu-chaos explore scenarios/at-least-once-reset-at-answer.yaml --examples 500
       Run one concrete scenario with many seeds.
 """
@@ -32,7 +32,7 @@ Examples:
 @click.option(
     "--examples",
     type=click.IntRange(1),
-    help="How many examples of each file.  [default: as many as it says, else 200]",
+    help="Number of examples of each file.  [default: the number in the file, else 200]",
 )
 @click.option(
     "--for",
@@ -55,11 +55,12 @@ def explore_command(
 ) -> int:
     """Search for an example that fails.
 
-    Every generator of a FILE (count: 1..200) is drawn anew for each example. One that breaks a
-    promise is made as small as it gets, kept as a concrete scenario and as a test that replays it,
-    and tried first the next time. Without --world examples run in virtual time.
+    Each example draws new values for the generators of a FILE (count: 1..200). An example that
+    breaks a promise is shrunk to the smallest scenario that still fails, kept as a concrete
+    scenario and as a test that replays it, and run first the next time. Without --world, examples
+    run in virtual time.
 
-    Status: 0 nothing was found, 1 an example fails, 2 no verdict or bad input, 130 interrupted.
+    Status: 0 no example fails, 1 an example fails, 2 no verdict or bad input, 130 interrupted.
     """
     sources, mistakes = gather(files)
     tasks: list[Task] = []
@@ -95,22 +96,22 @@ def explore_command(
 
 
 class _Exploring:
-    """Explores one file after the other, and knows how far it came with each.
+    """Explores one file after the other, and keeps the results of the one that is in progress.
 
     Args:
-        conclusion: takes the outcomes.
-        jobs: how many processes share the examples.
+        conclusion: collects the results.
+        jobs: the number of processes that share the examples.
     """
 
     def __init__(self, conclusion: Conclusion, jobs: int) -> None:
         self._conclusion = conclusion
         self._jobs = jobs
-        self._under_way: tuple[int, Task] | None = None
+        self._in_progress: tuple[int, Task] | None = None
         self._reached: Exploration | None = None
 
     def explore(self, n: int, task: Task) -> None:
-        """Explore the file at a position."""
-        self._under_way, self._reached = (n, task), None
+        """Perform the task at a position."""
+        self._in_progress, self._reached = (n, task), None
         total = task.examples if task.given_seconds is None else None
         with self._conclusion.terminal.progress(printable(task.name), total) as show:
 
@@ -119,13 +120,13 @@ class _Exploring:
                 show(found.examples)
 
             self._conclusion.reports[n] = perform(task, self._jobs, progress)
-        self._under_way = None
+        self._in_progress = None
 
     def give_up(self) -> None:
-        """Conclude what is under way with what was reached."""
-        if self._under_way is None:
+        """Report the interrupted task with the examples that were run."""
+        if self._in_progress is None:
             return
-        n, task = self._under_way
+        n, task = self._in_progress
         reached = self._reached
         report = unfinished(task, f"interrupted after {counted(_examples(reached), 'example')}")
         if reached is not None:

@@ -1,4 +1,4 @@
-"""The files of a command line: read all of them, and name every mistake in any."""
+"""The scenario files of a command line: read all of them and report every mistake."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -14,33 +14,33 @@ from chaos.world.world import WorldName
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A file without mistakes."""
+    """A scenario file without mistakes."""
 
     prop: Property
     slug: str
-    """What the directories of its runs are named by; no two files of a command have the same."""
+    """The name of its run directories; no two files of a command have the same."""
 
     @property
     def file(self) -> str:
-        """What it is called on the command line."""
+        """Its path as on the command line."""
         return self.prop.filename
 
     @property
     def seed(self) -> int:
-        """The seed that the file says, or 0."""
+        """The seed in the file, or 0."""
         written = self.prop.data.get("seed", 0)
         return written if isinstance(written, int) else 0
 
     def worlds(
         self, wanted: WorldName | None, client: Driver, *, explored: bool
     ) -> list[WorldName]:
-        """Where it is to run.
+        """Return the worlds in which to run the file.
 
         Args:
-            wanted: the only world, if there is one.
-            client: who runs it; most clients know only one world.
-            explored: whether many examples of it are run. That is for the virtual world, unless
-                the file knows only the other one.
+            wanted: the requested world; None for all worlds of the file.
+            client: the driver; most drivers support one world only.
+            explored: whether many examples are run; they run in one world, which is the virtual
+                one unless the file or the driver excludes it.
         """
         own = [world for world in client.worlds if world in self.prop.worlds]
         if wanted is not None:
@@ -49,7 +49,7 @@ class Source:
 
 
 def not_there(source: Source, wanted: WorldName | None, client: Driver) -> str:
-    """Why a file does not run in any world that was asked for."""
+    """Return the message for a file that runs in none of the requested worlds."""
     only = " and ".join(source.prop.worlds)
     reason = f"--world is {wanted}" if wanted else f"the client {client.name} knows only tcp"
     if wanted and wanted not in client.worlds:
@@ -58,10 +58,10 @@ def not_there(source: Source, wanted: WorldName | None, client: Driver) -> str:
 
 
 def gather(paths: Sequence[str]) -> tuple[list[Source], list[str]]:
-    """Read files, and all ``*.yaml`` of directories.
+    """Read files, and all ``*.yaml`` files of directories.
 
     Returns:
-        The files that are right, in their order, and one line for each mistake in the others.
+        The valid files in order, and one line for each mistake in the others.
     """
     properties: list[Property] = []
     mistakes: list[str] = []

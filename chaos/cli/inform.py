@@ -1,4 +1,4 @@
-"""``validate``, ``schema`` and ``list``: what can be known without running anything."""
+"""The commands ``validate``, ``schema`` and ``list``, which run nothing."""
 
 import inspect
 import json
@@ -23,7 +23,7 @@ from simulator.faults.model import FAULTS
 VALIDATE_EPILOG = """\b
 Example:
   spu-chaos validate scenarios
-      Say of each file what it is, and name every mistake with its place.
+      Print the type of each file, and every mistake with its place.
 """
 
 SCHEMA_EPILOG = """\b
@@ -35,7 +35,7 @@ Example:
 LIST_EPILOG = """\b
 Example:
   spu-chaos list
-      Show what a scenario can be made of, and what it is judged by.
+      List the parts of a scenario and the checks that judge it.
 """
 
 DISTRIBUTIONS = (
@@ -44,7 +44,7 @@ DISTRIBUTIONS = (
     ("normal", Normal),
     ("pareto", Pareto),
 )
-"""The forms of a delay, by what they are written with."""
+"""The forms of a delay, with the key or an example of each."""
 
 
 @click.command("validate", epilog=VALIDATE_EPILOG)
@@ -54,7 +54,7 @@ def validate_command(files: Sequence[str]) -> int:
 
     Every mistake is one line on standard error, as file:line:column: path: what is expected.
 
-    Status: 0 all files are right, 2 one is not.
+    Status: 0 all files are valid, 2 at least one is not.
     """
     sources, mistakes = gather(files)
     terminal = Terminal()

@@ -1,4 +1,4 @@
-"""Ctrl-C: ends what is under way, wherever it finds this process, and keeps what was reached."""
+"""The handling of Ctrl-C: it ends the work at any instruction, and finished results are kept."""
 
 import os
 import signal
@@ -8,16 +8,20 @@ from contextlib import contextmanager
 from threading import Timer
 
 AGAIN_S = 0.02
-"""How soon a Ctrl-C that was swallowed comes again: when the destructor has long returned."""
+"""The delay in seconds before a swallowed Ctrl-C is repeated; the destructor returns sooner."""
 
 
 class Interrupted(Exception):  # noqa: N818  a user's wish, not a mistake
-    """The user pressed Ctrl-C. What was reached until then is kept."""
+    """The user pressed Ctrl-C. Finished results are kept."""
 
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Turn a Ctrl-C in the block into ``Interrupted``; another one has no effect any more."""
+    """Turn a Ctrl-C in the block into ``Interrupted``, and ignore later ones.
+
+    Raises:
+        Interrupted: a Ctrl-C arrived.
+    """
     try:
         with _not_swallowed():
             yield
@@ -32,13 +36,13 @@ def interruptible() -> Iterator[None]:
 def _not_swallowed() -> Iterator[None]:
     """Repeat a Ctrl-C that arrives in a destructor.
 
-    Python prints what is raised in one and goes on, so that the wish would be lost.
+    Python prints an exception in a destructor and continues, so that the Ctrl-C would be lost.
     """
     before = sys.unraisablehook
 
     def look(unraisable: "sys.UnraisableHookArgs") -> None:
         if isinstance(unraisable.exc_value, KeyboardInterrupt):
-            # Not from here: what is raised in this hook is printed, too.
+            # Not raised here: Python prints exceptions of this hook, too.
             Timer(AGAIN_S, os.kill, (os.getpid(), signal.SIGINT)).start()
         else:
             before(unraisable)

@@ -1,4 +1,4 @@
-"""``python -m chaos judge``: the verdict on a history that was kept, without running anything."""
+"""``spu-chaos judge``: judge kept histories without running anything."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,14 +32,15 @@ Examples:
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Write the verdict to result.json in this directory (of several: one below it for each).",
+    help="Write the verdict to result.json in this directory (for several histories: in one "
+    "directory below it for each).",
 )
 def judge_command(files: Sequence[str], out: Path | None) -> int:
-    """Judge histories that were kept.
+    """Judge kept histories.
 
-    A history holds all that a check reads, so that the verdict is the one of the run, byte for
-    byte, on any machine. Of what an exploration found, the run that was kept is judged, not its
-    other examples.
+    A history holds everything that a check reads, so that the verdict is the same as that of the
+    run, byte for byte, on any machine. Of an exploration only the kept run is judged, not the other
+    examples.
 
     Status: as for run.
     """
@@ -71,7 +72,7 @@ def _read(path: Path) -> History:
 
 
 def _report_of(history: History, path: Path) -> ScenarioReport:
-    """The verdict on a history with what the history says about its run."""
+    """Return the report on a history, with the data about the run that the history holds."""
     about = history.about
     blank = ScenarioReport(
         name=history.scenario.name,
@@ -82,10 +83,10 @@ def _report_of(history: History, path: Path) -> ScenarioReport:
         command=about.get("command", ""),
     )
     try:
-        with gc_paused():  # the history is most of what would be looked at
+        with gc_paused():  # the collector would traverse little but the history
             return judged(blank, history, judge(history, example="example" in about))
     except Exception as error:
-        # A history that a run wrote holds together; one that was edited may not.
+        # The history of a run is consistent; an edited one may not be.
         raise HistoryError(
             f"the history contradicts itself: {type(error).__name__}: {error}"
         ) from error

@@ -1,7 +1,7 @@
-"""The command line: its commands, and how it ends.
+"""The command group, and how the process ends.
 
-Commands return their exit status. Every mistake of the user is told on standard error without a
-traceback, and with status 2; a Ctrl-C that no command has taken ends with status 130.
+Commands return their exit status. A mistake of the user is reported on standard error without a
+traceback, with status 2; a Ctrl-C that no command handles ends the process with status 130.
 """
 
 import signal
@@ -25,13 +25,13 @@ Examples:
   spu-chaos explore scenarios/at-least-once-everything-open.yaml --for 60s
       Search a property for a minute.
   spu-chaos replay scenarios/at-least-once-reset-at-answer.yaml --world virtual --all
-      Tell the story of every record.
+      Print the narrative of every record.
   spu-chaos validate scenarios
       Check files without running them.
 
 \b
 The same seed gives the same run; in virtual time to the byte.
-Each command explains itself: spu-chaos run --help
+Each command has its own help: spu-chaos run --help
 """
 
 
@@ -46,8 +46,9 @@ _version = click.version_option(package_name="spu-chaos", message="%(package)s %
 def main() -> None:
     """Put a Fluvio producer on trial: scenarios, faults, and a judge.
 
-    A scenario says what a producer sends and which faults strike meanwhile. It is run against a
-    simulated cluster, and what the producer was told is held against what the cluster stored.
+    A scenario defines what a producer sends and which faults strike. It runs against a simulated
+    cluster, and the outcomes that the producer reports are compared with the records that the
+    cluster stored.
     """
 
 
@@ -70,7 +71,7 @@ for command in COMMANDS:
 def cli() -> None:
     """Run the command line and end the process with its status."""
     prepare_streams()
-    # Whoever ends this process by SIGTERM wants its children ended and its report, too.
+    # On SIGTERM, too, the worker processes must end and the report must be printed.
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         status = main(standalone_mode=False)
@@ -84,11 +85,11 @@ def cli() -> None:
         discard_output()
         sys.exit(STATUS_NO_VERDICT)
     except OSError as error:
-        # A full disk would make Python complain once more when it closes standard output.
+        # With a full disk, Python would print another error when it closes standard output.
         discard_output()
         message = f"{error.filename or 'standard output'}: {(error.strerror or str(error)).lower()}"
     except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted before anything was run", err=True)
+        click.echo("interrupted before the first run", err=True)
         sys.exit(STATUS_INTERRUPTED)
     else:
         sys.exit(status or 0)

@@ -1,4 +1,4 @@
-"""Options and arguments that several commands have."""
+"""The options and arguments that several commands have."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,18 +13,18 @@ from chaos.search.pool import default_jobs
 C = TypeVar("C", bound=Callable[..., Any])
 
 SEED_MAX = 2**63 - 1
-"""The largest seed that is taken; every generator has its own ideas about larger ones."""
+"""The largest seed that is accepted; random generators treat larger ones differently."""
 
 
 class ClientType(click.ParamType[Driver]):
-    """A client by its name."""
+    """The name of a driver; an unknown or unavailable one is a mistake of the user."""
 
     name = "CLIENT"
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> Driver:
-        """The client."""
+        """Return the driver."""
         try:
             client = driver_named(value)
         except ValueError as error:
@@ -35,7 +35,7 @@ class ClientType(click.ParamType[Driver]):
 
 
 def together(*options: Callable[[C], C]) -> Callable[[C], C]:
-    """Several options as one decorator, in the order of the help."""
+    """Return several options as one decorator, in the order of the help."""
 
     def decorate(command: C) -> C:
         for option in reversed(options):
@@ -50,7 +50,7 @@ files_argument = click.argument("files", metavar="FILE...", nargs=-1, required=T
 world_option = click.option(
     "--world",
     type=click.Choice(["virtual", "tcp"]),
-    help="Run only there: in memory and virtual time, or on real sockets.",
+    help="Run in this world only: virtual (in memory, in virtual time) or tcp (real sockets).",
 )
 
 client_option = click.option(
@@ -59,8 +59,8 @@ client_option = click.option(
     default=PRODUCER,
     show_default=True,
     metavar="|".join(kind.form for kind in DRIVERS.values()),
-    help="Who is on trial: our producer, the official client, or any program that speaks the "
-    "client protocol. All but ours run in processes of their own, and so over tcp.",
+    help="The client under test: our producer, the official client, or any program that speaks "
+    "the client protocol. All but our producer run in their own processes, and therefore over tcp.",
 )
 
 _seed = click.option(
@@ -80,20 +80,20 @@ format_option = click.option(
     type=click.Choice(["text", "json"]),
     default="text",
     show_default=True,
-    help="json: one document on standard output, and nothing else there.",
+    help="json: one document, and nothing else, on standard output.",
 )
 _junit = click.option(
     "--junit",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Write JUnit XML there too.",
+    help="Also write the results as JUnit XML.",
 )
 _jobs = click.option(
     "--jobs",
     type=click.IntRange(1, 256),
     default=default_jobs,
-    help="How many processes share the work.  [default: two for each core]",
+    help="Number of processes that share the work.  [default: two for each core]",
 )
 
 run_options = together(world_option, client_option, _seed, _out, format_option, _junit, _jobs)
-"""What both ``run`` and ``explore`` take."""
+"""The options of both ``run`` and ``explore``."""

@@ -1,4 +1,4 @@
-"""``spu-chaos replay``: one run again, with the whole story."""
+"""``spu-chaos replay``: run one scenario again and print the narratives of its records."""
 
 from pathlib import Path
 
@@ -31,9 +31,9 @@ from chaos.world.world import WorldName
 EPILOG = """\b
 Examples:
   spu-chaos replay .chaos/at-least-once-reset-at-answer-virtual
-      Run a kept failure again, and tell the story of every record concerned.
+      Run a kept failure again, and print the narratives of the records concerned.
   spu-chaos replay scenarios/at-least-once-reset-at-answer.yaml --world virtual --all
-      Tell the story of every record of a scenario.
+      Print the narrative of every record of a scenario.
 """
 
 
@@ -41,13 +41,13 @@ Examples:
 @click.argument("file", metavar="FILE|RUN_DIR")
 @world_option
 @client_option
-@click.option("--all", "everything", is_flag=True, help="Tell the story of every record.")
+@click.option("--all", "everything", is_flag=True, help="Print the narrative of every record.")
 def replay_command(file: str, world: WorldName | None, client: Driver, everything: bool) -> int:
-    """Run one again and tell its full story.
+    """Run one scenario again and print narratives of its records.
 
-    Told are the records of broken promises; if none was broken, those that were lost, duplicated,
-    struck by a fault or not acknowledged. In virtual time the run is the same to the byte; if its
-    history was kept beside FILE, this says whether it is.
+    The narratives are those of the records of broken promises; if no promise was broken, those of
+    the records that were lost, duplicated, struck by a fault or not acknowledged. In virtual time
+    the run is the same to the byte; if its history is kept beside FILE, the two are compared.
 
     Status: as for run.
     """
@@ -84,7 +84,7 @@ def _replay(
 ) -> ScenarioReport:
     scenario = source.prop.scenario()
     history = run_scenario(scenario, world, client.open)
-    with gc_paused():  # the history is most of what would be looked at
+    with gc_paused():  # the collector would traverse little but the history
         result = judge(history)
     blank = ScenarioReport(scenario.name, source.file, world, scenario.seed, client.name)
     report = judged(blank, history, result, narratives_max=0)
@@ -101,18 +101,18 @@ def _replay(
 
 
 def _compared(path: Path, world: WorldName, history: History) -> str:
-    """Whether a run is the one that was kept."""
+    """Return a note on whether a run equals the kept one; empty if there is none to compare."""
     kept = saved_history(path)
     if kept is None or world != "virtual":
         return ""
-    # The first line says what the run was kept as, the others what happened.
+    # The first line holds data about the kept run, the others hold the history.
     if kept.partition("\n")[2] == history.dumps().partition("\n")[2]:
-        return "the same run as the one that was kept, byte for byte"
-    return "not the run that was kept: the code has changed since"
+        return "the same run as the kept one, byte for byte"
+    return "not the same run as the kept one: the code has changed since"
 
 
 def _concerned(evidence: Evidence, result: Result, *, everything: bool) -> list[int]:
-    """The ids of the records whose stories are told."""
+    """Return the ids of the records whose narratives are printed."""
     if everything:
         return [record.id for record in evidence.records]
     broken = {i for finding in result.broken for v in finding.violations for i in v.records}
@@ -120,7 +120,7 @@ def _concerned(evidence: Evidence, result: Result, *, everything: bool) -> list[
 
 
 def _is_remarkable(evidence: Evidence, record: SentRecord) -> bool:
-    """Whether anything but one transmission, one copy and one acknowledgement came of it."""
+    """Return whether a fault struck the record, or it was not stored once and acknowledged."""
     transmissions = evidence.transmissions[record.id]
     struck = any(t.number in evidence.hits_by_transmission for t in transmissions)
     return struck or record.outcome != "ok" or len(evidence.copies[record.id]) != 1

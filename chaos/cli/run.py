@@ -1,4 +1,4 @@
-"""``spu-chaos run``: scenarios and properties, each judged."""
+"""``spu-chaos run``: run scenarios and properties and judge them."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -20,9 +20,9 @@ Examples:
   spu-chaos run scenarios
       Run every scenario of a directory in each of its worlds.
   spu-chaos run scenarios/at-least-once-reset-at-answer.yaml --world virtual --seed 7
-      Run one, in virtual time, with another seed.
+      Run one scenario in virtual time, with another seed.
   spu-chaos run scenarios --junit report.xml --out runs
-      In CI: a report for the server, and every run kept to be looked at.
+      In CI: write a report for the server, and keep every run for inspection.
 """
 
 
@@ -41,8 +41,8 @@ def run_command(
 ) -> int:
     """Run scenarios and judge them.
 
-    A FILE is a scenario in YAML, or a directory of them. One with generators is a property: as
-    many examples of it are run as it says, in virtual time.
+    A FILE is a scenario in YAML, or a directory of scenarios. A scenario with generators is a
+    property: as many of its examples are run as the file says, in virtual time.
 
     Status: 0 all valid, 1 a promise was broken, 2 no verdict or bad input, 130 interrupted.
     """
@@ -79,5 +79,5 @@ def _perform(tasks: Sequence[Task], jobs: int, conclusion: Conclusion) -> None:
 
 
 def _begins_late(task: Task) -> tuple[bool, bool, bool]:
-    """The order in which tasks begin: the last one should not be the one that takes longest."""
+    """Return the sort key of the starting order: long tasks first, so that none ends alone."""
     return not task.waits, not task.slow, not task.explored

@@ -1,6 +1,6 @@
-"""One task: run a scenario, or explore a property, in one world; judge it, keep it, tell of it.
+"""One task: run a scenario or explore a property in one world, judge it, keep and report it.
 
-A task is plain data, so that it can be carried out in any process; so is its outcome.
+A task and its result are plain data, so that a task can be performed in any process.
 """
 
 import shlex
@@ -21,7 +21,7 @@ from chaos.report.run_directory import (
     SCENARIO,
     concrete,
     directory_name,
-    saved_find,
+    saved_counterexample,
     write_result,
     write_run,
     write_test,
@@ -44,27 +44,27 @@ class Task:
 
     file: str
     text: str
-    """What stands in the file."""
+    """The text of the file."""
     name: str
     world: WorldName
     client: str
-    """Who runs it, by the name on the command line."""
+    """The name of the driver, as on the command line."""
     seed: int
     directory: str
-    """Where the run is kept."""
+    """The run directory."""
     keep: bool
-    """Whether it is kept even if it is valid."""
+    """Whether to keep the run even if it is valid."""
     explored: bool
-    """Whether examples of it are drawn and run."""
+    """Whether to draw and run examples."""
     slow: bool
     examples: int | None = None
-    """How many examples; None for as many as the file says, unless there is a time."""
+    """The number of examples; None for the number in the file, or no limit with a time limit."""
     given_seconds: float | None = None
-    """For how long, in real time."""
+    """The time limit in seconds of real time; None for no limit."""
 
     @property
     def waits(self) -> bool:
-        """Whether it spends most of its time waiting: such tasks are begun first."""
+        """Whether the task waits most of the time; such tasks start first."""
         return self.world == "tcp"
 
 
@@ -79,17 +79,17 @@ def task_of(
     examples: int | None = None,
     seconds: float | None = None,
 ) -> Task:
-    """The task of running a file in one world.
+    """Return the task of running a file in one world.
 
     Args:
         source: the file.
-        world: where.
-        client: who runs it.
-        seed: in place of the seed in the file.
-        out: what holds the directories of all runs; None for failures only, in a default place.
-        explored: whether examples are drawn; None for those of properties.
-        examples: how many.
-        seconds: for how long.
+        world: the world.
+        client: the driver.
+        seed: the seed that replaces the one in the file; None to keep that one.
+        out: the parent of all run directories; None to keep failures only, in the default place.
+        explored: whether to draw examples; None to draw them for properties only.
+        examples: the number of examples; None for the number in the file.
+        seconds: the time limit in seconds of real time; None for no limit.
     """
     prop = source.prop
     return Task(
@@ -111,15 +111,14 @@ def task_of(
 def perform(
     task: Task, jobs: int = 1, progress: Callable[[Exploration], None] = lambda found: None
 ) -> ScenarioReport:
-    """Carry out a task.
+    """Perform a task and return its result.
+
+    An exception in the harness makes the result inconclusive and is its reason.
 
     Args:
-        task: what to do.
-        jobs: how many processes share the examples of a property.
-        progress: called with what examples came to so far.
-
-    Returns:
-        What became of it; where the harness itself failed, why.
+        task: the task.
+        jobs: the number of processes that share the examples of a property.
+        progress: called with the results of examples so far.
     """
     watch = Stopwatch()
     report = unfinished(task)
@@ -134,7 +133,7 @@ def perform(
 
 
 def unfinished(task: Task, reason: str = "") -> ScenarioReport:
-    """What is known of a task that was not carried out to its end."""
+    """Return an inconclusive result for a task that has not ended."""
     return ScenarioReport(
         name=task.name,
         file=task.file,
@@ -149,7 +148,7 @@ def unfinished(task: Task, reason: str = "") -> ScenarioReport:
 def judged(
     report: ScenarioReport, history: History, result: Result, narratives_max: int = NARRATIVES_MAX
 ) -> ScenarioReport:
-    """An outcome with what the judge says of a run, and the stories that it is about."""
+    """Return a report completed with the verdict on a run and the narratives of broken promises."""
     return replace(
         report,
         verdict=result.verdict,
@@ -163,7 +162,7 @@ def judged(
 
 
 def narratives_of(history: History, result: Result, most: int) -> list[Narrative]:
-    """The stories of broken promises: of records that came to it in different ways."""
+    """Return narratives of records of broken promises, no two of them similar."""
     ids = dict.fromkeys(i for f in result.broken for v in f.violations for i in v.records)
     if not ids or not most:
         return []
@@ -181,7 +180,7 @@ def _run(task: Task, report: ScenarioReport) -> ScenarioReport:
     prop = parse_scenario(task.text, task.file)
     scenario = prop.scenario().model_copy(update={"seed": task.seed})
     history = run_scenario(scenario, task.world, driver_named(task.client).open)
-    with gc_paused():  # the history is most of what would be looked at
+    with gc_paused():  # the collector would traverse little but the history
         report = judged(report, history, judge(history))
     if task.keep or report.verdict != "valid":
         report = _kept(task, report, concrete(prop.data, task.world, task.seed), history)
@@ -204,7 +203,7 @@ def _kept(
         if task.explored:
             write_test(directory, directory.name, kept)
     except OSError as error:
-        # A verdict that cannot be kept is a verdict all the same.
+        # The verdict counts even if the run cannot be kept.
         reason = (error.strerror or str(error)).lower()
         note = f"not kept: {error.filename or task.directory}: {reason}"
         return replace(report, notes=[*report.notes, note])
@@ -224,7 +223,7 @@ def _explored(
         seed=task.seed,
         jobs=jobs,
         stage=Stage(task.world, task.client),
-        saved=saved_find(Path(task.directory), task.name),
+        saved=saved_counterexample(Path(task.directory), task.name),
         progress=progress,
     )
     report = with_reached(report, found)
@@ -239,7 +238,7 @@ def _explored(
 
 
 def with_reached(report: ScenarioReport, found: Exploration) -> ScenarioReport:
-    """An outcome with the figures of the examples that were run."""
+    """Return a report completed with the figures of the examples that were run."""
     return replace(
         report,
         examples=found.examples,
@@ -252,7 +251,7 @@ def with_reached(report: ScenarioReport, found: Exploration) -> ScenarioReport:
 def _with_counterexample(
     task: Task, report: ScenarioReport, found: Counterexample
 ) -> ScenarioReport:
-    """Run the smallest scenario that fails once more, for its stories, and keep it."""
+    """Run the smallest failing scenario once more for its narratives, and keep the run."""
     scenario = Scenario.model_validate({**found.data, "worlds": [task.world]})
     history = run_scenario(scenario, task.world, driver_named(task.client).open)
     result = judge(history, example=True)
@@ -263,12 +262,12 @@ def _with_counterexample(
         narratives=narratives_of(history, result, NARRATIVES_MAX),
     )
     if not result.broken:
-        note = "it did not fail when it was run for this report; with real sockets that happens"
+        note = "it did not fail in the run for this report, which can happen with real sockets"
         report = replace(report, notes=[note])
     return _kept(task, report, concrete(found.data, task.world, scenario.seed), history)
 
 
-# --- what repeats it
+# --- the command that repeats a task
 
 
 def _command(task: Task) -> str:

@@ -1,4 +1,4 @@
-"""Standard output and the progress bar, whoever reads them or does not."""
+"""Standard output and the progress bar, also if they are redirected or closed."""
 
 import io
 import os
@@ -11,20 +11,20 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
 REDIRECTED_COLUMNS = 120
-"""How wide a table may be where no terminal says: names of scenarios are sentences."""
+"""The width of tables, in columns, if standard output is not a terminal."""
 
 
 def discard_output() -> None:
-    """Let standard output lead nowhere, so that Python can close it without a complaint."""
+    """Redirect standard output to the null device, so that Python closes it without an error."""
     devnull = os.open(os.devnull, os.O_WRONLY)
     os.dup2(devnull, sys.stdout.fileno())
     os.close(devnull)
 
 
 def prepare_streams() -> None:
-    """See to it that there is a standard output and error, and that they take any character."""
+    """Make sure that standard output and error exist and accept any character."""
     if sys.stdout is None:
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115  for as long as the process lives
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115  open until the process ends
     if sys.stderr is None:
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115  the same
     for stream in (sys.stdout, sys.stderr):
@@ -42,7 +42,7 @@ class PipeConsole(Console):
 
 
 class Terminal:
-    """Everything that goes to standard output, and the progress bar on standard error."""
+    """Prints on standard output, and shows the progress bar on standard error."""
 
     def __init__(self) -> None:
         width = None if sys.stdout.isatty() else REDIRECTED_COLUMNS
@@ -58,7 +58,7 @@ class Terminal:
             self._console.print(Text(line, style="" if n else style), soft_wrap=True)
 
     def raw(self, text: str) -> None:
-        """Print text for a machine, to the last character as it is."""
+        """Print text for a machine, without any change."""
         if self._console.quiet:
             return
         try:
@@ -69,16 +69,16 @@ class Terminal:
 
     @contextmanager
     def progress(self, what: str, total: int | None) -> Iterator[Callable[[int], None]]:
-        """Show a bar for as long as the block lasts, if standard error is a terminal.
+        """Show a progress bar during the ``with`` block, if standard error is a terminal.
 
-        It is drawn when something is done, not by a thread with a clock of its own.
+        The bar is drawn when its function is called, and not by a thread with its own clock.
 
         Args:
-            what: what is being done.
-            total: how many there are to do; None if nobody knows.
+            what: the label of the bar.
+            total: the number of steps; None if it is unknown.
 
         Yields:
-            A function that takes how many are done.
+            A function that takes the number of completed steps.
         """
         console = Console(stderr=True, highlight=False)
         columns = TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn()

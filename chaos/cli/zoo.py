@@ -1,4 +1,4 @@
-"""``spu-chaos zoo``: whether the judge catches every mutant, and accuses nothing else."""
+"""``spu-chaos zoo``: test that the judge catches every mutant and reports nothing else."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -26,14 +26,14 @@ from chaos.world.stopwatch import Stopwatch
 EPILOG = """\b
 Examples:
   spu-chaos zoo
-      Hunt every mutant, each through as many examples as it declares.
+      Hunt every mutant, each with the budget of examples that it declares.
   spu-chaos zoo gives-up-early sticky-error --examples 5000 --seed 7
-      Hunt two of them through more, with other examples.
+      Hunt two mutants with a larger budget and other examples.
 """
 
 LIMIT_S = 600.0
-"""How long a task may take, in real time, before its process is killed and there is no verdict. It
-takes some seconds on any machine; only a task that hangs takes this long."""
+"""The limit on a task in seconds of real time: after it the process is killed, and there is no
+verdict. A task takes some seconds on any machine; only one that hangs takes this long."""
 
 STATUS = {"valid": STATUS_VALID, "invalid": STATUS_INVALID, "inconclusive": STATUS_NO_VERDICT}
 
@@ -43,7 +43,7 @@ STATUS = {"valid": STATUS_VALID, "invalid": STATUS_INVALID, "inconclusive": STAT
 @click.option(
     "--examples",
     type=click.IntRange(1),
-    help="How many examples each mutant may take.  [default: as many as it declares]",
+    help="Budget of examples of each mutant.  [default: the budget that it declares]",
 )
 @click.option(
     "--seed",
@@ -56,21 +56,21 @@ STATUS = {"valid": STATUS_VALID, "invalid": STATUS_INVALID, "inconclusive": STAT
     "--jobs",
     type=click.IntRange(1, 256),
     default=lambda: default_jobs() // JOBS_PER_CORE,
-    help="How many processes share the work.  [default: one for each core]",
+    help="Number of processes that share the work.  [default: one for each core]",
 )
 @format_option
 def zoo_command(
     mutants: Sequence[str], examples: int | None, seed: int, jobs: int, form: Format
 ) -> int:
-    """Show that the judge would notice.
+    """Test the judge with known defects.
 
-    Each MUTANT is a small defect in the producer, in the simulator, or in what the judge is given;
-    without a name all of them are taken. Properties are explored with the defect in place until a
-    check catches it. Without a defect as many examples are run as all mutants together took, and
-    no check may accuse it. The result depends on the seed alone, and on no clock.
+    Each MUTANT is a small defect in the producer, in the simulator, or in what the judge reads;
+    without a name, all mutants are hunted. Properties are explored with the defect in place until
+    a check catches it. Then as many examples as all hunts took together are run without a defect,
+    and no check may fail. The result depends on the seed alone, and on no clock.
 
-    Status: 0 all were caught and nothing else accused, 1 not so, 2 no verdict (a process hung or
-    died) or bad input, 130 interrupted.
+    Status: 0 all mutants were caught and no check failed without a defect, 1 otherwise, 2 no
+    verdict (a process hung or died) or bad input, 130 interrupted.
     """
     for name in mutants:
         if name not in MUTANTS:
@@ -85,7 +85,7 @@ def zoo_command(
             if form == "text":
                 terminal.say(f"seed {seed}")
             hunting.hunt_all(terminal)
-            hunting.accuse_nothing_else()
+            hunting.run_control()
     except Interrupted:
         interrupted = True
     found = hunting.found
@@ -102,7 +102,7 @@ def zoo_command(
 
 @dataclass(slots=True)
 class _Hunting:
-    """The hunt for some mutants, and how far it came."""
+    """The hunts for some mutants, and their results so far."""
 
     names: Sequence[str]
     examples: int | None
@@ -115,7 +115,7 @@ class _Hunting:
         self.found = Zoo(len(self.names), self.examples, self.seed)
 
     def hunt_all(self, terminal: Terminal) -> None:
-        """Hunt them, several at a time."""
+        """Hunt all mutants, several at a time."""
         tasks = [partial(hunt, name, self.examples, self.seed) for name in self.names]
         caught: dict[int, Catch] = {}
         with (
@@ -128,8 +128,8 @@ class _Hunting:
                 self.found.seconds = self._watch.seconds
                 show(len(caught))
 
-    def accuse_nothing_else(self) -> None:
-        """Run as many examples without a mutant."""
+    def run_control(self) -> None:
+        """Run as many examples without a mutant as all hunts took together."""
         turns = control_turns(sum(catch.examples for catch in self.found.catches))
         tasks = [partial(control, turn, self.seed) for turn in range(turns)]
         found: dict[int, Catch] = {}

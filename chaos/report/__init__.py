@@ -1,1 +1,11 @@
-"""What a person sees: the only modules that print, besides ``cli``."""
+"""Reports: results of runs as text, tables, XML and files. Nothing is printed here.
+
+``scenario_report``: the result of one scenario or property in one world, as plain data.
+``narrative``: the narrative of one record, with times.
+``phrases``: the sentences for single events and outcomes.
+``summary``: the summary of one result as lines of text.
+``table``: the tables of several results, and the last line.
+``zoo_table``: the report of ``zoo``.
+``junit``: the results as JUnit XML.
+``run_directory``: the files that are kept of a run.
+"""

@@ -1,4 +1,4 @@
-"""The outcomes as JUnit XML, which every CI server reads."""
+"""Results as JUnit XML, which every CI server reads."""
 
 import re
 from collections.abc import Sequence
@@ -9,21 +9,21 @@ from chaos.report.scenario_report import ScenarioReport
 from chaos.report.summary import failure_text
 
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What XML 1.0 cannot hold in any form."""
+"""Characters that XML 1.0 cannot represent."""
 
 
 def write_junit(path: Path, reports: Sequence[ScenarioReport], bad_lines: Sequence[str]) -> None:
     """Write one test case for each scenario and world.
 
-    A broken promise is a failure; no verdict, and a file that cannot be run, are errors.
+    A broken promise is a failure; an inconclusive verdict and invalid input files are errors.
 
     Args:
         path: the file to write.
-        outcomes: what was run.
-        bad_lines: what is wrong in files that could not be run.
+        reports: the results.
+        bad_lines: the mistakes in files that could not be run.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the file cannot be written.
     """
     root = ET.Element("testsuites")
     suite = ET.SubElement(

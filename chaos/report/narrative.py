@@ -1,13 +1,13 @@
-"""The story of one record, in plain words with times: what a broken promise looks like close up.
+"""The narrative of one record: the events that concern it, as sentences with times.
 
-The client's events and the simulator's stand in one list, in the order in which they happened.
-The story of a record is a walk along that list: its sending, each request that carried it, what
-faults did to that request and to its answer, each copy that was stored, the outcome that the client
-told. What happened to the cluster meanwhile belongs to it too: an SPU that is stopped explains a
-record that went nowhere.
+The events of the client and of the simulator are in one list, in the order in which they happened.
+The narrative of a record follows that list: the call that sent it, each request that carried it,
+the effects of faults on that request and on its answer, each stored copy, and the outcome that the
+client reported. It includes changes of the cluster in the same time: a stopped SPU explains why a
+record was not stored.
 
-Naively each narrative is a pass over the whole history. ``Narrator`` looks at the history once and
-notes where everything stands; then a narrative costs as much as it is long.
+A pass over the whole history for each narrative would be slow. ``Narrator`` reads the history once
+and indexes it; the cost of a narrative is then proportional to its length.
 """
 
 from bisect import bisect_left, bisect_right
@@ -44,42 +44,42 @@ CLUSTER_EVENTS = (
     SpuStarted,
     SpuStopped,
 )
-"""What concerns no request and yet explains what became of one."""
+"""Events that belong to no request but can explain the outcome of one."""
 
 LINES_MAX = 40
-"""Lines of a story in a summary. A record that was sent a hundred times has a story that nobody
-reads to its end; ``python -m chaos replay`` tells all of it."""
+"""The most lines of a narrative in a summary: that of a record that was sent a hundred times is too
+long to read. ``python -m chaos replay`` prints all lines."""
 
 LINES_LAST = 12
-"""How many of them are the last ones, where the end of a long story is told."""
+"""The number of last lines that a shortened narrative keeps."""
 
 TimedLine = tuple[int, float, str]
-"""Position in the history, time, what happened."""
+"""The position in the history, the time in seconds, the sentence."""
 
 
 @dataclass(frozen=True, slots=True)
 class Narrative:
-    """What happened to one record."""
+    """The events that concern one record."""
 
     record: int
-    """Its id."""
+    """The id of the record."""
     lines: tuple[str, ...]
-    """Time and event, in order."""
+    """Times and sentences, in order."""
     alike: int = 0
-    """How many other records of the same broken promises have much the same story."""
+    """The number of other records of the same broken promises with a similar narrative."""
 
     def shortened(self, most: int = LINES_MAX) -> tuple[str, ...]:
-        """Its lines, those in the middle left out if they are more than this."""
+        """Return its lines; if there are more than ``most``, without those in the middle."""
         if len(self.lines) <= most:
             return self.lines
         first = most - LINES_LAST - 1
         left_out = len(self.lines) - first - LINES_LAST
-        gap = f"{'...':>9}    {left_out} lines more; python -m chaos replay tells them"
+        gap = f"{'...':>9}    {left_out} more lines; python -m chaos replay prints them"
         return (*self.lines[:first], gap, *self.lines[-LINES_LAST:])
 
 
 class Narrator:
-    """Tells the stories of the records of one run.
+    """Builds the narratives of the records of one run.
 
     Args:
         evidence: the run.
@@ -93,9 +93,9 @@ class Narrator:
         self._settled: dict[int, int] = {}
         self._by_transmission: dict[int, list[tuple[int, ExchangeEvent]]] = {}
         self._ended: dict[int, tuple[int, ConnectionClosed]] = {}
-        """By connection, where its end stands."""
+        """By connection, the position and the event of its end."""
         self._around: list[tuple[int, Event]] = []
-        """What concerned no request: the cluster, and connects that a fault refused."""
+        """The positions and events that belong to no request (``CLUSTER_EVENTS``)."""
         for position, event in enumerate(evidence.history.events):
             self._note(position, event)
         self._around_at = [position for position, _ in self._around]
@@ -114,7 +114,7 @@ class Narrator:
                 self._around.append((position, event))
 
     def plot(self, record_id: int) -> object:
-        """What two records have in common that have much the same story."""
+        """Return a key that is equal for records with similar narratives."""
         evidence = self._evidence
         record = evidence.records[record_id]
         transmissions = {t.number for t in evidence.transmissions[record_id]}
@@ -122,19 +122,19 @@ class Narrator:
         return frozenset(transmissions), settled, len(evidence.copies[record_id])
 
     def of(self, record_id: int, alike: int = 0) -> Narrative:
-        """The story of a record.
+        """Return the narrative of a record.
 
         Args:
-            record_id: which one.
-            alike: how many others have much the same.
+            record_id: the id of the record.
+            alike: the number of other records with a similar narrative.
         """
         record = self._evidence.records[record_id]
-        moments = sorted([*self._meanwhile(record), *self._own(record)])
-        lines = [f"{t:9.3f} s  {text}" for _, t, text in moments]
+        timed = sorted([*self._meanwhile(record), *self._own(record)])
+        lines = [f"{t:9.3f} s  {text}" for _, t, text in timed]
         lines += [f"{'':9}    {text}" for text in self._end(record)]
         return Narrative(record_id, tuple(map(phrases.printable, lines)), alike)
 
-    # --- what the record went through
+    # --- events of the record
 
     def _own(self, record: SentRecord) -> Iterator[TimedLine]:
         start = self._sent.get(record.id, -1)
@@ -177,7 +177,7 @@ class Narrator:
         return f"{verb} on connection {read.connection}{where} (request {number}{company})"
 
     def _append(self, record: SentRecord, append: Appended, before: int) -> str | None:
-        """Where an append put the record; None if it holds others only."""
+        """Return the sentence for an append; None if it does not contain the record."""
         again = " again" if before else ""
         by = f", a copy made by fault {append.copied_by}" if append.copied_by else ""
         copies = self._evidence.copies[record.id]
@@ -189,7 +189,7 @@ class Narrator:
                 return f"stored{again} at {self._place(copy)}{by}"
         if any(copy.transmission == append.transmission for copy in copies):
             return None
-        # The log does not hold it, although the SPU had stored what came with this request.
+        # The log lacks the record, although the SPU stored the records of this request.
         records = phrases.counted(append.records, "record")
         place = f"{append.topic}/{append.partition}@{append.base_offset}"
         return f"{records} of request {append.transmission} stored{again} from {place} on{by}"
@@ -209,7 +209,7 @@ class Narrator:
     def _connection_end(
         self, record: SentRecord, number: int, connection: int
     ) -> Iterator[TimedLine]:
-        """The end of a connection that still owed the answer."""
+        """Yield the end of a connection on which the answer was still outstanding."""
         ended = self._ended.get(connection)
         if ended is None or number in self._evidence.answered_at:
             return
@@ -217,10 +217,10 @@ class Narrator:
         if position < self._settled.get(record.id, len(self._evidence.history.events)):
             yield position, closed.t, f"connection {connection} ended: {closing(closed)}"
 
-    # --- what happened meanwhile
+    # --- events of the cluster in the same time
 
     def _meanwhile(self, record: SentRecord) -> Iterator[TimedLine]:
-        """The cluster's part: what was in force at the sending, and what came until the end."""
+        """Yield the state of the cluster when the record was sent, and its later changes."""
         start = self._sent.get(record.id, 0)
         end = self._settled.get(record.id, len(self._evidence.history.events))
         first = bisect_left(self._around_at, start)
@@ -230,7 +230,7 @@ class Narrator:
                 yield position, event.t, phrases.around(event)
 
     def _in_force(self, until: int) -> Iterator[TimedLine]:
-        """Trouble that began before and had not ended."""
+        """Yield the disturbances that began before an index and have not ended there."""
         lasting: dict[tuple[object, ...], TimedLine] = {}
         for position, event in self._around[:until]:
             match event:
@@ -248,7 +248,7 @@ class Narrator:
         yield from lasting.values()
 
     def _partitions(self, record: SentRecord) -> set[int]:
-        """Where the record went or was stored; all partitions if it went nowhere."""
+        """Return the partitions to which the record was sent; all of them if it was never sent."""
         evidence = self._evidence
         found = {t.partition for t in evidence.transmissions[record.id]}
         found.update(copy.partition for copy in evidence.copies[record.id])
@@ -256,23 +256,23 @@ class Narrator:
             found.add(record.partition)
         return found or set(range(evidence.scenario.topic.partitions))
 
-    # --- how it ended
+    # --- the final state
 
     def _end(self, record: SentRecord) -> Iterator[str]:
         evidence = self._evidence
         if record.taken_at is None and record.outcome_at is None:
-            yield "the call that sent it never took it in"
+            yield "the call that sent the record never accepted it"
         if not evidence.transmissions[record.id]:
-            yield "no request with it ever arrived"
+            yield "no request with the record arrived"
         if record.outcome_at is None:
-            yield "never settled: the client was told nothing"
+            yield "never settled: no outcome was reported"
         copies = evidence.copies[record.id]
         if copies:
             yield f"in the end: stored at {phrases.joined([self._place(copy) for copy in copies])}"
         elif evidence.history.logs:
             yield "in the end: not in the log"
         else:
-            yield "in the end: not known, since the logs were never read"
+            yield "in the end: unknown, since the logs were not read"
 
     def _place(self, copy: Copy) -> str:
         return f"{self._topic}/{copy.partition}@{copy.offset}"

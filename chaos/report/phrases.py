@@ -1,4 +1,4 @@
-"""The sentence for one event and for one outcome, as narratives have it."""
+"""The sentences for single events and outcomes, for narratives."""
 
 from collections.abc import Sequence
 
@@ -19,32 +19,32 @@ from simulator.events import (
 from simulator.faults.effects import CutPoint, Effect
 
 KEY_CHARS_MAX = 40
-"""How much of a key is shown."""
+"""The most characters of a record key that are shown."""
 
 _ENDINGS = {"rst": "reset", "fin": "closed", "half-close": "half-closed"}
 _TURNED_AWAY = {"rst": "reset", "hang": "left hanging"}
 
 
 def counted(count: int, noun: str) -> str:
-    """A number and what it counts, for example ``1 record``, ``20 records``."""
+    """Return a number with its noun, for example ``1 record`` or ``20 records``."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def joined(parts: Sequence[str]) -> str:
-    """Words as a list: ``a``, ``a and b``, ``a, b and c``."""
+    """Return words as a list: ``a``, ``a and b``, ``a, b and c``."""
     if len(parts) < 2:
         return "".join(parts)
     return f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
 def key(raw: bytes) -> str:
-    """The key of a record, as text if it is text."""
+    """Return a record key as text, with escapes for bytes that are not UTF-8."""
     text = raw.decode(errors="backslashreplace")
     return text if len(text) <= KEY_CHARS_MAX else text[: KEY_CHARS_MAX - 3] + "..."
 
 
 def printable(line: str) -> str:
-    """The line without anything that moves a cursor or ends a line: names come from files."""
+    """Return a line with ``?`` for unprintable characters, which names in files may contain."""
     return line if line.isprintable() else "".join(c if c.isprintable() else "?" for c in line)
 
 
@@ -52,9 +52,9 @@ def printable(line: str) -> str:
 
 
 def concerns(hit: FaultHit, topic: str, partition: int) -> bool:
-    """Whether a fault on a request struck what the request carried for a partition.
+    """Return whether a fault affected the entries of a request for a partition.
 
-    An error code hits the entries of one partition; everything else hits the frame.
+    An error code affects the entries of one partition; any other effect concerns the whole frame.
     """
     if hit.shadowed:
         return False
@@ -62,7 +62,7 @@ def concerns(hit: FaultHit, topic: str, partition: int) -> bool:
 
 
 def struck(hit: FaultHit) -> str:
-    """What a fault did to a request or to its answer."""
+    """Return the sentence for the effects of a fault on a request or on its answer."""
     by = f"by fault {hit.fault}"
     at_request = hit.at is CutPoint.REQUEST
     frame = "the request" if at_request else "the answer"
@@ -103,7 +103,7 @@ def _ended(hit: FaultHit) -> str:
 
 
 def around(event: Event) -> str:
-    """What happened to the cluster, or to a connect."""
+    """Return the sentence for an event that belongs to no request."""
     match event:
         case ConnectRefused():
             how = _TURNED_AWAY.get(event.how, "refused")
@@ -131,12 +131,12 @@ def around(event: Event) -> str:
 
 
 def outcome(record: SentRecord, topic: str) -> str:
-    """What the client was told of a record."""
+    """Return the sentence for the outcome that the client reported for a record."""
     error = f": {record.error}" if record.error else ""
     if record.outcome == "ok":
         return f"acknowledged: {topic}/{record.partition}@{record.offset}"
     if record.queue_full and record.taken_at is None:
-        return f"not taken in by the producer{error}"
+        return f"not accepted by the producer{error}"
     if record.outcome == "failed":
         return f"reported failed, certainly not stored{error}"
     return f"reported failed, possibly stored{error}"

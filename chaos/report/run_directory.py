@@ -1,9 +1,8 @@
-"""The directory of a run: what is kept so that others can look at it and repeat it.
+"""The run directory: the files with which others can inspect and repeat a run.
 
-``scenario.yaml`` is concrete: one world, one seed, every value what it was. ``history.jsonl`` has
-everything that happened, ``result.json`` what the judge made of it. A find of an exploration gets
-a test too, which replays it. All of it is a pure function of the run: in the virtual world the same
-run gives the same bytes.
+``scenario.yaml`` is concrete: one world, one seed, no generators. ``history.jsonl`` has all events,
+``result.json`` the verdict. A counterexample also gets a test that replays it. The files depend on
+the run alone: in the virtual world the same run gives the same bytes.
 """
 
 import json
@@ -19,7 +18,7 @@ from chaos.world.world import WorldName
 from simulator.documents.emitter import to_yaml
 
 DEFAULT = Path(".chaos")
-"""Where failures go when nobody says where."""
+"""The default parent directory, for failures only."""
 
 SCENARIO = "scenario.yaml"
 HISTORY = "history.jsonl"
@@ -27,11 +26,11 @@ RESULT = "result.json"
 TEST = "test_replay.py"
 
 SLUG_CHARS_MAX = 80
-"""Names of files are not longer than 255 bytes anywhere, and the world is still to come."""
+"""The longest slug: file systems limit names to 255 bytes, and the world is appended."""
 
 _NO_SLUG = re.compile(r"[^a-z0-9]+")
 
-_TEST = '''"""Replays {title}, found by ``python -m chaos explore``."""
+_TEST = '''"""Replay {title}, a counterexample of ``python -m chaos explore``."""
 
 from pathlib import Path
 
@@ -50,28 +49,28 @@ def test_{function}() -> None:
 
 
 def slug_of(path: str) -> str:
-    """The name of a file as part of the name of a directory."""
+    """Return the stem of a file name in a form that fits into a directory name."""
     stem = _NO_SLUG.sub("-", Path(path).stem.lower()).strip("-")
     return stem[:SLUG_CHARS_MAX].rstrip("-") or "scenario"
 
 
 def directory_name(slug: str, world: WorldName, client: str) -> str:
-    """The name of the directory of a run; that of our own producer goes without saying."""
+    """Return the name of a run directory; the driver of our own producer is left out."""
     name = f"{slug}-{world}"
     return name if client == "producer" else f"{name}-{slug_of(client.replace('/', '-'))}"
 
 
 def concrete(data: Mapping[str, Any], world: WorldName, seed: int) -> dict[str, Any]:
-    """A scenario as it is kept: for one world, with its seed."""
+    """Return a scenario in the form that is kept: with one world and its seed."""
     rest = {key: value for key, value in data.items() if key not in ("worlds", "seed", "examples")}
     return {"name": rest.pop("name"), "worlds": [world], "seed": seed, **rest}
 
 
 def make_directory(directory: Path) -> None:
-    """Make the directory of a run; the default place keeps itself out of version control.
+    """Create a run directory; in the default place, add a ``.gitignore``.
 
     Raises:
-        OSError: it cannot be made.
+        OSError: the directory cannot be created.
     """
     directory.mkdir(parents=True, exist_ok=True)
     if directory.parent == DEFAULT:
@@ -81,16 +80,16 @@ def make_directory(directory: Path) -> None:
 def write_run(
     directory: Path, data: Mapping[str, Any], history: str, report: ScenarioReport
 ) -> None:
-    """Keep a run.
+    """Write the files of a run.
 
     Args:
-        directory: where; what an earlier run left there is replaced.
+        directory: the run directory; files of an earlier run are replaced.
         data: the concrete scenario.
-        history: everything that happened, as JSON Lines.
-        outcome: what became of it.
+        history: the history as JSON Lines.
+        report: the result.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: a file cannot be written.
     """
     make_directory(directory)
     (directory / SCENARIO).write_text(to_yaml(data), encoding="utf-8")
@@ -99,10 +98,10 @@ def write_run(
 
 
 def write_result(directory: Path, report: ScenarioReport) -> None:
-    """Keep what became of a run.
+    """Write the result of a run.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the file cannot be written.
     """
     make_directory(directory)
     text = json.dumps(report.to_data(), indent=2, ensure_ascii=False)
@@ -110,10 +109,10 @@ def write_result(directory: Path, report: ScenarioReport) -> None:
 
 
 def write_test(directory: Path, slug: str, report: ScenarioReport) -> None:
-    """Keep a test that replays a find.
+    """Write a test that replays a counterexample.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the file cannot be written.
     """
     function = slug.replace("-", "_")
     if keyword.iskeyword(function):
@@ -130,24 +129,24 @@ def write_test(directory: Path, slug: str, report: ScenarioReport) -> None:
 
 
 def scenario_of(path: Path) -> Path:
-    """The scenario file of a run directory, or the file itself."""
+    """Return the scenario file of a run directory, or the path itself if it is a file."""
     return path / SCENARIO if path.is_dir() else path
 
 
 def saved_history(path: Path) -> str | None:
-    """What is kept of the history beside a scenario file; None if nothing is."""
+    """Return the history that is kept beside a scenario file; None if there is none."""
     try:
         return path.with_name(HISTORY).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         return None
 
 
-def saved_find(directory: Path, name: str) -> list[dict[str, Any]]:
-    """What failed when a property was explored before, as plain data; nothing if nothing did.
+def saved_counterexample(directory: Path, name: str) -> list[dict[str, Any]]:
+    """Return the counterexample of an earlier exploration, as a list with at most one member.
 
     Args:
-        directory: where it was kept.
-        name: of the property. Another one may have had a file of the same name.
+        directory: the run directory of the exploration.
+        name: the name of the property; a file of the same name may belong to another property.
     """
     path = directory / SCENARIO
     if not path.is_file():
@@ -155,5 +154,5 @@ def saved_find(directory: Path, name: str) -> list[dict[str, Any]]:
     try:
         prop = load_scenario_file(path)
     except ScenarioFileError:
-        return []  # of an older form, or changed by hand; the next find replaces it
+        return []  # an older format, or edited by hand; the next counterexample replaces it
     return [prop.data] if prop.concrete and prop.name == name else []

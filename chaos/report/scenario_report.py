@@ -1,7 +1,7 @@
-"""What became of one scenario in one world: plain data, made where it ran, told elsewhere.
+"""The result of one scenario in one world, as plain data.
 
-A run happens in a process of its own and its history stays there: it may take a gigabyte. What
-leaves that process is this, with the stories of a few records told already.
+A run takes place in a worker process, and its history, which may take a gigabyte, stays there. The
+report that the worker returns therefore includes the narratives of a few records.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,13 +14,13 @@ from chaos.report.narrative import Narrative
 from chaos.world.world import WorldName
 
 NARRATIVES_MAX = 3
-"""Stories in a summary, each of another kind: nobody reads more at once."""
+"""The most narratives in a summary; no two of them are similar."""
 
 STATUS_VALID = 0
 STATUS_INVALID = 1
 STATUS_NO_VERDICT = 2
 STATUS_INTERRUPTED = 130
-"""The exit statuses; 130 is what shells give to a command that SIGINT ended."""
+"""The exit statuses; 130 is the status that shells report for a command that SIGINT ended."""
 
 _STATUS: Mapping[Verdict, int] = {
     "valid": STATUS_VALID,
@@ -31,41 +31,41 @@ _STATUS: Mapping[Verdict, int] = {
 
 @dataclass(slots=True)
 class ScenarioReport:
-    """What became of one scenario, or of one property, in one world."""
+    """The result of one scenario or of one property in one world."""
 
     name: str
     file: str
-    """Where it was read from."""
+    """The path of the scenario file."""
     world: WorldName
     seed: int
-    """Of a property: what its examples were drawn from."""
+    """The random seed; for a property, the seed of all examples."""
     client: str = "producer"
-    """Who ran it."""
+    """The name of the driver."""
     verdict: Verdict = "inconclusive"
     reasons: Sequence[str] = ()
-    """Why it is inconclusive."""
+    """The reasons for an inconclusive verdict."""
     findings: Sequence[Finding] = ()
-    """What each check found; of a property: in the smallest example that fails."""
+    """The findings of each check; for a property, in the smallest failing example."""
     figures: Mapping[str, int] = field(default_factory=lambda: dict.fromkeys(FIGURES, 0))
-    """How many records had which outcome; of a property: in all examples together."""
+    """By outcome, the number of records; for a property, in all examples."""
     fired: Mapping[str, int] = field(default_factory=dict)
-    """How often each fault struck; of a property: in all examples together."""
+    """By fault, the number of its firings; for a property, in all examples."""
     examples: int | None = None
-    """Of a property, how many were run; None of a concrete scenario."""
+    """The number of examples of a property; None for a concrete scenario."""
     firings: Mapping[int, int] | None = None
-    """Of a property, in how many examples so many faults fired; None of a concrete scenario."""
+    """By number of firings, the number of examples of a property; None for a concrete scenario."""
     narratives: Sequence[Narrative] = ()
-    """Of the records of the first broken promises."""
+    """The narratives of the records of the first broken promises."""
     not_applicable: Sequence[str] = ()
-    """What of the scenario the client cannot do, and what it did instead."""
+    """The parts of the scenario that the client does not support, and the substitute for each."""
     notes: Sequence[str] = ()
-    """What else a person should know of this run."""
+    """Other remarks on this run."""
     directory: str | None = None
-    """Where the run was kept."""
+    """The run directory; None if the run is not kept."""
     command: str = ""
-    """What repeats it."""
+    """The command that repeats the run."""
     seconds: float = 0.0
-    """How long it took, in real time."""
+    """The duration in seconds of real time."""
 
     @property
     def broken(self) -> Sequence[Finding]:
@@ -74,15 +74,15 @@ class ScenarioReport:
 
     @property
     def title(self) -> str:
-        """Name, world and, if it is not our own producer, the client."""
+        """The name, the world and, if it is not our own producer, the driver."""
         client = "" if self.client == "producer" else f", {self.client}"
         return f"{self.name} [{self.world}{client}]"
 
     def to_data(self) -> dict[str, Any]:
-        """The outcome as ``result.json`` has it.
+        """Return the result in the form of ``result.json``.
 
-        Nothing in it depends on the machine or the moment, so that in the virtual world the same
-        run gives the same file.
+        It is independent of machine and time, so that in the virtual world the same run gives the
+        same file.
         """
         return {
             "verdict": self.verdict,
@@ -98,7 +98,7 @@ class ScenarioReport:
             "figures": dict(self.figures),
             "fired": dict(self.fired),
             "findings": [_finding_data(finding) for finding in self.findings],
-            "stories": [
+            "narratives": [
                 {
                     "record": narrative.record,
                     "alike": narrative.alike,
@@ -129,10 +129,10 @@ def _finding_data(finding: Finding) -> dict[str, Any]:
 
 
 def status_of(reports: Sequence[ScenarioReport], *, bad_input: bool = False) -> int:
-    """The exit status for several: one broken promise beats all, no verdict beats valid.
+    """Return the exit status for several results: invalid before no verdict before valid.
 
     Args:
-        outcomes: what was run.
+        reports: the results.
         bad_input: whether a file could not be run at all.
     """
     found = {_STATUS[report.verdict] for report in reports}

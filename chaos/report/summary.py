@@ -1,4 +1,4 @@
-"""An outcome in words: what a person reads of one run. Nothing is printed here."""
+"""The summary of one result, as lines of text for a person."""
 
 from collections.abc import Iterator, Sequence
 
@@ -9,38 +9,36 @@ from chaos.report.phrases import counted, printable
 from chaos.report.scenario_report import NARRATIVES_MAX, ScenarioReport
 
 SENTENCES_MAX = 3
-"""Sentences about one check in a summary; ``result.json`` has more of them."""
+"""The most sentences about one check in a summary; ``result.json`` has more."""
 
 
 def summary(report: ScenarioReport, *, full: bool = False) -> list[str]:
-    """What became of a run, as lines.
+    """Return the summary of a result, as lines.
 
     Args:
-        outcome: the run.
-        full: whether all sentences and all lines of the stories are told.
+        report: the result.
+        full: whether the summary has all sentences and all lines of the narratives.
     """
     return [printable(line) for line in _lines(report, full)]
 
 
 def narrative_lines(narratives: Sequence[Narrative], *, full: bool = False) -> list[str]:
-    """Stories as lines, each with a heading.
+    """Return narratives as lines, each with a heading.
 
     Args:
-        stories: which ones.
-        full: whether all lines of each are told.
+        narratives: the narratives.
+        full: whether long narratives have all their lines.
     """
     lines: list[str] = []
     for narrative in narratives:
-        others = (
-            f", and much the same of {counted(narrative.alike, 'other')}" if narrative.alike else ""
-        )
-        lines += ["", f"  the story of record {narrative.record}{others}"]
+        similar = f" ({narrative.alike:,} similar)" if narrative.alike else ""
+        lines += ["", f"  narrative of record {narrative.record}{similar}"]
         lines += [f"  {line}" for line in (narrative.lines if full else narrative.shortened())]
     return lines
 
 
 def failure_text(report: ScenarioReport) -> str:
-    """What a report for machines holds as text: the summary, and the command that repeats it."""
+    """Return the text of a failure for machines: the summary and the command that repeats it."""
     return "\n".join([*summary(report), "", f"again: {report.command}"])
 
 

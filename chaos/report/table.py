@@ -1,7 +1,7 @@
-"""All outcomes at a glance: the table at the end.
+"""The tables of several results, and the last line.
 
-A scenario goes by the name of its file: the sentence that it is called by would take two lines, and
-the file is what one runs again.
+A row has the name of the scenario file, not the name of the scenario: that is a sentence that would
+take two lines, and the file is the argument of the next command.
 """
 
 from bisect import bisect_left
@@ -16,14 +16,15 @@ from chaos.report.phrases import counted, printable
 from chaos.report.scenario_report import ScenarioReport
 
 FIRINGS = {"0": 0, "1": 1, "2": 2, "3 to 5": 5, "6 to 10": 10}
-"""Groups of examples, by the most faults that fired in each; what is above them is one more."""
+"""By heading of a group of examples, the largest number of firings in the group. A last group has
+all larger numbers."""
 
 STYLES = {"valid": "green", "invalid": "bold red", "inconclusive": "yellow"}
-"""How verdicts look on a terminal."""
+"""By verdict, its style on a terminal."""
 
 
 def table(reports: Sequence[ScenarioReport]) -> Table:
-    """One row for each outcome, in their order."""
+    """Return a table with one row for each result, in order."""
     result = Table("scenario", "world", box=None, header_style="bold", pad_edge=False)
     result.columns[0].overflow = "fold"
     for heading in ("examples", "faults\nfired", "lost", "duplicated"):
@@ -45,7 +46,7 @@ def table(reports: Sequence[ScenarioReport]) -> Table:
 
 
 def firings_table(reports: Sequence[ScenarioReport]) -> Table:
-    """One row for each property: in how many of its examples how many faults fired."""
+    """Return a table with one row for each property: its examples by number of firings."""
     result = Table("faults fired in", "world", box=None, header_style="bold", pad_edge=False)
     result.columns[0].overflow = "fold"
     for heading in (*FIRINGS, "more", "1 or more"):
@@ -63,19 +64,19 @@ def firings_table(reports: Sequence[ScenarioReport]) -> Table:
 
 
 def labels(reports: Sequence[ScenarioReport]) -> list[str]:
-    """What each outcome goes by: the name of its file, or the path where names are the same."""
+    """Return the label of each result: the stem of its file, or the path if stems are equal."""
     files = {report.file: Path(report.file).stem for report in reports}
     times = Counter(files.values())
     return [files[o.file] if times[files[o.file]] == 1 else o.file for o in reports]
 
 
 def tally(reports: Sequence[ScenarioReport], wanted: int, seconds: float) -> str:
-    """One sentence about all of them.
+    """Return one sentence about all results.
 
     Args:
-        outcomes: what was run.
-        wanted: how many should have been.
-        seconds: how long all of it took, in real time.
+        reports: the results.
+        wanted: the number of runs that were requested.
+        seconds: the duration of all runs in seconds of real time.
     """
     counts = [f"{sum(o.verdict == verdict for o in reports)} {verdict}" for verdict in STYLES]
     runs = counted(wanted, "run")

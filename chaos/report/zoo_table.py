@@ -1,4 +1,4 @@
-"""The report of ``python -m chaos zoo``: what caught each mutant, after how many examples."""
+"""The report of ``python -m chaos zoo``: by mutant, the checks that caught it and the examples."""
 
 import json
 from collections.abc import Iterator
@@ -17,27 +17,27 @@ from simulator.documents.emitter import to_yaml
 
 @dataclass(slots=True)
 class Zoo:
-    """The hunt for some mutants, as far as it came."""
+    """The results of the hunts for some mutants so far."""
 
     wanted: int
-    """How many mutants there are to be hunted."""
+    """The number of mutants to hunt."""
     examples: int | None
-    """How many examples each may take; None for as many as it declares."""
+    """The budget of examples of each hunt; None for the budget that the mutant declares."""
     seed: int
     catches: list[Catch] = field(default_factory=list)
     control: Catch | None = None
-    """The outcome of the examples without a mutant."""
+    """The result of the examples without a mutant."""
     seconds: float = 0.0
-    """How long all of it took, in real time."""
+    """The duration of everything in seconds of real time."""
 
     @property
     def caught(self) -> int:
-        """How many were caught."""
+        """The number of mutants that were caught."""
         return sum(catch.caught for catch in self.catches)
 
     @property
     def verdict(self) -> Verdict:
-        """Valid if all were caught, and nothing else was accused."""
+        """Valid if all mutants were caught and no check failed without a mutant."""
         done = [*self.catches, *([self.control] if self.control else [])]
         if any(not catch.caught and not catch.lost for catch in done):
             return "invalid"
@@ -46,12 +46,12 @@ class Zoo:
 
     @property
     def median_s(self) -> float:
-        """The median of the times to a catch."""
+        """The median time to a catch, in seconds of real time."""
         return median([c.seconds for c in self.catches if c.caught] or [0.0])
 
 
 def lines(zoo: Zoo, *, interrupted: bool) -> Iterator[RenderableType]:
-    """The table and what is to be said of it."""
+    """Yield the table and the lines below it."""
     if zoo.catches:
         yield ""
         yield _table(zoo)
@@ -79,7 +79,7 @@ def _table(zoo: Zoo) -> Table:
         style = "" if catch.caught else "bold red"
         table.add_row(Text(catch.mutant), Text(by, style=style), *figures, *size)
     if zoo.control is not None:
-        accused = ", ".join(zoo.control.checks) or zoo.control.reason or "nothing, as it should be"
+        accused = ", ".join(zoo.control.checks) or zoo.control.reason or "nothing, as expected"
         style = "bold red" if zoo.control.reason else "green"
         examples, seconds = f"{zoo.control.examples:,}", f"{zoo.control.seconds:.2f}"
         table.add_row(zoo.control.mutant, Text(accused, style=style), examples, seconds, "", "")
@@ -87,7 +87,7 @@ def _table(zoo: Zoo) -> Table:
 
 
 def document(zoo: Zoo, *, status: int, interrupted: bool) -> str:
-    """All of it as JSON."""
+    """Return the report as a JSON document."""
     return (
         json.dumps(
             {

@@ -96,7 +96,7 @@ def test_ctrl_c_while_files_are_read_is_one_line(files: Path) -> None:
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=ENDS_S)
     assert (process.returncode, out) == (130, "")
-    assert err.strip() == "interrupted before anything was run"
+    assert err.strip() == "interrupted before the first run"
 
 
 def test_ctrl_c_ends_a_replay_and_tells_where(files: Path) -> None:

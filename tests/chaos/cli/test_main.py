@@ -116,7 +116,7 @@ def test_a_broken_promise_ends_with_status_1_its_story_and_what_repeats_it(write
     ended = Ended("run", write(LOST_ANSWER))
     assert ended.status == 1
     assert "record 0 is there twice" in ended.out
-    assert "the story of record 0, and much the same of 1 other" in ended.out
+    assert "narrative of record 0 (1 similar)" in ended.out
     *_, last = ended.out.splitlines()
     assert last == "again: python -m chaos replay .chaos/one-virtual/scenario.yaml"
 
@@ -126,7 +126,7 @@ def test_what_repeats_a_failure_does(write: Write) -> None:
     again = Ended(*last.removeprefix("again: python -m chaos ").split())
     assert again.status == 1
     assert again.out.startswith("seed 31\n")
-    assert "the same run as the one that was kept, byte for byte" in again.out
+    assert "the same run as the kept one, byte for byte" in again.out
 
 
 def test_a_fault_that_never_struck_ends_with_status_2_and_the_reason(write: Write) -> None:
@@ -341,14 +341,14 @@ def test_junit_is_written_beside_what_is_printed(write: Write, tmp_path: Path) -
 def test_replay_tells_the_story_of_every_record_concerned(write: Write) -> None:
     ended = Ended("replay", write(LOST_ANSWER))
     assert ended.status == 1
-    assert ended.out.count("the story of record") == 2
+    assert ended.out.count("narrative of record") == 2
 
 
 def test_replay_of_what_is_valid_tells_what_is_remarkable(write: Write) -> None:
     ended = Ended("replay", write(QUIET))
     assert ended.status == 0
-    assert "the story of" not in ended.out
-    assert Ended("replay", write(QUIET), "--all").out.count("the story of record") == 2
+    assert "narrative of" not in ended.out
+    assert Ended("replay", write(QUIET), "--all").out.count("narrative of record") == 2
 
 
 def test_replay_takes_the_directory_of_a_run(write: Write) -> None:
@@ -359,7 +359,7 @@ def test_replay_takes_the_directory_of_a_run(write: Write) -> None:
 def test_replay_says_when_the_run_is_another_one(write: Write, tmp_path: Path) -> None:
     Ended("run", write(LOST_ANSWER))
     (tmp_path / ".chaos/one-virtual/history.jsonl").write_text("{}\n")
-    assert "not the run that was kept" in Ended("replay", ".chaos/one-virtual").out
+    assert "not the same run as the kept one" in Ended("replay", ".chaos/one-virtual").out
 
 
 def test_a_property_cannot_be_replayed(write: Write) -> None:

@@ -1,4 +1,4 @@
-"""The story of a record: every kind of event in plain words, in the order in which it happened."""
+"""The narrative of a record: one sentence for each event, in the order in which they happened."""
 
 import re
 from typing import Any
@@ -18,7 +18,7 @@ RETRY = {"max_retries": 5, "initial_delay": "10ms", "max_delay": "2s", "timeout"
 
 def played(*faults: Any, workload: Any = None, **more: Any) -> Narrator:
     scenario = {
-        "name": "a story",
+        "name": "a narrative",
         "producer": {"retry": RETRY, **more.pop("producer", {})},
         "faults": list(faults),
         "workload": workload or [{"send": {"count": 3}}, "flush"],
@@ -52,7 +52,7 @@ def test_a_lost_answer_is_told_from_sending_to_acknowledgement() -> None:
     ]
 
 
-def test_a_record_that_nothing_happened_to_has_a_short_story() -> None:
+def test_a_record_that_no_fault_struck_has_a_short_narrative() -> None:
     assert events(outcome(played(workload=["send", "flush"]))) == [
         "record 0 sent",
         "transmitted on connection 2 (request 6)",
@@ -122,7 +122,7 @@ def test_an_answer_with_an_error_code_names_the_code() -> None:
     assert "answered with RequestTimedOut" in events(outcome(played(fault)))
 
 
-def test_an_error_for_one_partition_is_no_part_of_another_partitions_story() -> None:
+def test_an_error_for_one_partition_is_not_in_the_narrative_of_another_partition() -> None:
     fault = {
         "error": {
             "name": "f",
@@ -173,7 +173,7 @@ def test_a_leader_that_moves_under_way_is_told_and_so_is_what_the_old_one_answer
     assert lines[-1] == "in the end: stored at greetings/0@0"
 
 
-def test_an_spu_that_was_away_before_the_record_was_sent_is_part_of_its_story() -> None:
+def test_an_spu_that_was_stopped_before_the_record_was_sent_is_part_of_its_narrative() -> None:
     workload = [{"stop_spu": {"spu": 0}}, "send", {"sleep": "1s"}, {"start_spu": {"spu": 0}}]
     lines = events(outcome(played(workload=[*workload, "flush"])))
     assert lines[:2] == ["spu:0 stopped", "record 0 sent"]
@@ -219,7 +219,7 @@ def test_a_record_that_was_never_transmitted_says_so() -> None:
     )
     lines = events(outcome(narratives))
     assert any(line.startswith("reported failed, certainly not stored") for line in lines)
-    assert lines[-2:] == ["no request with it ever arrived", "in the end: not in the log"]
+    assert lines[-2:] == ["no request with the record arrived", "in the end: not in the log"]
 
 
 def test_a_probe_is_called_one_and_has_its_key() -> None:
@@ -237,15 +237,15 @@ def blank_history() -> History:
     return History(scenario, "virtual")
 
 
-def test_a_record_whose_call_never_ended_is_told() -> None:
+def test_a_record_whose_call_never_ended_has_a_narrative() -> None:
     history = blank_history()
     history.records.append(SentRecord(0, None, b"00000000", 0, 1.5))
     assert events(list(Narrator(Evidence(history)).of(0).lines)) == [
         "record 0 sent",
-        "the call that sent it never took it in",
-        "no request with it ever arrived",
-        "never settled: the client was told nothing",
-        "in the end: not known, since the logs were never read",
+        "the call that sent the record never accepted it",
+        "no request with the record arrived",
+        "never settled: no outcome was reported",
+        "in the end: unknown, since the logs were not read",
     ]
 
 
@@ -257,7 +257,7 @@ def test_names_cannot_move_the_cursor() -> None:
     assert all(line.isprintable() for line in Narrator(Evidence(history)).of(0).lines)
 
 
-def test_what_an_spu_lost_although_it_had_stored_it_is_told() -> None:
+def test_a_stored_record_that_the_spu_lost_has_a_narrative() -> None:
     narratives = played(workload=[{"send": {"count": 2}}, "flush"])
     history = narratives._evidence.history
     history.logs[0] = []
@@ -273,15 +273,15 @@ def test_copies_are_places_in_a_log() -> None:
 # --- how it is cut
 
 
-def test_a_long_story_keeps_its_beginning_and_its_end() -> None:
+def test_a_long_narrative_keeps_its_beginning_and_its_end() -> None:
     narrative = Narrative(0, tuple(map(str, range(100))))
     lines = narrative.shortened()
     assert len(lines) == LINES_MAX
     assert (lines[0], lines[-1]) == ("0", "99")
-    assert "61 lines more" in lines[27]
+    assert "61 more lines" in lines[27]
 
 
-def test_a_story_that_is_short_enough_is_told_as_it_is() -> None:
+def test_a_narrative_that_is_short_enough_is_unchanged() -> None:
     narrative = Narrative(0, tuple(map(str, range(LINES_MAX))))
     assert narrative.shortened() == narrative.lines
 
@@ -295,7 +295,7 @@ def test_records_of_one_batch_have_the_same_plot_and_those_of_others_another_one
 @pytest.mark.parametrize(
     ("words", "text"), [([], ""), (["a"], "a"), (["a", "b"], "a and b"), ("abc", "a, b and c")]
 )
-def test_words_are_joined_as_people_do(words: list[str], text: str) -> None:
+def test_words_are_joined_with_commas_and_an_and(words: list[str], text: str) -> None:
     assert joined(words) == text
 
 

@@ -1,4 +1,4 @@
-"""What is made of outcomes: words, a table, JUnit XML, an exit status, directories."""
+"""Reports of results: summaries, tables, JUnit XML, exit statuses, run directories."""
 
 import io
 import json
@@ -18,7 +18,7 @@ from chaos.report.narrative import Narrative
 from chaos.report.run_directory import (
     concrete,
     make_directory,
-    saved_find,
+    saved_counterexample,
     saved_history,
     scenario_of,
     slug_of,
@@ -56,7 +56,7 @@ def report(verdict: Verdict = "valid", **fields: Any) -> ScenarioReport:
 def broken(times: int = 1, **fields: Any) -> ScenarioReport:
     violations = tuple(Violation(f"record {n} is gone", (n,)) for n in range(times))
     findings = [Finding("order", 20), Finding("no-loss", 20, times, violations)]
-    narratives = [Narrative(n, (f"story {n}",), alike=n) for n in range(5)]
+    narratives = [Narrative(n, (f"narrative {n}",), alike=n) for n in range(5)]
     return report("invalid", **{"findings": findings, "narratives": narratives, **fields})
 
 
@@ -112,12 +112,12 @@ def test_a_summary_tells_the_first_sentences_and_counts_the_others() -> None:
     assert "\n".join(summary(broken(5), full=True)).count("is gone") == 5
 
 
-def test_a_summary_tells_three_stories_and_how_many_records_had_much_the_same() -> None:
+def test_a_summary_has_three_narratives_and_counts_the_similar_ones() -> None:
     lines = summary(broken())
-    assert [line for line in lines if "the story of" in line] == [
-        "  the story of record 0",
-        "  the story of record 1, and much the same of 1 other",
-        "  the story of record 2, and much the same of 2 others",
+    assert [line for line in lines if "narrative of" in line] == [
+        "  narrative of record 0",
+        "  narrative of record 1 (1 similar)",
+        "  narrative of record 2 (2 similar)",
     ]
 
 
@@ -245,12 +245,12 @@ def test_junit_has_a_case_for_each_run_and_one_for_bad_input(tmp_path: Path) -> 
     ]
 
 
-def test_junit_tells_the_story_of_a_failure(tmp_path: Path) -> None:
+def test_junit_has_the_narrative_of_a_failure(tmp_path: Path) -> None:
     suite = junit(tmp_path, [broken()], [])
     failure = suite.find("testcase/failure")
     assert failure is not None
     assert failure.get("message") == "record 0 is gone"
-    assert "story 0" in (failure.text or "")
+    assert "narrative 0" in (failure.text or "")
 
 
 def test_junit_holds_no_character_that_xml_refuses(tmp_path: Path) -> None:
@@ -304,22 +304,22 @@ def test_a_directory_holds_scenario_history_and_result(kept: Path) -> None:
     assert saved_history(scenario_of(kept)) == '{"t": 0}\n'
     result = json.loads((kept / "result.json").read_text())
     assert result["findings"][1]["violations"] == [{"text": "record 0 is gone", "records": [0]}]
-    assert result["stories"][1] == {"record": 1, "alike": 1, "lines": ["story 1"]}
+    assert result["narratives"][1] == {"record": 1, "alike": 1, "lines": ["narrative 1"]}
 
 
-def test_a_result_holds_nothing_of_the_machine_or_the_moment() -> None:
+def test_a_result_is_independent_of_machine_and_time() -> None:
     assert broken(seconds=1.0, directory="a").to_data() == broken(seconds=2.0).to_data()
 
 
 def test_a_find_is_tried_again_under_the_same_name_only(kept: Path) -> None:
-    assert [data["seed"] for data in saved_find(kept, "x")] == [5]
-    assert saved_find(kept, "y") == []
-    assert saved_find(kept / "none", "x") == []
+    assert [data["seed"] for data in saved_counterexample(kept, "x")] == [5]
+    assert saved_counterexample(kept, "y") == []
+    assert saved_counterexample(kept / "none", "x") == []
 
 
 def test_a_find_that_cannot_be_read_any_more_is_no_find(kept: Path) -> None:
     scenario_of(kept).write_text("name: [")
-    assert saved_find(kept, "x") == []
+    assert saved_counterexample(kept, "x") == []
 
 
 def test_a_file_is_its_own_scenario_and_may_have_no_history(tmp_path: Path) -> None:
