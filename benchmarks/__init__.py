@@ -1,1 +1,13 @@
-"""Figures for the docs: how fast the simulator and the codec are. Never a test."""
+"""Benchmarks: figures for docs/benchmarks.md. None of them is a test.
+
+``__main__``: the simulator and the codec.
+``producers``: our producer beside the official client.
+``chaos``: scenarios in virtual time, and the judge.
+``exploring``: the effect of targeting on the search for ten defects.
+``defects``: those ten defects of a producer.
+``producing``: one client as a process, for ``producers``.
+``server``: the simulator as a process.
+``load``: produce requests from a blocking socket.
+``codec``: the cost of encoding and decoding.
+``figures``: the table of medians and ranges.
+"""

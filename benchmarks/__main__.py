@@ -1,8 +1,8 @@
-"""``python -m benchmarks``: figures for the docs, in half a minute and on loopback alone.
+"""``python -m benchmarks``: the simulator and the codec, in half a minute on loopback.
 
-One simulator is started, as a user starts it, and serves every round. The rounds of all figures are
-interleaved, so that what else the machine does meanwhile strikes all of them alike. At the end the
-simulator is stopped as Ctrl-C does, and its summary must show every record that was sent.
+One simulator is started with its usual command and serves every round. The rounds of all figures
+are interleaved, so that other load on the machine affects all figures alike. At the end SIGINT
+stops the simulator, and its summary must contain every record that was sent.
 """
 
 import os
@@ -17,7 +17,7 @@ from benchmarks.load import TOPIC, Load
 from benchmarks.server import COMMAND, BenchmarkError, running_server
 
 ROUNDS = 6
-"""Enough for a median, few enough for half a minute and 1.5 GB."""
+"""The number of rounds: enough for a median, and few enough for half a minute and 1.5 GB."""
 
 FIGURES = (
     Figure("one in flight", "requests/s", 0, target=8_000),

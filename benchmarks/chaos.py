@@ -1,8 +1,8 @@
-"""``python -m benchmarks.chaos``: how fast scenarios are run and judged in virtual time.
+"""``python -m benchmarks.chaos``: the speed of running and judging scenarios in virtual time.
 
-Everything is in one process and never waits, so that its CPU time is what one core needs: what else
-the machine does counts less than it would by the clock on the wall. Rounds are interleaved, and
-garbage is collected between the rounds; exploring alone collects it within, as it always does.
+Everything is in one process that never waits. CPU time is measured, which other load on the machine
+affects less than real time. Rounds are interleaved, and garbage is collected between the rounds;
+only exploring collects it within a round, as it does in use.
 """
 
 import gc
@@ -61,7 +61,7 @@ WAITING = {
         {"sleep": "30m"},
     ],
 }
-"""An hour in which little happens."""
+"""An hour with two records."""
 
 OPEN = """
 name: everything open
@@ -89,7 +89,7 @@ workload:
 """A property whose examples have 14 requests and 9 firings on average."""
 
 EXAMPLES = 50
-"""One batch of an exploration."""
+"""The number of examples in a round."""
 
 FIGURES = (
     Figure("judged scenarios", "scenarios/s", 0, target=500),
@@ -103,18 +103,18 @@ FIGURES = (
 
 
 def _judged(history: History) -> None:
-    """Judge a history as the command line does."""
+    """Judge a history without garbage collection, as the command line does."""
     with gc_paused():
         judge(history)
 
 
 def scenario(data: dict[str, Any]) -> Scenario:
-    """A scenario of plain data."""
+    """Return a scenario from plain data."""
     return Scenario.model_validate({"name": "benchmark", "worlds": ["virtual"], **data})
 
 
 def many(count: int) -> Scenario:
-    """One with many records, batched, and some lost answers."""
+    """Return a scenario with many records in batches, and a lost answer."""
     retry = {**POLICY, "max_delay": "10ms"}
     return scenario(
         {
@@ -126,7 +126,7 @@ def many(count: int) -> Scenario:
 
 
 def seconds(work: Callable[[], object], times: int = 1) -> float:
-    """How much CPU something takes, each time."""
+    """Return the CPU time of one call, in seconds."""
     gc.collect()
     started = time.process_time()
     for _ in range(times):
@@ -135,7 +135,7 @@ def seconds(work: Callable[[], object], times: int = 1) -> float:
 
 
 def judged(subject: Scenario, verdict: str = "valid") -> History:
-    """Run and judge; the figures mean nothing if the verdict is another."""
+    """Run and judge a scenario; with another verdict the figures would be meaningless."""
     history = run_scenario(subject)
     result = judge(history)
     assert result.verdict == verdict, result
@@ -143,7 +143,7 @@ def judged(subject: Scenario, verdict: str = "valid") -> History:
 
 
 def draw(prop: Property, count: int) -> None:
-    """Draw examples of a property and do nothing with them."""
+    """Draw examples of a property without running them."""
     rng = random.Random(0)
     for _ in range(count):
         assert prop.draw(rng).data
@@ -154,8 +154,8 @@ def main() -> None:
     console = Console(highlight=False, soft_wrap=True)
     prop = parse_scenario(OPEN, "open.yaml")
     small, silent, waiting = scenario(SMALL), scenario(SILENT), scenario(WAITING)
-    few, more = many(10_000), many(100_000)
-    history = judged(more)
+    tenth, large = many(10_000), many(100_000)
+    history = judged(large)
     judged(small)
     samples = []
     for number in range(1, ROUNDS + 1):
@@ -168,7 +168,7 @@ def main() -> None:
                     EXAMPLES / seconds(lambda: explore(prop, examples=EXAMPLES)),
                     EXAMPLES / seconds(lambda: draw(prop, EXAMPLES)),
                     len(history.records) / seconds(lambda: _judged(history)),
-                    seconds(lambda: judged(more)) / seconds(lambda: judged(few)),
+                    seconds(lambda: judged(large)) / seconds(lambda: judged(tenth)),
                 )
             )
     console.print(table_of(zip(FIGURES, zip(*samples, strict=True), strict=True), ROUNDS))

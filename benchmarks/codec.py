@@ -1,4 +1,4 @@
-"""The codec alone: one produce response each way, and what a producer spends on a record."""
+"""The codec alone: one produce response in each direction, and the producer's cost of a record."""
 
 from functools import partial
 from timeit import timeit
@@ -10,14 +10,14 @@ from wire.api.produce import PartitionResult, ProduceResponse, TopicResult
 from wire.codec import decode, encode
 
 RESPONSES = 50_000
-"""How often a round decodes one, and encodes one: a twentieth of a second each."""
+"""The number of responses that a round decodes and encodes, in a twentieth of a second each."""
 
 BATCHES = 1_000
-"""How many batches a round makes, in about as much time."""
+"""The number of batches that a round encodes, in about the same time."""
 
 
 def decode_and_encode_us() -> tuple[float, float]:
-    """What it takes to decode and to encode one produce response, in microseconds."""
+    """Return the times to decode and to encode one produce response, in microseconds."""
     result = PartitionResult(partition_index=0, base_offset=123_456)
     response = ProduceResponse(topics=[TopicResult(name="greetings", partitions=[result])])
     version = PRODUCE.max_version
@@ -30,6 +30,6 @@ def decode_and_encode_us() -> tuple[float, float]:
 
 
 def record_us() -> float:
-    """What it takes to encode a record and seal its share of a full batch, in microseconds."""
+    """Return the time to encode a record and its share of sealing a full batch, in microseconds."""
     _, count = full_batch()
     return timeit(partial(batch_of, count), number=BATCHES) / (BATCHES * count) * 1e6

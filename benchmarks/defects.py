@@ -1,4 +1,4 @@
-"""Ten defects of a producer, each of a few lines, that only faults at certain moments show."""
+"""Ten defects of a producer, each of a few lines, that show only under certain faults."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,115 +20,115 @@ class Defect:
 
     name: str
     needs: str
-    """What has to happen for it to show."""
+    """The events with which the defect shows."""
     semantic: str
     owner: type
     method: str
     broken: Callable[[Callable[..., Any]], Callable[..., Any]]
-    """Makes the broken method of the honest one."""
+    """Returns the broken method, given the correct one."""
 
     @contextmanager
     def in_place(self) -> Iterator[None]:
-        """Have it for as long as the block lasts."""
-        honest = getattr(self.owner, self.method)
-        with patch.object(self.owner, self.method, self.broken(honest)):
+        """Apply the defect for the duration of the ``with`` block."""
+        correct = getattr(self.owner, self.method)
+        with patch.object(self.owner, self.method, self.broken(correct)):
             yield
 
 
-def _retries_at_most_once(honest: Callable[..., Any]) -> Callable[..., Any]:
+def _retries_at_most_once(correct: Callable[..., Any]) -> Callable[..., Any]:
     def failed(self: AtMostOnce, error: BaseException, displaced: bool) -> Any:
         if self._begun and self._attempts == 1:
             self._close_attempt()
             return self._attempt()
-        return honest(self, error, displaced)
+        return correct(self, error, displaced)
 
     return failed
 
 
-def _retries_a_code(honest: Callable[..., Any]) -> Callable[..., Any]:
+def _retries_a_code(correct: Callable[..., Any]) -> Callable[..., Any]:
     def answered(self: AtMostOnce, results: Sequence[PartitionResult]) -> Any:
         if self._attempts == 1 and all(name_of(r.error_code) == "RequestTimedOut" for r in results):
             return self._attempt()
-        return honest(self, results)
+        return correct(self, results)
 
     return answered
 
 
-def _acknowledges_a_second_silence(honest: Callable[..., Any]) -> Callable[..., Any]:
+def _acknowledges_a_second_silence(correct: Callable[..., Any]) -> Callable[..., Any]:
     def failed(self: AtLeastOnce, error: BaseException, displaced: bool) -> Attempt | Pause | Done:
         if self._attempts == 2 and self._begun:
             for entry in tuple(self._unsettled):
                 self._settle(entry, Accepted(0))
             return Done()
-        done: Attempt | Pause | Done = honest(self, error, displaced)
+        done: Attempt | Pause | Done = correct(self, error, displaced)
         return done
 
     return failed
 
 
-def _believes_the_last_answer(honest: Callable[..., Any]) -> Callable[..., Any]:
+def _believes_the_last_answer(correct: Callable[..., Any]) -> Callable[..., Any]:
     def answered(self: AtLeastOnce, results: Sequence[PartitionResult]) -> Any:
         certain = (r for r in results if certainly_not_stored(r.error_code, read_committed=False))
         if any(r.error_code is not Code.NONE for r in certain):
             self._open_attempts.clear()
-        return honest(self, results)
+        return correct(self, results)
 
     return answered
 
 
-def _forgets_the_second_attempt(honest: Callable[..., Any]) -> Callable[..., Any]:
+def _forgets_the_second_attempt(correct: Callable[..., Any]) -> Callable[..., Any]:
     def close(self: AtLeastOnce) -> None:
         if self._attempts == 2:
             self._begun = False
-        honest(self)
+        correct(self)
 
     return close
 
 
-def _gives_up_when_refused_twice(honest: Callable[..., Any]) -> Callable[..., Any]:
+def _gives_up_when_refused_twice(correct: Callable[..., Any]) -> Callable[..., Any]:
     def answered(self: AtLeastOnce, results: Sequence[PartitionResult]) -> Any:
         if self._attempts == 2:
             for entry, error in self._accept_and_refuse(results).items():
                 self._give_up([entry], error)
             return Done()
-        return honest(self, results)
+        return correct(self, results)
 
     return answered
 
 
-def _resends_only_a_part(honest: Callable[..., Any]) -> Callable[..., Any]:
+def _resends_only_a_part(correct: Callable[..., Any]) -> Callable[..., Any]:
     def failed(self: AtLeastOnce, error: BaseException, displaced: bool) -> Any:
         if len(self._unsettled) > 1:
             self._settle(self._unsettled[-1], Accepted(0))
-        return honest(self, error, displaced)
+        return correct(self, error, displaced)
 
     return failed
 
 
-def _miscounts_after_a_retry(honest: Callable[..., Any]) -> Callable[..., Any]:
+def _miscounts_after_a_retry(correct: Callable[..., Any]) -> Callable[..., Any]:
     def answered(self: AtLeastOnce, results: Sequence[PartitionResult]) -> Any:
         if self._attempts > 1:
             for result in results:
                 result.base_offset += result.base_offset >= 16
-        return honest(self, results)
+        return correct(self, results)
 
     return answered
 
 
-def _resets_the_backoff(honest: Callable[..., Any]) -> Callable[..., Any]:
+def _resets_the_backoff(correct: Callable[..., Any]) -> Callable[..., Any]:
     def delay(self: RetryPolicy, retry: int) -> Any:
-        return honest(self, 1 if retry == 3 else retry)
+        return correct(self, 1 if retry == 3 else retry)
 
     return delay
 
 
-def _takes_any_answer(honest: Callable[..., Any]) -> Callable[..., Any]:
+def _takes_any_answer(correct: Callable[..., Any]) -> Callable[..., Any]:
     def answer(self: Connection, correlation_id: int, body: bytes) -> None:
         if correlation_id not in self._calls:
             awaited = ((n, c) for n, c in self._calls.items() if c._hook is None)  # noqa: SLF001
             waiting = (n for n, call in awaited if call.begun)
             correlation_id = next(waiting, correlation_id)
-        honest(self, correlation_id, body)
+        correct(self, correlation_id, body)
 
     return answer
 

@@ -1,10 +1,9 @@
-"""``python -m benchmarks.exploring``: what targeting gains, in some minutes.
+"""``python -m benchmarks.exploring``: the effect of targeting, in some minutes.
 
-Each of ten defects (``defects.py``) is looked for with many seeds, untargeted and with some
-examples targeted, in a property whose faults strike often and in one whose faults strike seldom.
-The ways take turns, so that what else the machine does strikes all alike. What counts is how many
-examples it takes until one fails, and how many seconds of this process; shrinking that one is not
-counted.
+Each of ten defects (``defects.py``) is searched for with many seeds, without and with targeted
+examples, in a property whose faults strike often and in one whose faults strike seldom. The four
+methods take turns, so that other load on the machine affects all alike. The number of examples
+until one fails and the CPU time in seconds are counted, without shrinking.
 """
 
 import argparse
@@ -18,18 +17,19 @@ from chaos.search.explore import explore
 from chaos.spec.loader import parse_scenario
 
 EXAMPLES_MAX = 200
-"""How many examples are run before a search is given up: 5 s. It counts as this many."""
+"""The number of examples, about 5 s, after which a search is given up; it counts with this number.
+"""
 
 OFTEN, SELDOM = "0.01..0.3", "0.001..0.02"
-"""Probabilities of an author who guesses well, and of one who does not."""
+"""The probabilities of the faults in the two properties."""
 
-WAYS = {
+METHODS = {
     "often, untargeted": (OFTEN, False),
     "often, targeted": (OFTEN, True),
     "seldom, untargeted": (SELDOM, False),
     "seldom, targeted": (SELDOM, True),
 }
-"""Ways to search: probabilities, and whether to target."""
+"""By name of a search method, the probabilities and whether to target."""
 
 PROPERTY = """
 name: everything open
@@ -77,13 +77,13 @@ workload:
 """
 
 
-class _Caught(Exception):  # noqa: N818  what is hoped for
+class _Caught(Exception):  # noqa: N818  the intended outcome
     """An example failed."""
 
 
 @dataclass(slots=True)
 class _Score:
-    """How often and how fast a defect was caught in one way of searching."""
+    """The results of one search method for one defect."""
 
     caught: int = 0
     examples: list[int] = field(default_factory=list)
@@ -91,14 +91,14 @@ class _Score:
 
     @property
     def shown(self) -> str:
-        """Median examples and seconds, and how many searches were given up."""
+        """The median examples and seconds, and the number of searches that were given up."""
         given_up = len(self.examples) - self.caught
         text = f"{statistics.median(self.examples):g}, {statistics.median(self.seconds):.2f} s"
         return f"{text}, {given_up} given up" if given_up else text
 
-    def search(self, defect: Defect, seed: int, way: tuple[str, bool]) -> None:
-        """Search once."""
-        probability, targeted = way
+    def search(self, defect: Defect, seed: int, method: tuple[str, bool]) -> None:
+        """Search once and record the result."""
+        probability, targeted = method
         text = PROPERTY.replace("SEMANTIC", defect.semantic).replace("PROBABILITY", probability)
         prop = parse_scenario(text, f"{defect.semantic}.yaml")
         reached = 0
@@ -120,21 +120,21 @@ class _Score:
 
 
 def main() -> None:
-    """Search for every defect in each way and print a table, a line as soon as it is known."""
+    """Search for every defect with each method and print a table, line by line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.exploring", description=__doc__)
-    parser.add_argument("--seeds", type=int, default=15, help="searches in each way (15)")
+    parser.add_argument("--seeds", type=int, default=15, help="searches with each method (15)")
     parser.add_argument("defects", nargs="*", help="words from the names of defects (all)")
     given = parser.parse_args()
     seeds: int = given.seeds
-    print(f"| {seeds} searches in each way | it takes |", " | ".join(WAYS), "|")
-    print("|---|---|" + "---|" * len(WAYS))
+    print(f"| {seeds} searches with each method | it takes |", " | ".join(METHODS), "|")
+    print("|---|---|" + "---|" * len(METHODS))
     for defect in DEFECTS:
         if given.defects and not any(word in defect.name for word in given.defects):
             continue
-        scores = {name: _Score() for name in WAYS}
+        scores = {name: _Score() for name in METHODS}
         for seed in range(seeds):
-            for name, way in WAYS.items():
-                scores[name].search(defect, seed, way)
+            for name, method in METHODS.items():
+                scores[name].search(defect, seed, method)
         cells = " | ".join(score.shown for score in scores.values())
         print(f"| {defect.name} | {defect.needs} | {cells} |", flush=True)
 

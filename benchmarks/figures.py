@@ -1,4 +1,4 @@
-"""What was measured: one sample for each round, shown as a median with its range."""
+"""The table of figures: one sample for each round, shown as a median with its range."""
 
 import statistics
 from collections.abc import Iterable, Sequence
@@ -14,15 +14,15 @@ class Figure:
     name: str
     unit: str
     digits: int
-    """How many stand behind the point."""
+    """The number of decimal places."""
     target: float | None = None
-    """What the design promises on a machine with two cores, None where it does not."""
+    """The target of the design for a machine with two cores; None if there is none."""
     most: bool = False
-    """Whether the target is the most that it may be, and not the least."""
+    """Whether the target is an upper limit, and not a lower one."""
 
 
 def table_of(measured: Iterable[tuple[Figure, Sequence[float]]], rounds: int) -> Table:
-    """The medians and ranges of all figures."""
+    """Return a table of the medians and ranges of all figures."""
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column(f"{rounds} interleaved rounds", no_wrap=True)
     for column in ("median", "lowest", "highest", "target"):

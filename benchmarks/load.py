@@ -1,8 +1,8 @@
 """The load: produce requests from one plain blocking socket, and the check of their answers.
 
-A client that decodes what it is told while the clock runs would measure itself. Frames are made
-before, answers are only cut while the clock runs, and afterwards every answer is decoded and every
-offset compared: one that is not the next in the log would mean that records were lost or doubled.
+Decoding answers in the measured time would measure the client. Frames are therefore encoded before
+that time, answers are only split in it, and afterwards every answer is decoded and every offset
+compared: an offset that is not the next in the log would mean lost or duplicated records.
 """
 
 import socket
@@ -22,7 +22,7 @@ from wire.codec import decode
 from wire.connection import ClientConnection
 
 TOPIC = "greetings"
-"""The topic that a simulator has from the start."""
+"""The topic that a simulator has by default."""
 
 VALUE = bytes(range(100))
 """Every record: 100 bytes."""
@@ -46,18 +46,18 @@ ROUND_S_MAX = 3.0
 """No round sends longer than this, however slow the machine."""
 
 SOCKET_S_MAX = 10
-"""An answer that takes longer never comes."""
+"""The limit in seconds on the wait for an answer."""
 
 
 def batch_of(count: int) -> bytes:
-    """One batch of that many records, as a producer makes it."""
+    """Return a batch with this number of records, as a producer encodes it."""
     records = [encode_record(None, VALUE, index, 0) for index in range(count)]
     now_ms = 1_700_000_000_000
     return encode_batch(records, first_timestamp_ms=now_ms, max_timestamp_ms=now_ms)
 
 
 def full_batch() -> tuple[bytes, int]:
-    """The largest batch that a producer makes by default, and its count of records."""
+    """Return the largest batch that a producer sends by default, and its number of records."""
     size, count = EMPTY_BATCH_BYTES, 0
     while (size := size + len(encode_record(None, VALUE, count, 0))) <= BATCH_BYTES_MAX:
         count += 1
@@ -74,10 +74,10 @@ class Load:
     def __init__(self, address: tuple[str, int]) -> None:
         self._address = address
         self.records = 0
-        """How many records were sent and, as their answers say, stored."""
+        """The number of records that were sent and, according to their answers, stored."""
 
     def one_in_flight(self) -> tuple[float, float, float]:
-        """Send requests of one record one by one; returns requests/s, p50 and p99 in ms."""
+        """Send requests of one record one by one; return requests/s, p50 and p99 in ms."""
         with self._connected() as connection:
             (frame,) = connection.frames([batch_of(1)], 1)
             answers: list[bytes] = []
@@ -93,7 +93,7 @@ class Load:
         return len(answers) / (times[-1] - times[0]), percentiles[49], percentiles[98]
 
     def batched(self) -> float:
-        """Send large requests of full batches, a few in flight; returns records/s."""
+        """Send large requests of full batches, a few in flight; return records/s."""
         batch, count = full_batch()
         with self._connected() as connection:
             batches = [batch] * (REQUEST_BYTES_MAX // len(batch))
@@ -122,7 +122,7 @@ class Load:
             yield _Connection(plain)
 
     def _check(self, answers: list[bytes], counts: list[int]) -> None:
-        """Every answer must name the next offsets of the log, entry by entry."""
+        """Check that every answer has the next offsets of the log, entry by entry."""
         for answer in answers:
             response = decode(ProduceResponse, answer, PRODUCE.max_version)
             results = [result for topic in response.topics for result in topic.partitions]
@@ -138,8 +138,8 @@ class _Connection:
     """A greeted connection whose answers come in the order of the requests."""
 
     def __init__(self, plain: socket.socket) -> None:
-        # Python would ask poll() before each call to keep a timeout of its own; the kernel's
-        # timeout costs nothing.
+        # With its own timeout, Python would call poll() before each call; the timeout of the
+        # kernel costs nothing.
         plain.settimeout(None)
         for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
             plain.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", SOCKET_S_MAX, 0))
@@ -148,7 +148,7 @@ class _Connection:
         self._wire = ClientConnection("benchmark")
         self._held = b""
         self._expected: deque[bytes] = deque()
-        """The correlation ids of the answers to come, as they are on the wire."""
+        """The correlation ids of the outstanding answers, as on the wire."""
         self.send(self._wire.hello())
         self._wire.welcome(self.answer())
 
@@ -166,7 +166,7 @@ class _Connection:
         self._socket.sendall(frame)
 
     def answer(self) -> bytes:
-        """The body of the next answer."""
+        """Return the body of the next answer."""
         held = self._held
         while len(held) < 4 or len(held) < (end := 4 + int.from_bytes(held[:4], "big")):
             piece = self._socket.recv(16 * 1024)

@@ -1,10 +1,10 @@
 """``python -m benchmarks.producers``: our producer beside the official client, in about a minute.
 
-Each round starts a simulator and both clients, all as processes of their own on loopback, and
-measures each case with one client right after the other, the first of which changes from round to
-round; so what else the machine does strikes both alike. At the end of a round the simulator's
-summary must show every record once. Nothing here outlives its bounds: a client that does not answer
-is killed, and then there are no figures.
+Each round starts a simulator and both clients, all as separate processes on loopback, and measures
+each case with one client right after the other; the order changes from round to round, so that
+other load on the machine affects both alike. At the end of a round the simulator's summary must
+contain every record once. A client that does not answer within its limit is killed, and then there
+are no figures.
 """
 
 import gc
@@ -41,28 +41,28 @@ CLIENTS = ("ours", "official")
 SIZES = (100, 1024)
 
 SENDING_S = 0.45
-"""How long a client sends in one case of one round."""
+"""The time in seconds for which a client sends in one case of one round."""
 
 BYTES_MAX = 100_000_000
 """What it sends at most: the 16 of a round stay below the simulator's 2 GiB for all logs."""
 
 ANSWER_S_MAX = 10.0
-"""A case that takes longer never ends; the official client may hang."""
+"""The limit on a case in seconds; the official client may hang."""
 
 RUN_S_MAX = 85.0
-"""The whole run ends by then, however slow the machine."""
+"""The limit on the whole run in seconds, also on a slow machine."""
 
 SEND_TARGET, SEND_ALL_TARGET = 4.0, 2.5
-"""How many times as fast as the official client ours has to be."""
+"""The lowest accepted ratio of our speed to that of the official client."""
 
 QUEUED_TARGET = 100
-"""Bytes that a queued record may cost beyond its own."""
+"""The most bytes of memory that a queued record may take beyond its own bytes."""
 
 WIDTH = 112
-"""Columns that the table needs, in a pipe too."""
+"""The width of the table in columns, also in a pipe."""
 
 OPEN_BATCH_BYTES = 8_000_000
-"""A batch that takes everything: its records are objects of their own for as long as it is open."""
+"""The size of a batch that stays open for all records, which are separate objects until then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,18 +75,18 @@ class Case:
 
     @property
     def name(self) -> str:
-        """For the table."""
+        """The label in the table."""
         call = "send_all" if self.send_all else "send"
         return f"{call}, at-{'most' if self.at_most_once else 'least'}-once, {self.size} B"
 
     @property
     def target(self) -> float:
-        """The least ratio."""
+        """The lowest accepted ratio."""
         return SEND_ALL_TARGET if self.send_all else SEND_TARGET
 
     @property
     def task(self) -> Task:
-        """What the clients are told."""
+        """The task of both clients."""
         bounds = (BYTES_MAX // self.size, SENDING_S)
         return Task(self.at_most_once, self.send_all, self.size, *bounds)
 
@@ -113,7 +113,7 @@ class Client:
         self._deadline = deadline
 
     def run(self, task: Task) -> Done:
-        """Let it send; returns what it did."""
+        """Have it send the records of a task and return the result."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         seconds = min(ANSWER_S_MAX, max(self._deadline - perf_counter(), 0.0))
@@ -122,7 +122,7 @@ class Client:
                 self._process.stdin.write(json.dumps(asdict(task)) + "\n")
                 self._process.stdin.flush()
             except BrokenPipeError:
-                pass  # it ended, as the empty line says too
+                pass  # the process ended; the empty line below reports it
             line = self._process.stdout.readline()
         if not line:
             raise BenchmarkError(f"the {self._name} client failed at {task}")
@@ -131,7 +131,7 @@ class Client:
 
 @contextmanager
 def _killing(process: "subprocess.Popen[str]", seconds: float) -> Iterator[None]:
-    """Kill a process that does not answer in time; its end closes the pipe, and ends the read."""
+    """Kill a process that does not answer in time; its end closes the pipe and ends the read."""
     watchdog = threading.Timer(seconds, process.kill)
     watchdog.daemon = True
     watchdog.start()
@@ -143,7 +143,7 @@ def _killing(process: "subprocess.Popen[str]", seconds: float) -> Iterator[None]
 
 @contextmanager
 def _simulator() -> Iterator[tuple[Server, str]]:
-    """A simulator, and its SC's address; it ends with the block."""
+    """Start a simulator that ends with the block; yield it and the address of its SC."""
     command = [sys.executable, *COMMAND.split()]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -160,7 +160,7 @@ def _simulator() -> Iterator[tuple[Server, str]]:
 
 @contextmanager
 def _client(name: str, address: str, deadline: float) -> Iterator[Client]:
-    """A client, which ends with the block."""
+    """Start a client that ends with the block."""
     command = [sys.executable, "-m", "benchmarks.producing", name, address]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -172,7 +172,7 @@ def _client(name: str, address: str, deadline: float) -> Iterator[Client]:
 
 
 def measure_round(number: int, deadline: float, samples: Samples) -> int:
-    """Measure every case with both clients; returns how many records were sent and stored.
+    """Measure every case with both clients; return the number of records sent and stored.
 
     Raises:
         BenchmarkError: a client failed, or the simulator holds another number of records.
@@ -197,7 +197,7 @@ def measure_round(number: int, deadline: float, samples: Samples) -> int:
 
 
 def queued_bytes(size: int, batch_size: int) -> float:
-    """What a queue full of records costs beyond their values, for each, in bytes; no outputs."""
+    """Return the bytes that a queued record takes beyond its value, without its output."""
     limits = Limits(
         batch_size, max(MAX_REQUEST_SIZE, 2 * batch_size), BATCH_QUEUE_SIZE, Codec.NONE, 15
     )

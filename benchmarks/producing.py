@@ -1,9 +1,9 @@
-"""One client as a program of its own: ours, or the official one, told what to send line by line.
+"""One client as a process: our producer or the official one, with one task on each line of stdin.
 
-Each line of stdin is a ``Task`` as JSON and is answered by a ``Done`` as JSON. The clock runs from
-the first record until all of them are confirmed: a flush, then ``wait`` for the last one, without
-which an at-most-once client would be measured by how much a socket's buffers hold. Connecting, and
-a first record that opens the connection to the SPU, come before.
+Each line of stdin is a ``Task`` as JSON, and the process answers it with a ``Done`` as JSON. The
+time counts from the first record until all are confirmed: a flush, then ``wait`` for the last one,
+without which the figure of an at-most-once client would depend on the size of socket buffers.
+Connecting, and a first record that opens the connection to the SPU, are not counted.
 """
 
 import json
@@ -16,7 +16,7 @@ from typing import Any
 import trio
 
 TOPIC = "greetings"
-"""The topic that a simulator has from the start."""
+"""The topic that a simulator has by default."""
 
 CHUNK = 1_000
 """Records between two looks at the clock, and in one call of ``send_all``."""
@@ -24,34 +24,34 @@ CHUNK = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What to send. It ends at whichever bound comes first, at the end of a chunk."""
+    """The records to send; sending ends with the chunk in which the first bound is reached."""
 
     at_most_once: bool
     send_all: bool
     size: int
-    """Of each value, in bytes; there are no keys."""
+    """The size of each value in bytes; there are no keys."""
     records_max: int
     seconds_max: float
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What was sent, all of it confirmed."""
+    """The result of a task; all its records are confirmed."""
 
     records: int
-    """Between start and end."""
+    """The number of records in the measured time."""
     seconds: float
     before: int = 1
-    """Records that were sent before the clock ran."""
+    """The number of records that were sent before the measured time."""
 
 
 def values_of(size: int) -> list[bytes]:
-    """The values of a chunk; each is an object of its own."""
+    """Return the values of a chunk, all different objects."""
     return [index.to_bytes(4, "big") + bytes(size - 4) for index in range(CHUNK)]
 
 
 async def ours(address: str) -> None:
-    """Our producer, with defaults for everything but the semantic."""
+    """Run our producer, with defaults for everything but the semantic."""
     from producer import DeliverySemantic, Fluvio, TopicProducerConfig
 
     async with Fluvio.connect(address) as fluvio:
@@ -87,7 +87,7 @@ async def ours(address: str) -> None:
 
 
 async def official(address: str) -> None:
-    """The official client, with defaults too; its blocking calls are its fastest."""
+    """Run the official client with the same defaults; its blocking calls are its fastest ones."""
     from fluvio import DeliverySemantic, Fluvio, FluvioConfig, TopicProducerConfigBuilder
 
     client: Any = Fluvio.connect_with_config(FluvioConfig.new(address))

@@ -1,4 +1,4 @@
-"""The simulator that is measured: a process of its own, as users start it."""
+"""The simulator under measurement, as a process that is started with its usual command."""
 
 import json
 import re
@@ -11,17 +11,17 @@ from contextlib import contextmanager
 from typing import Any
 
 READY_S_MAX = 20.0
-"""How long it may take to start. It takes half a second; a busy machine needs room."""
+"""The limit on the start in seconds. It takes half a second; a busy machine needs more."""
 
 SUMMARY_S_MAX = 20.0
-"""How long it may take to stop, with a gigabyte to free."""
+"""The limit on the stop in seconds, with a gigabyte to free."""
 
 COMMAND = "-m simulator --port 0 --spu-port 0 --quiet --summary json"
-"""What is measured, for this Python."""
+"""The arguments of Python for the simulator."""
 
 
 class BenchmarkError(Exception):
-    """What was measured did not do what it was asked for, so that no figure would be honest."""
+    """The subject of a benchmark failed, so that its figures would be meaningless."""
 
 
 class Server:
@@ -37,7 +37,7 @@ class Server:
         self.spu_address = spu_address
 
     def stop(self) -> dict[str, Any]:
-        """Stop it as Ctrl-C does; returns its summary."""
+        """Stop it with SIGINT and return its summary."""
         self._process.send_signal(signal.SIGINT)
         try:
             output, _ = self._process.communicate(timeout=SUMMARY_S_MAX)
@@ -51,16 +51,16 @@ class Server:
 
 @contextmanager
 def running_server() -> Iterator[Server]:
-    """Start a simulator; it ends with the block, whatever happens there.
+    """Start a simulator that ends with the ``with`` block.
 
     Raises:
-        BenchmarkError: it does not become ready.
+        BenchmarkError: the simulator does not become ready.
     """
     command = [sys.executable, *COMMAND.split()]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
-            # Its end closes the pipe, and so ends the read.
+            # The end of the process closes the pipe, which ends the read.
             watchdog = threading.Timer(READY_S_MAX, process.kill)
             watchdog.daemon = True
             watchdog.start()

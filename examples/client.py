@@ -1,6 +1,6 @@
 """A client of the client protocol (docs/client-protocol.md): the producer of this project.
 
-Copy it, and put the client that you want on trial in the place of ``producer``.
+Copy this file and replace ``producer`` with the client that you want to test.
 """
 
 import json
@@ -18,7 +18,7 @@ OTHERS = {"op", "topic", "delivery_semantic", "retry", *NOT_APPLICABLE}
 
 
 def config_of(question: dict[str, Any]) -> producer.TopicProducerConfig:
-    """The options of a scenario in the producer's own words; durations are in seconds."""
+    """Return the options of a scenario as a producer configuration; durations are in seconds."""
     semantic = producer.DeliverySemantic.at_most_once()
     if question["delivery_semantic"] == "at-least-once":
         name = question["retry"].pop("strategy").upper().replace("-", "_")

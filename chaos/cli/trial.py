@@ -1,9 +1,9 @@
-"""``python -m chaos.trial PAGE``: the official client on trial, and the page that tells of it.
+"""``python -m chaos.cli.trial PAGE``: the official client on trial, and the page about it.
 
-Each scenario of a folder is run by the official client over tcp and by our producer in virtual
-time. The page says what was promised, what the client did, and how to see it again. With
-``--compare`` the page is not written but held against what happens now: its words, verdicts and
-figures must be the same, while times and the numbers of requests are the machine's own.
+Each scenario of a folder runs with the official client over tcp and with our producer in virtual
+time. The page has the promises, the behaviour of the client, and the commands that repeat it. With
+``--compare`` the page is not written but compared with new runs: its text, verdicts and figures
+must be the same, while times and request numbers, which depend on the machine, are ignored.
 """
 
 import difflib
@@ -37,44 +37,43 @@ INTRODUCTION = f"""\
 
 `make trial` runs every scenario in [{FOLDER}](../{FOLDER}) with the official Python client
 (`fluvio==0.21.0`, which is the Rust client 0.17.3) over real sockets, and with the producer of this
-project in virtual time. It compares what happens with this page, which is generated.
+project in virtual time, and compares the results with this page, which is generated.
 
-The client waits one second for an answer (`FLV_SOCKET_WAIT=1`; 60 if unsaid), so that what takes
-minutes otherwise takes seconds here. It cannot be told a retry policy and has Fluvio's default one:
-four retries after 20 ms, 400 ms, 8 s and 160 s, 300 s in all. It is judged by that.
+The client waits one second for an answer (`FLV_SOCKET_WAIT=1`; the default is 60), so that runs
+take seconds and not minutes. It has no option for the retry policy and uses Fluvio's default one:
+four retries after 20 ms, 400 ms, 8 s and 160 s, 300 s in all. That policy is the basis of the
+verdict.
 
-*invalid* means that a promise was broken, and the checks say which ([chaos.md](chaos.md) tells what
-each of them is about). *inconclusive* means that the client did not answer for as long as a step
-may take and was ended: what it was told by then is *unknown*, and the promise's own time was not
+*invalid* means that a promise was broken, and the checks name it (`python -m chaos list` describes
+each check). *inconclusive* means that the client did not answer within the time limit of a step and
+was ended: the outcomes of its open records are *unknown*, and the time limit of the promise was not
 over.
 """
 
 EXPLORED = f"""\
 ## Exploring it
 
-Two properties open everything at once, and `explore` looks for what breaks a promise:
+Two properties vary everything at once, and `explore` searches for broken promises:
 
 ```
 python -m chaos explore {FOLDER}/properties/at-least-once.yaml --client fluvio --jobs 2
 python -m chaos explore {FOLDER}/properties/at-most-once.yaml --client fluvio --jobs 2
 ```
 
-With seed 0 the first one ends after 5 examples with one record and one error code, after which the
-client does not try again. The second one ends after 5 examples with an error code that the client
-acknowledges all the same; that depends on timing, and its smallest scenario fails most of the time
-and not always. Both took 45 to 60 s, most of it to shrink: each candidate is run three times. The
-scenarios above that say that they were found by exploring came out of scenarios drawn at random in
-much the same way.
+With seed 0 the first exploration ends after 5 examples with one record and one error code, after
+which the client does not retry. The second one ends after 5 examples with an error code that the
+client reports as success; that depends on timing, and its smallest scenario fails in most runs, not
+in all. Both took 45 to 60 s, mostly for shrinking, which runs each candidate three times. The
+scenarios above with the remark "Found by exploring" were found in the same way.
 
-One counterexample is a matter of chance and has no scenario here: when a reset arrives just while
-the client writes, its producer is as broken under at-most-once as it is under at-least-once. In 12
-runs of 20 records through one reset it happened once
-(`disconnect: {{at: request, how: rst, nth: 2}}`,
-`send: {{count: 20}}`): every later `send` was refused, also by a cluster that was whole again.
+One counterexample depends on chance and has no scenario here: if a reset arrives while the client
+writes, its producer stays broken under at-most-once, as it does under at-least-once. It happened in
+1 of 12 runs of 20 records through one reset (`disconnect: {{at: request, how: rst, nth: 2}}`,
+`send: {{count: 20}}`): every later `send` was refused, even with a healthy cluster.
 """
 
 _SIDES: tuple[tuple[str, WorldName], ...] = ((OFFICIAL, "tcp"), (PRODUCER, "virtual"))
-"""The clients that are compared, each in its world."""
+"""The drivers that are compared, each with its world."""
 
 _TIMES = re.compile(r" *\d+\.\d+ (?:s|ms)\b")
 _REQUESTS = re.compile(r"\(request \d+")
@@ -83,26 +82,33 @@ _REQUESTS = re.compile(r"\(request \d+")
 EPILOG = """\b
 Example:
   python -m chaos.cli.trial docs/official-client.md --compare
-      Say whether the page is still right.
+      Check that the page is up to date.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What one client did in one scenario."""
+    """The result of one client in one scenario."""
 
     verdict: Verdict
     sentences: Sequence[tuple[str, str]]
-    """Checks that found a broken promise, each with its first sentence."""
+    """The checks that found a broken promise, each with its first sentence."""
     reasons: Sequence[str]
-    """Why it is inconclusive."""
+    """The reasons for an inconclusive verdict."""
     figures: str
     narrative: Sequence[str]
-    """Of the first record."""
+    """The narrative of the first record."""
 
 
 def tried(text: str, file: str, client: str, world: WorldName) -> Trial:
-    """Run a scenario with a client, and judge it."""
+    """Run a scenario with a client and judge it.
+
+    Args:
+        text: the scenario as YAML.
+        file: the path of the scenario, for messages.
+        client: the name of the driver.
+        world: the world of the run.
+    """
     scenario = parse_scenario(text, file).scenario()
     history = run_scenario(scenario, world, driver_named(client).open)
     result = judge(history)
@@ -118,7 +124,7 @@ def tried(text: str, file: str, client: str, world: WorldName) -> Trial:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One scenario, and what came of it."""
+    """One scenario with both results."""
 
     prop: Property
     theirs: Trial
@@ -127,12 +133,12 @@ class Case:
 
 @click.command(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("page", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--compare", is_flag=True, help="Hold PAGE against what happens now.")
+@click.option("--compare", is_flag=True, help="Compare PAGE with new runs and write nothing.")
 def main(page: Path, compare: bool) -> int:
     """Put the official client on trial and write PAGE.
 
-    Status: 0 the page is right, 1 it is not, or our own producer broke a promise, 2 the official
-    client cannot run here.
+    Status: 0 the page is up to date, 1 it is not, or our own producer broke a promise, 2 the
+    official client cannot run here.
     """
     official = driver_named(OFFICIAL)
     if official.unavailable is not None:
@@ -143,7 +149,7 @@ def main(page: Path, compare: bool) -> int:
         click.echo(mistake, err=True)
     if mistakes:
         return STATUS_NO_VERDICT
-    cases = _held([source.prop for source in sources])
+    cases = _run_all([source.prop for source in sources])
     for case in cases:
         click.echo(
             f"{case.prop.filename}: official client {case.theirs.verdict}, "
@@ -159,7 +165,7 @@ def main(page: Path, compare: bool) -> int:
     return STATUS_VALID if right else STATUS_INVALID
 
 
-def _held(properties: Sequence[Property]) -> list[Case]:
+def _run_all(properties: Sequence[Property]) -> list[Case]:
     """Run every scenario with both clients."""
     tasks = [
         partial(tried, prop.text, prop.filename, client, world)
@@ -187,14 +193,14 @@ def _differences(page: Path, text: str) -> list[str]:
             masked(written).splitlines(),
             masked(text).splitlines(),
             str(page),
-            "what happens now",
+            "new runs",
             lineterm="",
         )
     )
 
 
 def masked(text: str) -> str:
-    """A page without what differs from run to run."""
+    """Return a page without the parts that differ from run to run."""
     return _REQUESTS.sub("(request N", _TIMES.sub(" T", text))
 
 
