@@ -16,7 +16,7 @@ READY_S_MAX = 20.0
 SUMMARY_S_MAX = 20.0
 """The limit on the stop in seconds, with a gigabyte to free."""
 
-COMMAND = "-m simulator --port 0 --spu-port 0 --quiet --summary json"
+COMMAND = "-m simulator --port 0 --spu-port 0 --memory 4GiB --quiet --summary json"
 """The arguments of Python for the simulator."""
 
 
