@@ -1,4 +1,4 @@
-"""The guide to the command line says what the command line does."""
+"""The guides describe every command, option, result key and status."""
 
 import re
 import shlex
@@ -25,14 +25,14 @@ OPTIONS = {
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_each_command_of_the_guides_is_one_that_is_taken(page: Path) -> None:
+def test_each_command_in_the_guides_is_accepted(page: Path) -> None:
     for line in re.findall(r"(?:python -m |spu-)chaos( [^`#>|\n]*)", page.read_text()):
         parsed = CliRunner().invoke(main, [*shlex.split(line), "--help"])
         assert parsed.exit_code == 0, f"{page.name}: {line}: {parsed.output}"
 
 
 @pytest.mark.parametrize("text", [main.epilog, *(c.epilog for c in main.commands.values())])
-def test_each_command_of_the_help_is_one_that_is_taken(text: str) -> None:
+def test_each_command_in_the_help_is_accepted(text: str) -> None:
     found = re.findall(r"spu-chaos( [^>\n]*)", text)
     assert found
     for line in found:

@@ -17,7 +17,7 @@ COMMAND = [sys.executable, "-P", "-m", "chaos"]
 PROJECT = Path(__file__).parents[3]
 
 ENDS_S = 30.0
-"""Every process here ends by itself long before; this is for one that does not."""
+"""A time limit in seconds that only a process that hangs exceeds."""
 
 QUICK = "name: quick\nworlds: [virtual]\nworkload: [send, flush]\n"
 SLOW = "name: slow\nworlds: [tcp]\nslow: true\nworkload: [{sleep: 200s}]\n"
@@ -32,7 +32,7 @@ def files(tmp_path: Path) -> Path:
 
 
 def started(files: Path, *arguments: str) -> subprocess.Popen[str]:
-    """A process in a group of its own, as a shell makes one of a command."""
+    """A process in its own group, as a shell starts a command."""
     return subprocess.Popen(
         [*COMMAND, *arguments],
         cwd=files,
@@ -47,7 +47,7 @@ def started(files: Path, *arguments: str) -> subprocess.Popen[str]:
 def interrupted(
     files: Path, arguments: Sequence[str], number: signal.Signals = signal.SIGINT
 ) -> tuple[int, str, str]:
-    """What a command leaves that gets a signal once it has printed its first line.
+    """Return the result of a command that gets a signal after its first line.
 
     Standard output and error end only when every process that has them has ended: an orphan would
     hold them open.
@@ -57,7 +57,7 @@ def interrupted(
         assert process.stdout is not None
         first = process.stdout.readline()
         assert first == "seed 0\n"
-        # A terminal sends SIGINT to the whole group, whoever ends a process SIGTERM to it alone.
+        # A terminal sends SIGINT to the whole group; SIGTERM is mostly sent to one process.
         if number is signal.SIGINT:
             os.killpg(process.pid, number)
         else:
@@ -70,7 +70,7 @@ def interrupted(
     return process.returncode, first + out, err
 
 
-def test_ctrl_c_ends_all_processes_and_tells_what_was_reached(files: Path) -> None:
+def test_ctrl_c_ends_all_processes_and_reports_finished_runs(files: Path) -> None:
     status, out, err = interrupted(files, ["run", "quick.yaml", "slow.yaml", "--jobs", "2"])
     assert (status, err) == (130, "")
     assert re.search(r"interrupted after [01] of 2 runs: ", out)
@@ -82,7 +82,7 @@ def test_ctrl_c_ends_a_run_in_one_process(files: Path) -> None:
     assert "interrupted after " in out
 
 
-def test_ctrl_c_ends_an_exploration_and_tells_how_far_it_came(files: Path) -> None:
+def test_ctrl_c_ends_an_exploration_and_reports_its_examples(files: Path) -> None:
     status, out, err = interrupted(files, ["explore", "many.yaml", "--jobs", "1"])
     assert (status, err) == (130, "")
     assert "interrupted after " in out
@@ -91,7 +91,7 @@ def test_ctrl_c_ends_an_exploration_and_tells_how_far_it_came(files: Path) -> No
 def test_ctrl_c_while_files_are_read_is_one_line(files: Path) -> None:
     os.mkfifo(files / "endless.yaml")
     process = started(files, "run", "quick.yaml", "endless.yaml")
-    # This goes on once the process has opened the file, and there is never anything to read.
+    # Opening returns once the process has opened the pipe; nothing is ever written to it.
     with (files / "endless.yaml").open("wb"):
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=ENDS_S)
@@ -99,7 +99,7 @@ def test_ctrl_c_while_files_are_read_is_one_line(files: Path) -> None:
     assert err.strip() == "interrupted before the first run"
 
 
-def test_ctrl_c_ends_a_replay_and_tells_where(files: Path) -> None:
+def test_ctrl_c_ends_a_replay_and_reports_the_world(files: Path) -> None:
     status, out, err = interrupted(files, ["replay", "slow.yaml"])
     assert (status, err) == (130, "")
     assert out.endswith("\ninterrupted in the world tcp\n")
@@ -138,7 +138,7 @@ def test_ctrl_c_ends_a_client_that_hangs_too(files: Path, jobs: str) -> None:
 
 
 def ended(files: Path, shell: str) -> subprocess.CompletedProcess[str]:
-    """A command in a shell, where ``chaos`` stands for the program."""
+    """Run a command in a shell, where ``chaos`` stands for the program."""
     return subprocess.run(
         ["bash", "-c", shell.replace("chaos", " ".join(COMMAND))],
         cwd=files,
@@ -150,12 +150,12 @@ def ended(files: Path, shell: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_a_reader_who_leaves_early_changes_no_status(files: Path) -> None:
+def test_a_reader_that_exits_early_changes_no_status(files: Path) -> None:
     result = ended(files, "chaos run quick.yaml | head -n 1; echo ${PIPESTATUS[0]}")
     assert (result.stdout, result.stderr) == ("seed 0\n0\n", "")
 
 
-def test_json_for_a_reader_who_leaves_early_leaves_no_complaint(files: Path) -> None:
+def test_json_for_a_reader_that_exits_early_prints_no_error(files: Path) -> None:
     result = ended(files, "chaos run quick.yaml --format json | true; echo ${PIPESTATUS[0]}")
     assert (result.stdout, result.stderr) == ("0\n", "")
 
@@ -193,7 +193,7 @@ def test_a_mistake_is_one_line_and_status_2(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    # In this process: each is found before anything is run.
+    # In this process: each mistake is found before the first run.
     monkeypatch.chdir(files)
     monkeypatch.setattr(sys, "argv", ["chaos", *arguments.split()])
     with pytest.raises(SystemExit) as end:
@@ -206,7 +206,7 @@ def test_a_mistake_is_one_line_and_status_2(
 
 @pytest.fixture
 def sigterm_as_it_was() -> Iterator[None]:
-    """What the command line makes of SIGTERM ends with the test."""
+    """Restore the handler of SIGTERM after the test."""
     before = signal.getsignal(signal.SIGTERM)
     yield
     signal.signal(signal.SIGTERM, before)
@@ -224,7 +224,7 @@ def test_a_mistake_ends_the_process_with_status_2(files: Path, arguments: str, l
     assert (result.stdout, result.stderr) == ("2\n", line)
 
 
-def test_without_a_command_it_explains_itself(files: Path) -> None:
+def test_without_a_command_it_prints_the_help(files: Path) -> None:
     result = ended(files, "chaos; echo $?")
     assert result.stdout == "2\n"
     assert result.stderr.startswith("Usage: python -m chaos")

@@ -1,4 +1,4 @@
-"""A Ctrl-C ends what is under way, wherever it finds this process."""
+"""A Ctrl-C ends the work at any instruction."""
 
 import signal
 import sys
@@ -10,11 +10,11 @@ import pytest
 from chaos.cli.interrupt import Interrupted, interruptible
 
 ENDS_S = 30.0
-"""How long a test waits for a signal that comes within milliseconds."""
+"""The limit in seconds on the wait for a signal that arrives within milliseconds."""
 
 
 class Destroyed:
-    """Something whose destructor does what it is told."""
+    """An object whose destructor runs a function."""
 
     def __init__(self, last: Any, *arguments: object) -> None:
         self._last, self._arguments = last, arguments
@@ -23,7 +23,7 @@ class Destroyed:
         self._last(*self._arguments)
 
 
-def test_a_ctrl_c_is_told_from_other_errors() -> None:
+def test_a_ctrl_c_is_distinguished_from_other_errors() -> None:
     with pytest.raises(Interrupted), interruptible():
         signal.raise_signal(signal.SIGINT)
     with pytest.raises(ZeroDivisionError), interruptible():
@@ -37,7 +37,7 @@ def test_a_ctrl_c_in_a_group_of_errors_is_one() -> None:
         )
 
 
-def test_a_ctrl_c_that_a_destructor_met_is_not_lost(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_ctrl_c_in_a_destructor_is_not_lost(capfd: pytest.CaptureFixture[str]) -> None:
     def work() -> None:
         Destroyed(signal.raise_signal, signal.SIGINT)
         Event().wait(ENDS_S)
@@ -47,7 +47,7 @@ def test_a_ctrl_c_that_a_destructor_met_is_not_lost(capfd: pytest.CaptureFixture
     assert capfd.readouterr().err == ""
 
 
-def test_other_errors_of_destructors_are_printed_as_ever(
+def test_other_errors_of_destructors_are_printed_as_usual(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     printed: list[object] = []

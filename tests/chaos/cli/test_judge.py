@@ -21,7 +21,7 @@ FILES = (
 
 
 def chaos(*arguments: str) -> None:
-    """Run a command in a process that hashes in another way than this one."""
+    """Run a command in a process with another hash seed."""
     subprocess.run(
         [sys.executable, "-P", "-m", "chaos", *arguments],
         cwd=PROJECT,
@@ -53,7 +53,7 @@ def test_another_process_gives_the_same_result_byte_for_byte(tmp_path: Path) -> 
         ("# a page\n", "line 1: Expecting value: line 1 column 1 (char 0)"),
     ],
 )
-def test_what_is_no_history_is_one_line_and_status_2(
+def test_an_invalid_history_is_one_line_and_status_2(
     text: str, message: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "page"
@@ -62,7 +62,7 @@ def test_what_is_no_history_is_one_line_and_status_2(
     assert (result.return_value, result.output) == (2, f"{path}: {message}\n")
 
 
-def test_a_history_that_is_not_there_is_one_line_and_status_2(tmp_path: Path) -> None:
+def test_a_missing_history_is_one_line_and_status_2(tmp_path: Path) -> None:
     result = judged(str(tmp_path))
     assert result.return_value == 2
     assert result.output == f"{tmp_path / 'history.jsonl'}: no such file or directory\n"
@@ -78,5 +78,5 @@ def test_a_history_that_was_edited_is_refused_without_a_traceback(tmp_path: Path
     assert result.output == f"{history}: the history contradicts itself: KeyError: 2\n"
 
 
-def test_help_says_how_to_keep_a_history() -> None:
+def test_help_shows_how_to_keep_a_history() -> None:
     assert "--out runs" in (judge_command.epilog or "")

@@ -54,7 +54,7 @@ BAD = "nmae: x\nworkload: []\n"
 
 
 def strict(history: History, *, example: bool = False) -> Result:
-    """A judge to whom every duplicate is a broken promise."""
+    """A judge for which every duplicate is a broken promise."""
     evidence = Evidence(history)
     ids = [r.id for r in evidence.sent if len(evidence.copies[r.id]) > 1]
     violations = tuple(Violation(f"record {n} is there twice", (n,)) for n in ids)
@@ -112,7 +112,9 @@ def test_a_valid_scenario_ends_with_status_0_and_leaves_nothing_behind(
     assert [path.name for path in tmp_path.iterdir()] == ["one.yaml"]
 
 
-def test_a_broken_promise_ends_with_status_1_its_story_and_what_repeats_it(write: Write) -> None:
+def test_a_broken_promise_has_status_1_a_narrative_and_a_command_that_repeats_it(
+    write: Write,
+) -> None:
     ended = Ended("run", write(LOST_ANSWER))
     assert ended.status == 1
     assert "record 0 is there twice" in ended.out
@@ -121,7 +123,7 @@ def test_a_broken_promise_ends_with_status_1_its_story_and_what_repeats_it(write
     assert last == "again: python -m chaos replay .chaos/one-virtual/scenario.yaml"
 
 
-def test_what_repeats_a_failure_does(write: Write) -> None:
+def test_the_command_that_repeats_a_failure_repeats_it(write: Write) -> None:
     *_, last = Ended("run", write(LOST_ANSWER), "--seed", "31").out.splitlines()
     again = Ended(*last.removeprefix("again: python -m chaos ").split())
     assert again.status == 1
@@ -135,7 +137,7 @@ def test_a_fault_that_never_struck_ends_with_status_2_and_the_reason(write: Writ
     assert "no verdict: drop-1 never struck" in ended.out
 
 
-def test_of_several_files_a_broken_promise_beats_no_verdict(write: Write) -> None:
+def test_a_broken_promise_takes_precedence_over_no_verdict(write: Write) -> None:
     files = [write(NEVER, "a.yaml"), write(LOST_ANSWER, "b.yaml"), write(QUIET, "c.yaml")]
     assert Ended("run", *files, "--jobs", "1").status == 1
 
@@ -163,7 +165,7 @@ def test_a_directory_without_files_is_a_mistake(tmp_path: Path) -> None:
     assert (ended.status, ended.err) == (2, "empty: no *.yaml in this directory\n")
 
 
-def test_every_mistake_of_every_file_is_told_and_the_others_run(write: Write) -> None:
+def test_every_mistake_of_every_file_is_reported_and_the_others_run(write: Write) -> None:
     ended = Ended("run", write(BAD, "bad.yaml"), "none.yaml", write(QUIET), "--jobs", "1")
     assert ended.status == 2
     lines = ended.err.splitlines()
@@ -172,7 +174,7 @@ def test_every_mistake_of_every_file_is_told_and_the_others_run(write: Write) ->
     assert "1 run: 1 valid" in ended.out
 
 
-def test_a_seed_on_the_command_line_beats_the_one_in_the_file(write: Write) -> None:
+def test_a_seed_on_the_command_line_replaces_the_one_in_the_file(write: Write) -> None:
     file = write(QUIET + "seed: 5\n")
     assert Ended("run", file).out.startswith("seed 5\n")
     assert Ended("run", file, "--seed", "6").out.startswith("seed 6\n")
@@ -201,7 +203,7 @@ def test_out_keeps_every_run(write: Write, tmp_path: Path) -> None:
     assert names == ["history.jsonl", "result.json", "scenario.yaml"]
 
 
-def test_files_of_the_same_name_have_directories_of_their_own(write: Write, tmp_path: Path) -> None:
+def test_files_of_the_same_name_have_separate_directories(write: Write, tmp_path: Path) -> None:
     files = [write(QUIET, "a/x.yaml"), write(QUIET, "b/x.yaml")]
     Ended("run", *files, "--out", "runs", "--jobs", "1")
     assert sorted(p.name for p in (tmp_path / "runs").iterdir()) == ["x-2-virtual", "x-virtual"]
@@ -216,7 +218,7 @@ def test_the_same_run_keeps_the_same_bytes(write: Write, tmp_path: Path) -> None
     assert kept[0] == kept[1]
 
 
-def test_a_place_that_cannot_hold_runs_is_told_before_anything_runs(
+def test_an_output_directory_that_cannot_be_written_is_reported_before_the_first_run(
     write: Write, tmp_path: Path
 ) -> None:
     (tmp_path / "file").touch()
@@ -224,9 +226,7 @@ def test_a_place_that_cannot_hold_runs_is_told_before_anything_runs(
         Ended("run", write(QUIET), "--out", "file/runs")
 
 
-def test_a_failure_that_cannot_be_kept_is_a_failure_all_the_same(
-    write: Write, tmp_path: Path
-) -> None:
+def test_a_failure_that_cannot_be_kept_is_still_a_failure(write: Write, tmp_path: Path) -> None:
     (tmp_path / ".chaos").touch()
     ended = Ended("run", write(LOST_ANSWER))
     assert ended.status == 1
@@ -249,7 +249,7 @@ def test_an_error_of_the_harness_is_no_verdict(
 # --- properties
 
 
-def test_a_property_is_run_with_as_many_examples_as_it_says(
+def test_a_property_runs_with_as_many_examples_as_it_declares(
     write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ended = Ended("run", write(PROPERTY.replace("0..0.5", "0..0")), "--format", "json")
@@ -270,7 +270,7 @@ def test_a_counterexample_is_kept_with_a_test_and_tried_first_the_next_time(
     assert [run["examples"] for run in json.loads(second.out)["runs"]] == [1]
 
 
-def test_explore_takes_a_number_of_examples(write: Write) -> None:
+def test_explore_accepts_a_number_of_examples(write: Write) -> None:
     file = write(PROPERTY.replace("0..0.5", "0..0"))
     ended = Ended("explore", file, "--examples", "3", "--jobs", "1", "--format", "json")
     (run,) = json.loads(ended.out)["runs"]
@@ -284,18 +284,18 @@ def test_a_name_that_looks_like_markup_is_a_name(write: Write) -> None:
     assert "[red] file" in ended.out
 
 
-def test_explore_tells_how_many_examples_fired_how_many_faults(write: Write) -> None:
+def test_explore_prints_the_examples_by_number_of_firings(write: Write) -> None:
     file = write(PROPERTY.replace("0..0.5", "0..0"))
     ended = Ended("explore", file, "--examples", "3", "--jobs", "1")
     assert re.search(r"^one +virtual( +3)( +0){5} +0.0 %$", ended.out, re.MULTILINE)
 
 
-def test_explore_takes_a_time(write: Write) -> None:
+def test_explore_accepts_a_time_limit(write: Write) -> None:
     ended = Ended("explore", write(QUIET), "--for", "1ms", "--jobs", "1")
     assert "seed 0" in ended.out
 
 
-def test_a_property_that_only_knows_real_sockets_is_explored_there(
+def test_a_property_for_real_sockets_only_is_explored_over_tcp(
     write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = write(PROPERTY + "worlds: [tcp]\n")
@@ -338,25 +338,25 @@ def test_junit_is_written_beside_what_is_printed(write: Write, tmp_path: Path) -
 # --- replay
 
 
-def test_replay_tells_the_story_of_every_record_concerned(write: Write) -> None:
+def test_replay_prints_the_narrative_of_every_record_concerned(write: Write) -> None:
     ended = Ended("replay", write(LOST_ANSWER))
     assert ended.status == 1
     assert ended.out.count("narrative of record") == 2
 
 
-def test_replay_of_what_is_valid_tells_what_is_remarkable(write: Write) -> None:
+def test_replay_of_a_valid_run_prints_the_narratives_of_remarkable_records(write: Write) -> None:
     ended = Ended("replay", write(QUIET))
     assert ended.status == 0
     assert "narrative of" not in ended.out
     assert Ended("replay", write(QUIET), "--all").out.count("narrative of record") == 2
 
 
-def test_replay_takes_the_directory_of_a_run(write: Write) -> None:
+def test_replay_accepts_a_run_directory(write: Write) -> None:
     Ended("run", write(LOST_ANSWER))
     assert Ended("replay", ".chaos/one-virtual").status == 1
 
 
-def test_replay_says_when_the_run_is_another_one(write: Write, tmp_path: Path) -> None:
+def test_replay_reports_a_run_that_differs_from_the_kept_one(write: Write, tmp_path: Path) -> None:
     Ended("run", write(LOST_ANSWER))
     (tmp_path / ".chaos/one-virtual/history.jsonl").write_text("{}\n")
     assert "not the same run as the kept one" in Ended("replay", ".chaos/one-virtual").out
@@ -370,13 +370,13 @@ def test_a_property_cannot_be_replayed(write: Write) -> None:
     )
 
 
-def test_nothing_there_cannot_be_replayed() -> None:
+def test_a_missing_file_cannot_be_replayed() -> None:
     ended = Ended("replay", "nowhere")
     assert ended.status == 2
     assert ended.err.startswith("nowhere: ")
 
 
-def test_a_world_that_a_scenario_does_not_know_cannot_be_replayed(write: Write) -> None:
+def test_a_scenario_cannot_be_replayed_in_a_world_that_it_excludes(write: Write) -> None:
     ended = Ended("replay", write(QUIET), "--world", "tcp")
     assert ended.err == "one.yaml: not run, since its worlds are virtual, and --world is tcp\n"
 
@@ -384,7 +384,7 @@ def test_a_world_that_a_scenario_does_not_know_cannot_be_replayed(write: Write) 
 # --- validate, schema, list
 
 
-def test_validate_says_what_each_file_is(write: Write) -> None:
+def test_validate_prints_the_type_of_each_file(write: Write) -> None:
     ended = Ended("validate", write(QUIET), write(PROPERTY, "two.yaml"))
     assert ended.status == 0
     assert ended.out == "one.yaml: a scenario, virtual\ntwo.yaml: a property, 20 examples\n"

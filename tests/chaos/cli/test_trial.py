@@ -1,4 +1,4 @@
-"""The trial of the official client: its page, and what the comparison overlooks."""
+"""The trial of the official client: its page, and the parts that the comparison ignores."""
 
 from pathlib import Path
 

@@ -44,7 +44,7 @@ def test_the_document_for_machines_has_the_smallest_scenario() -> None:
     assert (outcome["control"]["caught"], outcome["control"]["examples"]) == (True, 100)
 
 
-def test_a_mutant_that_is_not_caught_gives_status_1_and_says_why() -> None:
+def test_a_mutant_that_is_not_caught_gives_status_1_and_the_reason() -> None:
     result = zoo("applies-out-of-order", "--examples", "1", "--jobs", "1")
     assert result.return_value == 1
     assert re.search(r"^applies-out-of-order +nothing", result.stdout, re.MULTILINE)
@@ -53,7 +53,7 @@ def test_a_mutant_that_is_not_caught_gives_status_1_and_says_why() -> None:
     )
 
 
-def test_a_name_that_is_none_is_a_mistake_with_a_suggestion() -> None:
+def test_an_unknown_name_is_a_mistake_with_a_suggestion() -> None:
     result = zoo("give-up-early")
     assert str(result.exception) == (
         "there is no mutant 'give-up-early'; did you mean gives-up-early?"
@@ -81,7 +81,7 @@ def test_all_must_be_caught_and_nothing_else(found: Zoo, verdict: str) -> None:
     assert found.verdict == verdict
 
 
-def test_a_process_that_hangs_is_no_verdict_and_not_a_mutant_that_got_away(
+def test_a_process_that_hangs_gives_no_verdict_on_its_mutant(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("chaos.cli.zoo.LIMIT_S", 0.0)
@@ -91,7 +91,7 @@ def test_a_process_that_hangs_is_no_verdict_and_not_a_mutant_that_got_away(
     assert "sticky-error: no verdict: its process did not end within 0 s" in result.stdout
 
 
-def test_an_interrupted_hunt_says_how_far_it_came() -> None:
+def test_an_interrupted_hunt_counts_the_finished_mutants() -> None:
     found = zoo_of(CAUGHT, wanted=len(MUTANTS))
     outcome = [line for line in lines(found, interrupted=True) if isinstance(line, str)]
     assert f"1 of {len(MUTANTS)} caught, interrupted after 1" in outcome

@@ -26,7 +26,7 @@ from chaos.world.stopwatch import Stopwatch
 @pytest.mark.parametrize(
     "name", ["gives-up-early", "retries-under-at-most-once", "frame-without-its-records"]
 )
-def test_a_mutant_of_each_kind_is_caught_by_its_checks_and_made_small(name: str) -> None:
+def test_a_mutant_of_each_kind_is_caught_by_its_checks_and_shrunk(name: str) -> None:
     catch = hunt(name)
     assert (catch.mutant, catch.reason, catch.caught) == (name, "", True)
     assert set(catch.checks) & set(MUTANTS[name].caught_by)
@@ -50,13 +50,13 @@ def test_the_same_seed_catches_with_the_same_scenario() -> None:
     assert (first.data, first.examples) == (second.data, second.examples)
 
 
-def test_a_hunt_ends_after_its_examples_and_says_how_many_they_were() -> None:
+def test_a_hunt_ends_after_its_budget_and_counts_the_examples() -> None:
     catch = hunt("applies-out-of-order", 1)
     assert (catch.caught, catch.examples, catch.data) == (False, TURN, None)
     assert (catch.reason, catch.lost) == (f"not caught in {TURN} examples", False)
 
 
-def test_a_hunt_takes_the_examples_that_its_mutant_declares(
+def test_a_hunt_has_the_budget_that_its_mutant_declares(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(MUTANTS["applies-out-of-order"], "examples", TURN + 1)
@@ -120,12 +120,12 @@ def test_an_accusation_without_a_mutant_is_reported() -> None:
     assert catch.reason == "accused, although it has no defect"
 
 
-def test_each_semantic_has_properties_of_its_own() -> None:
+def test_each_semantic_has_its_own_properties() -> None:
     assert len(properties([AT_LEAST_ONCE])) == len(properties([AT_MOST_ONCE])) == 3
     assert len(properties(BOTH)) == 6
 
 
-def test_the_size_counts_records_and_everything_that_goes_wrong() -> None:
+def test_the_size_counts_records_and_disturbances() -> None:
     data = {
         "faults": [
             "drop",

@@ -58,7 +58,7 @@ def test_a_patch_is_gone_even_if_the_block_fails() -> None:
     assert AtLeastOnce._retry.__code__ is sound
 
 
-def test_what_was_remembered_is_computed_again() -> None:
+def test_cached_results_are_computed_again() -> None:
     policy = RetryPolicy(initial_delay=1.0, strategy=RetryStrategy.FIBONACCI_BACKOFF)
     assert [*policy.delays()] == [1, 1, 2, 3]
     with MUTANTS["wrong-fibonacci-start"].applied():

@@ -1,4 +1,4 @@
-"""The page about the zoo says what the mutants say."""
+"""The page about the zoo has the texts of the mutants."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "zoo.md").read_text(encoding="utf-8")
 
 
-def test_the_lists_are_fresh() -> None:
+def test_the_lists_are_up_to_date() -> None:
     assert lists_rewritten(PAGE) == PAGE, "run: make docs"
 
 
@@ -20,7 +20,7 @@ def test_each_mutant_is_in_a_list(name: str) -> None:
     assert PAGE.count(f"\n| `{name}` | ") == 1
 
 
-def test_a_list_that_is_out_of_date_is_written_again() -> None:
+def test_an_outdated_list_is_generated_again() -> None:
     assert lists_rewritten(PAGE.replace("| both |", "| neither |")) == PAGE
     assert all(f"<!-- mutants: {group.__name__.split('.')[-1]} -->" in PAGE for group in GROUPS)
 

@@ -32,11 +32,11 @@ def outcome(narratives: Narrator, record: int = 0) -> list[str]:
 
 
 def events(lines: list[str]) -> list[str]:
-    """What happened, without the times."""
+    """Return the sentences without the times."""
     return [re.sub(r"^ *[0-9.]+ s  |^ {13}", "", line) for line in lines]
 
 
-def test_a_lost_answer_is_told_from_sending_to_acknowledgement() -> None:
+def test_the_narrative_of_a_lost_answer_runs_from_sending_to_acknowledgement() -> None:
     fault = {"drop": {"name": "lost-answer", "at": "response", "nth": 1}}
     assert outcome(played(fault), 2) == [
         "    0.001 s  record 2 sent",
@@ -86,14 +86,14 @@ AT_RESPONSE: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("kind", AT_REQUEST)
-def test_each_kind_at_the_request_is_told(kind: str) -> None:
+def test_each_kind_at_the_request_has_a_sentence(kind: str) -> None:
     fields, sentence = AT_REQUEST[kind]
     lines = outcome(played({kind: {"name": "f", "at": "request", "nth": 1, **fields}}))
     assert events(lines)[2] == sentence
 
 
 @pytest.mark.parametrize("kind", AT_RESPONSE)
-def test_each_kind_at_the_response_is_told_behind_the_storing(kind: str) -> None:
+def test_each_kind_at_the_response_has_a_sentence_after_the_append(kind: str) -> None:
     fields, sentence = AT_RESPONSE[kind]
     lines = outcome(played({kind: {"name": "f", "at": "response", "nth": 1, **fields}}))
     assert events(lines)[2:4] == ["stored at greetings/0@0", sentence]
@@ -112,7 +112,7 @@ def test_each_kind_at_the_response_is_told_behind_the_storing(kind: str) -> None
         ),
     ],
 )
-def test_each_way_to_end_a_connection_is_told(how: str, at: str, sentence: str) -> None:
+def test_each_end_of_a_connection_has_a_sentence(how: str, at: str, sentence: str) -> None:
     fault = {"disconnect": {"name": "f", "at": at, "how": how, "nth": 1}}
     assert sentence in events(outcome(played(fault)))
 
@@ -159,7 +159,7 @@ def test_a_fault_that_another_one_shadowed_is_left_out() -> None:
     assert "second" not in "".join(outcome(played(*faults)))
 
 
-def test_a_leader_that_moves_under_way_is_told_and_so_is_what_the_old_one_answered() -> None:
+def test_a_leader_that_moves_in_flight_and_the_answer_of_the_old_one_have_sentences() -> None:
     fault = {"delay": {"name": "f", "at": "request", "nth": 1, "by": "100ms"}}
     narratives = played(
         fault,
@@ -185,7 +185,7 @@ def test_an_spu_that_is_back_when_the_record_is_sent_is_not() -> None:
     assert "spu:0" not in "".join(outcome(played(workload=[*workload, "flush"])))
 
 
-def test_a_listener_that_a_fault_closed_is_told_with_its_end() -> None:
+def test_a_listener_that_a_fault_closed_has_sentences_for_start_and_end() -> None:
     fault = {"refuse": {"name": "closed", "server": "spu", "between": ["0ms", "300ms"]}}
     lines = events(outcome(played(fault, workload=[{"sleep": "1ms"}, "send", "flush"])))
     assert lines[0] == "spu:0 refuses connections by fault closed"
@@ -193,7 +193,7 @@ def test_a_listener_that_a_fault_closed_is_told_with_its_end() -> None:
 
 
 @pytest.mark.parametrize(("how", "word"), [("rst", "reset"), ("hang", "left hanging")])
-def test_a_connect_that_a_fault_turned_away_is_told(how: str, word: str) -> None:
+def test_a_connect_that_a_fault_refused_has_a_sentence(how: str, word: str) -> None:
     fault = {"refuse": {"name": "f", "server": "spu", "how": how, "between": ["0ms", "300ms"]}}
     assert f"a connect to spu:0 {word} by fault f" in events(outcome(played(fault)))
 
@@ -206,13 +206,13 @@ def lost() -> Narrator:
     )
 
 
-def test_a_record_that_is_lost_ends_with_what_the_client_was_told_and_with_the_log() -> None:
+def test_the_narrative_of_a_lost_record_ends_with_its_outcome_and_the_log() -> None:
     *_, reported, end = events(outcome(lost()))
     assert reported.startswith("reported failed, possibly stored: ")
     assert end == "in the end: not in the log"
 
 
-def test_a_record_that_was_never_transmitted_says_so() -> None:
+def test_a_record_that_was_never_transmitted_has_a_sentence_for_that() -> None:
     narratives = played(
         workload=[{"stop_spu": {"spu": 0}}, "send", "flush"],
         producer={"retry": {**RETRY, "max_retries": 1}},
@@ -222,14 +222,14 @@ def test_a_record_that_was_never_transmitted_says_so() -> None:
     assert lines[-2:] == ["no request with the record arrived", "in the end: not in the log"]
 
 
-def test_a_probe_is_called_one_and_has_its_key() -> None:
+def test_a_probe_is_named_as_one_with_its_key() -> None:
     narratives = played(workload=["send"])
     (probe,) = (record for record in narratives._evidence.records if record.probe)
     assert re.fullmatch(r"probe 1 sent with the key probe-\d+", events(outcome(narratives, 1))[0])
     assert probe.id == 1
 
 
-# --- what a broken client or SPU leaves behind
+# --- incomplete histories
 
 
 def blank_history() -> History:
@@ -270,7 +270,7 @@ def test_copies_are_places_in_a_log() -> None:
     assert Narrator(Evidence(blank_history()))._place(Copy(3, 7, None, None)) == "greetings/3@7"
 
 
-# --- how it is cut
+# --- shortening
 
 
 def test_a_long_narrative_keeps_its_beginning_and_its_end() -> None:
@@ -286,7 +286,7 @@ def test_a_narrative_that_is_short_enough_is_unchanged() -> None:
     assert narrative.shortened() == narrative.lines
 
 
-def test_records_of_one_batch_have_the_same_plot_and_those_of_others_another_one() -> None:
+def test_records_have_the_same_plot_if_and_only_if_they_share_a_batch() -> None:
     narratives = played(workload=[{"send": {"count": 2}}, "flush", "send", "flush"])
     assert narratives.plot(0) == narratives.plot(1)
     assert narratives.plot(0) != narratives.plot(2)

@@ -76,7 +76,7 @@ def unclear() -> ScenarioReport:
         ([], 2),
     ],
 )
-def test_a_broken_promise_beats_no_verdict_and_that_beats_valid(
+def test_invalid_takes_precedence_over_no_verdict_and_that_over_valid(
     reports: list[ScenarioReport], status: int
 ) -> None:
     assert status_of(reports) == status
@@ -90,7 +90,7 @@ def test_a_bad_file_is_no_verdict_but_hides_no_broken_promise() -> None:
 # --- the summary
 
 
-def test_a_summary_tells_verdict_circumstances_figures_and_faults() -> None:
+def test_a_summary_has_verdict_circumstances_figures_and_faults() -> None:
     assert summary(report()) == [
         "valid: a lost answer",
         "  lost-answer.yaml, world virtual, seed 7",
@@ -99,13 +99,13 @@ def test_a_summary_tells_verdict_circumstances_figures_and_faults() -> None:
     ]
 
 
-def test_a_summary_tells_each_broken_check_and_only_those() -> None:
+def test_a_summary_has_each_broken_check_and_no_other() -> None:
     text = "\n".join(summary(broken()))
     assert "broken: no-loss, 1 time\n    record 0 is gone" in text
     assert "order" not in text
 
 
-def test_a_summary_tells_the_first_sentences_and_counts_the_others() -> None:
+def test_a_summary_has_the_first_sentences_and_counts_the_others() -> None:
     text = "\n".join(summary(broken(5)))
     assert text.count("is gone") == SENTENCES_MAX
     assert "and 2 more" in text
@@ -121,11 +121,11 @@ def test_a_summary_has_three_narratives_and_counts_the_similar_ones() -> None:
     ]
 
 
-def test_a_summary_tells_why_there_is_no_verdict() -> None:
+def test_a_summary_has_the_reasons_for_no_verdict() -> None:
     assert "  no verdict: fault lost-answer never struck" in summary(unclear())
 
 
-def test_a_summary_of_another_client_names_it_and_what_it_cannot_do() -> None:
+def test_a_summary_of_another_client_has_its_name_and_the_parts_not_applicable() -> None:
     lines = summary(report(client="fluvio", not_applicable=["send_all: one by one"]))
     assert "  lost-answer.yaml, world virtual, client fluvio, seed 7" in lines
     assert "  not applicable: send_all: one by one" in lines
@@ -137,7 +137,7 @@ def test_a_summary_of_a_property_counts_its_examples() -> None:
     )
 
 
-def test_a_summary_tells_where_the_run_is_kept_and_what_else_there_is() -> None:
+def test_a_summary_has_the_run_directory_and_the_notes() -> None:
     lines = summary(report(directory=".chaos/x-virtual", notes=["something else"]))
     assert {"  kept in .chaos/x-virtual", "  note: something else"} < set(lines)
 
@@ -146,7 +146,7 @@ def test_names_from_files_cannot_move_the_cursor() -> None:
     assert all(line.isprintable() for line in summary(report(name="\x1b[2Jgone\nx")))
 
 
-def test_a_failure_for_machines_ends_with_what_repeats_it() -> None:
+def test_a_failure_for_machines_ends_with_the_command_that_repeats_it() -> None:
     assert failure_text(broken()).endswith("\n\nagain: python -m chaos run lost-answer.yaml")
 
 
@@ -161,7 +161,7 @@ def shown(
     return [line.split() for line in file.getvalue().splitlines()]
 
 
-def test_the_table_has_a_row_for_each_outcome() -> None:
+def test_the_table_has_a_row_for_each_result() -> None:
     one = report(file="scenarios/one.yaml", seconds=1.234)
     assert shown([one, broken(file="two.yaml", examples=200)]) == [
         ["faults"],
@@ -180,19 +180,19 @@ def test_the_table_has_a_row_for_each_outcome() -> None:
     ]
 
 
-def test_files_of_the_same_name_go_by_their_paths() -> None:
+def test_files_of_the_same_name_are_labelled_with_their_paths() -> None:
     files = ["a/one.yaml", "b/one.yaml", "b/two.yaml"]
     reports = [report(file=file, world=world) for file in files for world in ("virtual", "tcp")]
     assert labels(reports)[::2] == ["a/one.yaml", "b/one.yaml", "two"]
 
 
-def test_examples_are_grouped_by_how_many_faults_fired_in_them() -> None:
+def test_examples_are_grouped_by_number_of_firings() -> None:
     firings = {0: 10, 1: 20, 2: 1000, 3: 1, 5: 1, 6: 3, 10: 1, 11: 2, 500: 2}
     rows = shown([report(firings=firings)], firings_table)
     assert rows[1] == ["lost-answer", "virtual", "10", "20", "1,000", "2", "4", "4", "99.0", "%"]
 
 
-def test_of_no_examples_there_is_no_share() -> None:
+def test_without_examples_there_is_no_share() -> None:
     assert shown([report(firings={})], firings_table)[1][2:] == ["0"] * 6
 
 
@@ -212,7 +212,7 @@ def test_the_tally_counts_verdicts() -> None:
     assert tally(reports, 3, 1.25) == "3 runs: 1 valid, 1 invalid, 1 inconclusive, in 1.2 s"
 
 
-def test_the_tally_of_an_interrupted_command_says_how_far_it_came() -> None:
+def test_the_tally_of_an_interrupted_command_counts_the_finished_runs() -> None:
     text = "interrupted after 1 of 9 runs: 1 valid, 0 invalid, 0 inconclusive, in 0.5 s"
     assert tally([report()], 9, 0.5) == text
 
@@ -311,13 +311,13 @@ def test_a_result_is_independent_of_machine_and_time() -> None:
     assert broken(seconds=1.0, directory="a").to_data() == broken(seconds=2.0).to_data()
 
 
-def test_a_find_is_tried_again_under_the_same_name_only(kept: Path) -> None:
+def test_a_counterexample_is_saved_for_its_property_only(kept: Path) -> None:
     assert [data["seed"] for data in saved_counterexample(kept, "x")] == [5]
     assert saved_counterexample(kept, "y") == []
     assert saved_counterexample(kept / "none", "x") == []
 
 
-def test_a_find_that_cannot_be_read_any_more_is_no_find(kept: Path) -> None:
+def test_a_saved_counterexample_that_cannot_be_read_is_ignored(kept: Path) -> None:
     scenario_of(kept).write_text("name: [")
     assert saved_counterexample(kept, "x") == []
 
@@ -329,7 +329,7 @@ def test_a_file_is_its_own_scenario_and_may_have_no_history(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("slug", ["lost-answer", "import", "7-spus"])
-def test_the_test_of_a_find_is_python(kept: Path, slug: str) -> None:
+def test_the_test_of_a_counterexample_is_python(kept: Path, slug: str) -> None:
     write_test(kept, slug, broken(file='odd".yaml'))
     names: dict[str, Any] = {}
     code = compile((kept / "test_replay.py").read_text(), "test_replay.py", "exec")
@@ -338,7 +338,7 @@ def test_the_test_of_a_find_is_python(kept: Path, slug: str) -> None:
     assert len(found) == 1
 
 
-def test_the_default_place_keeps_itself_out_of_version_control(
+def test_the_default_place_is_ignored_by_version_control(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -1,4 +1,4 @@
-"""What exploring finds in broken producers, how small that gets, and that it finds nothing else."""
+"""Exploring: the counterexamples of broken producers, their size, and no false accusation."""
 
 from collections.abc import Callable
 from copy import deepcopy
@@ -57,7 +57,7 @@ SOME = 50
 
 @cache
 def honest(semantic: str) -> tuple[Exploration, list[Exploration]]:
-    """What exploring the correct producer comes to, and what it told on the way; explored once."""
+    """The result of exploring the correct producer, and its progress reports; explored once."""
     outcome: list[Exploration] = []
     return found(
         semantic, examples=SOME, progress=lambda far: outcome.append(deepcopy(far))
@@ -65,7 +65,7 @@ def honest(semantic: str) -> tuple[Exploration, list[Exploration]]:
 
 
 def firings(data: dict[str, Any]) -> int:
-    """How many exchanges the faults of a smallest scenario strike."""
+    """Return the number of exchanges that the faults of a smallest scenario strike."""
     count = 0
     for fault in data.get("faults", ()):
         (fields,) = fault.values()
@@ -158,7 +158,7 @@ def test_a_defect_that_takes_two_faults_is_shrunk_to_two_on_one_record(
     assert (firings(explored.counterexample.data), records(explored.counterexample.data)) == (2, 1)
 
 
-def test_a_defect_that_any_fault_hides_is_found_by_the_run_before_targeting(
+def test_a_defect_that_any_fault_hides_is_found_by_the_run_without_floating_faults(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     honest = AtLeastOnce._answered
@@ -197,7 +197,7 @@ def test_another_seed_draws_other_examples() -> None:
     assert other.figures != first.figures
 
 
-def test_an_exploration_goes_on_where_another_one_ended() -> None:
+def test_an_exploration_can_continue_an_earlier_one() -> None:
     whole = found("at-least-once", examples=3 * ROUND)
     begun = found("at-least-once", examples=ROUND)
     begun.merge(found("at-least-once", examples=2 * ROUND, after=ROUND))
@@ -219,7 +219,7 @@ def test_saved_counterexamples_are_tried_first(monkeypatch: pytest.MonkeyPatch) 
 
 
 def honest_after(runs: int) -> Callable[[AtLeastOnce, Any], Any]:
-    """A defect that is gone after so many answers."""
+    """A defect that disappears after a number of answers."""
     answers = count()
     honest = AtLeastOnce._answered
     return lambda self, results: (
@@ -227,7 +227,7 @@ def honest_after(runs: int) -> Callable[[AtLeastOnce, Any], Any]:
     )
 
 
-def test_an_example_that_does_not_fail_again_is_evidence_and_the_search_goes_on(
+def test_an_example_that_does_not_fail_again_is_flaky_and_the_search_goes_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(AtLeastOnce, "_answered", honest_after(1))
@@ -270,7 +270,7 @@ def test_small_numbers_come_first() -> None:
     assert min(counts[DRAWN::ROUND]) <= 20  # the targeted ones
 
 
-def test_generators_that_make_no_scenario_together_are_an_error(
+def test_generators_without_a_valid_combination_are_an_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("chaos.spec.property.DRAWS_MAX", 3)
@@ -280,7 +280,7 @@ def test_generators_that_make_no_scenario_together_are_an_error(
         list(map(drawing.example, range(100), range(100)))
 
 
-def test_a_fault_that_never_strikes_and_an_outcome_that_never_occurs_say_nothing() -> None:
+def test_a_fault_that_never_fires_and_an_outcome_that_never_occurs_are_inconclusive() -> None:
     text = """
 name: quiet
 faults: [drop: {name: late, nth: 90}]
@@ -295,11 +295,11 @@ expect: {duplicated: some, acknowledged: some}
     ]
 
 
-def test_a_time_ends_an_exploration_at_the_end_of_a_batch() -> None:
+def test_a_time_limit_ends_an_exploration_at_the_end_of_a_batch() -> None:
     explored = found("at-least-once", examples=None, seconds=1e-9)
     assert (explored.examples, explored.verdict) == (0, "inconclusive")
 
 
-def test_progress_tells_what_was_found_so_far() -> None:
+def test_progress_reports_the_results_so_far() -> None:
     _, outcome = honest("at-most-once")
     assert [so_far.examples for so_far in outcome] == [16, 32, 48, 50]

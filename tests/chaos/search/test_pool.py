@@ -1,4 +1,4 @@
-"""The pool: a task that hangs or dies harms no other, and no process is left behind."""
+"""The pool: a process that hangs or dies affects its own task only, and no process remains."""
 
 import os
 import signal
@@ -13,7 +13,7 @@ import pytest
 from chaos.search.pool import AHEAD, Lost, TaskLostError, WorkerPool
 
 NEVER_S = 600.0
-"""No task here takes so long, unless it hangs."""
+"""A time limit that only a task that hangs exceeds."""
 
 
 def hangs() -> int:
@@ -35,7 +35,7 @@ def fails() -> int:
 
 
 def around() -> tuple[int, bool, bool]:
-    """The process, whether it leads a group, and whether it ignores a Ctrl-C."""
+    """Return the process id, whether it leads a group, and whether it ignores a Ctrl-C."""
     ignores = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     blocked = signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ())
     return os.getpid(), os.getpgid(0) == os.getpid(), ignores and not blocked
@@ -59,7 +59,7 @@ def test_each_task_is_done_once_however_many_processes_there_are(
     assert results_of(tasks, jobs, limit_s) == {n: 2 * n for n in range(7)}
 
 
-def test_nothing_to_do_is_done_at_once() -> None:
+def test_without_tasks_there_are_no_results() -> None:
     assert results_of([], 2) == {}
 
 
@@ -85,7 +85,7 @@ def test_in_order_no_task_begins_far_ahead_of_the_oldest() -> None:
     assert not active_children()
 
 
-def test_one_process_without_a_limit_is_this_one() -> None:
+def test_one_job_without_a_limit_runs_in_the_calling_process() -> None:
     with WorkerPool(1) as pool:
         [(_, here)] = pool.results([around])
     with WorkerPool(1, NEVER_S) as pool:
@@ -102,7 +102,7 @@ def test_a_process_leads_a_group_and_leaves_a_ctrl_c_to_its_parent() -> None:
     assert found[1:] == (True, True)
 
 
-def test_a_task_that_takes_its_process_along_leaves_the_others_theirs() -> None:
+def test_a_task_that_kills_its_process_does_not_affect_the_others() -> None:
     found = results_of([dies, succeeds], 1)
     assert isinstance(found[0], Lost)
     assert found[0].reason.startswith("its process died")
@@ -120,7 +120,7 @@ def test_in_order_a_lost_task_is_an_error() -> None:
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_what_a_task_raises_is_raised(jobs: int) -> None:
+def test_an_exception_of_a_task_is_raised(jobs: int) -> None:
     with pytest.raises(ValueError, match="invalid literal") as caught, WorkerPool(jobs) as pool:
         list(pool.results([fails, succeeds]))
     if jobs > 1:
@@ -128,7 +128,7 @@ def test_what_a_task_raises_is_raised(jobs: int) -> None:
     assert not active_children()
 
 
-def test_a_ctrl_c_ends_every_process_and_what_it_is_doing() -> None:
+def test_a_ctrl_c_ends_every_process_and_its_task() -> None:
     def interrupted() -> None:
         with WorkerPool(2) as pool:
             for _ in pool.results([hangs, succeeds]):

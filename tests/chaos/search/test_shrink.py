@@ -1,4 +1,4 @@
-"""How a scenario that fails gets small."""
+"""Shrinking a failing scenario."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ DATA: dict[str, Any] = {
 
 
 def verdicts(data: dict[str, Any]) -> list[tuple[Any, ...]]:
-    """Everything that struck: where, when, and what."""
+    """Return all firings: the exchange, the time and the fault."""
     history = run_scenario(Scenario.model_validate(data))
     assert history.defect is None
     return [
@@ -43,12 +43,12 @@ def test_the_form_without_draws_strikes_the_same_exchanges() -> None:
     assert len({f["name"] for f in fields}) == len(fields)
 
 
-def test_what_did_not_strike_is_left_out() -> None:
+def test_a_fault_that_did_not_fire_is_left_out() -> None:
     exact = as_fired(DATA, run_scenario(Scenario.model_validate(DATA)))
     assert "error" not in {next(iter(fault)) for fault in exact["faults"]}
 
 
-def test_everything_that_does_not_matter_goes() -> None:
+def test_every_part_that_does_not_matter_is_left_out() -> None:
     def fails(data: dict[str, Any]) -> bool:
         return any("drop" in fault for fault in data.get("faults", ())) and any(
             "send" in step and step["send"].get("count", 1) >= 7
@@ -78,7 +78,7 @@ def test_times_become_short_and_readable() -> None:
     assert small["workload"][0]["sleep"] in ("250ms", "260ms")
 
 
-def test_what_fails_from_the_start_stays_if_nothing_smaller_fails() -> None:
+def test_a_scenario_stays_as_it_is_if_no_smaller_one_fails() -> None:
     assert shrink(DATA, lambda data: False) == DATA
 
 
@@ -95,11 +95,11 @@ def test_the_number_of_runs_is_bounded(runs_max: int) -> None:
     assert runs <= runs_max
 
 
-def test_a_fault_goes_together_with_the_exchange_that_it_made() -> None:
-    """A retry less means that later faults find their exchanges one earlier."""
+def test_a_fault_is_left_out_together_with_the_exchange_that_it_caused() -> None:
+    """With one retry less, the exchanges of later faults have lower ordinals."""
 
     def fails(data: dict[str, Any]) -> bool:
-        """Two exchanges one after the other, the first of the last record and its retry."""
+        """Two consecutive exchanges: the first attempt of the last record, and its retry."""
         struck = [fault["drop"]["nth"] for fault in data.get("faults", ())]
         earlier = data["workload"].count("send") - 1
         first = 1 + earlier + (len(struck) - 2)
@@ -113,8 +113,8 @@ def test_a_fault_goes_together_with_the_exchange_that_it_made() -> None:
     assert small["workload"] == ["send"]
 
 
-def test_a_fault_of_all_apis_becomes_one_of_the_api_that_it_struck() -> None:
-    """Narrower matches count other exchanges, and the ordinal follows."""
+def test_a_fault_on_all_apis_becomes_a_fault_on_the_api_that_it_struck() -> None:
+    """A narrower match counts fewer exchanges, and the ordinal is adapted."""
     data = {
         "name": "all",
         "faults": [{"drop": {"match": {"api": "all"}, "probability": 0.3}}],

@@ -1,4 +1,4 @@
-"""Where targeted faults strike, and that they stay what the file says."""
+"""Targeting: the injection points of faults, and the fields that stay as in the file."""
 
 import random
 from collections import Counter
@@ -41,7 +41,7 @@ examples = parse_scenario(PROPERTY, "targeted.yaml").strategy()
 
 
 def steps(example: Example, seed: int, most: int = 3) -> list[tuple[dict[str, Any], History]]:
-    """The targeted example after each placing, with its run."""
+    """Return the targeted example after each placement, with its run."""
     target = TargetedExample(example, seed)
     data, scenario = target.scenario()
     taken = [(data, run_scenario(scenario))]
@@ -57,7 +57,7 @@ def placed(data: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
 
 @SIX
 @given(examples, st.integers(0, 2**32))
-def test_what_is_placed_strikes_once_and_every_time(example: Example, seed: int) -> None:
+def test_a_placed_fault_fires_once_in_every_run(example: Example, seed: int) -> None:
     for data, history in steps(example, seed):
         for _, fields in placed(data):
             count = history.faults[fields["name"]]
@@ -66,7 +66,9 @@ def test_what_is_placed_strikes_once_and_every_time(example: Example, seed: int)
 
 @SIX
 @given(examples, st.integers(0, 2**32))
-def test_faults_stay_as_the_file_says_but_for_their_trigger(example: Example, seed: int) -> None:
+def test_placed_faults_differ_from_the_file_in_their_trigger_only(
+    example: Example, seed: int
+) -> None:
     data, history = steps(example, seed)[-1]
     first, second = data["faults"][:2]
     assert first["refuse"] == {"name": "refuse-1", "server": "spu:1", "between": ["10s", "11s"]}
@@ -98,7 +100,7 @@ def test_faults_stay_as_the_file_says_but_for_their_trigger(example: Example, se
             assert 0.020 <= event.t - since < 1
 
 
-def test_nothing_is_placed_where_nothing_can_strike() -> None:
+def test_a_fault_without_injection_points_is_not_placed() -> None:
     text = "name: x\nfaults: [drop: {match: {api: fetch}}]\nworkload: [send]"
     (example,) = drawn(text)
     assert len(steps(example, 1)) == 1
@@ -111,12 +113,12 @@ def test_a_pinned_fault_leaves_nothing_to_place() -> None:
     assert [next(iter(fault)) for fault in example.pinned] == ["drop", "stall"]
 
 
-def test_a_fault_that_was_drawn_never_to_strike_is_left_alone() -> None:
+def test_a_fault_with_probability_zero_is_not_floating() -> None:
     (example,) = drawn("name: x\nfaults: [drop: {probability: 0..0}]\nworkload: [send]")
     assert example.floating == ()
 
 
-def test_what_an_example_leaves_out_can_be_placed_all_the_same() -> None:
+def test_a_fault_that_an_example_leaves_out_can_be_placed() -> None:
     text = "name: x\nfaults: {some: [drop: {probability: 0.1}]}\nworkload: [send]"
     for example in drawn(text, 8):
         assert [each.fault["drop"]["name"] for each in example.floating] == ["drop-1"]
@@ -132,7 +134,7 @@ def test_the_same_seed_targets_the_same_injection_points(seed: int) -> None:
 
 
 def test_the_injection_points_of_a_run_are_those_that_faults_strike() -> None:
-    """A fault that strikes everything strikes exactly what is listed without it."""
+    """A fault on all exchanges strikes exactly the injection points of a run without it."""
     text = "name: x\ntopic: {partitions: 2}\nworkload: [send: {count: 3, wait: true}]\nfaults: "
     (calm,) = drawn(text + "[]")
     (struck,) = drawn(text + "[delay: {by: 0ms, match: {api: all}}]")
@@ -152,6 +154,6 @@ def test_the_injection_points_of_a_run_are_those_that_faults_strike() -> None:
 
 
 def drawn(text: str, several: int = 1) -> list[Example]:
-    """Examples of a file."""
+    """Return drawn examples of a file."""
     prop, rng = parse_scenario(text, "s.yaml"), random.Random(1)
     return [prop.draw(rng) for _ in range(several)]
