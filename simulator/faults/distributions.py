@@ -1,8 +1,7 @@
-"""How long a delay is: a distribution, sampled by a draw that somebody else made.
+"""Distributions of delays, sampled with a uniform draw that the caller provides.
 
-A sample is a pure function of a uniform draw (the inverse of the cumulative distribution), so that
-a delay is as reproducible as its draw. No sample is below zero: what a normal distribution has
-below is cut off there. None is above ``DELAY_S_MAX``.
+A sample is a pure function of a uniform draw (the inverse of the cumulative distribution), so a
+delay is as reproducible as its draw. Samples are clamped to the range from 0 to ``DELAY_S_MAX``.
 """
 
 import math
@@ -30,23 +29,23 @@ from simulator.documents.strict_model import Strict, hint, shown
 from wire.duration import parse_duration
 
 DELAY_S_MAX = 3600.0
-"""The longest delay. A pareto distribution has no longest sample, and a timer must have a time.
-After an hour every client has long given up, so that a longer delay would show nothing else."""
+"""The longest delay, in seconds. A pareto distribution is unbounded, but a timer needs a finite
+deadline. Every client gives up well within an hour, so a longer delay would show nothing new."""
 
 YAML_FORMS = (
     "50ms, {uniform: [10ms, 200ms]}, {normal: {mean: 50ms, deviation: 10ms}}"
     " or {pareto: {scale: 20ms, shape: 1.5}}"
 )
-"""What a file may hold, for messages."""
+"""The accepted forms in a file, for messages."""
 
 CLI_FORMS = "50ms, uniform(10ms,200ms), normal(50ms,10ms) or pareto(20ms,1.5)"
-"""What a command line may hold, for messages and help."""
+"""The accepted forms on a command line, for messages and help."""
 
 _U_MIN = 2.0**-54
-"""In place of a draw of 0, where a normal distribution is infinite: half of the next draw."""
+"""Replaces a draw of 0, for which a normal distribution is infinite: half of the next draw."""
 
 _EXPONENT_MAX = 700.0
-"""``exp`` of it is finite, and times any scale it is above ``DELAY_S_MAX``."""
+"""``exp`` of this is finite, and its product with any scale exceeds ``DELAY_S_MAX``."""
 
 
 def _bounded(seconds: float) -> float:
@@ -88,17 +87,17 @@ DelayDuration = Annotated[Duration, AfterValidator(_bounded)]
 
 
 class Constant(RootModel[DelayDuration]):
-    """Always the same delay: ``50ms``."""
+    """A constant delay: ``50ms``."""
 
     model_config = ConfigDict(frozen=True)
 
     def sample(self, u: float) -> float:
-        """The delay in seconds; the draw does not matter."""
+        """Return the delay in seconds; the draw is ignored."""
         return self.root
 
 
 class Uniform(Strict):
-    """Any delay between two, each equally likely: ``uniform: [10ms, 200ms]``."""
+    """Delays uniformly distributed between two limits: ``uniform: [10ms, 200ms]``."""
 
     uniform: Annotated[
         tuple[DelayDuration, DelayDuration], BeforeValidator(_pair), AfterValidator(_ordered)
@@ -112,16 +111,16 @@ class Uniform(Strict):
 
 
 class NormalParameters(Strict):
-    """What a normal distribution is made of."""
+    """The parameters of a normal distribution."""
 
     mean: DelayDuration
-    """The middle of the delays."""
+    """The mean delay."""
     deviation: DelayDuration
-    """Two thirds of the delays are within this much of the mean."""
+    """The standard deviation: two thirds of the delays are within this distance of the mean."""
 
 
 class Normal(Strict):
-    """Delays around a mean, cut off at zero: ``normal: {mean: 50ms, deviation: 10ms}``."""
+    """Normally distributed delays, clamped at zero: ``normal: {mean: 50ms, deviation: 10ms}``."""
 
     normal: NormalParameters
 
@@ -132,7 +131,7 @@ class Normal(Strict):
 
 
 class ParetoParameters(Strict):
-    """What a pareto distribution is made of."""
+    """The parameters of a pareto distribution."""
 
     scale: Annotated[DelayDuration, AfterValidator(_positive)]
     """The shortest delay."""
@@ -141,12 +140,12 @@ class ParetoParameters(Strict):
         PlainValidator(_shape),
         WithJsonSchema({"type": "number", "exclusiveMinimum": 0}),
     ]
-    """How fast long delays become rare: the smaller, the longer the tail; at 1 or below the mean is
+    """The exponent of the tail: a smaller shape gives a longer tail; at 1 or below the mean is
     infinite."""
 
 
 class Pareto(Strict):
-    """Mostly short delays with a long tail, as networks have them:
+    """Mostly short delays with a long tail, as in real networks:
     ``pareto: {scale: 20ms, shape: 1.5}``.
     """
 
@@ -173,7 +172,7 @@ def _known_form(value: object) -> object:
 
 
 def _form(value: object) -> str:
-    """The tag of a form; the brackets tell readers of an error's path that it is no key."""
+    """Return the tag of a form; the brackets distinguish it from a key in the path of an error."""
     if isinstance(value, str):
         return "<constant>"
     return f"<{next(iter(value)) if isinstance(value, Mapping) else type(value).__name__.lower()}>"
@@ -187,17 +186,18 @@ Distribution: TypeAlias = Annotated[
     Discriminator(_form),
     BeforeValidator(_known_form),
 ]
-"""A field that holds how long a delay is. Every member has ``sample(u)``, in seconds."""
+"""The type of a field that holds a delay. Every member has ``sample(u)``, in seconds."""
 
 _ADAPTER: TypeAdapter[Constant | Uniform | Normal | Pareto] = TypeAdapter(Distribution)
 _CALL = re.compile(r"([a-z]+)\(([^(),]*),([^(),]*)\)")
 
 
 def parse_distribution(text: str) -> Constant | Uniform | Normal | Pareto:
-    """A distribution as the command line writes it, for example ``uniform(10ms,200ms)``.
+    """Parse a distribution in command-line form, for example ``uniform(10ms,200ms)``.
 
     Raises:
-        ValueError: it is none; the text says what was wrong and shows the accepted forms.
+        ValueError: ``text`` is not a distribution; the message names the error and the accepted
+            forms.
     """
     try:
         return _ADAPTER.validate_python(_yaml_form(text.strip()))
@@ -214,7 +214,7 @@ def _yaml_form(text: str) -> Any:
     if call is None:
         if "(" in text:
             raise ValueError(f"{shown(text)} is not a distribution")
-        parse_duration(text)  # whose message is about durations alone
+        parse_duration(text)  # its message is about durations alone
         return text
     name, first, second = call[1], call[2].strip(), call[3].strip()
     match name:

@@ -1,9 +1,8 @@
-"""What faults do to frames: the actions that a server carries out, and their effects.
+"""Actions that a server carries out on frames, and the effects that follow from them.
 
-A fault kind says with an ``Action`` what happens to the frames that it strikes at a cut point. A
-server carries out actions and knows no kinds, so that a kind which combines known actions needs no
-change there. The *effects* follow from the action: what a client, and a judge, must expect. Checks
-read effects alone.
+A fault kind declares an ``Action`` for each cut point. A server carries out actions and knows no
+kinds, so a kind that combines known actions needs no change in the server. The *effects* follow
+from the action: they say what a client and the judge must expect. Checks read effects alone.
 """
 
 from dataclasses import dataclass
@@ -12,99 +11,99 @@ from typing import Literal, Protocol, TypeAlias
 
 
 class CutPoint(StrEnum):
-    """The moment at which a fault strikes."""
+    """The point of an exchange at which a fault strikes."""
 
     REQUEST = "request"
-    """Read, and not yet applied."""
+    """After the request is read, before it is applied."""
     RESPONSE = "response"
-    """Applied, and not yet answered."""
+    """After the request is applied, before the response is written."""
 
 
 class Effect(StrEnum):
-    """One thing that a fault may do to an exchange, as a client or a judge sees it.
+    """One consequence of a fault for an exchange, as a client or the judge observes it.
 
-    The effects of a fault are complete: what none of them says did not happen.
+    The effects of a fault are complete: a fault has no consequence that is not among them.
     """
 
     NOT_APPLIED = "not-applied"
     """The request is not applied."""
     NOT_ANSWERED = "not-answered"
-    """No whole answer to this request reaches the client."""
+    """No complete response to this request reaches the client."""
     LATE = "late"
-    """The frame, and those behind it, arrive later."""
+    """The frame and the frames after it arrive later."""
     REPEATED = "repeated"
-    """The frame arrives more than once; at the request it is applied each time."""
+    """The frame arrives more than once; a repeated request is applied each time."""
     ANSWERED_WITH_CODE = "answered-with-code"
-    """The answer holds an error code that the fault chose. It is well formed, and a client may take
-    the server at its word; so it is neither a forged answer nor none."""
+    """The response holds an error code that the fault chose. It is well formed, and a client may
+    trust it, so it counts neither as forged nor as missing."""
     ENDS_CONNECTION = "ends-connection"
-    """The connection ends, or the server says that it will write no more."""
+    """The connection ends, or the server closes its writing direction."""
     SILENCES = "silences"
-    """The connection stays open, and the server does not read from it or write to it any more."""
+    """The connection stays open, but the server stops reading from it or writing to it."""
     FORGES_ANSWER = "forges-answer"
-    """The answer is well formed and wrong."""
+    """The response is well formed but false."""
     ALTERS_BYTES = "alters-bytes"
-    """The frame arrives with other bytes than those that were sent."""
+    """Some bytes of the frame change on the way."""
     HIDES_ATTEMPTS = "hides-attempts"
-    """Later frames or connects of the client leave no event."""
+    """Later frames or connection attempts of the client leave no event."""
 
 
 Ending: TypeAlias = Literal["rst", "fin", "half-close"]
-"""How a connection ends: by a reset; by a FIN, once the input that has arrived is read; or by a FIN
-in one direction, while the server goes on reading and applying."""
+"""How a connection ends: by a reset; by a FIN after the input that has arrived is read; or by a FIN
+in one direction, while the server continues to read and apply requests."""
 
 
 class Sampled(Protocol):
     """A quantity that is drawn for each frame."""
 
     def sample(self, u: float) -> float:
-        """The quantity for a uniform draw in [0, 1)."""
+        """Return the quantity for a uniform draw in [0, 1)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Action:
     """What a fault does to each frame that it strikes at one cut point.
 
-    Several fields may be set; a server carries them out in the order in which they stand here.
+    Several fields may be set; a server carries them out in the order of their declaration.
     """
 
     delay: Sampled | None = None
-    """Hold the frame back; the sample is in seconds."""
+    """Delay the frame by a sample, in seconds."""
     flips_bit: bool = False
-    """Flip one bit, which is drawn: at the request of the records that it brings for a partition,
-    at the response of what stands behind the correlation id."""
+    """Flip one bit at a drawn position: at the request, in the records of one partition; at the
+    response, after the correlation id."""
     code: str | None = None
     """Answer with this error code; at the request nothing is applied."""
     copies: int = 0
-    """Deliver the frame so many times more."""
+    """The number of additional deliveries of the frame."""
     swallow: bool = False
     """Do not deliver the frame."""
     silence: bool = False
-    """Do not deliver the frame; at the request read nothing more from the connection, at the
-    response write nothing more to it."""
+    """Do not deliver the frame; at the request, stop reading from the connection; at the response,
+    stop writing to it."""
     ending: Ending | None = None
-    """End the connection: at the request before the request is applied, at the response after
-    ``after_bytes`` of the answer."""
+    """End the connection: at the request, before the request is applied; at the response, after
+    ``after_bytes`` of the response."""
     after_bytes: int = 0
-    """How many bytes of the answer are written before the end."""
+    """The number of response bytes that are written before the end."""
 
     @property
     def terminal(self) -> bool:
-        """Whether it decides what becomes of the frame, so that at most one such action applies."""
+        """Whether the action decides the frame; at most one such action applies to a frame."""
         return bool(self.code or self.swallow or self.silence or self.ending)
 
     @property
     def only_delays(self) -> bool:
-        """Whether the frame is late and nothing else happens to it."""
+        """Whether the action does nothing but delay the frame."""
         return not (self.terminal or self.copies or self.flips_bit)
 
     @property
     def reads_on(self) -> bool:
-        """Whether a server goes on reading from the connection after this action at the request."""
+        """Whether the server still reads from the connection after this action at the request."""
         return not self.silence and self.ending in (None, "half-close")
 
     def effects(self, at: CutPoint) -> tuple[Effect, ...]:
-        """The effects of the action at a cut point, in the order of ``Effect``."""
+        """Return the effects of the action at a cut point, in the order of ``Effect``."""
         request = at is CutPoint.REQUEST
         ends = self.ending is not None
         applied = not request or not (
@@ -125,7 +124,7 @@ class Action:
 
 
 DECIDING = frozenset({Effect.NOT_APPLIED, Effect.NOT_ANSWERED, Effect.ANSWERED_WITH_CODE})
-"""The effects of terminal actions: one of them decides what becomes of a frame."""
+"""The effects of terminal actions."""
 
 NOTHING = Action()
-"""The frame goes its way."""
+"""The frame is delivered unchanged."""

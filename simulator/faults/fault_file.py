@@ -1,8 +1,8 @@
 """Faults files: the ``faults:`` list of a scenario in a file of its own.
 
-A file holds either the list itself or a mapping with the one key ``faults``. All mistakes of a file
-are reported at once, each on one line with its place. Generators, which make a property of a
-scenario, have no meaning here and are refused.
+A file holds either the list itself or a mapping with the single key ``faults``. All errors in a
+file are reported together, each on one line with its position. Generators, which turn a scenario
+into a property, have no meaning here and are rejected.
 """
 
 from pathlib import Path
@@ -19,7 +19,7 @@ from simulator.faults.model import Fault
 
 
 class FaultFileError(Exception):
-    """A faults file is wrong. The text has one line for each mistake, with its place."""
+    """A faults file has errors. The text has one line for each error, with its position."""
 
     def __init__(self, lines: list[str]) -> None:
         super().__init__("\n".join(lines))
@@ -27,17 +27,17 @@ class FaultFileError(Exception):
 
 
 class FaultFile(Strict):
-    """What a faults file holds."""
+    """The content of a faults file."""
 
     faults: FaultList
     """The faults, in the order in which they are evaluated."""
 
 
 def load_faults(path: str | Path) -> list[Fault]:
-    """The faults of a file, each with a name.
+    """Load the faults of a file, each with a name.
 
     Raises:
-        FaultFileError: the file cannot be read, or something in it is wrong.
+        FaultFileError: the file cannot be read or has errors.
     """
     try:
         text = read_text(path)
@@ -47,21 +47,21 @@ def load_faults(path: str | Path) -> list[Fault]:
 
 
 def parse_faults(text: str, filename: str) -> list[Fault]:
-    """The faults of a text, each with a name.
+    """Parse the faults of a text, each with a name.
 
     Args:
         text: YAML.
-        filename: what messages call it.
+        filename: the name of the file in messages.
 
     Raises:
-        FaultFileError: something in it is wrong.
+        FaultFileError: the text has errors.
     """
     try:
         document = parse(text)
     except YamlError as error:
         raise FaultFileError([error.problem.located(filename)]) from error
     _refuse_open_values(document, document.data, ())
-    # A list alone is validated, and its paths are shown, as if it stood below the key.
+    # A bare list is validated as the value of the key, and its paths are shown without the key.
     above: PathInFile = ("faults",) if isinstance(document.data, list) else ()
     if not isinstance(document.data, list | dict) and not document.problems:
         text = "is not a list of faults; write faults: and the list below it"
@@ -78,7 +78,7 @@ def parse_faults(text: str, filename: str) -> list[Fault]:
 
 
 def _refuse_open_values(document: Document, value: Any, path: PathInFile) -> None:
-    """Note every generator; nothing else is said about its place."""
+    """Report every generator, and suppress all other diagnostics at its path."""
     match value:
         case str() if RANGE.fullmatch(value):
             written = value

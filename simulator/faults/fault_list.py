@@ -1,8 +1,8 @@
 """A list of faults as YAML writes it, and the names of its members.
 
-In YAML a fault is a mapping with one key, its kind, ``drop: {at: response, nth: 1}``, and a kind
-alone means its defaults. ``FaultList`` is the type of a field that holds such a list. The path of
-an error in it is the path in the document, for example ``1, drop, probability``.
+In YAML a fault is a mapping whose single key is its kind, ``drop: {at: response, nth: 1}``; a bare
+kind stands for its defaults. ``FaultList`` is the type of a field that holds such a list. The path
+of an error is the path in the document, for example ``1, drop, probability``.
 """
 
 from collections import Counter
@@ -17,14 +17,14 @@ from simulator.documents.strict_model import Conflict, shown, with_conflicts
 from simulator.faults.model import FAULTS, Fault
 
 OneFault: TypeAlias = Annotated[Fault, OneOf("fault", FAULTS)]
-"""A field that holds one fault."""
+"""The type of a field that holds one fault."""
 
 
 def with_names(faults: Sequence[Fault]) -> list[Fault]:
-    """The same faults, those without a name named by kind and position, for example ``drop-1``.
+    """Return the faults; name each unnamed one by kind and position, for example ``drop-1``.
 
     Raises:
-        ValueError: two have the same name.
+        ValueError: two faults have the same name.
     """
     result = [
         fault if fault.name else fault.model_copy(update={"name": f"{fault.kind}-{n}"})
@@ -32,12 +32,12 @@ def with_names(faults: Sequence[Fault]) -> list[Fault]:
     ]
     for name, times in Counter(fault.name for fault in result).items():
         if times > 1:
-            raise ValueError(f"{times} faults are named {name!r}; give each a name of its own")
+            raise ValueError(f"{times} faults are named {name!r}; give each a unique name")
     return result
 
 
 def _written_names(value: Any) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    """Path and name of each member of a list that nothing is known about."""
+    """Yield path and name of each member of a list that is not validated yet."""
     for n, item in enumerate(value if isinstance(value, list | tuple) else ()):
         kind, fields = item, None
         if isinstance(item, Mapping) and len(item) == 1:
@@ -57,7 +57,7 @@ def _taken_names(names: Iterable[tuple[tuple[str | int, ...], str]]) -> Iterator
     for path, name in names:
         position = int(path[0])
         if name in first:
-            text = f"the name {shown(name)} is that of fault {first[name]} in this list already"
+            text = f"the name {shown(name)} is taken by fault {first[name]} of this list"
             yield Conflict(path, f"{text}; write another name")
         first.setdefault(name, position + 1)
 
@@ -67,4 +67,4 @@ def _own_names(value: Any, handler: Callable[[Any], list[Fault]]) -> list[Fault]
 
 
 FaultList: TypeAlias = Annotated[list[OneFault], WrapValidator(_own_names)]
-"""A field that holds faults, each with a name, no two with the same."""
+"""The type of a field that holds faults, each with a unique name."""

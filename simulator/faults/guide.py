@@ -1,7 +1,7 @@
-"""The kinds of faults in the guide, from the models: ``python -m simulator.faults.guide FILE``.
+"""Generate the sections about fault kinds: ``python -m simulator.faults.guide FILE``.
 
-They stand between two comments, ``<!-- kinds -->`` and ``<!-- end -->``, and are written again
-there. ``make docs`` does it, and a test keeps the file fresh.
+The sections are between the comments ``<!-- kinds -->`` and ``<!-- end -->``. ``make docs`` writes
+them, and a test fails when they are out of date.
 """
 
 import inspect
@@ -19,18 +19,18 @@ from simulator.faults.effects import CutPoint, Effect
 from simulator.faults.model import FAULTS, Fault, Placed, Refusal
 
 WIDTH = 100
-"""Where lines are broken."""
+"""The line length, in characters."""
 
 _KINDS = re.compile(r"(<!-- kinds -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def kinds_rewritten(page: str) -> str:
-    """A page with the kinds as the models have them."""
+    """Return the page with its sections about kinds regenerated."""
     return _KINDS.sub(lambda found: f"{found[1]}{kinds()}{found[2]}", page)
 
 
 def kinds() -> str:
-    """A section for each kind: what it does, its own keys, its effects."""
+    """Return a section for each kind: its docstring, its own keys and its effects."""
     return "".join(f"### {word}\n\n{_kind(kind)}\n\n" for word, kind in FAULTS.items())
 
 
@@ -55,7 +55,7 @@ def _key(name: str, field: FieldInfo) -> str:
 
 
 def _effects(kind: type[Fault]) -> Iterator[str]:
-    """Sentences about the effects of one that is as its defaults say."""
+    """Yield sentences about the effects of a kind with its default fields."""
     if issubclass(kind, Refusal):
         ways = get_args(Refusal.model_fields["how"].annotation)
         listed = [f"{_listed(kind.made(how=how).effects)} for `{how}`" for how in ways]

@@ -1,19 +1,19 @@
-"""The fault model: what a fault is, apart from its kind.
+"""The fault model: what all faults have in common, whatever their kind.
 
-One exchange on a connection has two moments at which a fault can strike:
+A fault can strike one exchange on a connection at two cut points:
 
     client ---request---> | SPU reads | SPU applies | ---response---> client
               ^ at: request                 ^ at: response
 
-A fault is a *kind* (what happens), a *cut point* (at which moment) and a *trigger* (which of the
-matching exchanges). Lost before it was applied, and applied but the answer lost, are different
-faults: only the second one makes a careful client write a record twice.
+A fault has a *kind* (what happens), a *cut point* (when) and a *trigger* (which of the matching
+exchanges). A request that is lost before it is applied and a response that is lost after that are
+different faults: only the second makes a client that retries store a record twice.
 
-A kind is a class with a ``kind`` in a module of ``kinds/``: that registers it in ``FAULTS``, from
-which unions, tables, schemas and help texts follow. The models hold what was written and say what
-action that is; ``fault_list.py`` reads their YAML form and ``plan.py`` evaluates them. TCP keeps
-the bytes of a connection in order and never loses one, so the docstring of each kind says what real
-event it stands for and what about it is not realistic.
+A kind is a class with a ``kind`` in a module of ``kinds/``. The class registers itself in
+``FAULTS``, from which unions, tables, schemas and help texts follow. The models hold the fields of
+a fault and declare its actions; ``fault_list.py`` reads their YAML form, and ``plan.py`` evaluates
+them. TCP keeps the bytes of a connection in order and loses none, so the docstring of each kind
+says which real failure it models and what is not realistic about it.
 """
 
 import re
@@ -33,13 +33,13 @@ TRIGGERS = ("probability", "nth", "every")
 """The fields of which a fault has at most one."""
 
 ALL_APIS = "all"
-"""What a match says for every API."""
+"""The value of ``match.api`` that stands for every API."""
 
 FAULTS: "Registry[type[Fault]]" = Registry(
     "fault kind",
     order=("delay", "drop", "duplicate", "corrupt", "disconnect", "stall", "error", "refuse"),
 )
-"""Every kind of fault, by its word."""
+"""Every kind of fault, by its ``kind``."""
 
 _SERVER = re.compile("sc|spu|spu:(0|[1-9][0-9]{0,8})")
 
@@ -60,24 +60,24 @@ Name = Annotated[str, Field(min_length=1)]
 
 
 class Match(Strict):
-    """Which exchanges a fault concerns: those that satisfy every field."""
+    """Selects the exchanges that a fault concerns: those that satisfy every field."""
 
     api: Annotated[str, OneWord(lambda: (*APIS, ALL_APIS))] = "produce"
     """The API of the request, or ``all``."""
     topic: Name | None = None
-    """A topic that the request names; only produce and fetch name any."""
+    """A topic that the request names; only produce and fetch requests name topics."""
     partition: Index | None = None
-    """A partition that the request names, of the topic above if there is one."""
+    """A partition that the request names, of ``topic`` if that is set."""
     spu: Index | None = None
-    """The SPU that was asked, numbered from 0."""
+    """The SPU that receives the request, numbered from 0."""
     connection: Count | None = None
-    """The connection, numbered from 1 in the order of accepting."""
+    """The connection, numbered from 1 in the order in which connections are accepted."""
     client_id: str | None = None
-    """What the client calls itself in the header of its request."""
+    """The client id in the header of the request."""
 
     @classmethod
     def conflicts(cls, written: Mapping[str, Any]) -> Iterator[Conflict]:
-        """A request without partitions satisfies no topic and no partition."""
+        """Report a topic or partition for an API whose requests name none."""
         api = APIS.get(str(written.get("api", "produce")))
         if api is not None and not api.names_partitions:
             for key in ("topic", "partition"):
@@ -86,15 +86,15 @@ class Match(Strict):
 
 
 class Fault(Strict):
-    """What all faults have in common. A subclass with a ``kind`` of its own is a kind."""
+    """The base class of all faults. A subclass that declares ``kind`` is a fault kind."""
 
     kind: ClassVar[str]
-    """The word for it in YAML, and the first half of the name of an unnamed one."""
+    """The name of the kind in YAML, and the first half of the default name of a fault."""
     example: ClassVar[Mapping[str, Any]] = {}
-    """The fields without which one cannot be written, with a value for each; for docs and tests."""
+    """A value for each required field; for docs and tests."""
 
     name: Name = ""
-    """The name in events and summary, and part of every draw; without one the fault is named by
+    """The name in events and the summary, and part of every draw. By default a fault is named by
     its kind and its position in the list, from 1: ``drop-1``."""
 
     @classmethod
@@ -102,7 +102,7 @@ class Fault(Strict):
         """Register the kind.
 
         Raises:
-            ValueError: another class has its word.
+            ValueError: another class has the same ``kind``.
         """
         super().__pydantic_init_subclass__(**kwargs)
         if "kind" in cls.__dict__:
@@ -110,12 +110,12 @@ class Fault(Strict):
 
     @classmethod
     def made(cls, **fields: Any) -> Self:
-        """One of this kind, with its ``example`` for what is not given."""
+        """Return a fault of this kind; ``example`` supplies the fields that are not given."""
         return cls.model_validate({**cls.example, **fields})
 
     @property
     def spu_named(self) -> int | None:
-        """The index of the SPU that it names, if it names one."""
+        """The index of the SPU that the fault names, or None."""
         raise NotImplementedError
 
 
@@ -123,28 +123,28 @@ class Placed(Fault):
     """A fault that strikes at a cut point."""
 
     at: Literal["request", "response", "both"] = "both"
-    """The cut point: before the request is applied, after it, or both with a draw for each."""
+    """The cut point: before the request is applied, after that, or both with a draw for each."""
     probability: Probability | None = None
-    """Trigger: the chance of each matching exchange, drawn from the seed."""
+    """Trigger: the probability that the fault strikes a matching exchange, drawn from the seed."""
     nth: Ordinals | None = None
-    """Trigger: the ordinals of the matching exchanges to strike, a number or a list. They count
-    from 1, for each topic and partition by itself; for requests that name none, for each
-    connection."""
+    """Trigger: the ordinals of the matching exchanges to strike, a number or a list. Ordinals count
+    from 1, separately for each topic and partition; for requests that name no partition, separately
+    for each connection."""
     every: Count | None = None
-    """Trigger: strike each time that the ordinal is a multiple of this."""
+    """Trigger: strike each exchange whose ordinal is a multiple of this number."""
     between: Window | None = None
-    """Strike only in this window of the faults' clock; ordinals count outside of it too."""
+    """Strike only in this window of the faults' clock; ordinals also count outside of it."""
     limit: Count | None = None
-    """Strike at most this often."""
+    """The maximum number of strikes."""
     match: Match = Match()
-    """Which exchanges are concerned."""
+    """Selects the exchanges that the fault concerns."""
     empty: StrictBool = False
-    """Whether produce and fetch requests without partitions are concerned too. Clients send them at
-    times that depend on load, so that by default they do not count."""
+    """Whether the fault also concerns produce and fetch requests without partitions. Clients send
+    them at times that depend on load, so they do not count by default."""
 
     @classmethod
     def conflicts(cls, written: Mapping[str, Any]) -> Iterator[Conflict]:
-        """At most one trigger."""
+        """Report more than one trigger."""
         triggers = [key for key in TRIGGERS if written.get(key) is not None]
         if len(triggers) > 1:
             first, *others = triggers
@@ -153,33 +153,33 @@ class Placed(Fault):
 
     @property
     def cut_points(self) -> tuple[CutPoint, ...]:
-        """Where it strikes."""
+        """The cut points at which the fault strikes."""
         return tuple(at for at in CutPoint if self.at in (at.value, "both"))
 
     @property
     def spu_named(self) -> int | None:
-        """The index of the SPU that it names, if it names one."""
+        """The index of the SPU that the fault names, or None."""
         return self.match.spu
 
     def action(self, at: CutPoint) -> Action:
-        """What it does to each frame that it strikes there; a pure function of the fields."""
+        """Return the action on each frame that the fault strikes; a pure function of the fields."""
         raise NotImplementedError
 
     @classmethod
     def pinned(
         cls, fields: Mapping[str, Any], at: CutPoint, delay_s: float | None
     ) -> dict[str, Any]:
-        """The fields of one that strikes one frame only, as plain data.
+        """Return the fields of a fault that strikes exactly one frame, as plain data.
 
         Args:
-            fields: those of the fault that it is made of, without ``at`` and trigger.
-            at: where it strikes.
-            delay_s: by how many seconds the frame was late, if that is known.
+            fields: the fields of the original fault, without ``at`` and trigger.
+            at: the cut point.
+            delay_s: the delay of the frame in seconds, if known.
         """
         return dict(fields)
 
     def effects(self, at: CutPoint) -> tuple[Effect, ...]:
-        """What a client and a judge must expect of a frame that it strikes there."""
+        """Return the effects on a frame that the fault strikes at a cut point."""
         return self.action(at).effects(at)
 
 
@@ -191,29 +191,29 @@ _REFUSAL_EFFECTS = {
 
 
 class Refusal(Fault):
-    """A fault that keeps clients from connecting: no cut point and no trigger, only a window."""
+    """A fault that prevents new connections: no cut point and no trigger, only a window."""
 
     server: ServerName
-    """Which server: ``sc``, ``spu`` for all SPUs, or ``spu:N``, numbered from 0."""
+    """The server: ``sc``, ``spu`` for all SPUs, or ``spu:N``, numbered from 0."""
     how: Literal["refuse", "rst", "hang"] = "refuse"
-    """``refuse``: the listener is closed. ``rst``: reset once accepted. ``hang``: accepted and
-    never answered."""
+    """``refuse``: the listener is closed. ``rst``: the connection is accepted and reset. ``hang``:
+    the connection is accepted and never answered."""
     between: Window | None = None
-    """Only in this window of the faults' clock; without one, always."""
+    """Strike only in this window of the faults' clock; by default always."""
 
     def covers(self, spu: int | None) -> bool:
-        """Whether it concerns an SPU, or the SC (None)."""
+        """Return whether the fault concerns an SPU, or the SC if ``spu`` is None."""
         if spu is None:
             return self.server == "sc"
         return self.server in ("spu", f"spu:{spu}")
 
     @property
     def spu_named(self) -> int | None:
-        """The index of the SPU that it names, if it names one."""
+        """The index of the SPU that the fault names, or None."""
         _, _, number = self.server.partition(":")
         return int(number) if number else None
 
     @property
     def effects(self) -> tuple[Effect, ...]:
-        """What a client and a judge must expect of a connect that it strikes."""
+        """The effects on a connection attempt that the fault strikes."""
         return (_REFUSAL_EFFECTS[self.how],)

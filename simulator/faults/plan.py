@@ -1,17 +1,17 @@
-"""The evaluation of faults: which of them strike a frame, and what becomes of it.
+"""The evaluation of faults: which faults strike a frame, and the combined verdict.
 
-A fault is evaluated by its *ordinal* and by draws that depend on nothing but what they are about
-(``draws.py``), so that neither other connections nor other faults change its verdicts.
+The evaluation of a fault depends on its *ordinal* and on draws that depend on their subject alone
+(``draws.py``), so neither other connections nor other faults change its verdicts.
 
-The ordinal counts, for each fault, the exchanges that match it, partition by partition. An exchange
-gets its ordinals once, when its request is read, and keeps them: ``at: response, nth: 2`` means the
-answer to the second matching request even if another fault swallowed the first request. All answers
-to one exchange (copies that a fault made, news that a watch pushes) get the same verdict.
+The ordinal counts, for each fault, the matching exchanges of each partition. An exchange gets its
+ordinals when its request is read and keeps them: ``at: response, nth: 2`` means the response to the
+second matching request even if another fault swallowed the first request. All responses of one
+exchange (including copies and the news of a watch) get the same verdict.
 
-Every matching fault is evaluated at every frame, in the order of the file. The first terminal one
-decides what becomes of the frame; later terminal ones and all duplicates on that frame would have
-no effect and are *shadowed*: neither fired nor counted towards a limit. Delays always apply and add
-up: the frame is late, and then the terminal thing happens to it.
+Every matching fault is evaluated for every frame, in the order of the file. The first terminal
+fault decides the frame. Later terminal faults and all duplicates of that frame would have no effect
+and are *shadowed*: they neither fire nor count towards a limit. Delays always apply and add up: the
+terminal action happens after the delay.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,25 +24,25 @@ from simulator.faults.fault_list import with_names
 from simulator.faults.model import ALL_APIS, Fault, Placed, Refusal
 
 ORDINALS_MAX = 100_000
-"""How many ordinals a plan keeps for partitions. A peer may name any topic, known or not, so that
-it could grow the table for ever. Past this, partitions that were not seen before share one ordinal
-for each fault: they are still struck, but no longer counted apart."""
+"""The maximum number of ordinals that a plan keeps for partitions. A peer may name any topic, known
+or not, and could otherwise grow the table without bound. Beyond the limit, new partitions share one
+ordinal for each fault: faults still strike them, but do not count them separately."""
 
 TOPIC_CHARS_MAX = 255
-"""The longest topic that is counted apart. Fluvio's own limit is shorter; the wire allows 32 KiB,
-and ``ORDINALS_MAX`` of those would be gigabytes."""
+"""The longest topic name that is counted separately. Fluvio's own limit is shorter; the wire allows
+32 KiB, and ``ORDINALS_MAX`` such names would take gigabytes."""
 
 _OTHERS = ("", -1)
-"""The shared place of what is not counted apart; no frame can name it."""
+"""The shared key of partitions that are not counted separately; no frame can name it."""
 
 
 @dataclass(slots=True)
 class FaultCount:
-    """How often a fault did something."""
+    """How often a fault fired, and how often it was shadowed."""
 
     fired: int = 0
     shadowed: int = 0
-    """How often it would have struck, had another fault not decided first."""
+    """How often the fault would have fired without an earlier terminal fault."""
 
 
 class Mark(NamedTuple):
@@ -52,47 +52,47 @@ class Mark(NamedTuple):
     ordinal: int
     """Counts from 1."""
     partition: tuple[str, int] | None
-    """What the exchange counts for, or None where it counts for its connection."""
+    """The partition that the exchange counts for, or None if it counts for its connection."""
 
 
 @dataclass(slots=True)
 class Exchange:
-    """One request frame of a client and what answers it."""
+    """One request frame of a client and its responses."""
 
     connection: int
     spu: int | None
-    """The index of the SPU that was asked, or None for the SC."""
+    """The index of the SPU that receives the request, or None for the SC."""
     api: str
     client_id: str
     partitions: Sequence[tuple[str, int]]
     """Topic and partition of each entry that the request names, in order."""
     carries_partitions: bool
-    """Whether the API has such entries, even if this request names none."""
+    """Whether requests of the API have such entries, even if this request has none."""
     marks: Sequence[Mark] = ()
-    """The faults that it matches, in the order of the file; ``FaultPlan.begin`` fills it in."""
+    """The faults that match, in the order of the file; ``FaultPlan.begin`` sets this."""
 
 
-class Given(NamedTuple):
-    """What one fault said about a frame."""
+class Decision(NamedTuple):
+    """The decision of one fault about a frame."""
 
     fault: str
-    """Its name."""
+    """The name of the fault."""
     kind: str
     shadowed: bool
     partition: tuple[str, int] | None
-    """What the exchange counts for with this fault, or None where that is its connection."""
+    """The partition that the exchange counts for, or None if it counts for its connection."""
     ordinal: int
-    """As which it counts there, from 1."""
+    """The ordinal of the exchange, from 1."""
     effects: tuple[Effect, ...]
-    """What it does, unless it is shadowed."""
+    """The effects of the fault if it is not shadowed."""
     delay_s: float
-    """Seconds by which it delays the frame."""
+    """The delay of the frame, in seconds."""
     code: str | None
-    """The error code that it gives."""
+    """The error code of the response."""
     how: Ending | None
-    """How it ends the connection."""
+    """How the connection ends."""
     after_bytes: int | None
-    """Bytes of the answer that are written before the connection ends."""
+    """The number of response bytes that are written before the connection ends."""
 
 
 @dataclass(slots=True)
@@ -101,29 +101,30 @@ class FrameVerdict:
 
     delay_s: float = 0.0
     terminal: Action = NOTHING
-    """The action of the terminal fault that strikes."""
+    """The action of the terminal fault, or ``NOTHING``."""
     target: tuple[str, int] | None = None
-    """The partition that the terminal fault counts for, or None for the exchange as a whole."""
+    """The partition that the exchange counts for with the terminal fault, or None for the exchange
+    as a whole."""
     duplicated_by: tuple[str, ...] = ()
-    """The names of the faults that make a copy, one for each copy."""
+    """The name of the fault that makes each copy, one name for each copy."""
     flips: tuple[tuple[tuple[str, int] | None, float], ...] = ()
-    """For each bit that is flipped, the partition whose records it is among, and a uniform draw in
-    [0, 1) for its position."""
-    given: tuple[Given, ...] = ()
+    """For each flipped bit, the partition whose records hold it, and a uniform draw in [0, 1) for
+    its position."""
+    decisions: tuple[Decision, ...] = ()
     """Every fault that struck or was shadowed, for the events."""
 
     @property
     def copies(self) -> int:
-        """How often the frame is delivered."""
+        """The number of deliveries of the frame."""
         return 1 + len(self.duplicated_by)
 
 
 class FaultPlan:
-    """Evaluates faults. It knows no clock: the caller says how late it is.
+    """Evaluates faults. It has no clock: the caller passes the elapsed time.
 
     Args:
-        faults: in the order of the file.
-        seed: what all draws come from.
+        faults: the faults in the order of the file.
+        seed: the random seed.
 
     Raises:
         ValueError: two faults have the same name.
@@ -131,16 +132,16 @@ class FaultPlan:
 
     def __init__(self, faults: Sequence[Fault], seed: int) -> None:
         self.faults: Sequence[Fault] = with_names(faults)
-        """All of them, each with its name."""
+        """All faults, each with its name."""
         self.counts: Mapping[str, FaultCount] = {each.name: FaultCount() for each in self.faults}
-        """By the name of the fault, in the order of the file."""
+        """Counts by the name of the fault, in the order of the file."""
         armed = [
             _Armed(index, fault, seed, self.counts[fault.name])
             for index, fault in enumerate(self.faults)
             if isinstance(fault, Placed)
         ]
         self._for_all = [each for each in armed if each.fault.match.api == ALL_APIS]
-        """What concerns an API that no fault names."""
+        """The faults that concern an API that no fault names."""
         self._by_api = {
             api: [each for each in armed if each.fault.match.api in (api, ALL_APIS)]
             for api in {each.fault.match.api for each in armed}
@@ -149,12 +150,12 @@ class FaultPlan:
             each for each in self.faults if isinstance(each, Refusal) and each.how != "refuse"
         ]
         self.active = True
-        """Whether faults strike and exchanges count; what was decided before goes on."""
+        """Whether faults strike and exchanges count; earlier verdicts stay in force."""
         self._by_partition: dict[tuple[int, str, int], int] = {}
         self._by_connection: dict[int, dict[int, int]] = {}
 
     def begin(self, exchange: Exchange) -> None:
-        """Give an exchange its ordinals; to be called once, when its request has been read."""
+        """Assign ordinals to an exchange; call this once, when its request has been read."""
         if not self.active:
             return
         marks = []
@@ -176,11 +177,11 @@ class FaultPlan:
             exchange.marks = marks
 
     def verdict(self, exchange: Exchange, at: CutPoint, elapsed_s: float) -> FrameVerdict | None:
-        """Decide what becomes of a frame, or None where nothing does; counts what strikes.
+        """Return the verdict for a frame, or None if no fault strikes; count the faults.
 
         Args:
-            exchange: what the frame belongs to, begun before.
-            at: whether it is the request or an answer.
+            exchange: the exchange of the frame, after ``begin``.
+            at: whether the frame is the request or a response.
             elapsed_s: seconds since the faults' clock started.
         """
         if not exchange.marks or not self.active:
@@ -191,12 +192,12 @@ class FaultPlan:
         return _combined(striking, exchange, at) if striking else None
 
     def at_accept(self, spu: int | None, elapsed_s: float) -> Refusal | None:
-        """Decide what becomes of a connection just accepted: a reset, a hang, or None for nothing.
+        """Return the fault that resets or hangs a connection that was just accepted, or None.
 
-        ``how: refuse`` is not decided here, since nothing is accepted while a listener is closed.
+        ``how: refuse`` is not evaluated here: a closed listener accepts no connection.
 
         Args:
-            spu: the SPU that it was made to, or None for the SC.
+            spu: the SPU that accepted the connection, or None for the SC.
             elapsed_s: seconds since the faults' clock started.
         """
         decided: Refusal | None = None
@@ -210,11 +211,11 @@ class FaultPlan:
         return decided
 
     def count_fired(self, refuse: Refusal) -> None:
-        """Count a fault of ``faults`` that the server acted out itself, by closing a listener."""
+        """Count a fault of ``faults`` that the server carries out itself by closing a listener."""
         self.counts[refuse.name].fired += 1
 
     def forget(self, connection: int) -> None:
-        """Drop what was counted for a connection; to be called when it has ended."""
+        """Discard the ordinals of a connection; call this when the connection has ended."""
         self._by_connection.pop(connection, None)
 
     def _next_of_partition(self, index: int, partition: tuple[str, int]) -> int:
@@ -234,7 +235,7 @@ class FaultPlan:
 
 
 class _Armed:
-    """A fault at its place in a plan, with what its evaluation needs at hand."""
+    """A fault of a plan with the precomputed state of its evaluation."""
 
     __slots__ = ("_draws", "_nth", "actions", "count", "effects", "fault", "index")
 
@@ -248,7 +249,7 @@ class _Armed:
         self.effects = {at: fault.effects(at) for at in fault.cut_points}
 
     def concerns_sender(self, exchange: Exchange) -> bool:
-        """Whether it matches who sent a request and to which server."""
+        """Return whether the fault matches the client, the connection and the server."""
         match = self.fault.match
         return (
             (match.spu is None or match.spu == exchange.spu)
@@ -257,7 +258,7 @@ class _Armed:
         )
 
     def first_match(self, partitions: Sequence[tuple[str, int]]) -> tuple[str, int] | None:
-        """The first partition that it matches."""
+        """Return the first partition that the fault matches, or None."""
         match = self.fault.match
         for topic, index in partitions:
             if match.topic in (None, topic) and match.partition in (None, index):
@@ -265,14 +266,14 @@ class _Armed:
         return None
 
     def wants_partition(self, exchange: Exchange) -> bool:
-        """Whether a request that names no partition is not its concern."""
+        """Return whether the fault excludes a request that names no partition."""
         match = self.fault.match
         if match.topic is not None or match.partition is not None:
             return True
         return exchange.carries_partitions and not self.fault.empty
 
     def strikes(self, mark: Mark, exchange: Exchange, at: CutPoint, elapsed_s: float) -> bool:
-        """Whether it strikes a frame of an exchange that it matches."""
+        """Return whether the fault strikes a frame of a matching exchange."""
         fault = self.fault
         if at not in self._draws or not _inside(fault.between, elapsed_s):
             return False
@@ -285,12 +286,12 @@ class _Armed:
         return fault.every is None or mark.ordinal % fault.every == 0
 
     def delay_s(self, mark: Mark, exchange: Exchange, at: CutPoint) -> float:
-        """How long it delays a frame that it strikes."""
+        """Return the delay of a frame that the fault strikes, in seconds."""
         delay = self.actions[at].delay
         return delay.sample(self.drawn(mark, exchange, at)[1]) if delay is not None else 0.0
 
     def drawn(self, mark: Mark, exchange: Exchange, at: CutPoint) -> tuple[float, float]:
-        """Two independent draws: whether it strikes, and how much or where."""
+        """Return two independent draws: one for the trigger, one for the quantity or position."""
         if mark.partition is None:
             return self._draws[at].of_connection(exchange.connection, mark.ordinal)
         return self._draws[at].of_partition(*mark.partition, mark.ordinal)
@@ -301,15 +302,15 @@ def _inside(window: tuple[float, float] | None, elapsed_s: float) -> bool:
 
 
 def _combined(striking: Sequence[Mark], exchange: Exchange, at: CutPoint) -> FrameVerdict:
-    """Put together what the striking faults say, and count them."""
+    """Combine the decisions of the striking faults, and count the faults."""
     winner = next((mark for mark in striking if mark.armed.actions[at].terminal), None)
     verdict = FrameVerdict()
-    given = []
+    decisions = []
     for mark in striking:
         armed, action = mark.armed, mark.armed.actions[at]
         delay_s = armed.delay_s(mark, exchange, at)
         shadowed = winner is not None and mark is not winner and not action.only_delays
-        given.append(_given(mark, at, delay_s=delay_s, shadowed=shadowed))
+        decisions.append(_decision(mark, at, delay_s=delay_s, shadowed=shadowed))
         if shadowed:
             armed.count.shadowed += 1
             continue
@@ -320,13 +321,13 @@ def _combined(striking: Sequence[Mark], exchange: Exchange, at: CutPoint) -> Fra
             verdict.flips += ((mark.partition, armed.drawn(mark, exchange, at)[1]),)
         if mark is winner:
             verdict.terminal, verdict.target = action, mark.partition
-    verdict.given = tuple(given)
+    verdict.decisions = tuple(decisions)
     return verdict
 
 
-def _given(mark: Mark, at: CutPoint, *, delay_s: float, shadowed: bool) -> Given:
+def _decision(mark: Mark, at: CutPoint, *, delay_s: float, shadowed: bool) -> Decision:
     armed, action = mark.armed, mark.armed.actions[at]
-    return Given(
+    return Decision(
         fault=armed.fault.name,
         kind=armed.fault.kind,
         shadowed=shadowed,

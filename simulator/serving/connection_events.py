@@ -14,7 +14,7 @@ from simulator.events import (
     Journal,
 )
 from simulator.faults.effects import CutPoint
-from simulator.faults.plan import Given
+from simulator.faults.plan import Decision
 from simulator.serving.pending import Application, PendingAnswer, PendingRequest
 
 
@@ -79,11 +79,11 @@ class ConnectionEvents:
             )
         )
 
-    def hit(self, request: PendingRequest, at: CutPoint, given: Given) -> None:
+    def hit(self, request: PendingRequest, at: CutPoint, decision: Decision) -> None:
         """A fault struck the request, or an answer to it."""
         if not self._journal.active:
             return
-        topic, partition = given.partition or request.first_partition
+        topic, partition = decision.partition or request.first_partition
         self._journal.record(
             FaultHit(
                 connection=self._connection,
@@ -93,16 +93,16 @@ class ConnectionEvents:
                 transmission=request.transmission,
                 topic=topic,
                 partition=partition,
-                fault=given.fault,
-                kind=given.kind,
+                fault=decision.fault,
+                kind=decision.kind,
                 at=at,
-                ordinal=given.ordinal,
-                shadowed=given.shadowed,
-                delay_s=given.delay_s,
-                code=given.code,
-                how=given.how,
-                after_bytes=given.after_bytes,
-                effects=given.effects,
+                ordinal=decision.ordinal,
+                shadowed=decision.shadowed,
+                delay_s=decision.delay_s,
+                code=decision.code,
+                how=decision.how,
+                after_bytes=decision.after_bytes,
+                effects=decision.effects,
             )
         )
 

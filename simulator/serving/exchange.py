@@ -378,6 +378,6 @@ class Exchanges:
         """Ask the fault plan for its verdict and record what struck."""
         verdict = self._shared.plan.verdict(request.exchange, at, self._shared.elapsed())
         if verdict is not None:
-            for given in verdict.given:
-                self._events.hit(request, at, given)
+            for decision in verdict.decisions:
+                self._events.hit(request, at, decision)
         return verdict

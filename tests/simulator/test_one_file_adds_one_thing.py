@@ -32,9 +32,9 @@ from wire.error_code import Code, ErrorCode, Other
 @pytest.fixture
 def stumble() -> Iterator[type[Placed]]:
     class Stumble(Placed):
-        """Ends a connection late, in the middle of an answer.
+        """Ends a connection late, in the middle of a response.
 
-        It stands for a server that is killed while it writes. Not realistic: it is a toy.
+        It models a server that is killed while it writes. Not realistic: it is a toy.
         """
 
         kind: ClassVar[str] = "stumble"
@@ -170,7 +170,7 @@ async def test_a_fault_strikes_a_new_api(
 
 def test_a_new_api_without_a_place_for_a_code_refuses_error_faults(api: CountApi) -> None:
     error = "- error: {code: Other, match: {api: count}}"
-    with pytest.raises(FaultFileError, match="count has no place for an error code; write one of"):
+    with pytest.raises(FaultFileError, match="count has no field for an error code; write one of"):
         parse_faults(error, "faults.yaml")
     with pytest.raises(ValidationError, match="count requests name no partitions; remove topic"):
         Match(api="count", topic="greetings")

@@ -9,27 +9,27 @@ from simulator.faults.model import ALL_APIS, Placed
 from wire.api import APIS
 
 APIS_WITH_RECORDS = ("produce", "fetch")
-"""The APIs that carry records, one way or the other."""
+"""The APIs whose request or response carries records."""
 
 
 class Corrupt(Placed):
     """Flips one bit.
 
-    At the request a bit of the records, behind the 61-byte header of a batch of the partition that
-    the fault counted the request for; the SPU stores the batch as it is, for it looks at no CRC. At
-    the response a bit of what stands behind the correlation id. Which bit is drawn from the seed.
-    It stands for memory or a disk that fails, or a middlebox with a defect. Not realistic as a
-    network: the checksums of TCP and TLS let no flipped bit through that often.
+    At the request, the bit is in the records, after the 61-byte header of a batch of the partition
+    that the fault counted the request for. The SPU stores the batch unchanged, because it does not
+    check the CRC. At the response, the bit is anywhere after the correlation id. The position is
+    drawn from the seed. It models failing memory, a failing disk, or a defective middlebox. Not
+    realistic as a network: the checksums of TCP and TLS rarely let a flipped bit through.
 
-    It strikes produce and fetch only; a fetch request brings no records, so that only its answer
-    can be struck.
+    It strikes produce and fetch only. A fetch request carries no records, so only its response can
+    be struck.
     """
 
     kind: ClassVar[str] = "corrupt"
 
     @classmethod
     def conflicts(cls, written: Mapping[str, Any]) -> Iterator[Conflict]:
-        """There must be records to alter."""
+        """Report a match without records to alter."""
         yield from super().conflicts(written)
         match = written.get("match")
         api = match.get("api") if isinstance(match, Mapping) else getattr(match, "api", None)
@@ -37,19 +37,19 @@ class Corrupt(Placed):
             text = f"{api} carries no records; write one of {', '.join(APIS_WITH_RECORDS)}"
             yield Conflict(("match", "api"), text)
         if api == "fetch" and written.get("at") == "request":
-            text = "a fetch request brings no records to alter; write at: response"
+            text = "a fetch request carries no records to alter; write at: response"
             yield Conflict(("at",), text)
         if written.get("empty") is True:
-            text = "a request without partitions brings no records to alter; remove empty"
+            text = "a request without partitions carries no records to alter; remove empty"
             yield Conflict(("empty",), text)
 
     @property
     def cut_points(self) -> tuple[CutPoint, ...]:
-        """Where it strikes."""
+        """The cut points at which the fault strikes."""
         if self.match.api == "fetch":
             return (CutPoint.RESPONSE,)
         return super().cut_points
 
     def action(self, at: CutPoint) -> Action:
-        """One bit flipped."""
+        """Flip one bit."""
         return Action(flips_bit=True)

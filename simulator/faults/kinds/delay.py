@@ -9,27 +9,27 @@ from simulator.faults.model import Placed
 
 
 class Delay(Placed):
-    """Holds a frame back.
+    """Delays one frame.
 
-    At the request the SPU gets it later, at the response the client does. Delays add up. It stands
-    for distance, for a queue on the way, for a server that is busy. Frames of a connection keep
-    their order, as TCP keeps it: a delayed frame holds back those behind it. Not realistic: only
-    whole frames are slow, while connecting and the packets' acknowledgements are as fast as ever.
+    At the request, the SPU receives the frame later; at the response, the client does. Delays add
+    up. It models distance, a queue in the network, or a busy server. Frames of a connection keep
+    their order, as in TCP, so a delayed frame also delays the frames after it. Not realistic: only
+    whole frames are slow, while connecting and TCP acknowledgements are as fast as without faults.
     """
 
     kind: ClassVar[str] = "delay"
     example: ClassVar[Mapping[str, Any]] = {"by": "50ms"}
 
     by: Distribution
-    """How long: a duration, or a distribution to draw it from."""
+    """The delay: a duration, or a distribution to draw it from."""
 
     @classmethod
     def pinned(
         cls, fields: Mapping[str, Any], at: CutPoint, delay_s: float | None
     ) -> dict[str, Any]:
-        """As late as the frame was, where that is known."""
+        """Return the fields with the delay that the frame had, if that is known."""
         return {**fields, **({} if delay_s is None else {"by": f"{round(delay_s * 1e6)}us"})}
 
     def action(self, at: CutPoint) -> Action:
-        """Late by a sample."""
+        """Delay the frame by a sample of ``by``."""
         return Action(delay=self.by)

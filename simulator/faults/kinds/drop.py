@@ -7,16 +7,16 @@ from simulator.faults.model import Placed
 
 
 class Drop(Placed):
-    """Loses one frame.
+    """Discards one frame.
 
-    At the request the SPU never gets it; at the response the request was applied and is never
-    answered. It stands for a server or a middlebox that lost the message: a crash between two
-    steps, a proxy that answers nobody. Not realistic as a network: TCP never loses one frame and
-    delivers the next; what packet loss looks like is a ``stall``.
+    At the request, the SPU never receives it; at the response, the request is applied but never
+    answered. It models a server or a middlebox that loses a message, for example by a crash between
+    two steps. Not realistic as a network: TCP never loses one frame and delivers the next. A
+    ``stall`` models packet loss.
     """
 
     kind: ClassVar[str] = "drop"
 
     def action(self, at: CutPoint) -> Action:
-        """Nothing arrives."""
+        """Swallow the frame."""
         return Action(swallow=True)

@@ -9,14 +9,14 @@ from simulator.faults.model import Placed
 class Duplicate(Placed):
     """Delivers one frame twice.
 
-    At the request it is applied twice, and so stored twice, and answered twice; at the response the
-    client gets the answer twice. It stands for a proxy that repeats a request. A real SPU would
-    store the copy as well, for nothing on the wire tells it apart. Not realistic as a network: TCP
-    discards repeated bytes.
+    At the request, the SPU applies and answers it twice, so its records are stored twice. At the
+    response, the client receives the response twice. It models a proxy that repeats a request. A
+    real SPU would store the copy, too, because nothing on the wire distinguishes it from a new
+    request. Not realistic as a network: TCP discards repeated bytes.
     """
 
     kind: ClassVar[str] = "duplicate"
 
     def action(self, at: CutPoint) -> Action:
-        """One copy more."""
+        """Deliver one additional copy."""
         return Action(copies=1)

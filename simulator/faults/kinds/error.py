@@ -31,32 +31,32 @@ OPEN_CODES = (
     "UnknownServerError",
     "Other",
 )
-"""The codes that leave open whether the records are stored: the only ones that may answer a request
-that was applied. The others say that nothing is stored, and the judge takes an SPU at its word."""
+"""The codes that leave open whether the records are stored. Only these may answer a request that
+was applied: all other codes say that nothing is stored, and the judge believes them."""
 
 
 class Error(Placed):
     """Answers with an error code.
 
-    At the request the request is not applied; at the response it is applied first, which only codes
-    that leave the outcome open can follow. All entries of the partition that the fault counted the
-    request for get the code, the other entries are applied and answered as ever; create and delete
-    are refused as a whole, and an API whose answers have no place for a code cannot be matched. It
-    stands for an SPU in that condition: no longer the leader, its disk full, its storage failing.
-    Not realistic: the condition is not there, so that the next request finds everything in order.
+    At the request, the request is not applied. At the response, it is applied first, so only codes
+    that leave the outcome open are allowed there. All entries of the partition that the fault
+    counted the request for get the code; the other entries are applied and answered normally.
+    Create and delete requests fail as a whole. An API whose responses have no field for a code
+    cannot be matched. It models an SPU that is no longer the leader, whose disk is full, or whose
+    storage fails. Not realistic: the condition does not exist, so the next request succeeds.
     """
 
     kind: ClassVar[str] = "error"
     example: ClassVar[Mapping[str, Any]] = {"code": "Other"}
 
     code: ErrorName
-    """The error code as Fluvio spells it. At the response, where the records are stored, only one
-    that leaves that open: RequestTimedOut, StorageError, PartitionFull, PartitionShortCircuited,
-    UnknownServerError, Other."""
+    """The error code as Fluvio spells it. At the response, only codes that leave open whether the
+    records are stored are allowed: RequestTimedOut, StorageError, PartitionFull,
+    PartitionShortCircuited, UnknownServerError, Other."""
 
     @classmethod
     def conflicts(cls, written: Mapping[str, Any]) -> Iterator[Conflict]:
-        """The code needs a place in the answer and may not lie about what is stored."""
+        """Report a code that the response cannot hold or that would be false."""
         yield from super().conflicts(written)
         code, match = written.get("code"), written.get("match")
         certain = code in get_args(ErrorName) and code not in OPEN_CODES
@@ -71,12 +71,12 @@ class Error(Placed):
         if api in (*APIS, ALL_APIS) and api not in with_codes:
             yield Conflict(
                 ("match", "api"),
-                f"{api} has no place for an error code; write one of {', '.join(with_codes)}",
+                f"{api} has no field for an error code; write one of {', '.join(with_codes)}",
             )
         if written.get("empty") is True:
-            text = "a request without partitions has no place for an error code; remove empty"
+            text = "a request without partitions has no field for an error code; remove empty"
             yield Conflict(("empty",), text)
 
     def action(self, at: CutPoint) -> Action:
-        """The code in place of the result."""
+        """Answer with the code."""
         return Action(code=self.code)

@@ -7,13 +7,13 @@ from simulator.faults.model import Refusal
 
 
 class Refuse(Refusal):
-    """Lets nobody connect.
+    """Prevents new connections to a server.
 
-    It has no cut point and no trigger, only a window. It stands for a server that is down
-    (``refuse``: its listener is closed), one behind a firewall that resets (``rst``), or one too
-    busy to answer (``hang``: accepted, and nothing ever comes back). Connections that exist stay.
-    Not realistic: with ``hang`` the connect itself succeeds, where a host that is gone would not
-    answer that either.
+    It has no cut point and no trigger, only a window. It models a server that is down (``refuse``:
+    its listener is closed), a firewall that resets connections (``rst``), or a server that is too
+    busy to answer (``hang``: the connection is accepted, and no byte comes back). Existing
+    connections stay open. Not realistic: with ``hang`` the TCP connect succeeds, whereas a host
+    that is gone would not answer it either.
     """
 
     kind: ClassVar[str] = "refuse"

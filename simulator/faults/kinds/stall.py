@@ -7,17 +7,17 @@ from simulator.faults.model import Placed
 
 
 class Stall(Placed):
-    """Falls silent, with the connection open.
+    """Silences the connection but leaves it open.
 
-    At the request nothing more is read from this connection, this frame included; at the response
-    the request was applied, and nothing more is written. It stands for what real loss looks like:
-    a cable pulled, a route gone, a host frozen. Nothing arrives until somebody's timeout ends the
-    connection. Not realistic: the operating system below goes on acknowledging packets, so that the
-    client's own TCP never gives up, and with a stalled response its requests are still read.
+    At the request, the server reads nothing more from the connection, starting with this frame. At
+    the response, the request is applied, and the server writes nothing more. It models real loss: a
+    pulled cable, a lost route, a frozen host. Nothing arrives until a timeout ends the connection.
+    Not realistic: the operating system still acknowledges packets, so the client's TCP never gives
+    up, and with a stalled response the server still reads requests.
     """
 
     kind: ClassVar[str] = "stall"
 
     def action(self, at: CutPoint) -> Action:
-        """Silence from here on."""
+        """Silence the connection."""
         return Action(silence=True)

@@ -120,7 +120,7 @@ def test_text_may_hold_dots_and_words(text: str) -> None:
             " 'drop'?"),
         ("faults: {some: [drop: {name: a}, stall: {name: a}]}",
             "3:42: faults.some[1].stall.name: the"
-            " name 'a' is that of fault 1 in this list already; write another name"),
+            " name 'a' is taken by fault 1 of this list; write another name"),
         ("faults: {some: [drop: {any: [{nth: 1}, {nth: 1..2, every: 2}]}]}",
             "3:52: faults.some[0].drop.any[1].every: a fault has at most one trigger; remove"
             " every or"

@@ -113,8 +113,8 @@ def _fates(
         exchange = produce(partition, connection=connection)
         plan.begin(exchange)
         verdict = plan.verdict(exchange, REQUEST, 0.0)
-        given = verdict.given if verdict else ()
-        delays = [g.delay_s for g in given if g.fault == fault]
+        decisions = verdict.decisions if verdict else ()
+        delays = [each.delay_s for each in decisions if each.fault == fault]
         fates.setdefault(partition, []).append(delays[0] if delays else None)
     return fates
 

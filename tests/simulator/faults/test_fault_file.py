@@ -119,7 +119,7 @@ def test_a_nan_is_no_probability() -> None:
         ),
         (
             "- stall: {name: a}\n- drop: {name: a}\n",
-            "2:10: faults[1].drop.name: the name 'a' is that of fault 1 in this list already;"
+            "2:10: faults[1].drop.name: the name 'a' is taken by fault 1 of this list;"
             " write another name",
         ),
         (

@@ -149,20 +149,20 @@ def test_unnamed_faults_are_named_by_kind_and_position() -> None:
 
 
 def test_two_faults_of_one_name_are_refused() -> None:
-    with pytest.raises(ValueError, match="2 faults are named 'x'; give each a name of its own"):
+    with pytest.raises(ValueError, match="2 faults are named 'x'; give each a unique name"):
         with_names([Drop(name="x"), Stall(name="x")])
 
 
 def test_a_name_that_another_fault_has_is_located() -> None:
     found = _mistakes({"drop": {"name": "a"}}, "stall", {"stall": {"name": "a"}})
-    text = "the name 'a' is that of fault 1 in this list already; write another name"
+    text = "the name 'a' is taken by fault 1 of this list; write another name"
     assert found == [((2, "stall", "name"), text)]
 
 
 def test_a_name_that_an_unnamed_fault_gets_is_taken() -> None:
     [(where, text)] = _mistakes({"stall": {"name": "drop-2"}}, "drop")
     assert where == (1,)
-    assert text.startswith("the name 'drop-2' is that of fault 1")
+    assert text.startswith("the name 'drop-2' is taken by fault 1")
 
 
 # --- mistakes
@@ -224,7 +224,7 @@ _CERTAIN = (
         (
             {"disconnect": {"at": "request", "after_bytes": 3}},
             ("disconnect", "after_bytes"),
-            "at: request has no answer to cut; write at: response or remove after_bytes",
+            "at: request has no response to cut; write at: response or remove after_bytes",
         ),
         ({"error": {"code": "NotLeaderForPartition"}}, ("error", "code"), _CERTAIN),
         ({"error": {"code": "PermissionDenied", "at": "both"}}, ("error", "at"), _CERTAIN),
@@ -232,17 +232,17 @@ _CERTAIN = (
         (
             {"error": {"code": "Other", "match": {"api": "watch"}}},
             ("error", "match", "api"),
-            "watch has no place for an error code; write one of produce, fetch, create, delete",
+            "watch has no field for an error code; write one of produce, fetch, create, delete",
         ),
         (
             {"error": {"code": "Other", "match": {"api": "all"}}},
             ("error", "match", "api"),
-            "all has no place for an error code",
+            "all has no field for an error code",
         ),
         (
             {"error": {"code": "Other", "empty": True}},
             ("error", "empty"),
-            "a request without partitions has no place for an error code; remove empty",
+            "a request without partitions has no field for an error code; remove empty",
         ),
         (
             {"corrupt": {"match": {"api": "watch"}}},
@@ -253,9 +253,9 @@ _CERTAIN = (
         (
             {"corrupt": {"at": "request", "match": {"api": "fetch"}}},
             ("corrupt", "at"),
-            "a fetch request brings no records to alter; write at: response",
+            "a fetch request carries no records to alter; write at: response",
         ),
-        ({"corrupt": {"empty": True}}, ("corrupt", "empty"), "brings no records to alter; remove"),
+        ({"corrupt": {"empty": True}}, ("corrupt", "empty"), "carries no records to alter; remove"),
         ({"refuse": {"server": "spu:x"}}, ("refuse", "server"), "'spu:x' is not a server; write"),
         ({"refuse": {"server": "spu:01"}}, ("refuse", "server"), "'spu:01' is not a server"),
         ({"refuse": {"server": "sc", "at": "request"}}, ("refuse", "at"), "unknown key 'at'; "),
@@ -353,7 +353,7 @@ def test_the_schema_describes_every_kind_and_field() -> None:
     for kind in FAULTS.values():
         described = schema["$defs"][kind.__name__]
         text = " ".join(described["description"].split())
-        assert "It stands for" in text
+        assert "It models" in text
         assert "Not realistic" in text
         assert described["additionalProperties"] is False
         for name, field in described["properties"].items():

@@ -253,37 +253,40 @@ def test_an_error_for_an_api_without_partitions_concerns_the_whole_answer() -> N
     assert verdict.target is None
 
 
-def test_the_verdict_has_what_each_fault_said() -> None:
+def test_a_verdict_lists_the_decision_of_each_fault() -> None:
     verdict, _ = only(
         [Delay(name="slow", by="10ms"), Disconnect(how="fin", after_bytes=3), Drop()], RESPONSE
     )
-    told = [(g.fault, g.kind, g.shadowed, g.partition, g.ordinal) for g in verdict.given]
-    assert told == [
+    decisions = [
+        (each.fault, each.kind, each.shadowed, each.partition, each.ordinal)
+        for each in verdict.decisions
+    ]
+    assert decisions == [
         ("slow", "delay", False, TOPIC, 1),
         ("disconnect-2", "disconnect", False, TOPIC, 1),
         ("drop-3", "drop", True, TOPIC, 1),
     ]
-    assert [(g.delay_s, g.how, g.after_bytes) for g in verdict.given] == [
+    assert [(each.delay_s, each.how, each.after_bytes) for each in verdict.decisions] == [
         (0.01, None, None),
         (0, "fin", 3),
         (0, None, None),
     ]
-    assert verdict.given[0].effects == (Effect.LATE,)
+    assert verdict.decisions[0].effects == (Effect.LATE,)
 
 
 @pytest.mark.parametrize(
-    ("fault", "told"),
+    ("fault", "expected"),
     [
         (Disconnect(after_bytes=3), (None, "rst", None)),
         (Error(code="StorageError"), ("StorageError", None, None)),
         (Stall(), (None, None, None)),
     ],
 )
-def test_the_verdict_has_what_happens_at_the_request(
-    fault: Fault, told: tuple[str | None, str | None, int | None]
+def test_a_decision_lists_code_ending_and_bytes_at_the_request(
+    fault: Fault, expected: tuple[str | None, str | None, int | None]
 ) -> None:
-    [given] = only([fault])[0].given
-    assert (given.code, given.how, given.after_bytes) == told
+    [decision] = only([fault])[0].decisions
+    assert (decision.code, decision.how, decision.after_bytes) == expected
 
 
 # --- connections refused
