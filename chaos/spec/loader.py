@@ -56,7 +56,7 @@ def load_scenario_file(path: str | Path) -> Property:
     try:
         text = read_text(path)
     except YamlError as error:
-        raise ScenarioFileError([error.problem.located(str(path))]) from error
+        raise ScenarioFileError([error.diagnostic.located(str(path))]) from error
     return parse_scenario(text, str(path))
 
 
@@ -86,7 +86,7 @@ def parse_scenario(text: str, filename: str) -> Property:
     try:
         document = parse(text)
     except YamlError as error:
-        raise ScenarioFileError([error.problem.located(filename)]) from error
+        raise ScenarioFileError([error.diagnostic.located(filename)]) from error
     if len(document.places) > VALUES_MAX:
         words = f"{len(document.places):,} values; a scenario has {VALUES_MAX:,} at most"
         raise ScenarioFileError([f"{filename}: {words}"])
@@ -94,9 +94,9 @@ def parse_scenario(text: str, filename: str) -> Property:
     if isinstance(document.data, dict):
         data = reader.read(document.data, ())
         names = Variants(document, data, reader.generators).validate()
-        if not document.problems:
+        if not document.diagnostics:
             return Property(filename, text, data, tuple(reader.generators), reader.concrete, names)
-    elif not document.problems:
+    elif not document.diagnostics:
         words = "is no scenario; write name:, workload: and what else it needs"
         document.add((), f"{shown(document.data)} {words}")
     raise ScenarioFileError(document.lines(filename))

@@ -100,7 +100,7 @@ class Variants:
         if not self._any_valid:
             mistakes = mistakes or self._found(_Context(0, self._order))
         self._note(mistakes)
-        if not self._document.problems:
+        if not self._document.diagnostics:
             for generator in self._ranges.values():
                 self._try_between(generator)
         return tuple(self._names)

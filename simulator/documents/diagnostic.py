@@ -1,4 +1,4 @@
-"""What is wrong in a file, and where: problems, and the document that they are found in."""
+"""Diagnostics: errors in a file with their positions, and the document that they belong to."""
 
 import re
 from collections.abc import Container, Iterator
@@ -14,95 +14,99 @@ PathInFile = tuple[str | int, ...]
 
 
 def printable(text: str) -> str:
-    """Text of others for a terminal: nothing in it moves a cursor or ends a line."""
+    """Escape text for a terminal: the result moves no cursor and ends no line."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
-    """Something wrong in a file."""
+class Diagnostic:
+    """One error in a file."""
 
     line: int
-    """From 1; 0 if it concerns the file as a whole."""
+    """The line, from 1; 0 if the error concerns the file as a whole."""
     column: int
     path: PathInFile
-    """Where in the data; empty where there is no data."""
+    """The path of the value in the data; empty if there is no data."""
     text: str
-    """What is wrong, and what is expected."""
+    """The error, and what is expected instead."""
 
     def located(self, filename: str, above: PathInFile = ()) -> str:
-        """The problem as one line, ``file:line:column: path: text`` as far as each is known.
+        """Format one line, ``file:line:column: path: text``, without the parts that are unknown.
 
         Args:
-            filename: what to call the file.
-            above: where the file's data stands in something larger, to go before the path.
+            filename: the name of the file in messages.
+            above: a prefix of the path, if the data of the file is part of a larger document.
         """
         place = f"{filename}:{self.line}:{self.column}" if self.line else filename
         path = shown_path((*above, *self.path)) if self.path else ""
         line = ": ".join(part for part in (place, path, self.text) if part)
-        # Words of the file may hold what ends a line for somebody; here they stay on this one.
+        # Text of the file may hold a character that some reader takes for the end of a line.
         return printable(line)
 
 
 @dataclass(slots=True)
 class Document:
-    """Plain data and the place of each part."""
+    """Plain data with the position of each part, and the diagnostics about it."""
 
     data: Any = None
     places: dict[PathInFile, tuple[int, int]] = field(default_factory=dict)
     """Line and column, from 1, of the key of each value in a mapping, or of the item of a list."""
-    problems: list[Problem] = field(default_factory=list)
-    """What is wrong with the text itself."""
+    diagnostics: list[Diagnostic] = field(default_factory=list)
+    """The diagnostics found so far."""
     opaque: set[PathInFile] = field(default_factory=set)
-    """Where something that cannot be taken stands; nothing more is said about what is there."""
+    """The paths of rejected values; no further diagnostic concerns them or their parts."""
 
     def add(self, path: PathInFile, text: str, place: tuple[int, int] | None = None) -> None:
-        """Note a problem, at a place or at that of its path."""
+        """Add a diagnostic at ``place``, by default the position of the path."""
         line, column = place or self.places[path]
-        self.problems.append(Problem(line, column, path, text))
+        self.diagnostics.append(Diagnostic(line, column, path, text))
 
     def explain(self, error: ValidationError, above: int = 0) -> None:
-        """Note everything that pydantic found.
+        """Add a diagnostic for each error that pydantic found.
 
         Args:
-            error: from the validation of the data.
-            above: how many parts of the error's paths lead to the data, where more was validated.
+            error: the error that the validation of the data raised.
+            above: the length of the prefix to remove from each path, if the data was validated as
+                part of a larger document.
         """
         for path, text in explained(error, self.places, above):
             if not self.hides(path):
                 self.add(path, text)
 
     def hides(self, path: PathInFile) -> bool:
-        """Whether a path leads to something that cannot be taken, or into it."""
+        """Return whether a path leads to a rejected value or to a part of one."""
         return any(path[:n] in self.opaque for n in range(len(path) + 1))
 
     def lines(self, filename: str, above: PathInFile = ()) -> list[str]:
-        """The problems as lines, in the order of the file; see ``Problem.located``."""
-        in_order = sorted(self.problems, key=lambda problem: (problem.line, problem.column))
-        return [problem.located(filename, above) for problem in in_order]
+        """Format the diagnostics in the order of the file; see ``Diagnostic.located``."""
+        in_order = sorted(
+            self.diagnostics, key=lambda diagnostic: (diagnostic.line, diagnostic.column)
+        )
+        return [diagnostic.located(filename, above) for diagnostic in in_order]
 
 
 def explained(
     error: ValidationError, places: Container[PathInFile], above: int = 0
 ) -> Iterator[tuple[PathInFile, str]]:
-    """Everything that pydantic found: where in the data, and what is wrong there.
+    """Yield the path and the text of each error that pydantic found.
 
     Args:
-        error: from the validation of the data.
+        error: the error that the validation of the data raised.
         places: the paths of the data.
-        above: how many parts of the error's paths lead to the data, where more was validated.
+        above: the length of the prefix to remove from each path, if the data was validated as part
+            of a larger document.
     """
     for found in error.errors(include_url=False):
         yield _within(found["loc"][above:], places), _text_of(found)
 
 
 def _within(loc: PathInFile, places: Container[PathInFile]) -> PathInFile:
-    """The part of an error's path that leads to a value of the data.
+    """Return the part of an error's path that leads to a value of the data.
 
-    pydantic also names the member of a union that it chose (in angle brackets here), keys that are
-    missing, and items that a validator made.
+    The paths of pydantic also name the chosen member of a union (in angle brackets here), missing
+    keys, and items that a validator created.
     """
     path: PathInFile = ()
     for part in loc:
@@ -114,7 +118,7 @@ def _within(loc: PathInFile, places: Container[PathInFile]) -> PathInFile:
 
 
 def shown_path(path: PathInFile) -> str:
-    """A path as people read it, for example ``faults[1].drop.nth``."""
+    """Format a path for a message, for example ``faults[1].drop.nth``."""
     text = ""
     for part in path:
         if isinstance(part, int):
@@ -132,11 +136,11 @@ _EXPECTED = {
     "model_type": "a mapping of keys to values",
     "model_attributes_type": "a mapping of keys to values",
 }
-"""What is expected by the types of pydantic's errors, as far as they can occur here."""
+"""The expected value for each type of pydantic error that can occur here."""
 
 
 def _text_of(found: ErrorDetails) -> str:
-    """One of pydantic's errors in our words."""
+    """Return our text for one pydantic error."""
     kind, value, context = found["type"], found["input"], found.get("ctx", {})
     match kind:
         case "value_error":

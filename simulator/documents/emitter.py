@@ -1,8 +1,8 @@
-"""From plain data to a scenario file that a person would have written.
+"""Write plain data as a scenario file in the style of a person.
 
-A library's emitter gives all mappings one style. People write a step or a fault on one line and the
-scenario itself line by line; so does this. Reading the text gives the same data, whatever the data
-is, as long as its numbers are none that files cannot hold.
+The emitter of a YAML library writes all mappings in one style. People write a step or a fault on
+one line and the keys of the scenario on separate lines, and so does this emitter. Reading the text
+gives the same data if files can hold its numbers.
 """
 
 import math
@@ -14,25 +14,25 @@ from simulator.documents.quantities import RANGE
 from simulator.documents.reader import resolved
 
 WIDTH = 100
-"""Longer lines are broken up."""
+"""The line length above which a value goes on several lines, in characters."""
 
 HEADER = "# yaml-language-server: $schema=schema.json\n"
-"""Tells editors what the keys of the file are; for a file beside ``scenarios/schema.json``."""
+"""Names the schema for editors; for a file in the folder of ``scenarios/schema.json``."""
 
 _INDENT = "  "
 _PLAIN = re.compile(r"[^\W_][\w./-]*(?:[ ]+[\w./-]+)*")
-"""Text that means itself wherever it stands."""
+"""Text that needs no quotes anywhere."""
 
 _PLAIN_ALONE = re.compile(r"[^\W_][\w./,;()'!?-]*(?:[ ]+[\w./,;()'!?-]+)*")
-"""Text that means itself outside of brackets."""
+"""Text that needs no quotes outside of brackets."""
 
 
 def to_yaml(data: Mapping[str, Any], *, header: str = "") -> str:
-    """A concrete scenario as the text of a file.
+    """Return a concrete scenario as the text of a file.
 
     Args:
         data: plain data.
-        header: comment lines to begin with, for example ``HEADER``.
+        header: comment lines at the start of the text, for example ``HEADER``.
     """
     if not data:
         return f"{header}{{}}\n"
@@ -40,13 +40,13 @@ def to_yaml(data: Mapping[str, Any], *, header: str = "") -> str:
 
 
 def _mapping(data: Mapping[str, Any], indent: str, *, top: bool = False) -> Iterator[str]:
-    """The lines of a mapping, one key after the other."""
+    """Yield the lines of a mapping, key by key."""
     for key, value in data.items():
         yield from _entry(f"{indent}{_text(key, flow=True)}:", value, indent, top=top)
 
 
 def _entry(head: str, value: Any, indent: str, *, top: bool = False) -> Iterator[str]:
-    """The lines of what begins with a key or a dash: on one line if that is how people do it."""
+    """Yield the lines of an entry that begins with a key or a dash, on one line if possible."""
     if isinstance(value, str) and top and (block := _block(value)):
         yield f"{head} {block[0]}"
         yield from (f"{_INDENT}{line}" if line else "" for line in block[1:])
@@ -65,7 +65,7 @@ def _entry(head: str, value: Any, indent: str, *, top: bool = False) -> Iterator
 
 
 def _item(item: Any, indent: str) -> Iterator[str]:
-    """The lines of a member of a list."""
+    """Yield the lines of a member of a list."""
     if not isinstance(item, Mapping) or not item:
         yield from _entry(f"{indent}-", item, indent)
         return
@@ -75,7 +75,7 @@ def _item(item: Any, indent: str) -> Iterator[str]:
 
 
 def _on_one_line(value: Any, line: str, *, top: bool) -> bool:
-    """Whether people write it so: what is short, and lists only of what is no list or mapping."""
+    """Return whether a value goes on one line: it is short and holds no mapping in a list."""
     if len(line) > WIDTH or _has_mappings_in_list(value):
         return False
     return not (top and isinstance(value, Mapping) and any(map(_is_nested, value.values())))
@@ -92,7 +92,7 @@ def _is_nested(value: Any) -> bool:
 
 
 def _flow(value: Any, *, alone: bool = False) -> str:
-    """A value on one line."""
+    """Return a value in flow style, on one line."""
     match value:
         case Mapping():
             return (
@@ -112,7 +112,7 @@ def _flow(value: Any, *, alone: bool = False) -> str:
 
 
 def _text(text: str, *, flow: bool) -> str:
-    """Text as it is where it means itself, else in quotes."""
+    """Return the text, in quotes if it needs them."""
     pattern = _PLAIN if flow else _PLAIN_ALONE
     plain = pattern.fullmatch(text) and text.isprintable() and isinstance(resolved(text), str)
     if plain and not RANGE.fullmatch(text):
@@ -131,7 +131,7 @@ def _escaped(char: str) -> str:
 
 
 def _block(text: str) -> list[str] | None:
-    """Text of several lines as YAML's literal block, if it is simple enough for one."""
+    """Return multi-line text as the lines of a literal block, or None if YAML cannot hold it so."""
     lines = text.removesuffix("\n").split("\n")
     tidy = all(line.isprintable() and line.strip() == line for line in lines)
     if "\n" not in text or not tidy or not lines[0] or not lines[-1]:

@@ -1,8 +1,8 @@
-"""Fields whose possible values are registered elsewhere: one of several models, one of some words.
+"""Fields whose possible values come from a registry: one of several models, one of several words.
 
-pydantic builds a union once, from the members that are known then. These fields look their members
-up each time that a value is validated or a schema is made, so that what is registered later is
-accepted, described and named in messages as well.
+pydantic builds a union once, from the members that exist then. These fields look up their members
+whenever a value is validated or a schema is generated, so members that are registered later are
+also accepted, described and named in messages.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -18,17 +18,17 @@ from simulator.documents.strict_model import details, hint, kind_of, one_known_k
 
 @dataclass(frozen=True)
 class OneOf:
-    """Annotates a field that holds one of several models, each written below its word.
+    """Annotates a field that holds one of several models, each written below its kind.
 
-    In YAML that is a mapping with one key, ``drop: {at: response}``, and a word alone means its
-    defaults, unless the model says in its ``alone`` why not. The path of a mistake has the word in
-    it.
+    In YAML the value is a mapping with one key, ``drop: {at: response}``. A bare kind stands for
+    its defaults, unless the ``alone`` of the model gives a reason against it. The path of an error
+    includes the kind.
     """
 
     noun: str
-    """What a value should be, for messages."""
+    """The noun for a value in messages."""
     models: Mapping[str, type[BaseModel]]
-    """By their words; looked at anew each time."""
+    """The models by kind; looked up on each use."""
 
     def _validated(self, value: Any) -> BaseModel:
         known = self._known(value)
@@ -43,8 +43,8 @@ class OneOf:
             ) from None
 
     def _known(self, value: Any) -> BaseModel | tuple[str, Any]:
-        """A member as it is, or its word and its fields."""
-        if isinstance(value, dict) and len(value) == 1:  # what nearly every value is
+        """Return a model unchanged, or else the kind and the fields of a value."""
+        if isinstance(value, dict) and len(value) == 1:  # nearly every value
             ((kind, fields),) = value.items()
             if fields is not None and kind in self.models:
                 return kind, fields
@@ -71,20 +71,21 @@ class OneOf:
     ) -> JsonSchemaValue:
         for model in self.models.values():
             model.model_rebuild()
-        # Only members of another schema become references to definitions; a row of all has each.
+        # Only members of another schema become references to definitions; a tuple of all models
+        # makes each model such a member.
         row = core_schema.tuple_schema([m.__pydantic_core_schema__ for m in self.models.values()])
         members = zip(self.models, handler(row)["prefixItems"], strict=True)
         return {"oneOf": [_form(kind, member) for kind, member in members]}
 
 
 def _written(model: Any) -> dict[str, Any]:
-    """A member as YAML has it, without what is as its defaults say."""
+    """Return a model in its YAML form, without fields that equal their defaults."""
     data = model.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     return {model.kind: data}
 
 
 def _form(kind: str, member: JsonSchemaValue) -> JsonSchemaValue:
-    """The schema of a member in YAML: its word alone, or its fields below its word."""
+    """Return the schema of the YAML form: a bare kind, or a kind with its fields."""
     below = {
         "type": "object",
         "properties": {kind: member},
@@ -96,15 +97,15 @@ def _form(kind: str, member: JsonSchemaValue) -> JsonSchemaValue:
 
 @dataclass(frozen=True)
 class OneWord:
-    """Annotates a field that holds one of some words."""
+    """Annotates a field that holds one of several words."""
 
     words: Callable[[], Iterable[str]]
-    """Which; asked each time."""
+    """Returns the words; called on each use."""
 
     def _validated(self, value: Any) -> str:
         words = tuple(self.words())
         if not isinstance(value, str):
-            raise ValueError(f"{shown(value)} is no word; write one of {', '.join(words)}")
+            raise ValueError(f"{shown(value)} is not a word; write one of {', '.join(words)}")
         if value not in words:
             raise ValueError(f"unknown word {shown(value)}{hint(value, words)}")
         return value

@@ -1,7 +1,7 @@
 """Quantities as people write them: durations, sizes, probabilities, whole numbers.
 
-The functions take what a YAML file or a command line holds and raise ValueError with one line that
-says what was wrong and what is accepted. The types beside them are for fields of models.
+The functions take a value of a YAML file or a command line and raise ValueError with a one-line
+message that names the error and the accepted values. The types are for fields of models.
 """
 
 import re
@@ -32,16 +32,16 @@ _SIZE = re.compile(rf"({_DIGITS}) ?(KiB|MiB|GiB)?")
 
 _END = rf"([-+]?{_DIGITS}(?:\.{_DIGITS})?)(?: ?([A-Za-z]{{1,8}}))?"
 RANGE = re.compile(rf"({_END})\.\.({_END})")
-"""Two quantities with two dots between them: each as written, its number and its unit. Names may
-hold dots, too, but no such thing. Every part is bounded: digits and dots without end would be taken
-apart in ever new ways."""
+"""Two quantities with two dots between them; the groups are each quantity, its number and its unit.
+A name may hold dots, too, but never matches. The length of every part is bounded to avoid
+catastrophic backtracking."""
 
 
 def check_duration(value: object) -> float:
-    """Seconds from a text such as ``50ms`` or ``1.5s``.
+    """Parse a duration such as ``50ms`` or ``1.5s``; return seconds.
 
     Raises:
-        ValueError: it is not a duration, or one above a day.
+        ValueError: the value is not a duration, or is longer than a day.
     """
     if not isinstance(value, str):
         raise ValueError(not_a_duration(shown(value)))
@@ -49,10 +49,10 @@ def check_duration(value: object) -> float:
 
 
 def parse_size(value: object) -> int:
-    """Bytes from a number, or from a number with ``KiB`` or ``MiB``.
+    """Parse a number, optionally with the unit ``KiB`` or ``MiB``; return bytes.
 
     Raises:
-        ValueError: it is not a size.
+        ValueError: the value is not a size.
     """
     plain = isinstance(value, int) and not isinstance(value, bool)
     match = _SIZE.fullmatch(str(value)) if plain or isinstance(value, str) else None
@@ -65,10 +65,10 @@ def parse_size(value: object) -> int:
 
 
 def check_probability(value: object) -> float:
-    """A number between 0 and 1, both included.
+    """Return a number in the closed interval from 0 to 1.
 
     Raises:
-        ValueError: it is no number, or outside.
+        ValueError: the value is not a number, or is outside the interval.
     """
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"{shown(value)} is not a number; write a probability in 0..1")
@@ -78,10 +78,10 @@ def check_probability(value: object) -> float:
 
 
 def parse_probability(text: str) -> float:
-    """A probability from the command line, for example ``0.1``.
+    """Parse a probability from the command line, for example ``0.1``.
 
     Raises:
-        ValueError: it is no number, or outside 0..1.
+        ValueError: the text is not a number, or the number is outside 0..1.
     """
     try:
         number = float(text)
@@ -91,19 +91,19 @@ def parse_probability(text: str) -> float:
 
 
 def check_index(value: object) -> int:
-    """A whole number from 0.
+    """Return a whole number of at least 0.
 
     Raises:
-        ValueError: it is something else.
+        ValueError: the value is not such a number.
     """
     return _whole(value, 0)
 
 
 def check_count(value: object) -> int:
-    """A whole number from 1.
+    """Return a whole number of at least 1.
 
     Raises:
-        ValueError: it is something else.
+        ValueError: the value is not such a number.
     """
     return _whole(value, 1)
 
@@ -142,7 +142,7 @@ Duration = Annotated[
     PlainSerializer(seconds_text, when_used="json"),
     WithJsonSchema({"type": "string", "pattern": f"^{DURATION_PATTERN}$", "examples": ["50ms"]}),
 ]
-"""A field of seconds, written as a number and a unit."""
+"""The type of a field in seconds, written as a number and a unit."""
 
 Size = Annotated[
     int,
@@ -156,27 +156,27 @@ Size = Annotated[
         }
     ),
 ]
-"""A field of bytes, written as a number, or as one with a unit."""
+"""The type of a field in bytes, written as a number with an optional unit."""
 
 Probability = Annotated[
     float,
     PlainValidator(check_probability),
     WithJsonSchema({"type": "number", "minimum": 0, "maximum": 1}),
 ]
-"""A field between 0 and 1."""
+"""The type of a field between 0 and 1."""
 
 Index = Annotated[
     int, PlainValidator(check_index), WithJsonSchema({"type": "integer", "minimum": 0})
 ]
-"""A field that names one of several, numbered from 0."""
+"""The type of an index, from 0."""
 
 Count = Annotated[
     int, PlainValidator(check_count), WithJsonSchema({"type": "integer", "minimum": 1})
 ]
-"""A field that counts from 1."""
+"""The type of a count, from 1."""
 
 Window = Annotated[tuple[Duration, Duration], BeforeValidator(_window), AfterValidator(_forward)]
-"""A field of two times in seconds, the first below the second."""
+"""The type of a field that holds start and end in seconds, the start below the end."""
 
 Ordinals = Annotated[
     tuple[int, ...],
@@ -191,4 +191,4 @@ Ordinals = Annotated[
         }
     ),
 ]
-"""A field of one or more whole numbers from 1, written as a number or a list."""
+"""The type of a field with one or more whole numbers from 1, written as a number or a list."""

@@ -1,13 +1,13 @@
-"""From YAML text to plain data that knows where each part of it stands.
+"""Read YAML text as plain data with the position of each part.
 
-A loader that builds objects would trust the file: tags name types to build, aliases multiply what
-they repeat, and nesting uses up the stack. So only the parser's events are used. From them come
-mappings with text as keys, lists, text, numbers, true, false and null, by the core schema of YAML
-1.2 (``no`` is text); tags, anchors, aliases and duplicate keys are problems. The parser makes its
-events as they are asked for, so that a file that nests too deeply is left before it costs anything.
+A loader that builds objects trusts the file: tags name types to build, aliases multiply their
+values, and nesting exhausts the stack. So the reader uses only the events of the parser. It builds
+mappings with text as keys, lists, text, numbers, true, false and null by the core schema of YAML
+1.2 (``no`` is text). Tags, anchors, aliases and duplicate keys are errors. The parser produces
+events on demand, so the reader stops early at a file that nests too deeply.
 
-The result is a ``Document`` (``problems.py``), which turns what pydantic finds in the data into
-problems with their place.
+The result is a ``Document`` (``diagnostic.py``), which turns pydantic's errors into diagnostics
+with positions.
 """
 
 import math
@@ -30,20 +30,21 @@ from ruamel.yaml.events import (
 )
 from ruamel.yaml.reader import ReaderError
 
-from simulator.documents.diagnostic import Document, PathInFile, Problem
+from simulator.documents.diagnostic import Document, PathInFile, Diagnostic
 from simulator.documents.strict_model import shown
 
 FILE_BYTES_MAX = 1024 * 1024
-"""The largest file that is parsed. People write kilobytes; parsing a megabyte takes seconds."""
+"""The largest file that the reader parses. People write kilobytes; a megabyte takes seconds."""
 
 _TOO_LARGE = "is larger than 1 MiB, the most"
 
 DEPTH_MAX = 20
-"""How deep lists and mappings nest. What is asked for here nests to less than ten, and what reads
-the data calls itself for each level."""
+"""The maximum nesting depth of lists and mappings. Valid files nest to less than ten levels, and
+the code that reads the data recurses for each level."""
 
 NUMBER_CHARS_MAX = 40
-"""Longer ones are text: no quantity needs them, and Python refuses to read very long numbers."""
+"""The longest number. Longer ones are read as text: no quantity needs them, and Python refuses to
+convert very long numbers."""
 
 
 _ADVICE = {
@@ -57,50 +58,51 @@ _ADVICE = {
     "expected ',' or": "; is a bracket or a comma missing?",
     "'<stream end>'": "; the file ends too early",
 }
-"""What to do about what the parser says, by its words: it speaks of tokens and blocks."""
+"""Advice for each message of the parser, by a phrase of it: the parser speaks of tokens and blocks.
+"""
 
 
 class YamlError(Exception):
-    """A file that yields no data at all; mistakes in the data are problems of a ``Document``."""
+    """A file yields no data at all. Errors in the data are diagnostics of a ``Document``."""
 
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(problem.located("file"))
-        self.problem = problem
+    def __init__(self, diagnostic: Diagnostic) -> None:
+        super().__init__(diagnostic.located("file"))
+        self.diagnostic = diagnostic
 
 
 def read_text(path: str | Path) -> str:
-    """The text of a file.
+    """Return the text of a file.
 
     Raises:
-        YamlError: there is no such file, it cannot be read, is too large, or is not UTF-8.
+        YamlError: the file does not exist, cannot be read, is too large, or is not UTF-8.
     """
     try:
         with Path(path).open("rb") as file:
             data = file.read(FILE_BYTES_MAX + 1)
     except OSError as error:
-        raise YamlError(Problem(0, 0, (), f"cannot be read: {error.strerror}")) from error
+        raise YamlError(Diagnostic(0, 0, (), f"cannot be read: {error.strerror}")) from error
     except ValueError as error:  # a null byte in the name
-        raise YamlError(Problem(0, 0, (), f"cannot be read: {error}")) from error
+        raise YamlError(Diagnostic(0, 0, (), f"cannot be read: {error}")) from error
     if len(data) > FILE_BYTES_MAX:
-        raise YamlError(Problem(0, 0, (), _TOO_LARGE))
+        raise YamlError(Diagnostic(0, 0, (), _TOO_LARGE))
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
         before = data[: error.start].decode("utf-8")
         line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
         text = f"not UTF-8: byte 0x{data[error.start]:02x}; save the file as UTF-8"
-        raise YamlError(Problem(line, column, (), text)) from error
+        raise YamlError(Diagnostic(line, column, (), text)) from error
 
 
 def parse(text: str) -> Document:
-    """Read YAML text.
+    """Parse YAML text.
 
     Raises:
-        YamlError: it is no YAML, is empty, too large or nests too deeply. Everything else is among
-            the document's problems.
+        YamlError: the text is not YAML, is empty, too large, or nests too deeply. All other errors
+            are diagnostics of the document.
     """
     if len(text.encode("utf-8", "surrogatepass")) > FILE_BYTES_MAX:
-        raise YamlError(Problem(0, 0, (), _TOO_LARGE))
+        raise YamlError(Diagnostic(0, 0, (), _TOO_LARGE))
     try:
         return _Builder(YAML(typ="safe", pure=True).parse(text)).document()
     except MarkedYAMLError as error:
@@ -109,30 +111,34 @@ def parse(text: str) -> Document:
         words = ", ".join(part for part in (error.context, error.problem) if part)
         advice = next((what for sign, what in _ADVICE.items() if sign in words), "")
         text = f"not YAML: {' '.join(words.split())}{advice}"
-        raise YamlError(Problem(line, column, (), text)) from error
+        raise YamlError(Diagnostic(line, column, (), text)) from error
     except ReaderError as error:
         before = text[: error.position]
         line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
-        raise YamlError(Problem(line, column, (), "not YAML: an unprintable character")) from error
+        raise YamlError(
+            Diagnostic(line, column, (), "not YAML: an unprintable character")
+        ) from error
     except (YAMLError, ValueError, OverflowError) as error:
-        # Some malformed escapes leave ruamel.yaml as errors of Python itself.
-        raise YamlError(Problem(0, 0, (), f"not YAML: {' '.join(str(error).split())}")) from error
+        # For some malformed escapes ruamel.yaml raises a built-in error.
+        raise YamlError(
+            Diagnostic(0, 0, (), f"not YAML: {' '.join(str(error).split())}")
+        ) from error
 
 
 class _Builder:
-    """Makes a document of a parser's events."""
+    """Builds a document from the events of a parser."""
 
     def __init__(self, events: Iterator[Event]) -> None:
         self._events = events
         self._made = Document()
 
     def document(self) -> Document:
-        """All of it."""
+        """Build the document."""
         for event in self._events:
             if isinstance(event, DocumentStartEvent):
                 break
         else:
-            raise YamlError(Problem(0, 0, (), "is empty"))
+            raise YamlError(Diagnostic(0, 0, (), "is empty"))
         first = next(self._events)
         self._made.places[()] = _place(first)
         self._made.data = self._value(first, ())
@@ -153,7 +159,7 @@ class _Builder:
             case MappingStartEvent():
                 self._refuse_depth(len(path) + 1, event)
                 return self._mapping(path)
-        self._made.opaque.add(path)  # an alias, which was refused
+        self._made.opaque.add(path)  # a rejected alias
         return None
 
     def _scalar(self, event: ScalarEvent, path: PathInFile) -> Any:
@@ -180,7 +186,7 @@ class _Builder:
                 self._skip(next(self._events), path)
             elif (here := (*path, key)) in self._made.places:
                 line, _ = self._made.places[here]
-                text = f"duplicate key {shown(key)}; it stands in line {line} already"
+                text = f"duplicate key {shown(key)}; line {line} has it already"
                 self._made.add(here, text, place)
                 self._skip(next(self._events), path)
             else:
@@ -189,7 +195,7 @@ class _Builder:
         return items
 
     def _key(self, event: Event, path: PathInFile) -> str | None:
-        """A key as text, or None for what cannot be one."""
+        """Return a key as text, or None if it is not text."""
         self._refuse_references(event, path)
         if isinstance(event, ScalarEvent) and _encodable(event.value):
             return str(event.value)
@@ -199,7 +205,7 @@ class _Builder:
         return None
 
     def _skip(self, event: Event, path: PathInFile) -> None:
-        """Leave out a value for which there is no place in the data."""
+        """Skip a value that has no path in the data."""
         depth = 0
         while True:
             self._refuse_references(event, path)
@@ -215,7 +221,7 @@ class _Builder:
     def _refuse_depth(self, depth: int, event: Event) -> None:
         if depth > DEPTH_MAX:
             text = f"lists and mappings more than {DEPTH_MAX} deep"
-            raise YamlError(Problem(*_place(event), (), text))
+            raise YamlError(Diagnostic(*_place(event), (), text))
 
     def _refuse_references(self, event: Event, path: PathInFile) -> None:
         match event:
@@ -231,7 +237,7 @@ class _Builder:
 
 
 def resolved(text: str) -> Any:
-    """A plain scalar as the core schema of YAML 1.2 reads it."""
+    """Return the value of a plain scalar by the core schema of YAML 1.2."""
     if len(text) > NUMBER_CHARS_MAX:
         return text
     for pattern, read in _SCHEMA:
@@ -258,5 +264,5 @@ def _place(event: Event) -> tuple[int, int]:
 
 
 def _encodable(text: str) -> bool:
-    """Whether text can be written anywhere; an escape can name half of a surrogate pair."""
+    """Return whether text can be encoded; an escape can name half of a surrogate pair."""
     return not any("\ud800" <= char <= "\udfff" for char in text)

@@ -1,9 +1,9 @@
-"""The base of everything that people write as YAML: models that name all their mistakes at once.
+"""The base class of all models that people write as YAML; it reports all errors together.
 
-pydantic reports all bad fields of a model, but it stops there: a check that concerns two fields
-runs only once every field is right, so that a reader would mend a file twice. Here such checks look
-at what was written, not at what became of it (``conflicts``), and their findings join those of the
-fields. The same place turns an unknown key into a line that names the known ones.
+pydantic reports all invalid fields of a model, but runs a check of several fields only if every
+field is valid, so a person would have to correct a file twice. Here such checks (``conflicts``)
+inspect the unvalidated input, and their errors are reported with those of the fields. An unknown
+key is reported with the known keys.
 """
 
 import difflib
@@ -20,37 +20,37 @@ from pydantic import (
 from pydantic_core import ErrorDetails, InitErrorDetails
 
 SHOWN_CHARS_MAX = 60
-"""How much of a bad value a message repeats: enough to find it, and the message stays one line."""
+"""The longest part of an invalid value that a message repeats, so that the message stays short."""
 
 T = TypeVar("T")
 
 
 class Conflict(NamedTuple):
-    """Something wrong that concerns more than one field."""
+    """An error that concerns more than one field."""
 
     where: tuple[str | int, ...]
-    """Path from the model to the field that is to be changed."""
+    """The path from the model to the field to change."""
     text: str
-    """What is wrong and what to write instead."""
+    """The error, and what to write instead."""
 
 
 class Strict(BaseModel):
-    """A model that refuses unknown keys, cannot be changed, and names every mistake at once."""
+    """An immutable model that rejects unknown keys and reports all errors together."""
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, use_attribute_docstrings=True, defer_build=True
     )
 
     def to_data(self) -> dict[str, Any]:
-        """The model as plain data that a person would write, without what has its default."""
+        """Return the model as plain data, without fields that equal their defaults."""
         return self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
 
     @classmethod
     def conflicts(cls, written: Mapping[str, Any]) -> Iterator[Conflict]:
-        """Find what fields do to each other.
+        """Yield errors that concern more than one field.
 
         Args:
-            written: the fields as they were written; nothing about their values is known yet.
+            written: the fields before validation.
         """
         yield from ()
 
@@ -70,16 +70,16 @@ class Strict(BaseModel):
 def with_conflicts(
     title: str, handler: Callable[[Any], T], value: Any, conflicts: Iterable[Conflict]
 ) -> T:
-    """Validate a value by its handler and report conflicts together with what the handler finds.
+    """Validate a value with its handler; report conflicts together with the errors of the handler.
 
     Raises:
-        ValidationError: something is wrong.
+        ValidationError: the handler found an error, or there are conflicts.
     """
     errors: list[InitErrorDetails] = []
     try:
         result = handler(value)
     except ValidationError as error:
-        # An unknown key is among the conflicts, where the known ones are named.
+        # The conflicts already report unknown keys, together with the known ones.
         known = error.errors(include_url=False)
         errors += details([found for found in known if found["type"] != "extra_forbidden"])
     else:
@@ -100,11 +100,11 @@ def with_conflicts(
 def details(
     errors: Iterable[ErrorDetails], above: tuple[str | int, ...] = ()
 ) -> list[InitErrorDetails]:
-    """The errors of one validation as parts of another one.
+    """Convert the errors of one validation to errors of an enclosing one.
 
     Args:
-        errors: what ``ValidationError.errors`` says.
-        above: the path to put before theirs.
+        errors: the result of ``ValidationError.errors``.
+        above: the prefix of their paths.
     """
     return [
         InitErrorDetails(
@@ -118,7 +118,7 @@ def details(
 
 
 def shown(value: object) -> str:
-    """A value as a message repeats it: on one line, quoted if it is text, cut if it is long."""
+    """Format a value for a message: on one line, quoted if it is text, truncated if it is long."""
     if value is None:
         return "nothing"
     if isinstance(value, bool):
@@ -132,32 +132,32 @@ def shown(value: object) -> str:
 
 
 def hint(word: str, known: Iterable[str]) -> str:
-    """The end of a message about an unknown word: the known one nearest to it, or all of them."""
+    """Return the end of a message about an unknown word: the closest known word, or all of them."""
     known = list(known)
     if not known:
-        return "; no key can stand here"
+        return "; no key is allowed here"
     near = difflib.get_close_matches(word, known, n=1)
     return f"; did you mean {near[0]!r}?" if near else f"; write one of {', '.join(known)}"
 
 
 def one_known_kind(value: Any, noun: str, models: Mapping[str, type[BaseModel]]) -> Any:
-    """Let a model through, or what has the YAML form of one of several.
+    """Return the value if it is one of the models or has the YAML form of one.
 
     Args:
-        value: what was written.
-        noun: what it should be, for messages.
-        models: by their words.
+        value: the value before validation.
+        noun: the noun for a value in messages.
+        models: the models by kind.
 
     Raises:
-        ValueError: it has not; the text says what to write.
+        ValueError: the value is neither; the message says what to write.
     """
     if isinstance(value, tuple(models.values())):
         return value
     if isinstance(value, Mapping) and len(value) != 1:
-        keys = f"{len(value)} keys are here: {shown(', '.join(map(str, value)))}"
+        keys = f"this one has {len(value)} keys: {shown(', '.join(map(str, value)))}"
         raise ValueError(
             f"a {noun} is one kind with its fields below it,"
-            f" but {keys if value else 'here is none'}; indent the fields below the kind"
+            f" but {keys if value else 'this one is empty'}; indent the fields below the kind"
         )
     kind = next(iter(value)) if isinstance(value, Mapping) else value
     if not isinstance(kind, str):
@@ -165,12 +165,12 @@ def one_known_kind(value: Any, noun: str, models: Mapping[str, type[BaseModel]])
     if kind not in models:
         raise ValueError(f"unknown kind {shown(kind)}{hint(kind, models)}")
     if isinstance(value, Mapping) and value[kind] is None:
-        raise ValueError(f"nothing stands below {kind}; for its defaults write {kind}: {{}}")
+        raise ValueError(f"{kind} has no fields below it; for its defaults write {kind}: {{}}")
     return value
 
 
 def kind_of(value: Any) -> str:
-    """The word of a model, or of what has the YAML form of one."""
+    """Return the kind of a model, or of a value in the YAML form of one."""
     if isinstance(value, str):
         return value
     return str(next(iter(value))) if isinstance(value, Mapping) else str(value.kind)

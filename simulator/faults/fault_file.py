@@ -42,7 +42,7 @@ def load_faults(path: str | Path) -> list[Fault]:
     try:
         text = read_text(path)
     except YamlError as error:
-        raise FaultFileError([error.problem.located(str(path))]) from error
+        raise FaultFileError([error.diagnostic.located(str(path))]) from error
     return parse_faults(text, str(path))
 
 
@@ -59,11 +59,11 @@ def parse_faults(text: str, filename: str) -> list[Fault]:
     try:
         document = parse(text)
     except YamlError as error:
-        raise FaultFileError([error.problem.located(filename)]) from error
+        raise FaultFileError([error.diagnostic.located(filename)]) from error
     _refuse_open_values(document, document.data, ())
     # A bare list is validated as the value of the key, and its paths are shown without the key.
     above: PathInFile = ("faults",) if isinstance(document.data, list) else ()
-    if not isinstance(document.data, list | dict) and not document.problems:
+    if not isinstance(document.data, list | dict) and not document.diagnostics:
         text = "is not a list of faults; write faults: and the list below it"
         document.add((), f"{shown(document.data)} {text}")
         document.opaque.add(())
@@ -72,7 +72,7 @@ def parse_faults(text: str, filename: str) -> list[Fault]:
     except ValidationError as error:
         document.explain(error, above=len(above))
     else:
-        if not document.problems:
+        if not document.diagnostics:
             return faults.faults
     raise FaultFileError(document.lines(filename, above))
 

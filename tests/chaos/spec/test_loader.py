@@ -59,14 +59,14 @@ def test_a_scenario_is_loaded(tmp_path: Path) -> None:
         ("name: x\nworkload: [sleep: 5]", "2:12: workload[0].sleep: 5 is not a duration;"
             " write a number and one of us, ms, s, m, for example 50ms"),
         ("name: x\nworkload: [send: ]",
-            "2:12: workload[0]: nothing stands below send; for its defaults"
+            "2:12: workload[0]: send has no fields below it; for its defaults"
             " write send: {}"),
         ("name: x\nworkload: [send: {cuont: 5}]",
             "2:19: workload[0].send.cuont: unknown key 'cuont'; did you mean 'count'?"),
         ("name: x\nworkload: [send: {count: 0}]",
             "2:19: workload[0].send.count: 0 is not a whole number of at least 1"),
         ("name: x\nworkload: [flush: {x: 1}]",
-            "2:20: workload[0].flush.x: unknown key 'x'; no key can stand here"),
+            "2:20: workload[0].flush.x: unknown key 'x'; no key is allowed here"),
         ("name: x\nworkload: [sleep: 0ms..1]",
             "2:12: workload[0].sleep: the ends of 0ms..1 are of two kinds; write both with a unit,"
             " for example 0ms..2s"),
@@ -105,7 +105,7 @@ def test_a_mistake_is_one_line_with_its_place(text: str, line: str) -> None:
     ("text", "line"),
     [
         ("naem: y", "3:1: naem: unknown key 'naem'; did you mean 'name'?"),
-        ("name: y", "3:1: name: duplicate key 'name'; it stands in line 1 already"),
+        ("name: y", "3:1: name: duplicate key 'name'; line 1 has it already"),
         ("description: 5", "3:1: description: 5 is not text; put it in quotes"),
         ("slow: yes", "3:1: slow: 'yes' is not true or false"),
         ("slow: 1", "3:1: slow: 1 is not true or false"),

@@ -130,7 +130,7 @@ def test_every_text_means_itself(text: str, place: str) -> None:
     }
     data = places[place]
     document = parse(to_yaml(data))
-    assert document.problems == []
+    assert document.diagnostics == []
     assert _same(document.data, data)
 
 
@@ -150,5 +150,5 @@ DATA = st.recursive(
 @given(st.dictionaries(TEXT, DATA, max_size=5))
 def test_reading_what_was_written_gives_the_same(data: dict[str, Any]) -> None:
     document = parse(to_yaml(data))
-    assert document.problems == []
+    assert document.diagnostics == []
     assert _same(document.data, data)

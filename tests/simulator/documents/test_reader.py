@@ -51,9 +51,9 @@ def test_a_document_explains_what_was_validated_below_something_else() -> None:
     with pytest.raises(ValidationError) as caught:
         FaultFile.model_validate({"faults": document.data})
     document.explain(caught.value, above=1)
-    [problem] = document.problems
-    assert (problem.line, problem.column, problem.path) == (1, 10, (0, "drop", "nth"))
-    assert problem.located("a.yaml", ("x",)).startswith("a.yaml:1:10: x[0].drop.nth: 0 is not")
+    [diagnostic] = document.diagnostics
+    assert (diagnostic.line, diagnostic.column, diagnostic.path) == (1, 10, (0, "drop", "nth"))
+    assert diagnostic.located("a.yaml", ("x",)).startswith("a.yaml:1:10: x[0].drop.nth: 0 is not")
 
 
 def test_a_path_is_shown_as_people_write_it() -> None:

@@ -129,9 +129,9 @@ def test_a_nan_is_no_probability() -> None:
             " UnknownServerError, Other); write at: request",
         ),
         ("- drop: {nth: 1, nth: 2}", "1:18: faults[0].drop.nth: duplicate key 'nth';"
-            " it stands in line 1 already"),
+            " line 1 has it already"),
         ("faults: []\nfaults: [drop]", "2:1: faults: duplicate key 'faults';"
-            " it stands in line 1 already"),
+            " line 1 has it already"),
         ("faults:", "1:1: faults: nothing is not a list"),
         ("faults: 5", "1:1: faults: 5 is not a list"),
         ("hello", "1:1: 'hello' is not a list of faults; write faults: and the list below it"),
