@@ -1,4 +1,4 @@
-"""Frames: a 4-byte length, then that many bytes; requests and responses alike.
+"""Frames: a 4-byte length followed by that many bytes, for requests and responses.
 
 Source: ``crates/fluvio-protocol/src/codec/mod.rs`` and ``api/mod.rs``.
 """
@@ -12,14 +12,14 @@ from wire.codec.message import encode_to, message
 from wire.codec.types import Buffer, i16, i32, u16
 
 FRAME_BYTES_MAX = 64 * 1024 * 1024
-"""The most that one frame may announce. The official codec has no limit; an SPU stores batches of
-up to 32 MiB, and twice that leaves room for what stands around them."""
+"""The largest length that a frame may announce. The official codec has no limit. An SPU stores
+batches of up to 32 MiB, and twice that leaves room for the other fields."""
 
 REQUEST_BYTES_MIN = 10
 """The shortest request: key, version, correlation id, and an empty client id."""
 
 LENGTH_BYTES = 4
-"""The length in front of a frame, which does not count itself."""
+"""The size of the length prefix of a frame, which does not count itself."""
 
 RESPONSE_BYTES_MIN = 4
 """The shortest response: a correlation id."""
@@ -30,7 +30,7 @@ _REPLY = struct.Struct(">ii")
 
 @message
 class RequestHeader:
-    """What stands before every request; the header itself has no versions."""
+    """The header of every request; the header itself has no versions."""
 
     api_key: u16
     api_version: i16
@@ -39,11 +39,11 @@ class RequestHeader:
 
 
 class FrameReader:
-    """Cuts what arrives into frames, whatever pieces it arrives in.
+    """Splits a byte stream into frames, independently of how the stream is chunked.
 
     Args:
-        shortest: the length below which a frame cannot be one, in bytes.
-        longest: the length above which a frame is refused, in bytes.
+        shortest: the minimum length of a frame, in bytes.
+        longest: the maximum length of a frame, in bytes.
     """
 
     def __init__(self, shortest: int, longest: int = FRAME_BYTES_MAX) -> None:
@@ -54,29 +54,30 @@ class FrameReader:
 
     @property
     def missing(self) -> int:
-        """How many bytes to the end of the frame under way, or to the length of the next one."""
+        """The bytes missing from the incomplete frame, or from the next length prefix."""
         return self._missing
 
     @property
     def held(self) -> int:
-        """How many bytes of a frame have arrived whose end has not."""
+        """The bytes of the incomplete frame that have arrived."""
         return len(self._held)
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """Take bytes in and give out each complete frame, without its length.
+        """Feed bytes; yield each complete frame, without its length.
 
-        The iterator must be used up before more is fed. What is held never exceeds what arrived.
+        The caller must exhaust the iterator before it feeds more bytes. The reader never buffers
+        more bytes than have arrived.
 
         Raises:
-            WireError: the length of a frame is out of range. The frames before it are given out
-                first; the reader is of no use after it.
+            WireError: the length of a frame is out of range. The frames before it are yielded
+                first; the reader is unusable afterwards.
         """
         if self._held or len(data) < self._missing:
             self._held += data
             self._missing -= len(data)
             if self._missing > 0:
                 return
-        # One copy for each frame: a bytearray cannot be cut while a memoryview of it lives.
+        # One copy for each frame: a bytearray cannot be resized while a memoryview of it exists.
         with memoryview(self._held or data) as view:
             position = 0
             while (end := self._end_of_frame(view, position)) <= len(view):
@@ -87,7 +88,7 @@ class FrameReader:
         self._held = rest
 
     def _end_of_frame(self, view: memoryview, position: int) -> int:
-        """Where the frame at ``position`` ends, or its length as long as that has not arrived."""
+        """Return the end of the frame at ``position``, or of its length if that is incomplete."""
         if len(view) - position < LENGTH_BYTES:
             return position + LENGTH_BYTES
         (length,) = _LENGTH.unpack_from(view, position)
@@ -99,7 +100,7 @@ class FrameReader:
 
 
 def request_frame(header: RequestHeader, body: Any) -> bytes:
-    """The frame of a request; ``body`` is encoded at the version that the header names."""
+    """Return the frame of a request; ``body`` is encoded at the version in the header."""
     parts: list[Buffer] = [b""]
     encode_to(parts, header, 0)
     encode_to(parts, body, header.api_version)
@@ -108,7 +109,7 @@ def request_frame(header: RequestHeader, body: Any) -> bytes:
 
 
 def response_frame(correlation_id: int, body: Any, version: int) -> bytes:
-    """The frame of a response; ``body`` is encoded at the version of its request.
+    """Return the frame of a response; ``body`` is encoded at the version of its request.
 
     Raises:
         WireError: a field does not fit its type, or the frame would be too long.

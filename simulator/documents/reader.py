@@ -30,7 +30,7 @@ from ruamel.yaml.events import (
 )
 from ruamel.yaml.reader import ReaderError
 
-from simulator.documents.diagnostic import Document, PathInFile, Diagnostic
+from simulator.documents.diagnostic import Diagnostic, Document, PathInFile
 from simulator.documents.strict_model import shown
 
 FILE_BYTES_MAX = 1024 * 1024

@@ -1,4 +1,12 @@
-"""The codec: how a declared message becomes bytes. It knows bytes and knows no Fluvio."""
+"""The codec: encodes and decodes declared messages. It contains nothing specific to Fluvio's APIs.
+
+``message``: declare, encode and decode a message.
+``types``: the types of fields.
+``schema``: a declared message as a tree of kinds.
+``generate``: generated encoders and decoders.
+``varint``: zig-zag varints.
+``errors``: ``WireError``.
+"""
 
 from wire.codec.errors import WireError
 from wire.codec.message import decode, decode_from, encode, encode_to, message, since

@@ -1,10 +1,10 @@
-"""The one error of the wire: bytes that do not mean what the protocol says."""
+"""The only error of ``wire``: invalid bytes or an invalid message."""
 
 
 class WireError(Exception):
     """Bytes from a peer that cannot be decoded, or a message that cannot be encoded.
 
-    It blames the data, never this program: a server closes the connection that sent it, a client
-    gives the connection up. The text says what was expected and where. Anything else that escapes
-    from ``wire`` is a defect in ``wire``.
+    The data is at fault, never this program: a server closes the connection that sent the data, and
+    a client abandons the connection. The message says what was expected and where. Any other
+    exception from ``wire`` is a defect of ``wire``.
     """

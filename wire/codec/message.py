@@ -40,9 +40,9 @@ def since(
     default: Any = dataclasses.MISSING,
     default_factory: Any = dataclasses.MISSING,
 ) -> Any:
-    """A field that is on the wire only from API version ``version`` up to and with ``until``.
+    """Declare a field that is on the wire from API version ``version`` to ``until``, inclusive.
 
-    In the other versions it is not written, and reading leaves its default.
+    In other versions the field is not written, and a decoded message holds its default.
     """
     return dataclasses.field(
         default=default,
@@ -57,15 +57,15 @@ def message(cls: type[M], /) -> type[M]: ...
 def message(*, tag: int) -> Callable[[type[M]], type[M]]: ...
 @dataclass_transform(kw_only_default=True, field_specifiers=(since, dataclasses.field))
 def message(cls: type[Any] | None = None, /, *, tag: int | None = None) -> Any:
-    """Declare a message: a dataclass whose annotations say how it stands on the wire.
+    """Declare a message: a dataclass whose annotations define its encoding.
 
     Args:
-        cls: the class, when the decorator stands without parentheses.
-        tag: the number that names this message as a variant of a union.
+        cls: the class, if the decorator is used without parentheses.
+        tag: the number of this message as a variant of a union.
     """
 
     def declare(declared: type[Any]) -> type[Any]:
-        # Not frozen: a frozen dataclass costs four times as much to build, and these are built
+        # Not frozen: a frozen dataclass takes four times as long to build, and messages are built
         # for every frame.
         made = dataclasses.dataclass(slots=True, kw_only=True)(declared)
         if tag is not None:
@@ -76,16 +76,16 @@ def message(cls: type[Any] | None = None, /, *, tag: int | None = None) -> Any:
 
 
 def decode(cls: type[M], data: bytes, version: int) -> M:
-    """Read one message; bytes behind it are ignored, as both real sides ignore them.
+    """Decode one message; bytes after it are ignored, as in the official client and server.
 
     Raises:
-        WireError: the bytes end early or hold a value that the protocol does not have.
+        WireError: the bytes end early or hold a value that the protocol does not define.
     """
     return decode_from(cls, data, 0, version)[0]
 
 
 def decode_from(cls: type[M], data: bytes, start: int, version: int) -> tuple[M, int]:
-    """Read one message that begins at ``start``; returns it and the position behind it."""
+    """Decode one message at ``start``; return it and the position after it."""
     end = len(data)
     try:
         value, position = (_decoders.get((cls, version)) or _decoder(cls, version))(
@@ -95,17 +95,17 @@ def decode_from(cls: type[M], data: bytes, start: int, version: int) -> tuple[M,
         raise WireError(f"{cls.__name__} at version {version}: {error}") from None
     except DECODING_FAILURES as error:
         raise WireError(f"{cls.__name__} at version {version}: {_reason(error)}") from error
-    # A slice past the end of a buffer is silently short, so the end is checked once, here.
+    # A slice past the end of a buffer is silently short, so the end is checked here, once.
     if position > end:
         raise WireError(f"{cls.__name__} at version {version}: ends {position - end} bytes early")
     return value, position
 
 
 def encode(value: Any, version: int) -> bytes:
-    """The bytes of one message.
+    """Encode one message.
 
     Raises:
-        WireError: a field holds a value that its type on the wire cannot.
+        WireError: the wire type of a field cannot hold its value.
     """
     parts: list[Buffer] = []
     encode_to(parts, value, version)
@@ -113,7 +113,7 @@ def encode(value: Any, version: int) -> bytes:
 
 
 def encode_to(parts: list[Buffer], value: Any, version: int) -> None:
-    """Append the bytes of one message to ``parts``, large ones uncopied."""
+    """Append the bytes of one message to ``parts`` without copying large fields."""
     cls: type = type(value)
     try:
         (_encoders.get((cls, version)) or _encoder(cls, version))(parts, value)
@@ -121,8 +121,8 @@ def encode_to(parts: list[Buffer], value: Any, version: int) -> None:
         raise WireError(f"{cls.__name__} at version {version}: {error}") from error
 
 
-# The version is a peer's word. Only plausible ones are remembered, and all that have the same
-# encoding share one function, so that no peer can make these tables or the code in them grow.
+# The peer chooses the version. Only plausible versions are cached, and all versions with the same
+# encoding share one function, so no peer can make these tables or the generated code grow.
 _VERSIONS_REMEMBERED = range(64)
 _decoders: dict[tuple[type, int], Decode] = {}
 _encoders: dict[tuple[type, int], Encode] = {}
@@ -143,7 +143,7 @@ def _encoder(cls: type, version: int) -> Encode:
 
 
 def _effective(cls: type, version: int) -> int:
-    """The lowest version with the same encoding."""
+    """Return the lowest version with the same encoding."""
     bounds = thresholds(cls)
     index = bisect_right(bounds, version)
     return bounds[index - 1] if index else -1

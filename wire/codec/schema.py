@@ -1,8 +1,8 @@
-"""From a declared class to the tree of kinds that the generators walk.
+"""Converts a declared class to a tree of kinds.
 
-One field has one *kind*: a small description of its encoding, free of Python's typing machinery.
-The encoder, the decoder, the reference docs and the tests' strategies and interpreter all read this
-tree and nothing else.
+Each field has one *kind*: a small description of its encoding, independent of Python's typing. The
+encoder, the decoder, the reference docs and the strategies and the interpreter of the tests read
+this tree alone.
 """
 
 import types
@@ -14,16 +14,16 @@ from typing import Annotated, Any, TypeAlias, Union, get_args, get_origin, get_t
 from wire.codec.types import Blob, Fixed, VarintBlob
 
 STRING_BYTES_MAX = 32767
-"""The most in a string: its length is written as u16 and read as i16 (``core/decoder.rs``)."""
+"""The longest string: its length is written as u16 and read as i16 (``core/decoder.rs``)."""
 
 MAP_ENTRIES_MAX = 65535
-"""A map's count is u16 (``core/encoder.rs``)."""
+"""The largest map: its count is a u16 (``core/encoder.rs``)."""
 
 
 ITEMS_MAX = 200_000
-"""The most items in all lists and maps of one message together. A frame of 64 MiB could announce
-millions of the smallest ones and keep its reader busy for a minute; the largest honest message, a
-watch's answer about 10,000 partitions, has a third of this."""
+"""The maximum number of items in all lists and maps of one message. A frame of 64 MiB could
+announce millions of tiny items and keep its reader busy for a minute. The largest legitimate
+message, a response to a watch of 10,000 partitions, has a third of this number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +64,14 @@ class Sequence:
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One byte, 0 for none or 1 with the item behind it."""
+    """One byte: 0 for none, or 1 followed by the item."""
 
     item: "Kind"
 
 
 @dataclass(frozen=True, slots=True)
 class Mapping:
-    """A u16 count, then key, value, key, value; written in ascending order of keys."""
+    """A u16 count, then that many pairs of key and value, written in ascending order of keys."""
 
     key: "Kind"
     value: "Kind"
@@ -79,7 +79,7 @@ class Mapping:
 
 @dataclass(frozen=True, slots=True)
 class Struct:
-    """The fields of a message, one behind the other."""
+    """The fields of a message, in order."""
 
     cls: type
 
@@ -94,9 +94,9 @@ class Tag:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A tag, then the fields of the variant that it names.
+    """A tag, then the fields of the variant with that tag.
 
-    ``units`` is the enumeration of the variants that have no fields, if there are any.
+    ``units`` is the enumeration of the variants without fields, or None.
     """
 
     format: str
@@ -121,18 +121,18 @@ Kind: TypeAlias = (
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field of a message: on the wire in the versions from ``since`` to ``until`` only."""
+    """One field of a message, on the wire only in the versions from ``since`` to ``until``."""
 
     name: str
     kind: Kind
     since: int | None
     until: int | None
     default: Any
-    """What a message holds that does not carry the field, unless ``default_factory`` makes it."""
+    """The value in a version without the field, unless ``default_factory`` creates it."""
     default_factory: Any
 
     def present(self, version: int) -> bool:
-        """Whether a message of this API version carries the field."""
+        """Return whether a message of this API version has the field."""
         return (self.since is None or version >= self.since) and (
             self.until is None or version <= self.until
         )
@@ -140,7 +140,7 @@ class Field:
 
 @cache
 def fields_of(cls: type) -> tuple[Field, ...]:
-    """The fields of a declared message, in their order on the wire."""
+    """Return the fields of a declared message, in wire order."""
     assert is_dataclass(cls), f"{cls.__name__} is not declared with @message"
     hints = get_type_hints(cls, include_extras=True)
     return tuple(
@@ -157,7 +157,7 @@ def fields_of(cls: type) -> tuple[Field, ...]:
 
 
 def tag_of(cls: type) -> int:
-    """The number that names this message among the variants of a union."""
+    """Return the number of this message as a variant of a union."""
     tag: int = cls.__dict__["__tag__"]
     return tag
 
@@ -214,7 +214,7 @@ def _union(members: tuple[Any, ...], width: str) -> Kind:
 
 @cache
 def thresholds(cls: type) -> tuple[int, ...]:
-    """The API versions at which the encoding of a message changes, ascending."""
+    """Return the API versions at which the encoding of a message changes, in ascending order."""
     found: set[int] = set()
     for field in fields_of(cls):
         if field.since is not None:
@@ -227,7 +227,7 @@ def thresholds(cls: type) -> tuple[int, ...]:
 
 
 def messages_in(kind: Kind) -> tuple[type, ...]:
-    """The messages that a kind holds directly."""
+    """Return the messages that a kind contains directly."""
     match kind:
         case Struct(cls):
             return (cls,)

@@ -1,4 +1,4 @@
-"""The types that a declared message can have, named as the protocol names them.
+"""The types of fields of a declared message, with the names of the protocol.
 
 A message is a class whose annotations are these types, Python's own ``bool``, ``str``, ``list[T]``,
 ``dict[K, V]``, ``T | None``, other messages, ``IntEnum`` classes (a tag without fields), and unions
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 Buffer = bytes | memoryview
-"""What holds bytes on their way in or out. A memoryview keeps alive what it looks into."""
+"""Encoded bytes. A memoryview keeps its underlying buffer alive."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,15 +23,15 @@ class Fixed:
 
 @dataclass(frozen=True, slots=True)
 class Blob:
-    """Bytes with an i32 length in front."""
+    """Bytes with an i32 length prefix."""
 
     view: bool = False
-    """Decode to a memoryview into the frame (no copy), and refuse a negative length."""
+    """Whether to decode to a memoryview of the frame (no copy) and reject a negative length."""
 
 
 @dataclass(frozen=True, slots=True)
 class VarintBlob:
-    """Bytes with a zig-zag varint length in front, as in a record."""
+    """Bytes with a zig-zag varint length prefix, as in a record."""
 
 
 u8 = Annotated[int, Fixed("B")]
@@ -47,7 +47,7 @@ blob = Annotated[bytes, Blob()]
 """``Vec<u8>`` or ``ByteBuf``: a length below 1 reads as empty."""
 
 view = Annotated[Buffer, Blob(view=True)]
-"""The same bytes, looked at in place: for payloads too large to copy twice."""
+"""Bytes with the same encoding, decoded to a view of the frame: for payloads too large to copy."""
 
 varint_blob = Annotated[bytes, VarintBlob()]
-"""Bytes as a record holds its key and value."""
+"""Bytes in the encoding of a record's key and value."""

@@ -1,18 +1,18 @@
-"""Zig-zag varints, as records hold them (``fluvio-protocol``, ``core/varint.rs``)."""
+"""Zig-zag varints, as in records (``fluvio-protocol``, ``core/varint.rs``)."""
 
 from wire.codec.errors import WireError
 from wire.codec.types import Buffer
 
 VARINT_BYTES_MAX = 10
-"""Ten groups of seven bits hold 64 bits; the official decoder takes no more."""
+"""The longest varint: ten groups of seven bits hold 64 bits, as in the official decoder."""
 
 
 def write_varint(value: int) -> bytes:
-    """Encode a number; exact for the official client only from -2**31 to 2**31 - 1.
+    """Encode a number from -2**31 to 2**31 - 1.
 
     Raises:
-        WireError: the value is outside that range: the official encoder's own bug would make
-            other bytes of it.
+        WireError: the value is outside that range, where the official encoder has a bug and writes
+            other bytes.
     """
     if not -(1 << 31) <= value < 1 << 31:
         raise WireError(f"varint {value} is outside 32 bits")
@@ -26,11 +26,11 @@ def write_varint(value: int) -> bytes:
 
 
 def read_varint(data: Buffer, position: int) -> tuple[int, int]:
-    """Decode the number at ``position``; returns it and the position behind it.
+    """Decode the number at ``position``; return it and the position after it.
 
     Raises:
-        WireError: it is longer than 64 bits.
-        IndexError: the data end inside it.
+        WireError: the number is longer than 64 bits.
+        IndexError: the data ends within the number.
     """
     byte = data[position]
     if byte < 0x80:
