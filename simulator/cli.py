@@ -106,7 +106,7 @@ class _Distribution(click.ParamType[str]):
         return str(value)
 
 
-class _Size(click.ParamType[str]):
+class _CheckedSize(click.ParamType[str]):
     """A number of bytes, checked later."""
 
     name = "SIZE"
@@ -215,7 +215,7 @@ _PORT = click.IntRange(0, 65535)
 )
 @click.option(
     "--memory",
-    type=_Size(),
+    type=_CheckedSize(),
     default="1GiB",
     show_default=True,
     help="What it may take: three quarters of it for what is stored, then partitions are full.",

@@ -11,10 +11,11 @@ from chaos.cli.interrupt import Interrupted, interruptible
 from chaos.cli.options import files_argument, run_options
 from chaos.cli.tasks import Task, perform, task_of, unfinished, with_reached
 from chaos.drivers.driver import Driver
-from chaos.report.phrases import counted, printable
+from chaos.report.phrases import counted
 from chaos.search.exploration import Exploration
 from chaos.world.world import WorldName
 from simulator.click_types import DurationType
+from simulator.documents.diagnostic import printable
 
 EPILOG = """\b
 Examples:

@@ -18,6 +18,7 @@ from chaos.history import RecordSent, RecordSettled, SentRecord
 from chaos.oracle.evidence import Copy, Evidence
 from chaos.report import phrases
 from simulator.console import closing
+from simulator.documents.diagnostic import printable
 from simulator.events import (
     Appended,
     ConnectionClosed,
@@ -132,7 +133,7 @@ class Narrator:
         timed = sorted([*self._meanwhile(record), *self._own(record)])
         lines = [f"{t:9.3f} s  {text}" for _, t, text in timed]
         lines += [f"{'':9}    {text}" for text in self._end(record)]
-        return Narrative(record_id, tuple(map(phrases.printable, lines)), alike)
+        return Narrative(record_id, tuple(map(printable, lines)), alike)
 
     # --- events of the record
 

@@ -43,11 +43,6 @@ def key(raw: bytes) -> str:
     return text if len(text) <= KEY_CHARS_MAX else text[: KEY_CHARS_MAX - 3] + "..."
 
 
-def printable(line: str) -> str:
-    """Return a line with ``?`` for unprintable characters, which names in files may contain."""
-    return line if line.isprintable() else "".join(c if c.isprintable() else "?" for c in line)
-
-
 # --- faults
 
 

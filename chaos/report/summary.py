@@ -5,8 +5,9 @@ from collections.abc import Iterator, Sequence
 from chaos.oracle.checks import Finding
 from chaos.oracle.judge import FIGURES
 from chaos.report.narrative import Narrative
-from chaos.report.phrases import counted, printable
+from chaos.report.phrases import counted
 from chaos.report.scenario_report import NARRATIVES_MAX, ScenarioReport
+from simulator.documents.diagnostic import printable
 
 SENTENCES_MAX = 3
 """The most sentences about one check in a summary; ``result.json`` has more."""

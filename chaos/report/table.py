@@ -12,8 +12,9 @@ from pathlib import Path
 from rich.table import Table
 from rich.text import Text
 
-from chaos.report.phrases import counted, printable
+from chaos.report.phrases import counted
 from chaos.report.scenario_report import ScenarioReport
+from simulator.documents.diagnostic import printable
 
 FIRINGS = {"0": 0, "1": 1, "2": 2, "3 to 5": 5, "6 to 10": 10}
 """By heading of a group of examples, the largest number of firings in the group. A last group has

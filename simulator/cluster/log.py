@@ -51,7 +51,7 @@ class StoredBatch(NamedTuple):
     data: bytes
 
 
-class Appended(NamedTuple):
+class AppendedRecords(NamedTuple):
     """Where a record set was stored; both are 0 if it held no records."""
 
     base_offset: int
@@ -106,7 +106,7 @@ class PartitionLog:
 
     def append(
         self, records: RecordSet, now: float = 0.0, commit_delay_s: float = 0.0
-    ) -> Appended | ErrorCode | None:
+    ) -> AppendedRecords | ErrorCode | None:
         """Store a record set as a whole, or nothing of it.
 
         Args:
@@ -120,7 +120,7 @@ class PartitionLog:
         """
         total = sum(records.counts)
         if not total:
-            return Appended(0, 0)
+            return AppendedRecords(0, 0)
         refusal = self._refusal(records)
         if refusal is not None:
             return refusal
@@ -137,7 +137,7 @@ class PartitionLog:
             self._commits.append((now + commit_delay_s, self.end_offset))
         else:
             self._committed = self.end_offset
-        return Appended(base_offset, total)
+        return AppendedRecords(base_offset, total)
 
     def _refusal(self, records: RecordSet) -> Code | None:
         """The order of the checks is the SPU's (``produce_handler.rs``, ``replica.rs``)."""

@@ -21,7 +21,7 @@ from collections.abc import Generator
 from dataclasses import replace
 from typing import TypeVar
 
-from simulator.cluster.log import Appended
+from simulator.cluster.log import AppendedRecords
 from simulator.cluster.record_set import RecordSet
 from simulator.handlers.bits import with_bit_flipped
 from simulator.handlers.codes import CodeInEntry
@@ -117,7 +117,7 @@ def _produce(
     outcome = partition.log.append(records, context.now, context.cluster.commit_delay_s)
     if outcome is None:
         outcome = PartitionFull(topic=topic, partition=index)
-    if not isinstance(outcome, Appended):
+    if not isinstance(outcome, AppendedRecords):
         return PartitionResult(partition_index=index, error_code=outcome)
     if outcome.records:
         context.appended(partition, outcome.base_offset, outcome.records)

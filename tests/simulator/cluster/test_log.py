@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from simulator.cluster.log import BATCH_BYTES_MAX, Appended, PartitionLog
+from simulator.cluster.log import BATCH_BYTES_MAX, AppendedRecords, PartitionLog
 from simulator.cluster.memory import BATCH_OVERHEAD_BYTES, Memory
 from simulator.cluster.record_set import record_set
 from tests.simulator.client import NOW_MS, batch
@@ -25,7 +25,7 @@ def new_log(
     return PartitionLog(memory, compression, segment)
 
 
-def append(log: PartitionLog, *batches: bytes) -> Appended | ErrorCode | None:
+def append(log: PartitionLog, *batches: bytes) -> AppendedRecords | ErrorCode | None:
     return log.append(record_set(b"".join(batches)))
 
 
@@ -43,8 +43,8 @@ def of_size(size: int) -> bytes:
 
 def test_offsets_go_on_from_batch_to_batch_and_from_append_to_append() -> None:
     log = new_log()
-    assert append(log, batch(b"a", b"b"), batch(b"c")) == Appended(0, 3)
-    assert append(log, batch(b"d")) == Appended(3, 1)
+    assert append(log, batch(b"a", b"b"), batch(b"c")) == AppendedRecords(0, 3)
+    assert append(log, batch(b"d")) == AppendedRecords(3, 1)
     found = [(record.offset, record.value) for record in log]
     assert found == [(0, b"a"), (1, b"b"), (2, b"c"), (3, b"d")]
     assert len(log) == 4
@@ -69,15 +69,15 @@ def test_a_record_has_the_key_and_the_time_that_the_producer_gave_it() -> None:
 def test_the_count_of_a_batch_is_believed_right_or_wrong() -> None:
     log, lying = new_log(), bytearray(batch(b"only"))
     lying[23:27] = (9).to_bytes(4, "big")
-    assert append(log, bytes(lying)) == Appended(0, 10)
-    assert append(log, batch(b"next")) == Appended(10, 1)
+    assert append(log, bytes(lying)) == AppendedRecords(0, 10)
+    assert append(log, batch(b"next")) == AppendedRecords(10, 1)
 
 
 @pytest.mark.parametrize("batches", [(), (empty_batch(),), (empty_batch(), empty_batch())])
 def test_a_record_set_without_records_succeeds_and_stores_nothing(batches: tuple[bytes]) -> None:
     log = new_log()
     append(log, batch(b"a"))
-    assert append(log, *batches) == Appended(0, 0)
+    assert append(log, *batches) == AppendedRecords(0, 0)
     assert len(log.batches) == 1
 
 
@@ -86,7 +86,7 @@ def test_an_empty_batch_among_others_fails_this_write_and_all_behind_it_until_a_
     assert append(log, batch(b"a"), empty_batch()) is Code.STORAGE_ERROR
     assert append(log, batch(b"b")) is Code.PARTITION_SHORT_CIRCUITED
     log.restarted()
-    assert append(log, batch(b"c")) == Appended(0, 1)
+    assert append(log, batch(b"c")) == AppendedRecords(0, 1)
 
 
 @pytest.mark.parametrize("allowed", list(TopicCompression))
@@ -94,7 +94,7 @@ def test_an_empty_batch_among_others_fails_this_write_and_all_behind_it_until_a_
 def test_a_topic_takes_its_own_compression_only(allowed: TopicCompression, codec: Codec) -> None:
     log = new_log(compression=allowed)
     fits = allowed is TopicCompression.ANY or allowed.name == codec.name
-    expected = Appended(0, 1) if fits else Code.COMPRESSION_ERROR
+    expected = AppendedRecords(0, 1) if fits else Code.COMPRESSION_ERROR
     assert append(log, batch(b"a", codec=codec)) == expected
 
 
@@ -114,14 +114,14 @@ def test_one_batch_with_another_compression_refuses_the_whole_record_set() -> No
 @pytest.mark.parametrize(
     ("segment", "size", "expected"),
     [
-        (2048, 2048, Appended(0, 1)),
+        (2048, 2048, AppendedRecords(0, 1)),
         (2048, 2049, Code.MESSAGE_TOO_LARGE),
-        (1 << 30, BATCH_BYTES_MAX, Appended(0, 1)),
+        (1 << 30, BATCH_BYTES_MAX, AppendedRecords(0, 1)),
         (1 << 30, BATCH_BYTES_MAX + 1, Code.MESSAGE_TOO_LARGE),
     ],
 )
 def test_the_largest_batch_is_stored_and_a_larger_one_refused(
-    segment: int, size: int, expected: Appended | ErrorCode
+    segment: int, size: int, expected: AppendedRecords | ErrorCode
 ) -> None:
     log, data = new_log(segment=segment), of_size(size)
     assert len(data) == size
@@ -137,7 +137,7 @@ def test_one_batch_too_large_refuses_the_whole_record_set() -> None:
 def test_a_full_memory_takes_nothing_more_and_holds_what_it_has() -> None:
     one = batch(b"a")
     log = new_log(stored_max=2 * (len(one) + BATCH_OVERHEAD_BYTES))
-    assert append(log, one, one) == Appended(0, 2)
+    assert append(log, one, one) == AppendedRecords(0, 2)
     assert append(log, one) is None
     assert len(log) == 2
 
@@ -180,7 +180,7 @@ def test_reading_gives_one_batch_at_least_and_never_cuts_one() -> None:
 def test_a_stored_batch_that_does_not_decode_is_an_error_of_the_reader_only() -> None:
     log, broken = new_log(), bytearray(batch(b"a"))
     broken[HEADER.size :] = b"\xff" * (len(broken) - HEADER.size)
-    assert append(log, bytes(broken)) == Appended(0, 1)
+    assert append(log, bytes(broken)) == AppendedRecords(0, 1)
     with pytest.raises(WireError):
         list(log)
 
