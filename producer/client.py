@@ -8,7 +8,7 @@
 """
 
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import trio
@@ -18,9 +18,10 @@ from producer.delivery.accumulator import Limits
 from producer.errors import ConfigError, ConnectError, DeliveryError
 from producer.net.connection import Connection
 from producer.net.dialling import Dial, dial_tcp, open_connection
-from producer.net.metadata import Endpoint, Metadata, watch
+from producer.net.metadata import Metadata
 from producer.net.pool import Pool
 from producer.net.tls import ssl_context
+from producer.net.watching import Connect, look_up, watch
 from producer.producer import TopicProducer
 from producer.profile import load_profile
 from producer.sender import Shared
@@ -56,10 +57,13 @@ _CODECS = {
 class Fluvio:
     """A connected client; made by ``Fluvio.connect``."""
 
-    def __init__(self, metadata: Metadata, pool: Pool, now_ns: Callable[[], int]) -> None:
+    def __init__(
+        self, metadata: Metadata, pool: Pool, now_ns: Callable[[], int], look_up_s: float
+    ) -> None:
         self._metadata = metadata
         self._pool = pool
         self._now_ns = now_ns
+        self._look_up_s = look_up_s
 
     @staticmethod
     @asynccontextmanager
@@ -101,8 +105,8 @@ class Fluvio:
         context = ssl_context(policy)
         name = client_id or chosen.client_id or CLIENT_ID
 
-        async def connect_sc() -> Connection:
-            with trio.move_on_after(connect_timeout):
+        async def connect_sc(seconds: float) -> Connection:
+            with trio.move_on_after(seconds):
                 return await open_connection(
                     dial, sc.host, sc.port, client_id=name, tls=context, server_name=policy.sc_name
                 )
@@ -114,7 +118,7 @@ class Fluvio:
             pool = Pool(nursery, dial, name, policy, context)
             try:
                 await _begin_watching(nursery, metadata, connect_sc, connect_timeout)
-                yield Fluvio(metadata, pool, now_ns)
+                yield Fluvio(metadata, pool, now_ns, connect_timeout)
                 await pool.close(CLOSE_TIMEOUT_S)
             except _PASSED_ON as error:
                 failure = error
@@ -137,11 +141,26 @@ class Fluvio:
 
         Raises:
             NotFoundError: there is no such topic.
+            ConnectError: the topic had to be looked up, and the SC did not answer within
+                ``connect_timeout``.
             ConfigError: the topic forbids the compression, or the topic's name leaves no room.
             FlushError: on leaving, if records were given up since the last flush.
         """
-        config = config or TopicProducerConfig()
-        self._metadata.partition_count(topic)
+        self._metadata.want(topic)
+        try:
+            if not self._metadata.knows(topic):
+                await look_up(self._metadata, topic, self._look_up_s)
+            self._metadata.partition_count(topic)
+            async with self._producing(topic, config or TopicProducerConfig()) as producer:
+                yield producer
+        finally:
+            self._metadata.unwant(topic)
+
+    @asynccontextmanager
+    async def _producing(
+        self, topic: str, config: TopicProducerConfig
+    ) -> AsyncIterator[TopicProducer]:
+        """A producer for a topic that is known."""
         limits = Limits(
             config.batch_size,
             config.max_request_size,
@@ -151,11 +170,11 @@ class Fluvio:
         )
         failure: BaseException | None = None
         producer: TopicProducer | None = None
-        endpoints: dict[Endpoint, None] = {}
-        self._pool.join(endpoints)
+        spus: dict[int, None] = {}
+        self._pool.join(spus)
         try:
             async with trio.open_nursery() as nursery:
-                producer = TopicProducer(self._shared(topic, config, limits, nursery, endpoints))
+                producer = TopicProducer(self._shared(topic, config, limits, nursery, spus))
                 try:
                     yield producer
                 except _PASSED_ON as error:
@@ -172,7 +191,7 @@ class Fluvio:
         finally:
             if producer is not None:
                 producer.abandon()
-            self._pool.leave(endpoints)
+            self._pool.leave(spus)
         if failure is not None:
             raise failure
 
@@ -182,7 +201,7 @@ class Fluvio:
         config: TopicProducerConfig,
         limits: Limits,
         nursery: trio.Nursery,
-        endpoints: dict[Endpoint, None],
+        spus: dict[int, None],
     ) -> Shared:
         return Shared(
             topic=topic,
@@ -194,7 +213,7 @@ class Fluvio:
             now_ns=self._now_ns,
             counters=Counters(),
             tallies=[Tally()],
-            endpoints=endpoints,
+            spus=spus,
             attempt_timeout_s=config.attempt_timeout_s,
         )
 
@@ -215,18 +234,18 @@ class Fluvio:
 async def _begin_watching(
     nursery: trio.Nursery,
     metadata: Metadata,
-    connect: Callable[[], Awaitable[Connection]],
+    connect: Connect,
     seconds: float,
 ) -> None:
     """Connect to the SC and wait until it has told everything once."""
     deadline = trio.current_time() + seconds
-    connection = await connect()
+    connection = await connect(seconds)
     try:
         connection.version_of(WATCH)
     except WireError as error:
         await connection.discard()
         raise ConnectError(f"{connection.name} is no SC that can be used: {error}") from error
-    nursery.start_soon(watch, metadata, connection, connect)
+    nursery.start_soon(watch, metadata, connection, connect, seconds)
     with trio.move_on_at(deadline):
         await metadata.all_synced()
         return

@@ -33,6 +33,10 @@ class TopicProducer:
     def __init__(self, shared: Shared) -> None:
         self._shared = shared
         self._senders: list[PartitionSender] = []
+        """Of all partitions that there ever were: what was sent to one that is gone still settles.
+        """
+        self._count = 0
+        """How many partitions there are now; their senders are the first ones."""
         self._next: Callable[[], PartitionSender]
         self._takes_turns = shared.config.partitioner is None
         self._only: PartitionSender | None = None
@@ -187,7 +191,7 @@ class TopicProducer:
             await self.flush()
         finally:
             if any(sender.busy for sender in self._senders):  # only at-most-once is, by now
-                self._shared.pool.finish(self._shared.endpoints)
+                self._shared.pool.finish(self._shared.spus)
             for sender in self._senders:
                 await sender.settled()
 
@@ -205,16 +209,16 @@ class TopicProducer:
         partitioner = self._shared.config.partitioner
         if partitioner is None:
             assert key is not None
-            return self._senders[partition_of_key(key, len(self._senders))]
+            return self._senders[partition_of_key(key, self._count)]
         chosen = partitioner(key, value, self._all, self._available)
-        if not 0 <= chosen < len(self._senders):
+        if not 0 <= chosen < self._count:
             raise NotFoundError(
-                f"there is no partition {self.topic}/{chosen}; there are {len(self._senders)}"
+                f"there is no partition {self.topic}/{chosen}; there are {self._count}"
             )
         return self._senders[chosen]
 
     def _refresh(self) -> None:
-        """Take in what the cluster says of the topic: new partitions, and which are online."""
+        """Take in what the cluster says of the topic: how many partitions, and which are online."""
         metadata, shared = self._shared.metadata, self._shared
         try:
             count = metadata.partition_count(self.topic)
@@ -224,7 +228,8 @@ class TopicProducer:
             sender = PartitionSender(shared, len(self._senders))
             self._senders.append(sender)
             shared.nursery.start_soon(sender.run)
-        self._only = self._senders[0] if self._takes_turns and len(self._senders) == 1 else None
-        self._all = list(range(len(self._senders)))
-        self._available = metadata.available(self.topic, len(self._senders))
+        self._count = count
+        self._only = self._senders[0] if self._takes_turns and count == 1 else None
+        self._all = list(range(count))
+        self._available = metadata.available(self.topic, count)
         self._next = itertools.cycle([self._senders[i] for i in self._available]).__next__

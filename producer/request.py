@@ -49,7 +49,7 @@ from producer.errors import (
     Persisted,
 )
 from producer.net.connection import Call, Connection
-from producer.net.metadata import Endpoint, Metadata
+from producer.net.metadata import Metadata
 from producer.net.pool import Pool
 from producer.output import DeliveryReport
 from producer.stats import Counters, Tally, count_failure
@@ -80,8 +80,8 @@ class Shared:
     counters: Counters
     tallies: list[Tally]
     """The first one counts what no flush under way covers."""
-    endpoints: dict[Endpoint, None]
-    """The SPUs that were sent to, in a fixed order, which a set would not have."""
+    spus: dict[int, None]
+    """The ids of the SPUs that were sent to, in a fixed order, which a set would not have."""
     attempt_timeout_s: float
     """What the configuration says of it, which takes a while to find out."""
 
@@ -127,6 +127,8 @@ class Request:
         self._taken_at = trio.current_time()
         self._begun_at = 0.0
         self._abandoned = False
+        self._unreachable = ""
+        """Why an earlier attempt had no connection, for the error of one that had none in time."""
         self._sent: _Transmission | None = None
         """The attempt under way, once it has a connection."""
         self._awaited: _Transmission | None = None
@@ -185,7 +187,7 @@ class Request:
     async def _attempt(self, attempt: Attempt) -> Event | None:
         """Make one attempt; None if what is left of it goes on by itself."""
         self._shared.counters.retries += attempt.number > 1
-        error: Exception = OverdueError("no connection to its SPU in time")
+        error: Exception = OverdueError(f"no connection to its SPU in time{self._unreachable}")
         try:
             with trio.move_on_at(attempt.until):
                 sent = await self._submit(attempt)
@@ -207,13 +209,14 @@ class Request:
         shared = self._shared
         try:
             endpoint = shared.metadata.leader(shared.topic, self._partition)
-            connection = await shared.pool.connection(endpoint)
-        except (NotFoundError, ConnectError):
+            connection = await shared.pool.connection(endpoint, shared.attempt_timeout_s)
+        except (NotFoundError, ConnectError) as error:
+            self._unreachable = f"; before: {error}"
             shared.metadata.doubt()
             raise
         if self._abandoned:
             raise ConnectionLostError("the producer was closed")
-        shared.endpoints[endpoint] = None
+        shared.spus[endpoint.spu] = None
         version = connection.version_of(PRODUCE)
         body = self._body_of([self.batches[entry] for entry in attempt.entries])
         call = connection.submit(PRODUCE, body, begun=self._begun)
@@ -247,15 +250,31 @@ class Request:
         counters = self._shared.counters
         counters.answers += 1
         counters.round_trip_s += trio.current_time() - self._begun_at
-        response = decode(PRODUCE.response, body, sent.version)
-        results: list[PartitionResult] = [r for t in response.topics for r in t.partitions]
-        if [r.partition_index for r in results] != [self._partition] * len(sent.attempt.entries):
-            raise WireError(f"an answer with {len(results)} results that are not those asked for")
+        try:
+            results = self._results(sent, body)
+        except WireError as error:
+            raise sent.connection.break_off(error) from error
         counters.errors += any(result.error_code for result in results)
         if any(result.error_code is Code.NOT_LEADER_FOR_PARTITION for result in results):
             self._shared.metadata.doubt()
         self._sent = None
         return Answered(results)
+
+    def _results(self, sent: _Transmission, body: bytes) -> list[PartitionResult]:
+        """What an answer says of each entry.
+
+        Raises:
+            WireError: it is not about what was asked, in shape or in range.
+        """
+        response = decode(PRODUCE.response, body, sent.version)
+        about = [(t.name, r.partition_index) for t in response.topics for r in t.partitions]
+        if about != [(self._shared.topic, self._partition)] * len(sent.attempt.entries):
+            raise WireError(f"an answer with {len(about)} results that are not those asked for")
+        results = [result for topic in response.topics for result in topic.partitions]
+        for result in results:
+            if result.error_code is Code.NONE and result.base_offset < 0:
+                raise WireError(f"an answer with the offset {result.base_offset}")
+        return results
 
     def _overdue(self, error: Exception) -> Exception:
         """The attempt's time is over: turn away, and retire the connection if that is to blame."""

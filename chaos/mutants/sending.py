@@ -9,9 +9,9 @@ class RetriesOnTheDeadConnection(Mutant):
     Connections are cached in a dictionary, and dead ones are not removed.
     """
 
-    where = "producer.net.pool:Pool.connection"
-    before = "if found is not None and found.usable:"
-    after = "if found is not None:"
+    where = "producer.net.pool:_Spu.usable"
+    before = "if found is None or not found.usable or self.reached != self.endpoint:"
+    after = "if found is None:"
     caught_by = ("alive-after-heal", "no-loss", "unprovoked-loss")
     records = 2
 
@@ -92,8 +92,8 @@ class NeverReturnsToTheSc(Mutant):
     The old metadata stays usable until a leader moves.
     """
 
-    where = "producer.net.metadata:watch"
-    before = "connection = await _reconnect(connect)"
+    where = "producer.net.watching:watch"
+    before = "connection = await _reconnect(connect, seconds)"
     after = "await trio.sleep_forever()"
     caught_by = ("alive-after-heal",)
     faults = 2
@@ -178,7 +178,7 @@ class WrongPartitionForAKey(Mutant):
     """
 
     where = "producer.producer:TopicProducer._sender_of"
-    before = "return self._senders[partition_of_key(key, len(self._senders))]"
+    before = "return self._senders[partition_of_key(key, self._count)]"
     after = "return self._senders[self._available[partition_of_key(key, len(self._available))]]"
     caught_by = ("no-phantom",)
     examples = 1_000

@@ -17,6 +17,7 @@ from typing import NamedTuple
 from chaos.oracle.blind_spots import breaks, surprises
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.timing import Timing, timing
+from chaos.spec.bounds import DIAL_BACKOFF_MAX_S, DIAL_BACKOFF_S
 from simulator.events import (
     ClosedBy,
     ConnectionClosed,
@@ -100,6 +101,9 @@ class Visibility:
         self._closed: dict[tuple[str, str | None], float] = {}
         """By server and fault (None: the SPU is stopped), since when its listener is closed."""
         self._hidden: list[tuple[float, float, int, bool]] = []
+        self._failed_dials: list[tuple[float, float, str]] = []
+        """When a dial may have failed: from when on, until when, to which server."""
+        self._backoffs: list[tuple[float, float]] = []
         self._blind_intervals: list[BlindInterval] = []
         self._stalled = False
         self._healed_at = inf
@@ -112,7 +116,11 @@ class Visibility:
         for start, end, number, only in self._hidden:
             span = self.connections.get(number)
             closed = inf if span is None else span.closed
-            self._blind(start, min(end, closed), number if only else None)
+            if only or span is None:
+                self._blind(start, min(end, closed), number if only else None)
+            else:
+                self._failed_dials.append((start, min(end, closed), span.server))
+        self._back_off()
         self._blind_intervals.sort(key=lambda blind: blind[:2])
         self._ends = list(accumulate((t.end for t in self._blind_intervals), max))
 
@@ -136,6 +144,11 @@ class Visibility:
             if blind.end >= start and blind.connection not in but:
                 return False
         return last < LOOKED_AT_MAX or self._ends[last - LOOKED_AT_MAX] < start
+
+    def backing_off(self, start: float, end: float) -> bool:
+        """Whether the client may have waited all that time before it dialled again."""
+        trip = self.timing.trip + self.timing.slack
+        return any(since <= start and until + trip >= end for since, until in self._backoffs)
 
     def leads(self, server: str | None, partition: int, n: int, t: float) -> bool:
         """Whether an SPU led a partition, and was there, at an event."""
@@ -176,6 +189,20 @@ class Visibility:
         room = 4 * self.timing.leg + self.timing.transfer + self.timing.slack
         self._blind_intervals.append(BlindInterval(start - room, end + room, connection))
 
+    def _back_off(self) -> None:
+        """From a dial that may have failed until the end of its backoff nothing is seen.
+
+        How many failed nobody knows. But the pauses between them add up to no more than the time
+        that has passed since the first one, and the next pause is as long as all of them and one.
+        """
+        failing: dict[str, float] = {}
+        for start, end, server in sorted(self._failed_dials):
+            if server != "sc":
+                since = failing.setdefault(server, start)
+                end += min(DIAL_BACKOFF_MAX_S, end - since + DIAL_BACKOFF_S)
+                self._backoffs.append((start, end))
+            self._blind(start, end)
+
     def _take_in(self, happened: Event) -> None:
         match happened:
             case ConnectionOpened(connection=number):
@@ -191,7 +218,8 @@ class Visibility:
                 self._stalled = True
                 if happened.server == "sc":
                     self.news_at = min(self.news_at, happened.t)
-                self._blind(happened.t, happened.t + self.timing.patience)
+                until = happened.t + self.timing.patience
+                self._failed_dials.append((happened.t, until, happened.server))
             case Healed():
                 self._healed(happened)
             case _:
@@ -249,11 +277,13 @@ class Visibility:
             absences.append((healed.n, False))
         if self._stalled:  # what was stalled or left hanging is reset
             self._blind(healed.t, healed.t)
+            for server in {span.server: None for span in self.connections.values()}:
+                self._failed_dials.append((healed.t, healed.t, server))
 
     def _reopened(self, key: tuple[str, str | None], t: float) -> None:
         since = self._closed.pop(key, None)
         if since is not None:
-            self._blind(since, t)
+            self._failed_dials.append((since, t, key[0]))
 
 
 def _start(blind: BlindInterval) -> float:

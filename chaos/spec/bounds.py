@@ -22,6 +22,10 @@ ATTEMPT_MAX_S = 10.0
 QUEUE_AT_MOST_ONCE_S = 30.0
 """How long ``send`` may wait for room under at-most-once."""
 
+DIAL_BACKOFF_S = 0.020
+DIAL_BACKOFF_MAX_S = 1.0
+"""The pause between a failed dial to a server and the next one, twice as long each time."""
+
 GRACE_S = 1.0
 """How long behind its bound the harness gives a call up: late is told from never."""
 

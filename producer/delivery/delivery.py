@@ -33,6 +33,7 @@ from typing import TypeAlias
 from producer.delivery.batch import Accepted, Failure, Outcome
 from producer.delivery.semantics import RetryPolicy
 from producer.errors import (
+    ConnectError,
     DeliveryError,
     OverdueError,
     Persisted,
@@ -42,10 +43,11 @@ from producer.errors import (
 from wire.api.produce import PartitionResult
 from wire.error_code import Code, ErrorCode, Other, certainly_not_stored, name_of
 
-RECONNECT_DELAY_S = 0.020
-RECONNECT_DELAY_MAX_S = 1.0
-"""At-most-once waits this long before it connects again, twice as long each time: as quick as the
-default policy's first retry, and never so slow that an SPU that came back is missed."""
+LOOK_AGAIN_S = 0.020
+LOOK_AGAIN_MAX_S = 1.0
+"""At-most-once waits this long before it looks again for a leader that is unknown, twice as long
+each time: as quick as the default policy's first retry, and never so slow that a leader that came
+back is missed. Between dials the pool waits by itself."""
 
 
 # --- events
@@ -315,7 +317,7 @@ class AtMostOnce(Delivery):
     def __init__(self, deadlines: Sequence[float], *, read_committed: bool) -> None:
         super().__init__(len(deadlines), read_committed=read_committed)
         self._deadlines = deadlines
-        self._delay = RECONNECT_DELAY_S
+        self._delay = LOOK_AGAIN_S
         self._last_error: BaseException = OverdueError("its time was over before its turn came")
 
     def _attempt(self, *, again: bool = False) -> Attempt | Done:
@@ -345,8 +347,10 @@ class AtMostOnce(Delivery):
             return Done()
         if displaced:
             return self._attempt(again=True)
+        if isinstance(error, ConnectError):
+            return self._attempt()  # the pool waits before it dials again
         resume = min(self._now + self._delay, self._deadlines[self._unsettled[0]])
-        self._delay = min(2 * self._delay, RECONNECT_DELAY_MAX_S)
+        self._delay = min(2 * self._delay, LOOK_AGAIN_MAX_S)
         return Pause(resume)
 
     def _answered(self, results: Sequence[PartitionResult]) -> Done:

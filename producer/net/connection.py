@@ -32,6 +32,8 @@ RECEIVE_BYTES = 64 * 1024
 CLOSE_S = 0.5
 """How long a TLS connection may take to say goodbye; TCP takes no time for it."""
 
+NOT_THE_PROTOCOL = "sent what is not the protocol"
+
 R = TypeVar("R")
 Q = TypeVar("Q")
 
@@ -139,10 +141,18 @@ class Connection:
         stream: what carries the bytes.
         wire: the protocol's side of it, greeted.
         name: the server, for errors.
+        answered: called with each answer that somebody waited for.
     """
 
-    def __init__(self, stream: trio.abc.Stream, wire: ClientConnection, name: str) -> None:
+    def __init__(
+        self,
+        stream: trio.abc.Stream,
+        wire: ClientConnection,
+        name: str,
+        answered: Callable[[], None],
+    ) -> None:
         self.name = name
+        self._answered = answered
         self._stream = stream
         self._wire = wire
         self._line: deque[Call] = deque()
@@ -233,6 +243,17 @@ class Connection:
         self.retired = True
         self._stop()
 
+    def break_off(self, error: WireError) -> ConnectionLostError:
+        """Close it now, because an answer is not what it should be; returns why.
+
+        What else is open on it has failed for that reason: nobody knows what a peer means that
+        answers what was not asked.
+        """
+        lost = self._lost(NOT_THE_PROTOCOL, error)
+        self._end(lost)
+        self.end()
+        return lost
+
     def finish(self) -> None:
         """Say that no more requests will come, read the answers that do, then close."""
         self._finishing = self.retired = True
@@ -305,13 +326,14 @@ class Connection:
         except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
             self._end(self._lost("the connection broke", error))
         except WireError as error:
-            self._end(self._lost("sent what is not the protocol", error))
+            self._end(self._lost(NOT_THE_PROTOCOL, error))
         self._stop()
 
     def _answer(self, correlation_id: int, body: bytes) -> None:
         call = self._calls.get(correlation_id)
         if call is None or not call.begun:
             return  # its owner turned away, or the server repeats itself
+        self._answered()
         if not call.take_answer(body):
             del self._calls[correlation_id]
             if self.retired and not self._calls:

@@ -54,6 +54,8 @@ async def open_connection(
     client_id: str,
     tls: ssl.SSLContext | None = None,
     server_name: str | None = None,
+    heard: Callable[[], None] = lambda: None,
+    answered: Callable[[], None] = lambda: None,
 ) -> Connection:
     """Connect, shake hands, and learn what the server offers.
 
@@ -64,6 +66,8 @@ async def open_connection(
         client_id: what stands in the header of every request.
         tls: how to secure the stream; None for plain TCP.
         server_name: the name that the server's certificate must carry; ``host`` if None.
+        heard: called when the server accepted, and when hands were shaken.
+        answered: called with each answer that the connection gets later, but for the greeting.
 
     Raises:
         ConnectError: any of it fails; the text says what.
@@ -72,9 +76,11 @@ async def open_connection(
     stream: trio.abc.Stream | None = None
     try:
         stream = await dial(host, port)
+        heard()
         if tls is not None:
             stream = _secured(stream, tls, server_name or host)
             await stream.do_handshake()
+            heard()
         wire = ClientConnection(client_id)
         await _greet(stream, wire)
     except BaseException as error:
@@ -83,7 +89,7 @@ async def open_connection(
         if isinstance(error, _FAILURES):
             raise ConnectError(f"cannot connect to {name}: {_reason(error)}") from error
         raise
-    return Connection(stream, wire, name)
+    return Connection(stream, wire, name, answered)
 
 
 def _secured(stream: trio.abc.Stream, tls: ssl.SSLContext, name: str) -> trio.SSLStream[Any]:

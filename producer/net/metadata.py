@@ -1,24 +1,22 @@
-"""What the SC says of SPUs, partitions and topics, kept current by its watches.
+"""What the SC says of SPUs, partitions and topics: plain state, updates in, questions answered.
 
-``Metadata`` is the plain state: updates in, questions answered. ``watch`` keeps it current for as
-long as the client lives: one connection to the SC with three watches, whose first answers
-replace what was known; when the connection is lost, another one, with growing pauses between
-tries. What was known stays usable meanwhile: an SC that is away stops nobody from producing.
+An SC tells of every topic that it has, and a client has no say in how many these are. So only what
+producers asked for is kept: ``want`` says so, before the topic is looked up (``watching.py``).
 """
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 import trio
 
-from producer.errors import FluvioError, NotFoundError
+from producer.errors import NotFoundError
 from producer.net.connection import Connection
 from wire.address import unbracketed
-from wire.api import WATCH
-from wire.api.admin import WatchOptions, WatchRequest, WatchResponse
-from wire.api.envelope import PARTITION, SPU, TOPIC, seal
+from wire.api.admin import WatchResponse
+from wire.api.envelope import PARTITION, SPU, TOPIC
 from wire.api.objects import (
     ChangeKind,
     Partition,
@@ -30,22 +28,18 @@ from wire.api.objects import (
 )
 from wire.api.partition import PartitionResolution
 from wire.api.storage import TopicCompression
-from wire.codec import WireError, decode
-
-RECONNECT_DELAY_S = 0.050
-RECONNECT_DELAY_MAX_S = 2.0
-"""The pause before the SC is tried again, twice as long each time. A cluster that restarts must not
-be stormed, and a leader that moved must not stay unknown for long."""
+from wire.codec import decode
 
 LABELS = (SPU, PARTITION, TOPIC)
 """What is watched, in the order of the official client."""
 
+SPUS_MAX = 10_000
+"""SPUs that are kept: more than any cluster has, few enough for some megabytes."""
+
+PARTITIONS_MAX = 65_536
+"""Partitions of one topic that are kept; each costs its producer a task."""
+
 logger = logging.getLogger("producer")
-
-
-RENEW_S = 2.0
-"""How long a connection to the SC is given at least: an SPU that is down makes producers doubt with
-every attempt, and the SC should not suffer for it."""
 
 T = TypeVar("T", Topic, Partition, Spu)
 
@@ -78,6 +72,10 @@ class Metadata:
     """The labels that were answered at least once."""
     on_change: list[Callable[[], None]] = field(default_factory=list)
     """Called after each update."""
+    connection: Connection | None = None
+    """To the SC, while there is one."""
+    _wanted: Counter[str] = field(default_factory=Counter)
+    """The topics that producers asked for, and how many of them did."""
     _changed: trio.Event = field(default_factory=trio.Event)
     _doubted: trio.Event = field(default_factory=trio.Event)
 
@@ -97,7 +95,7 @@ class Metadata:
         """Take in an answer of the watch with this label; ``first`` of its connection.
 
         A whole list replaces what was known, changes amend it. The first answer does so even when
-        it is empty: then there is nothing.
+        it is empty: then there is nothing. What nobody wants is not kept.
 
         Raises:
             WireError: it does not decode.
@@ -107,19 +105,73 @@ class Metadata:
             case "Topic":
                 topics = envelope.open(TopicUpdate, version)
                 changes = [(c.kind, c.content) for c in topics.changes]
-                _amend(self.topics, topics.all, changes, first)
+                _amend(self.topics, topics.all, changes, first, self._is_wanted_topic)
             case "Partition":
                 partitions = envelope.open(PartitionUpdate, version)
                 news = [(c.kind, c.content) for c in partitions.changes]
-                _amend(self.partitions, partitions.all, news, first)
+                _amend(self.partitions, partitions.all, news, first, self._is_wanted_partition)
             case _:
                 spus = envelope.open(SpuUpdate, version)
-                _amend(self.spus, spus.all, [(c.kind, c.content) for c in spus.changes], first)
+                moves = [(c.kind, c.content) for c in spus.changes]
+                _amend(self.spus, spus.all, moves, first, self._has_room_for_spu)
+                if len(self.spus) >= SPUS_MAX:
+                    logger.warning("the SC tells of %d SPUs or more; no more are kept", SPUS_MAX)
         self.synced.add(label)
-        self._changed.set()
-        self._changed = trio.Event()
+        self._tell()
+
+    def learn(self, topics: Iterable[Topic], partitions: Iterable[Partition]) -> None:
+        """Take in what a look-up found; what nobody wants is not kept."""
+        self.topics.update({t.name: t for t in topics if self._is_wanted_topic(t)})
+        self.partitions.update({p.name: p for p in partitions if self._is_wanted_partition(p)})
+        self._tell()
+
+    def want(self, topic: str) -> None:
+        """A producer of a topic begins: keep what is told of it."""
+        self._wanted[topic] += 1
+
+    def unwant(self, topic: str) -> None:
+        """That producer ended; with the last one what was told of its topic is forgotten."""
+        self._wanted[topic] -= 1
+        if self._wanted[topic] > 0:
+            return
+        del self._wanted[topic]
+        self.topics.pop(topic, None)
+        for name in [name for name in self.partitions if name.rpartition("-")[0] == topic]:
+            del self.partitions[name]
+
+    def knows(self, topic: str) -> bool:
+        """Whether a topic and a first partition of it were told."""
+        return topic in self.topics and f"{topic}-0" in self.partitions
+
+    def connected(self, connection: Connection | None) -> None:
+        """There is a connection to the SC, or (None) there is none any more."""
+        self.connection = connection
+        self._notify()
+
+    async def usable_connection(self) -> Connection:
+        """Wait for a usable connection to the SC."""
+        while self.connection is None or not self.connection.usable:
+            await self._changed.wait()
+        return self.connection
+
+    def _tell(self) -> None:
+        self._notify()
         for call in tuple(self.on_change):
             call()
+
+    def _notify(self) -> None:
+        self._changed.set()
+        self._changed = trio.Event()
+
+    def _is_wanted_topic(self, topic: Topic) -> bool:
+        return topic.name in self._wanted
+
+    def _is_wanted_partition(self, partition: Partition) -> bool:
+        topic, _, index = partition.name.rpartition("-")
+        return topic in self._wanted and index.isdecimal() and int(index) < PARTITIONS_MAX
+
+    def _has_room_for_spu(self, spu: Spu) -> bool:
+        return len(self.spus) < SPUS_MAX or spu.name in self.spus
 
     async def all_synced(self) -> None:
         """Wait until everything was told once."""
@@ -189,84 +241,17 @@ class Metadata:
 
 
 def _amend(
-    store: dict[str, T], everything: list[T], changes: list[tuple[ChangeKind, T]], first: bool
+    store: dict[str, T],
+    everything: list[T],
+    changes: list[tuple[ChangeKind, T]],
+    first: bool,
+    kept: Callable[[T], bool],
 ) -> None:
     if everything or (first and not changes):
         store.clear()
-        store.update({thing.name: thing for thing in everything})
-        return
+        changes = [(ChangeKind.UPDATE, thing) for thing in everything]
     for kind, thing in changes:
         if kind is ChangeKind.DELETE:
             store.pop(thing.name, None)
-        else:
+        elif kept(thing):
             store[thing.name] = thing
-
-
-async def watch(
-    metadata: Metadata, connection: Connection, connect: Callable[[], Awaitable[Connection]]
-) -> None:
-    """Keep ``metadata`` current, beginning on a connection that is there; never returns.
-
-    Args:
-        metadata: what to keep current.
-        connection: to the SC.
-        connect: makes another connection when one is lost; each try is bounded by itself.
-    """
-    while True:
-        await _follow(metadata, connection)
-        connection = await _reconnect(connect)
-
-
-async def _follow(metadata: Metadata, connection: Connection) -> None:
-    """Watch on one connection until it ends."""
-    async with trio.open_nursery() as nursery:
-        try:
-            for label in LABELS:
-                _submit_watch(metadata, connection, label)
-        except (FluvioError, WireError) as error:
-            logger.warning("the SC cannot be watched: %s", error)
-            connection.retire()
-        nursery.start_soon(_renew, metadata, connection)
-        await connection.run()
-        nursery.cancel_scope.cancel()
-
-
-async def _renew(metadata: Metadata, connection: Connection) -> None:
-    """End a connection whose news led nowhere; the next one begins with everything there is.
-
-    An update can be lost on its way, and an SC can fall silent with its connection open. Nobody
-    would ever notice but by the leader that is none.
-    """
-    metadata.renewing()
-    since = trio.current_time()
-    await metadata.doubted()
-    await trio.sleep_until(since + RENEW_S)
-    connection.end()
-
-
-def _submit_watch(metadata: Metadata, connection: Connection, label: str) -> None:
-    version = connection.version_of(WATCH)
-    first = True
-
-    def answered(body: bytes) -> None:
-        nonlocal first
-        try:
-            metadata.apply(label, body, version, first=first)
-        except WireError as error:
-            # Better nothing new of these objects than no client: others may still be current.
-            logger.warning("an update of %s objects does not decode: %s", label, error)
-        first = False
-
-    request = WatchRequest(object=seal(label, WatchOptions(), version))
-    connection.submit(WATCH, request, answered=answered)
-
-
-async def _reconnect(connect: Callable[[], Awaitable[Connection]]) -> Connection:
-    delay = RECONNECT_DELAY_S
-    while True:
-        await trio.sleep(delay)
-        try:
-            return await connect()
-        except FluvioError as error:
-            logger.info("the SC is away: %s", error)
-        delay = min(2 * delay, RECONNECT_DELAY_MAX_S)

@@ -12,6 +12,7 @@ from producer import (
     specific,
 )
 from producer.delivery.partitioner import partition_of_key
+from simulator.cluster.cluster import topic_of
 from tests.producer.cluster import Cluster
 
 
@@ -62,14 +63,31 @@ async def test_a_partition_that_there_is_not_is_an_error_before_anything_is_lost
 async def test_partitions_that_a_topic_gets_later_are_used(
     cluster: Cluster, autojump_clock: MockClock
 ) -> None:
-    async with cluster.client(topics={"greetings": 2}) as fluvio:
+    async with (
+        cluster.client(topics={"greetings": 2}) as fluvio,
+        fluvio.topic_producer("greetings") as producer,
+    ):
         metadata = fluvio._metadata
         later = metadata.partitions.pop("greetings-1")
-        async with fluvio.topic_producer("greetings") as producer:
-            assert (await producer.send(None, b"v"))[0].partition == 0
-            assert (await producer.send(None, b"v"))[0].partition == 0
-            metadata.partitions["greetings-1"] = later
+        for told in (False, True):
+            if told:
+                metadata.partitions["greetings-1"] = later
             for call in metadata.on_change:
                 call()
             turns = {(await producer.send(None, b"v"))[0].partition for _ in range(4)}
-            assert turns == {0, 1}
+            assert turns == ({0, 1} if told else {0})
+
+
+async def test_keys_go_to_the_partitions_of_a_topic_that_was_created_again_with_fewer(
+    cluster: Cluster, autojump_clock: MockClock
+) -> None:
+    async with cluster.producer(topics={"greetings": 3}) as producer:
+        keys = [b"%d" % number for number in range(12)]
+        assert {(await producer.send(key, b"v"))[0].partition for key in keys} == {0, 1, 2}
+        await producer.flush()
+        cluster.simulator.cluster.delete_topic("greetings")
+        cluster.simulator.cluster.create_topic("greetings", topic_of(2))
+        await trio.testing.wait_all_tasks_blocked()
+        for key in keys:
+            metadata = await (await producer.send(key, b"v")).wait()
+            assert metadata.partition == partition_of_key(key, 2)

@@ -8,7 +8,8 @@ Nothing is asked of a client that was ended because it did not answer, nor of a 
 configuration leaves an attempt less time than the network, or the commit, takes. And at a time when
 faults had kept the news of a moved leader from the client, a probe that an SPU refuses with
 NotLeaderForPartition is excused: only by that does the client learn of it, and a policy without
-enough retries cannot do more.
+enough retries cannot do more. So is a probe that was never transmitted, when all its time was part
+of the pause that follows a failed dial.
 """
 
 from chaos.history import SentRecord
@@ -38,7 +39,7 @@ def check(evidence: Evidence) -> Finding:
         if not record.probe or not found.sees(record.id):
             continue
         found.looked_at += 1
-        if record.outcome == "ok" or _is_excused(evidence, record):
+        if record.outcome == "ok" or _is_excused(evidence, record) or _backed_off(evidence, record):
             continue
         outcome = record.error or "the client was told nothing"
         found.add(
@@ -62,4 +63,14 @@ def _is_excused(evidence: Evidence, record: SentRecord) -> bool:
             and not seen.leads(seen.connections[t.connection].server, t.partition, t.n, t.t)
             for t in sent
         )
+    )
+
+
+def _backed_off(evidence: Evidence, record: SentRecord) -> bool:
+    """Whether its client may have waited all of its time before it dialled again."""
+    seen, end = evidence.once(visibility), record.outcome_at
+    return (
+        end is not None
+        and not evidence.transmissions[record.id]
+        and seen.backing_off(record.sent_at, end)
     )

@@ -24,7 +24,9 @@ def body(label: str, update: Any) -> bytes:
 
 
 def synced(cluster: Cluster, metadata: Metadata | None = None) -> Metadata:
-    metadata = metadata or Metadata()
+    if metadata is None:
+        metadata = Metadata()
+        metadata.want("a-b")
     for label, update in (
         (SPU, objects.SpuUpdate(epoch=1, all=[spu_of(cluster, s) for s in cluster.spus])),
         (PARTITION, partitions_of(cluster)),
@@ -129,9 +131,10 @@ def test_an_spu_is_reached_by_name_or_address_or_locally() -> None:
 
 def test_those_who_want_to_know_are_told() -> None:
     metadata, told = Metadata(), []
+    metadata.want("a-b")
     metadata.on_change.append(lambda: told.append(len(metadata.partitions)))
     synced(cluster_of(), metadata)
-    assert told[-1] == 4  # the system topic has one
+    assert told[-1] == 3
 
 
 def test_an_update_that_does_not_decode_is_an_error() -> None:

@@ -6,7 +6,8 @@ from trio.testing import MockClock
 from producer.errors import ConnectError
 from producer.net.connection import Connection
 from producer.net.dialling import open_connection
-from producer.net.metadata import Metadata, watch
+from producer.net.metadata import Metadata
+from producer.net.watching import watch
 from tests.producer.net.test_connection import Server
 
 
@@ -31,7 +32,7 @@ async def test_an_sc_that_is_away_is_tried_ever_more_rarely_and_soon_again_once_
     outcomes = iter([False] * 8 + [True, True, False, False, True])
     done = trio.Event()
 
-    async def connect() -> Connection:
+    async def connect(_seconds: float) -> Connection:
         nonlocal since
         tries.append(round(trio.current_time() - since, 6))
         since = trio.current_time()
@@ -44,7 +45,7 @@ async def test_an_sc_that_is_away_is_tried_ever_more_rarely_and_soon_again_once_
         return await lost_connection()
 
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(watch, Metadata(), await lost_connection(), connect)
+        nursery.start_soon(watch, Metadata(), await lost_connection(), connect, 10.0)
         await done.wait()
         nursery.cancel_scope.cancel()
     growing = [0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 2.0, 2.0, 2.0]
