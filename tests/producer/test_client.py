@@ -30,6 +30,33 @@ async def test_an_unknown_topic_is_an_error_at_once(
                 pass
 
 
+async def test_a_topic_is_looked_up_when_a_producer_asks_for_it_and_forgotten_behind_the_last(
+    cluster: Cluster, autojump_clock: MockClock
+) -> None:
+    async with cluster.client(topics={"greetings": 2, "others": 3}) as fluvio:
+        metadata = fluvio._metadata
+        assert not metadata.topics
+        for topic in ("others", "greetings", "consumer-offset"):
+            async with fluvio.topic_producer(topic) as producer:
+                assert list(metadata.topics) == [topic]
+                await (await producer.send(None, b"v")).wait()
+        assert (metadata.topics, metadata.partitions) == ({}, {})
+
+
+@pytest.mark.parametrize("lost", [{"drop": {}}, {"stall": {}}, {"disconnect": {}}], ids=str)
+async def test_a_look_up_whose_answer_is_lost_is_made_again(
+    cluster: Cluster, autojump_clock: MockClock, lost: dict[str, dict[str, object]]
+) -> None:
+    ((kind, fields),) = lost.items()
+    faults = [{kind: {**fields, "at": "response", "limit": 1, "match": {"api": "list"}}}]
+    async with (
+        cluster.client(faults=faults) as fluvio,
+        fluvio.topic_producer("greetings") as producer,
+    ):
+        assert trio.current_time() < 3.5
+        await (await producer.send(None, b"v")).wait()
+
+
 @pytest.mark.parametrize("how", ["refuse", "rst", "hang"])
 async def test_an_sc_that_cannot_be_reached_is_an_error_in_time(
     cluster: Cluster, autojump_clock: MockClock, how: str

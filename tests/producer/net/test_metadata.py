@@ -140,3 +140,29 @@ def test_those_who_want_to_know_are_told() -> None:
 def test_an_update_that_does_not_decode_is_an_error() -> None:
     with pytest.raises(WireError):
         Metadata().apply(TOPIC, b"\0", VERSION, first=True)
+
+
+def test_what_no_producer_asked_for_is_not_kept() -> None:
+    cluster = cluster_of()
+    cluster.create_topic("a-b-0", topic_of(2))
+    metadata = synced(cluster, Metadata())
+    assert (metadata.topics, metadata.partitions) == ({}, {})
+    metadata.want("a-b")
+    metadata.want("a-b")
+    synced(cluster, metadata)
+    assert list(metadata.topics) == ["a-b"]
+    assert sorted(metadata.partitions) == ["a-b-0", "a-b-1", "a-b-2"]
+    metadata.unwant("a-b")
+    assert metadata.knows("a-b")
+    metadata.unwant("a-b")
+    assert (metadata.topics, metadata.partitions) == ({}, {})
+
+
+def test_spus_and_partitions_are_kept_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("producer.net.metadata.SPUS_MAX", 2)
+    monkeypatch.setattr("producer.net.metadata.PARTITIONS_MAX", 2)
+    metadata = synced(cluster_of(spus=3))
+    assert list(metadata.spus) == ["custom-spu-5001", "custom-spu-5002"]
+    assert metadata.partition_count("a-b") == 2
+    synced(cluster_of(spus=2), metadata)  # those that are known are still amended
+    assert len(metadata.spus) == 2

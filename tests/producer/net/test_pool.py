@@ -254,7 +254,8 @@ async def test_an_spu_that_moves_while_it_is_dialled_is_dialled_where_it_is(
 async def test_closing_ends_a_dial(autojump_clock: MockClock) -> None:
     async with trio.open_nursery() as nursery:
         spus = Spus(nursery, trip=inf)
-        assert await spus.get(0.5) == ("late", 0.5)
+        with trio.move_on_after(0.5):
+            await spus.pool.connection(HERE, 5)
         assert spus.under_way == 1
         await spus.pool.close(1)
         await trio.testing.wait_all_tasks_blocked()
