@@ -7,7 +7,7 @@ from typing import Any
 from unittest.mock import patch
 
 from producer.delivery.batch import Accepted
-from producer.delivery.delivery import AtLeastOnce, AtMostOnce, Attempt, Done, Pause
+from producer.delivery.delivery import AtLeastOnce, AtMostOnce, Attempt, Done, RetryPause
 from producer.delivery.semantics import RetryPolicy
 from producer.net.connection import Connection
 from wire.api.produce import PartitionResult
@@ -55,12 +55,14 @@ def _retries_a_code(correct: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _acknowledges_a_second_silence(correct: Callable[..., Any]) -> Callable[..., Any]:
-    def failed(self: AtLeastOnce, error: BaseException, displaced: bool) -> Attempt | Pause | Done:
+    def failed(
+        self: AtLeastOnce, error: BaseException, displaced: bool
+    ) -> Attempt | RetryPause | Done:
         if self._attempts == 2 and self._begun:
             for entry in tuple(self._unsettled):
                 self._settle(entry, Accepted(0))
             return Done()
-        done: Attempt | Pause | Done = correct(self, error, displaced)
+        done: Attempt | RetryPause | Done = correct(self, error, displaced)
         return done
 
     return failed

@@ -12,7 +12,7 @@ from typing import overload
 
 import trio
 
-from producer.delivery.batch import Accepted, Batch, Failure, Outcome, Position, RecordRange
+from producer.delivery.batch import Accepted, Batch, BatchOutcome, Failure, Position, RecordRange
 from producer.errors import DeliveryError
 
 
@@ -138,7 +138,9 @@ class DeliveryReport:
     """From there until it was settled, in seconds."""
 
     @classmethod
-    def of(cls, batch: Batch, outcome: Outcome, taken_at: float, now: float) -> "DeliveryReport":
+    def of(
+        cls, batch: Batch, outcome: BatchOutcome, taken_at: float, now: float
+    ) -> "DeliveryReport":
         """What became of a batch.
 
         Args:

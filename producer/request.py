@@ -25,19 +25,19 @@ import trio
 
 from producer.config import TopicProducerConfig
 from producer.delivery.accumulator import Limits
-from producer.delivery.batch import Batch, Failure, Outcome
+from producer.delivery.batch import Batch, BatchOutcome, Failure
 from producer.delivery.delivery import (
     Answered,
     Attempt,
     Begun,
     Delivery,
+    DeliveryEvent,
+    DeliveryStep,
     Done,
     Elapsed,
-    Event,
     Failed,
-    Pause,
+    RetryPause,
     Started,
-    Step,
     Stopped,
 )
 from producer.errors import (
@@ -48,7 +48,7 @@ from producer.errors import (
     OverdueError,
     Persisted,
 )
-from producer.net.connection import Call, Connection
+from producer.net.connection import Connection, PendingCall
 from producer.net.metadata import Metadata
 from producer.net.pool import Pool
 from producer.output import DeliveryReport
@@ -92,7 +92,7 @@ class _Transmission:
 
     attempt: Attempt
     connection: Connection
-    call: Call
+    call: PendingCall
     version: int
 
 
@@ -151,8 +151,8 @@ class Request:
         while not self._abandoned:
             match step.then:
                 case Attempt() as attempt:
-                    event: Event | None = await self._attempt(attempt)
-                case Pause(until):
+                    event: DeliveryEvent | None = await self._attempt(attempt)
+                case RetryPause(until):
                     await trio.sleep_until(until)
                     event = Elapsed()
                 case _:
@@ -165,7 +165,7 @@ class Request:
         """At-most-once: wait for the answer to what was handed over."""
         sent = self._awaited
         assert sent is not None
-        event: Event | None = None
+        event: DeliveryEvent | None = None
         with trio.move_on_at(sent.attempt.until):
             try:
                 event = self._read(sent, await sent.call.answer())
@@ -184,7 +184,7 @@ class Request:
 
     # --- attempts
 
-    async def _attempt(self, attempt: Attempt) -> Event | None:
+    async def _attempt(self, attempt: Attempt) -> DeliveryEvent | None:
         """Make one attempt; None if what is left of it goes on by itself."""
         self._shared.counters.retries += attempt.number > 1
         error: Exception = OverdueError(f"no connection to its SPU in time{self._unreachable}")
@@ -295,7 +295,7 @@ class Request:
 
     # --- settling
 
-    def _tell(self, event: Event) -> Step:
+    def _tell(self, event: DeliveryEvent) -> DeliveryStep:
         """Let the machine know, and settle what it settles."""
         step = self._machine.on(event, trio.current_time())
         for entry, outcome in step.settled:
@@ -304,7 +304,7 @@ class Request:
             self._done(self)
         return step
 
-    def _settle(self, batch: Batch, outcome: Outcome) -> None:
+    def _settle(self, batch: Batch, outcome: BatchOutcome) -> None:
         shared, config = self._shared, self._config
         batch.settle(outcome)
         if isinstance(outcome, Failure):

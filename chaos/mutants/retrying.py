@@ -83,8 +83,8 @@ class RetriesAtOnce(Mutant):
     before = "return self._retry(dict.fromkeys(self._unsettled, error))"
     after = """
         then = self._retry(dict.fromkeys(self._unsettled, error))
-        if isinstance(then, Pause) and not isinstance(error, OverdueError):
-            return Pause(self._now)
+        if isinstance(then, RetryPause) and not isinstance(error, OverdueError):
+            return RetryPause(self._now)
         return then
     """
     semantics = (AT_LEAST_ONCE,)
@@ -192,7 +192,7 @@ class DoesNotNoticeALostConnection(Mutant):
     Only an answer wakes the task that waits for it.
     """
 
-    where = "producer.net.connection:Call.fail"
+    where = "producer.net.connection:PendingCall.fail"
     before = "self._done.set()"
     after = "pass"
     semantics = (AT_LEAST_ONCE,)

@@ -44,7 +44,7 @@ class Failure:
         return error
 
 
-Outcome = Accepted | Failure
+BatchOutcome = Accepted | Failure
 
 
 class Batch:
@@ -85,7 +85,7 @@ class Batch:
         self.count = 0
         self.size = 0
         """Of the records, in bytes before compression."""
-        self.outcome: Outcome | None = None
+        self.outcome: BatchOutcome | None = None
         self._callbacks: dict[Callable[[], None], None] = {}
 
     @property
@@ -93,7 +93,7 @@ class Batch:
         """The topic and partition, for a person."""
         return f"{self.topic}/{self.partition}"
 
-    def settle(self, outcome: Outcome) -> None:
+    def settle(self, outcome: BatchOutcome) -> None:
         """Record the outcome, drop the records and call every callback once."""
         assert self.outcome is None, "a batch is settled once"
         self.outcome = outcome

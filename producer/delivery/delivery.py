@@ -30,7 +30,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from producer.delivery.batch import Accepted, Failure, Outcome
+from producer.delivery.batch import Accepted, BatchOutcome, Failure
 from producer.delivery.semantics import RetryPolicy
 from producer.errors import (
     ConnectError,
@@ -81,7 +81,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Elapsed:
-    """The time of a ``Pause`` has come."""
+    """The time of a ``RetryPause`` has come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ class Stopped:
     """The producer is being torn down; an attempt under way is abandoned."""
 
 
-Event: TypeAlias = Started | Begun | Answered | Failed | Elapsed | Stopped
+DeliveryEvent: TypeAlias = Started | Begun | Answered | Failed | Elapsed | Stopped
 
 
 # --- actions
@@ -107,7 +107,7 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
-class Pause:
+class RetryPause:
     """Wait, then say ``Elapsed``."""
 
     until: float
@@ -124,11 +124,11 @@ class Done:
 
 
 @dataclass(slots=True)
-class Step:
+class DeliveryStep:
     """What follows from an event: entries that are settled, and what to do next."""
 
-    then: Attempt | Pause | Await | Done
-    settled: list[tuple[int, Outcome]] = field(default_factory=list)
+    then: Attempt | RetryPause | Await | Done
+    settled: list[tuple[int, BatchOutcome]] = field(default_factory=list)
 
 
 class Delivery(ABC):
@@ -149,7 +149,7 @@ class Delivery(ABC):
         self._attempts = 0
         self._started: float | None = None
         self._now = 0.0
-        self._settled: list[tuple[int, Outcome]] = []
+        self._settled: list[tuple[int, BatchOutcome]] = []
 
     @property
     def attempts(self) -> int:
@@ -162,7 +162,7 @@ class Delivery(ABC):
         assert self._started is not None
         return self._started
 
-    def on(self, event: Event, now: float) -> Step:
+    def on(self, event: DeliveryEvent, now: float) -> DeliveryStep:
         """Take an event in; ``now`` never goes back.
 
         An event that cannot happen in the present state is a mistake of the driver.
@@ -170,7 +170,7 @@ class Delivery(ABC):
         self._now, self._settled = now, []
         if self._started is None:
             self._started = now
-        then: Attempt | Pause | Await | Done = Await()
+        then: Attempt | RetryPause | Await | Done = Await()
         match event:
             case Started():
                 then = self._start()
@@ -187,26 +187,26 @@ class Delivery(ABC):
                 closed = ProducerClosedError("the producer was closed before it was delivered")
                 self._give_up(self._unsettled, closed, ProducerClosedError)
                 then = Done()
-        return Step(then, self._settled)
+        return DeliveryStep(then, self._settled)
 
     # --- what the semantics decide
 
-    def _start(self) -> Attempt | Pause | Await | Done:
+    def _start(self) -> Attempt | RetryPause | Await | Done:
         return self._attempt()
 
-    def _resumed(self) -> Attempt | Pause | Await | Done:
+    def _resumed(self) -> Attempt | RetryPause | Await | Done:
         return self._attempt()
 
     @abstractmethod
-    def _attempt(self, *, again: bool = False) -> Attempt | Pause | Await | Done:
+    def _attempt(self, *, again: bool = False) -> Attempt | RetryPause | Await | Done:
         """The next attempt, or what comes instead."""
 
     @abstractmethod
-    def _failed(self, error: BaseException, displaced: bool) -> Attempt | Pause | Await | Done:
+    def _failed(self, error: BaseException, displaced: bool) -> Attempt | RetryPause | Await | Done:
         """What follows an attempt without an answer."""
 
     @abstractmethod
-    def _answered(self, results: Sequence[PartitionResult]) -> Attempt | Pause | Await | Done:
+    def _answered(self, results: Sequence[PartitionResult]) -> Attempt | RetryPause | Await | Done:
         """What follows an answer."""
 
     # --- what they share
@@ -242,7 +242,7 @@ class Delivery(ABC):
             seconds = self._now - self._since
             self._settle(entry, Failure(persisted, self._attempts, seconds, cause, error))
 
-    def _settle(self, entry: int, outcome: Outcome) -> None:
+    def _settle(self, entry: int, outcome: BatchOutcome) -> None:
         self._unsettled.remove(entry)
         self._settled.append((entry, outcome))
 
@@ -275,13 +275,13 @@ class AtLeastOnce(Delivery):
             self._until = min(self._now + self._attempt_timeout, self._end)
         return Attempt(self._attempts, tuple(self._unsettled), self._until)
 
-    def _failed(self, error: BaseException, displaced: bool) -> Attempt | Pause | Done:
+    def _failed(self, error: BaseException, displaced: bool) -> Attempt | RetryPause | Done:
         if displaced and not self._begun and self._now < self._until:
             return self._attempt(again=True)
         self._close_attempt()
         return self._retry(dict.fromkeys(self._unsettled, error))
 
-    def _answered(self, results: Sequence[PartitionResult]) -> Attempt | Pause | Done:
+    def _answered(self, results: Sequence[PartitionResult]) -> Attempt | RetryPause | Done:
         refused = self._accept_and_refuse(results)
         for entry, error in tuple(refused.items()):
             if not error.retriable:
@@ -289,7 +289,9 @@ class AtLeastOnce(Delivery):
                 del refused[entry]
         return self._retry(refused) if refused else Done()
 
-    def _retry(self, errors: dict[int, BaseException] | dict[int, RefusedError]) -> Pause | Done:
+    def _retry(
+        self, errors: dict[int, BaseException] | dict[int, RefusedError]
+    ) -> RetryPause | Done:
         """Try again after the next delay, or give up for these reasons.
 
         It gives up at once when the next attempt would start at or after the policy's end,
@@ -300,7 +302,7 @@ class AtLeastOnce(Delivery):
         if self._attempts <= self._policy.max_retries:
             resume = self._now + self._policy.delay(self._attempts)
             if resume < self._end:
-                return Pause(resume)
+                return RetryPause(resume)
         for entry, error in errors.items():
             self._give_up([entry], error)
         return Done()
@@ -336,7 +338,7 @@ class AtMostOnce(Delivery):
         late = [entry for entry in self._unsettled if self._deadlines[entry] <= self._now]
         self._give_up(late, self._last_error)
 
-    def _failed(self, error: BaseException, displaced: bool) -> Attempt | Pause | Done:
+    def _failed(self, error: BaseException, displaced: bool) -> Attempt | RetryPause | Done:
         if self._begun:
             self._close_attempt()
             self._give_up(self._unsettled, error)
@@ -351,7 +353,7 @@ class AtMostOnce(Delivery):
             return self._attempt()  # the pool waits before it dials again
         resume = min(self._now + self._delay, self._deadlines[self._unsettled[0]])
         self._delay = min(2 * self._delay, LOOK_AGAIN_MAX_S)
-        return Pause(resume)
+        return RetryPause(resume)
 
     def _answered(self, results: Sequence[PartitionResult]) -> Done:
         for entry, error in self._accept_and_refuse(results).items():

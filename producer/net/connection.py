@@ -4,7 +4,8 @@ The naive way lets each caller write its own frame under a lock. A caller whose 
 leaves half a frame behind and has to break the connection for everybody, and all others lose
 requests that were perfectly well. So callers never write. They put their frame into a line, a
 task of the connection's own writes one after the other and is never interrupted by a caller, and
-another one reads. A caller can turn away from its ``Call`` at any time without harm to the others.
+another one reads. A caller can turn away from its ``PendingCall`` at any time without harm to the
+others.
 
 A connection whose answer is *overdue* is retired, and so is one on which a write failed. Nothing
 new goes out on it, so frames that still stand in line are given back as *displaced*, at no cost to
@@ -12,7 +13,7 @@ their owners. Answers to what was transmitted still count until their owners los
 then it closes. An answer that nobody waits for any more is ignored: its attempt is over.
 
 The moment that decides between "not stored" and "perhaps stored" is when the first byte of a frame
-is handed to the stream; ``Call.begun`` is set right before it, without a checkpoint between.
+is handed to the stream; ``PendingCall.begun`` is set right before it, without a checkpoint between.
 """
 
 from collections import deque
@@ -38,7 +39,7 @@ R = TypeVar("R")
 Q = TypeVar("Q")
 
 
-class Call:
+class PendingCall:
     """One request on its way, in the hands of whoever made it.
 
     Args:
@@ -155,8 +156,8 @@ class Connection:
         self._answered = answered
         self._stream = stream
         self._wire = wire
-        self._line: deque[Call] = deque()
-        self._calls: dict[int, Call] = {}
+        self._line: deque[PendingCall] = deque()
+        self._calls: dict[int, PendingCall] = {}
         self._wake = trio.Event()
         self._tasks: trio.Nursery | None = None
         self._stopped = False
@@ -191,7 +192,7 @@ class Connection:
         *,
         begun: Callable[[], None] | None = None,
         answered: Callable[[bytes], None] | None = None,
-    ) -> Call:
+    ) -> PendingCall:
         """Put a request in line; never waits.
 
         Args:
@@ -207,13 +208,13 @@ class Connection:
         if not self.usable:
             raise self._failure or ConnectionLostError(f"{self.name}: the connection was given up")
         correlation_id, frame = self._wire.request(api, body, self.version_of(api))
-        call = Call(frame, correlation_id, begun, answered)
+        call = PendingCall(frame, correlation_id, begun, answered)
         self._line.append(call)
         self._calls[correlation_id] = call
         self._wake.set()
         return call
 
-    def forget(self, call: Call, *, overdue: bool = False) -> None:
+    def forget(self, call: PendingCall, *, overdue: bool = False) -> None:
         """Turn away from a request; if its answer is overdue, retire the connection."""
         self._calls.pop(call.correlation_id, None)
         if not call.begun and call in self._line:

@@ -45,7 +45,7 @@ T = TypeVar("T", Topic, Partition, Spu)
 
 
 @dataclass(frozen=True, slots=True)
-class Endpoint:
+class SpuEndpoint:
     """Where an SPU listens."""
 
     spu: int
@@ -213,7 +213,7 @@ class Metadata:
             raise NotFoundError(f"there is no topic {topic!r}")
         return self.topics[topic].spec.compression
 
-    def leader(self, topic: str, partition: int) -> Endpoint:
+    def leader(self, topic: str, partition: int) -> SpuEndpoint:
         """Where the leader of a partition listens.
 
         Raises:
@@ -229,15 +229,15 @@ class Metadata:
             f"the leader of {topic}/{partition}, SPU {found.spec.leader}, is unknown"
         )
 
-    def _endpoint(self, spu: Spu) -> Endpoint:
+    def _endpoint(self, spu: Spu) -> SpuEndpoint:
         spec, host = spu.spec, ""
         local = spec.public_endpoint_local
         if self.use_spu_local_address and local is not None:
-            return Endpoint(spec.id, spu.name, unbracketed(local.host), local.port)
+            return SpuEndpoint(spec.id, spu.name, unbracketed(local.host), local.port)
         if spec.public_endpoint.ingress:
             ingress = spec.public_endpoint.ingress[0]
             host = ingress.hostname or ingress.ip or ""
-        return Endpoint(spec.id, spu.name, unbracketed(host), spec.public_endpoint.port)
+        return SpuEndpoint(spec.id, spu.name, unbracketed(host), spec.public_endpoint.port)
 
 
 def _amend(

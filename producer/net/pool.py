@@ -33,7 +33,7 @@ import trio
 from producer.errors import ConnectError
 from producer.net.connection import Connection
 from producer.net.dialling import Dial, open_connection
-from producer.net.metadata import SPUS_MAX, Endpoint
+from producer.net.metadata import SPUS_MAX, SpuEndpoint
 from wire.address import Address
 from wire.profile import TlsPolicy
 
@@ -61,7 +61,7 @@ class _Waiter:
 class _Spu:
     """What the pool knows of one SPU: the connection in use, the dial, and who waits for it."""
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    def __init__(self, endpoint: SpuEndpoint) -> None:
         self.endpoint = endpoint
         """Where it is to be dialled."""
         self.connection: Connection | None = None
@@ -94,7 +94,7 @@ class _Spu:
         """Whether nothing is lost when the pool forgets it."""
         return self.task is None and self.usable is None
 
-    def moved(self, endpoint: Endpoint) -> None:
+    def moved(self, endpoint: SpuEndpoint) -> None:
         """It is somewhere else now: what was tried where it was says nothing of there."""
         self.endpoint = endpoint
         self._backoff_s, self._silence_s, self.next_dial_at = BACKOFF_S, SILENCE_S, 0.0
@@ -132,7 +132,7 @@ class _Spu:
                 deadline = min(deadline, self._heard_at + self._silence_s)
             self._dial.deadline = deadline
 
-    def succeeded(self, made: Connection, endpoint: Endpoint) -> None:
+    def succeeded(self, made: Connection, endpoint: SpuEndpoint) -> None:
         """The dial led to a connection; the one before is retired."""
         self._silence_s = max(SILENCE_S, 2 * self._silent_s)
         if self.connection is not None:
@@ -206,7 +206,7 @@ class Pool:
         """That producer will send nothing more; it may have left before."""
         self._users.pop(id(spus), None)
 
-    async def connection(self, endpoint: Endpoint, wait_s: float) -> Connection:
+    async def connection(self, endpoint: SpuEndpoint, wait_s: float) -> Connection:
         """A usable connection to an SPU.
 
         The caller may give up at any time; the dial that it waits for goes on.
@@ -244,7 +244,7 @@ class Pool:
         if waiter.failure is not None:
             raise ConnectError(str(waiter.failure)) from waiter.failure.__cause__
 
-    def _new(self, endpoint: Endpoint) -> _Spu:
+    def _new(self, endpoint: SpuEndpoint) -> _Spu:
         if len(self._spus) >= SPUS_MAX:
             self._spus = {n: spu for n, spu in self._spus.items() if not spu.idle}
         spu = self._spus[endpoint.spu] = _Spu(endpoint)

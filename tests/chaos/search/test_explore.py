@@ -14,7 +14,7 @@ from chaos.search.explore import BATCHES, DRAWN, ROUND, _Drawing, explore
 from chaos.spec.loader import parse_scenario
 from chaos.spec.property import Property
 from producer.delivery.batch import Accepted
-from producer.delivery.delivery import AtLeastOnce, Attempt, Done, Pause
+from producer.delivery.delivery import AtLeastOnce, Attempt, Done, RetryPause
 from producer.delivery.semantics import DeliverySemantic, RetryPolicy
 
 PROPERTY = """
@@ -105,7 +105,7 @@ def test_giving_up_one_attempt_early_is_shrunk_to_one_record(
 ) -> None:
     honest = AtLeastOnce._retry
 
-    def gives_up_early(self: AtLeastOnce, errors: Any) -> Pause | Done:
+    def gives_up_early(self: AtLeastOnce, errors: Any) -> RetryPause | Done:
         self._attempts += 1
         try:
             return honest(self, errors)
@@ -143,7 +143,7 @@ def test_a_defect_that_takes_two_faults_is_shrunk_to_two_on_one_record(
 
     def believes_the_second(
         self: AtLeastOnce, error: BaseException, displaced: bool
-    ) -> Attempt | Pause | Done:
+    ) -> Attempt | RetryPause | Done:
         if self._attempts < 2:
             return honest(self, error, displaced)
         for entry in tuple(self._unsettled):

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from producer import Persisted, ProducerClosedError, RetryPolicy, RetryStrategy
-from producer.delivery.batch import Accepted, Failure, Outcome
+from producer.delivery.batch import Accepted, BatchOutcome, Failure
 from producer.delivery.delivery import (
     Answered,
     AtLeastOnce,
@@ -17,11 +17,11 @@ from producer.delivery.delivery import (
     Await,
     Begun,
     Delivery,
+    DeliveryEvent,
     Done,
     Elapsed,
-    Event,
     Failed,
-    Pause,
+    RetryPause,
     Started,
     Stopped,
 )
@@ -64,14 +64,14 @@ class Driver:
         self.read_committed = read_committed
         self.open: set[int] = set()
         self.begun: tuple[int, ...] = ()
-        self.outcomes: dict[int, Outcome] = {}
+        self.outcomes: dict[int, BatchOutcome] = {}
         self.entries = entries
         self.attempts: list[Attempt] = []
         self.pauses: list[float] = []
-        self.last: Attempt | Pause | Await | Done = Await()
+        self.last: Attempt | RetryPause | Await | Done = Await()
         self.confirmed: dict[int, int] = {}
 
-    def tell(self, event: Event) -> None:
+    def tell(self, event: DeliveryEvent) -> None:
         if not isinstance(event, Begun | Started | Elapsed):
             if not isinstance(event, Answered):
                 self.open |= set(self.begun)
@@ -86,12 +86,12 @@ class Driver:
         if isinstance(step.then, Attempt):
             self.attempts.append(step.then)
             assert not set(step.then.entries) & set(self.outcomes)
-        elif isinstance(step.then, Pause):
+        elif isinstance(step.then, RetryPause):
             self.pauses.append(step.then.until - self.now)
         elif isinstance(step.then, Done):
             assert set(self.outcomes) == set(range(self.entries))
 
-    def check(self, entry: int, outcome: Outcome) -> None:
+    def check(self, entry: int, outcome: BatchOutcome) -> None:
         if isinstance(outcome, Accepted):
             assert self.confirmed[entry] == outcome.base_offset
         else:
@@ -120,7 +120,7 @@ def explore(driver: Driver, draw: Callable[..., Any]) -> None:
     """Make a way through the machine: each step is one that a driver can really see."""
     driver.tell(Started())
     while not isinstance(driver.last, Done):
-        if isinstance(driver.last, Pause):
+        if isinstance(driver.last, RetryPause):
             if draw(st.integers(0, 30)) == 0:
                 driver.tell(Stopped())
                 continue
@@ -208,9 +208,9 @@ def test_a_delay_that_ends_behind_the_timeout_is_not_waited_for() -> None:
     assert (failure.attempts, failure.seconds, failure.cause) == (2, 1.0, LOST)
 
 
-@pytest.mark.parametrize(("failed_at", "then"), [(107.5, Pause(109.5)), (108.0, Done())])
+@pytest.mark.parametrize(("failed_at", "then"), [(107.5, RetryPause(109.5)), (108.0, Done())])
 def test_an_attempt_that_would_start_at_the_end_of_the_policy_or_later_is_none(
-    failed_at: float, then: Pause | Done
+    failed_at: float, then: RetryPause | Done
 ) -> None:
     policy = RetryPolicy(1, 2.0, 2.0, 10, RetryStrategy.FIXED_DELAY)
     driver = Driver(AtLeastOnce(policy, 8.0, 1, read_committed=False), 1, read_committed=False)
@@ -232,14 +232,14 @@ def test_a_displaced_attempt_whose_time_is_over_has_failed() -> None:
     driver = at_least_once()
     driver.now += 0.815
     driver.tell(Failed(LOST, displaced=True))
-    assert isinstance(driver.last, Pause)
+    assert isinstance(driver.last, RetryPause)
 
 
 def test_only_what_was_refused_is_sent_again() -> None:
     driver = at_least_once(entries=3)
     driver.begin()
     driver.answer([Code.NONE, Code.STORAGE_ERROR, Code.MESSAGE_TOO_LARGE])
-    assert isinstance(driver.last, Pause)
+    assert isinstance(driver.last, RetryPause)
     assert isinstance(driver.outcomes[0], Accepted)
     assert isinstance(driver.outcomes[2], Failure)
     driver.tell(Elapsed())

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from producer.errors import NotFoundError
-from producer.net.metadata import LABELS, Endpoint, Metadata
+from producer.net.metadata import LABELS, Metadata, SpuEndpoint
 from simulator.cluster import metadata as described
 from simulator.cluster.cluster import Cluster, topic_of
 from wire.api import objects
@@ -61,7 +61,7 @@ def test_leaders_and_counts_are_found() -> None:
     metadata = synced(cluster_of())
     assert metadata.synced == set(LABELS)
     assert metadata.partition_count("a-b") == 3
-    assert metadata.leader("a-b", 1) == Endpoint(5002, "custom-spu-5002", "spu1", 9011)
+    assert metadata.leader("a-b", 1) == SpuEndpoint(5002, "custom-spu-5002", "spu1", 9011)
 
 
 def test_what_there_is_not_is_an_error_that_names_it() -> None:
@@ -126,7 +126,7 @@ def test_an_spu_is_reached_by_name_or_address_or_locally() -> None:
     spec.public_endpoint_local = LocalEndpoint(port=5, host="[::5]")
     assert metadata.leader("a-b", 0).host == "10.0.0.1"
     metadata.use_spu_local_address = True
-    assert metadata.leader("a-b", 0) == Endpoint(5001, "custom-spu-5001", "::5", 5)
+    assert metadata.leader("a-b", 0) == SpuEndpoint(5001, "custom-spu-5001", "::5", 5)
 
 
 def test_those_who_want_to_know_are_told() -> None:

@@ -11,7 +11,7 @@ from trio.testing import MockClock
 
 from producer import DeliverySemantic, RecordMetadata, TlsPolicy, TopicProducerConfig
 from producer.errors import ConnectError
-from producer.net.metadata import Endpoint
+from producer.net.metadata import SpuEndpoint
 from producer.net.pool import Pool
 from simulator.serving.transport import Stream
 from tests.producer.cluster import Cluster
@@ -21,9 +21,9 @@ from tests.simulator.memory import MemoryNetwork, reset
 from wire.address import parse_address
 from wire.api import PRODUCE
 
-HERE = Endpoint(5001, "spu-5001", "host", 9010)
-ELSEWHERE = Endpoint(5001, "spu-5001", "host", 9020)
-ANOTHER = Endpoint(5002, "spu-5002", "host", 9030)
+HERE = SpuEndpoint(5001, "spu-5001", "host", 9010)
+ELSEWHERE = SpuEndpoint(5001, "spu-5001", "host", 9020)
+ANOTHER = SpuEndpoint(5002, "spu-5002", "host", 9030)
 ONCE = TopicProducerConfig(delivery_semantic=DeliverySemantic.at_most_once())
 
 
@@ -73,7 +73,7 @@ class Spus:
         with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
             await server.greet()
 
-    async def get(self, wait_s: float, endpoint: Endpoint = HERE) -> tuple[str, float]:
+    async def get(self, wait_s: float, endpoint: SpuEndpoint = HERE) -> tuple[str, float]:
         """What an attempt comes to that begins now, and when."""
         what = "late"
         with trio.move_on_after(wait_s):
