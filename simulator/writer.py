@@ -5,6 +5,7 @@ and every signal. So the loop only hands text over; a thread writes it, and text
 backlog full is refused, for the caller to count. The threads end with the process.
 """
 
+import errno
 import threading
 from collections.abc import Callable
 from typing import TextIO
@@ -86,8 +87,13 @@ class Writer:
                     self.backlog -= len(text)
                     self._changed.notify_all()
         except OSError as error:
-            with self._changed:
-                self.error = error
-                self._waiting.clear()
-                self._changed.notify_all()
-            self._failed(error)
+            self._end(error)
+        except ValueError:  # Python raises it for a file that was closed
+            self._end(OSError(errno.EBADF, "the file was closed"))
+
+    def _end(self, error: OSError) -> None:
+        with self._changed:
+            self.error = error
+            self._waiting.clear()
+            self._changed.notify_all()
+        self._failed(error)

@@ -83,3 +83,19 @@ def test_a_file_that_is_slow_to_open_holds_nothing_up() -> None:
     let.set()
     assert writer.finish(ENOUGH_S)
     assert file.getvalue() == "a"
+
+
+def test_a_file_that_is_closed_elsewhere_ends_the_writing_as_an_error_does() -> None:
+    file, heard = io.StringIO(), threading.Event()
+    told: list[OSError] = []
+
+    def failed(error: OSError) -> None:
+        told.append(error)
+        heard.set()
+
+    writer = Writer(lambda: file, failed)
+    file.close()
+    writer.put("a")
+    assert heard.wait(ENOUGH_S)
+    assert not writer.finish(ENOUGH_S)
+    assert [error.strerror for error in told] == ["the file was closed"]
