@@ -1,19 +1,32 @@
-"""The experiment: clients on trial against the simulator.
+"""The experiment: clients under test, run against the simulator under faults, and judged.
 
 >>> import chaos
 >>> scenario = chaos.load_scenario_file("scenarios/at-least-once-reset-at-answer.yaml").scenario()
 >>> chaos.judge(chaos.run_scenario(scenario)).verdict
 'valid'
 
-In a test of your own, with Hypothesis:
+In your own tests, with Hypothesis:
 
 >>> from hypothesis import given
 >>> @given(chaos.scenarios("scenarios/spus-restart-at-any-moment.yaml"))
 ... def test_no_promise_is_broken(scenario):
 ...     assert not chaos.judge(chaos.run_scenario(scenario), example=True).broken
+
+The rooms, in the order in which a scenario passes through them:
+
+``spec``: scenario files, their models, generators and bounds.
+``world``: virtual time or real sockets.
+``history``: what the client did and reported, and what was stored.
+``drivers``: what can be put on trial.
+``runner``: scenario, world and driver give a history.
+``oracle``: history gives a verdict.
+``search``: exploring a property, shrinking and certifying.
+``mutants``: small defects that the judge must catch.
+``report``: narrative, tables, HTML, JUnit, the run directory.
+``cli``: the commands.
 """
 
-TYPE_CHECKING = False  # typing takes a while to import, and type checkers know the name
+TYPE_CHECKING = False  # importing typing is slow, and type checkers know the name
 if TYPE_CHECKING:
     from chaos.history import History
     from chaos.oracle.judge import Result, judge
@@ -45,7 +58,7 @@ _HOMES = {
 """Public names and the modules that define them."""
 
 
-if not TYPE_CHECKING:  # with it any name would do for a type checker
+if not TYPE_CHECKING:  # a type checker would otherwise accept any name
 
     def __getattr__(name: str) -> object:
         """Load a public name on first use: ``import chaos`` by itself costs no trio."""

@@ -1,8 +1,8 @@
-"""The history of one run: what the client was asked and told, and what the simulator saw.
+"""The history of one run: what the client did and reported, and what the simulator saw and stored.
 
-One list holds every event in the order in which it happened, the simulator's and the client's.
-Beside it stand the records that were sent, with the outcome of each, the calls that were made, and
-the logs as they were in the end. The judge (``oracle/``) reads a history and nothing else.
+One list holds all events of both sides in the order in which they happened. Beside it are the
+records that were sent, with their outcomes, the calls, and the final logs. The judge (``oracle/``)
+reads a history and nothing else.
 """
 
 import json
@@ -28,15 +28,15 @@ from simulator.faults.plan import FaultCount
 from wire.batch import Record
 
 Outcome = Literal["ok", "failed", "unknown"]
-"""An outcome as the client knows it: *ok*; *failed*, certainly not stored; *unknown*, possibly
-stored, or nothing was said within the bound."""
+"""What the client knows of an operation: *ok*; *failed*, certainly not stored; *unknown*, possibly
+stored, or not reported within the bound."""
 
 Op = Literal["connect", "send", "send_all", "flush", "wait", "probe", "close"]
 
 
 @dataclass(slots=True)
 class SentRecord:
-    """One record and what the client was told of it."""
+    """One record and its outcome as the client reported it."""
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(
         extra="forbid", ser_json_bytes="base64", val_json_bytes="base64"
@@ -46,28 +46,28 @@ class SentRecord:
     """From 0, in the order of sending."""
     key: bytes | None
     value: bytes
-    """Starts with the id, so that no two are equal."""
+    """Starts with the id, so that no two values are equal."""
     call: int
-    """The number of the call that sent it."""
+    """The number of the call that sent the record."""
     sent_at: float
-    """When the client was asked to send it."""
+    """When the send began."""
     taken_at: float | None = None
-    """When the client had taken it in; None if it did not."""
+    """When the client had accepted the record; None if it did not."""
     probe: bool = False
-    """Sent after healing, to see whether the producer still works."""
+    """Whether the record was sent after healing, to test whether the producer still works."""
     outcome: Outcome = "unknown"
     outcome_at: float | None = None
-    """None if the client was told nothing."""
+    """When the client reported the outcome; None if it did not."""
     partition: int | None = None
-    """Where the client was told that it is."""
+    """The partition that the client reported."""
     offset: int | None = None
     error: str | None = None
-    """What the client was told went wrong."""
+    """The error that the client reported."""
     asked_at: float | None = None
-    """When the client was asked; None if it tells by itself, at once. What is told right after it
-    was asked for may have been known for long."""
+    """When the harness asked for the outcome; None if the client reports outcomes by itself, at
+    once. A client that answers immediately may have known the outcome for a long time."""
     queue_full: bool = False
-    """It was not even taken in: the producer had no room for it in time."""
+    """Whether the client did not accept the record because its queue had no room in time."""
 
 
 @dataclass(slots=True)
@@ -79,17 +79,17 @@ class Call:
     op: Op
     started: float
     ended: float | None = None
-    """None if it did not end before the harness gave it up."""
+    """When the call ended; None if it was given up before."""
     given_up: float | None = None
-    """When the harness gave it up."""
+    """When the harness gave the call up."""
     outcome: Outcome = "unknown"
     error: str | None = None
     first: int = 0
-    """The id that the next record would have had when the call started."""
+    """The id of the next record at the time when the call started."""
     open_before: int = 0
-    """How many records were unsettled when it started."""
+    """How many records were unsettled when the call started."""
     open_after: Sequence[int] = ()
-    """Of a flush: the ids of records sent before it that were unsettled when it ended."""
+    """For a flush: the ids of records sent before it that were unsettled when it ended."""
 
 
 @event
@@ -114,7 +114,7 @@ class CallEnded(Event):
 
 @event
 class RecordSent(Event):
-    """The client was asked to send a record."""
+    """The harness asked the client to send a record."""
 
     record: int
     """The id of the record."""
@@ -123,7 +123,7 @@ class RecordSent(Event):
 
 @event
 class RecordSettled(Event):
-    """The client told the outcome of a record."""
+    """The client reported the outcome of a record."""
 
     record: int
     """The id of the record."""
@@ -134,11 +134,12 @@ class RecordSettled(Event):
 
 
 class HistoryError(Exception):
-    """A text is no history. The message is one line that says what is wrong, and where."""
+    """A text is not a valid history. The message is one line with the mistake and its place."""
 
 
 CLIENT_EVENTS = (CallStarted, CallEnded, RecordSent, RecordSettled)
-"""What happens on the client's side; ``n`` of these stays 0, since the simulator counts its own."""
+"""The events of the client's side. Their ``n`` stays 0, since the simulator numbers its own
+events."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,9 +148,9 @@ class Unreadable:
 
     partition: int
     offset: int
-    """Of its first record."""
+    """The offset of its first record."""
     records: int
-    """How many it says that it has."""
+    """How many records its header claims."""
     why: str
 
 
@@ -158,38 +159,39 @@ class History:
     """Everything that is known of one run."""
 
     scenario: Scenario
-    """What was run: the scenario with the options that the client really has."""
+    """The scenario with the options that were effective for the client."""
     world: str
     requested: Scenario | None = None
-    """The scenario as it was asked for, where the client could not do all of it."""
+    """The scenario of the file, if the client did not support all of it."""
     about: Mapping[str, str] = field(default_factory=dict)
-    """What a report repeats and no check reads: the file, the client, the command."""
+    """Information for reports, which no check reads: the file, the client, the command."""
     events: list[Event] = field(default_factory=list)
-    """Everything in the order in which it happened."""
+    """All events in the order in which they happened."""
     records: list[SentRecord] = field(default_factory=list)
-    """By id."""
+    """All records that were sent; the index is the id."""
     calls: list[Call] = field(default_factory=list)
     logs: dict[int, Sequence[Record]] = field(default_factory=dict)
-    """What each partition held in the end."""
+    """By partition, the records of the final log."""
     unreadable: list[Unreadable] = field(default_factory=list)
-    """Batches in there that do not decode; their records are not in ``logs``."""
+    """Stored batches that do not decode; their records are not in ``logs``."""
     faults: Mapping[str, FaultCount] = field(default_factory=dict)
-    """How often each fault struck."""
+    """By name, how often each fault fired."""
     healed_at: float | None = None
-    """When all faults were lifted; None if the run did not get there."""
+    """When all faults were lifted; None if the run did not reach this point."""
     drained: bool = False
-    """Whether nothing was in flight any more when the logs were read."""
+    """Whether nothing was in flight when the logs were read."""
     silent: str | None = None
-    """What the client did not answer, for as long as a step may take; it was ended then."""
+    """The call that the client did not answer within the time of a step; the client was then
+    killed."""
     not_applicable: Sequence[str] = ()
-    """What of the requested scenario the client cannot do, and what it did instead."""
+    """What the client cannot do of the requested scenario, and what it did instead."""
     crash: str | None = None
-    """An error of the client that belongs to no call: the client is broken."""
+    """An error of the client outside any call: the client is broken."""
     defect: str | None = None
-    """An error of the harness itself: the run says nothing."""
+    """An error of the harness itself: the run is evidence of nothing."""
 
     def dumps(self) -> str:
-        """The whole history as JSON Lines: a header, the events, what else is known, an end."""
+        """Return the whole history as JSON Lines: a header, the events, everything else, an end."""
         return "".join(f"{line}\n" for line in _lines_of(self))
 
     @classmethod
@@ -197,15 +199,17 @@ class History:
         """Read a history that ``dumps`` wrote.
 
         Raises:
-            HistoryError: the text is no whole history of this version; the message names the line.
+            HistoryError: the text is not a complete history of this version; the message names the
+                line.
         """
         return _HistoryReader().history_of(text)
 
     def trace(self) -> tuple[list[tuple[object, ...]], list[tuple[object, ...]]]:
-        """What the client, and what the simulator saw of records, without times, ports and texts.
+        """Return what the client and the simulator saw of records, without times, ports and texts.
 
-        For closed loops, where each record is settled before the next is sent, it is the same in
-        every world. Each side has its own order: which of two sides acts first is a matter of time.
+        For closed loops, in which each record is settled before the next is sent, the trace is the
+        same in every world. Each side has its own list: the order between the two sides depends on
+        timing.
         """
         client: list[tuple[object, ...]] = []
         simulator: list[tuple[object, ...]] = []
@@ -222,7 +226,7 @@ class History:
 
 
 def _facts(happened: ExchangeEvent) -> tuple[object, ...]:
-    """What a trace holds of one exchange."""
+    """Return the part of an exchange event that a trace holds."""
     where = happened.connection, happened.partition
     match happened:
         case FrameRead() | FrameWritten():
@@ -234,10 +238,10 @@ def _facts(happened: ExchangeEvent) -> tuple[object, ...]:
     return where
 
 
-# --- as an artifact
+# --- the text form
 
 VERSION = 1
-"""The version of the format; a reader refuses every other one."""
+"""The version of the format; the reader rejects every other version."""
 
 _RECORDS: TypeAdapter[SentRecord] = TypeAdapter(SentRecord)
 _CALLS: TypeAdapter[Call] = TypeAdapter(Call)
@@ -245,7 +249,7 @@ _UNREADABLE: TypeAdapter[Unreadable] = TypeAdapter(Unreadable)
 _COUNTS: TypeAdapter[dict[str, FaultCount]] = TypeAdapter(dict[str, FaultCount])
 
 _END = ("healed_at", "drained", "silent", "not_applicable", "crash", "defect")
-"""The fields that the last line holds as they are."""
+"""The fields that the last line holds unchanged."""
 
 
 def _lines_of(history: History) -> Iterator[str]:
@@ -358,7 +362,7 @@ class _HistoryReader:
 
 
 def _first_line(error: Exception) -> str:
-    """What is wrong, without the value that was read."""
+    """Describe an error without the value that was read."""
     if isinstance(error, ValidationError):
         first = error.errors(include_url=False)[0]
         return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"

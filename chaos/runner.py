@@ -1,14 +1,14 @@
-"""One run of a scenario: connect, work under faults, heal, drain, probe, read the logs.
+"""Runs a scenario: connect, work under faults, heal, drain, probe, read the logs.
 
-Faults strike from the first step of the workload to its end. Then they are lifted and the client
-gets the time to settle what is open; a cluster that is whole again must find a client that is. One
-probe for each partition shows that. Only when every connection has ended are the logs read: from
-then on a record that is not there is lost, and not late.
+Faults strike from the first step of the workload to its end. Then all faults are lifted, and the
+client has time to settle its open records. One probe for each partition shows whether the client
+works with the healed cluster. The logs are read only after every connection has ended: from then on
+an absent record is lost and cannot be late.
 
-Every call of the client has a bound. The harness gives up waiting a little behind it and writes
-down that the call did not end, so that a client that hangs is a finding and no hanging test. A
-client in a process of its own is ended then: nothing can be asked of it any more. What it left is
-judged all the same.
+Every call of the client has a bound. The harness waits slightly longer than the bound and records
+that the call did not end, so that a client that hangs is a finding and does not hang the test. A
+client in a process of its own is then killed, since no further call is possible. The records that
+it sent are judged all the same.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -17,7 +17,7 @@ from itertools import count
 
 import trio
 
-from chaos.drivers import Broken, Client, OpenClient, Recorder, Refused, Silent
+from chaos.drivers import Broken, CallFailed, DriverSession, OpenSession, Recorder, Silent
 from chaos.drivers.adapted import adapted
 from chaos.drivers.kinds.producer import open_producer
 from chaos.history import (
@@ -43,48 +43,48 @@ from wire.batch import Record, decode_batch
 from wire.codec import WireError
 
 LET_GO_S = {"virtual": 3600.0, "tcp": 1.0}
-"""How long a client that was closed may take to let go of its connections by itself."""
+"""How long a closed client may take to close its connections by itself, in seconds."""
 
 DRAIN_S = {"virtual": 24 * 3600.0, "tcp": 10.0}
-"""How long every connection may take to end once the client is gone: the longest delay of a fault
-is an hour, and nobody waits for that with real sockets."""
+"""How long the connections may take to end after the client was ended, in seconds. The longest
+delay of a fault is an hour, which is too long to wait for with real sockets."""
 
 RUN_S = {"virtual": 1e9, "tcp": 300.0}
-"""How long a whole run may take."""
+"""How long a whole run may take, in seconds."""
 
 
 def run_scenario(
-    scenario: Scenario, world: WorldName = "virtual", open_client: OpenClient = open_producer
+    scenario: Scenario, world: WorldName = "virtual", open_session: OpenSession = open_producer
 ) -> History:
     """Run a scenario once.
 
     Args:
-        scenario: what to do.
-        world: where.
-        open_client: connects the client that does it.
+        scenario: what to run.
+        world: where to run it.
+        open_session: connects the client under test.
 
     Returns:
-        What happened. An error of the harness is in it too, as its ``defect``.
+        The history of the run. An error of the harness is its ``defect``.
     """
     with gc_paused():
-        return run_in(world, scenario, _Run(scenario, world, open_client).main)
+        return run_in(world, scenario, _Run(scenario, world, open_session).main)
 
 
 class _Run(Recorder):
-    """A run under way."""
+    """One run in progress."""
 
-    def __init__(self, scenario: Scenario, world: WorldName, open_client: OpenClient) -> None:
+    def __init__(self, scenario: Scenario, world: WorldName, open_session: OpenSession) -> None:
         self._scenario = scenario
         self._history = History(scenario, world)
-        self._open_client = open_client
+        self._open_session = open_session
         self._open: dict[int, SentRecord] = {}
-        """Records that were taken in and not settled yet, by id."""
+        """Records that the client accepted and that are not settled, by id."""
         self._simulator: Simulator
-        self._client: Client
-        self._end_client: Callable[[], None] = lambda: None
+        self._session: DriverSession
+        self._end_session: Callable[[], None] = lambda: None
 
     async def main(self, world: World) -> History:
-        """All of it."""
+        """Run the whole experiment and return its history."""
         try:
             with trio.move_on_after(RUN_S[world.name]) as scope:
                 await self._experiment(world)
@@ -113,13 +113,13 @@ class _Run(Recorder):
                     await simulator.drained()
                     history.drained = history.healed_at is not None
                     break
-                self._end_client()
+                self._end_session()
             for index in range(scenario.topic.partitions):
                 history.logs[index] = self._read_log(index)
             history.faults = simulator.summary().faults
 
     def _read_log(self, index: int) -> list[Record]:
-        """What a partition holds; a batch that nobody can read is noted, and no end of the run."""
+        """Return the records of a partition; note a batch that does not decode and go on."""
         partition = self._simulator.cluster.partition(self._scenario.topic.name, index)
         assert partition is not None
         records: list[Record] = []
@@ -132,31 +132,32 @@ class _Run(Recorder):
         return records
 
     async def _let_client_work(self, world: World) -> None:
-        """Run a client through all of it; what leaves its context is its own mistake."""
+        """Run one client session; an exception that leaves the session's context is the client's
+        defect."""
         history = self._history
         call = self._begin("connect")
         try:
-            async with self._open_client(
+            async with self._open_session(
                 self._simulator.address, self._scenario, world, self
-            ) as self._client:
-                self._end_client = self._client.end
+            ) as self._session:
+                self._end_session = self._session.end
                 self._end(call, "ok")
                 self._adapt()
                 try:
                     await self._work(world)
                 except Exception as error:
                     history.defect = _one_line(error)
-        except Refused as refusal:
-            self._end(call, refusal.outcome, str(refusal))
+        except CallFailed as failure:
+            self._end(call, failure.outcome, str(failure))
         except (Silent, Broken) as failure:
             self._lost_client(failure)
         except Exception as error:
             history.crash = _one_line(error)
 
     def _adapt(self) -> None:
-        """Hold the client to what it can do."""
+        """Limit the scenario to what the client supports."""
         self._scenario, self._history.not_applicable = adapted(
-            self._scenario, self._client.not_applicable
+            self._scenario, self._session.not_applicable
         )
         if self._history.not_applicable:
             self._history.requested = self._history.scenario
@@ -164,14 +165,14 @@ class _Run(Recorder):
 
     async def _work(self, world: World) -> None:
         self._simulator.begin_faults()
-        there = await self._while_there(self._perform_all)
+        alive = await self._phase(self._perform_all)
         await self._simulator.heal()
         self._history.healed_at = self._simulator.elapsed()
-        if there:
-            await self._while_there(partial(self._finish, world))
+        if alive:
+            await self._phase(partial(self._finish, world))
 
-    async def _while_there(self, work: Callable[[], Awaitable[None]]) -> bool:
-        """Do something with the client; whether it was there to the end of it."""
+    async def _phase(self, work: Callable[[], Awaitable[None]]) -> bool:
+        """Run a phase; return False if the client died during it."""
         try:
             await work()
         except (Silent, Broken) as failure:
@@ -180,7 +181,7 @@ class _Run(Recorder):
         return True
 
     def _lost_client(self, failure: Silent | Broken) -> None:
-        """Write down that nothing can be asked of the client any more."""
+        """Record that the client is gone, and give up its open calls."""
         if isinstance(failure, Silent):
             self._history.silent = str(failure)
         else:
@@ -194,13 +195,13 @@ class _Run(Recorder):
             await step.perform(self)
 
     async def _finish(self, world: World) -> None:
-        """See that the client works with a cluster that is whole, and close it."""
+        """Check that the client works with the healed cluster, and close it."""
         await self.wait()
         await trio.sleep(world.settle_s)
         await self._probe()
-        await self._call("close", self._client.close, self._settle_s())
+        await self._call("close", self._session.close, self._settle_s())
 
-    # --- what steps do: a ``chaos.spec.step.Harness``
+    # --- the interface for steps: ``chaos.spec.step.Harness``
 
     async def send(self, count: int, size: int, keys: int, *, wait: bool, pace: float) -> None:
         """Send records one by one."""
@@ -212,20 +213,20 @@ class _Run(Recorder):
     async def _send_each(
         self, records: Iterable[SentRecord], *, wait: bool = False, pace: float = 0.0
     ) -> None:
-        """Send records one by one, giving each the time that it may take."""
-        client, bound = self._client, send_bound(self._scenario.producer) + GRACE_S
+        """Send records one by one, each within its own bound."""
+        session, bound = self._session, send_bound(self._scenario.producer) + GRACE_S
         remaining = iter(records)
         while True:
-            # One scope for as long as nobody waits: entering one costs more than a send.
+            # One scope for as long as no send blocks: entering a scope costs more than a send.
             with trio.move_on_after(bound) as scope:
                 for record in remaining:
                     self._open[record.id] = record
                     try:
-                        await client.send(record)
+                        await session.send(record)
                         record.taken_at = now = self.now()
-                    except Refused as refusal:
-                        record.queue_full = refusal.queue_full
-                        self.failed(record, refusal.outcome, str(refusal))
+                    except CallFailed as failure:
+                        record.queue_full = failure.queue_full
+                        self.failed(record, failure.outcome, str(failure))
                         now = self.now()
                     if wait or pace:
                         break
@@ -246,32 +247,32 @@ class _Run(Recorder):
         bound = send_bound(self._scenario.producer) * len(records)
         with trio.move_on_after(bound + GRACE_S):
             try:
-                await self._client.send_all(records)
+                await self._session.send_all(records)
                 for record in records:
                     record.taken_at = self.now()
                 self._end(call, "ok")
-            except Refused as refusal:
-                # Which of them were taken in, the client does not say.
+            except CallFailed as failure:
+                # The client does not report which records it accepted.
                 for record in records:
                     if record.id in self._open:
                         record.queue_full = True
-                        self.failed(record, "unknown", str(refusal))
-                self._end(call, refusal.outcome, str(refusal))
+                        self.failed(record, "unknown", str(failure))
+                self._end(call, failure.outcome, str(failure))
         if call.ended is None:
             self._give_up(call)
 
     async def flush(self) -> None:
         """Flush the producer."""
         before = list(self._open)
-        call = await self._call("flush", self._client.flush, self._settle_s())
+        call = await self._call("flush", self._session.flush, self._settle_s())
         call.open_after = [n for n in before if n in self._open]
 
     async def wait(self) -> None:
-        """Wait until every record sent before is settled."""
-        await self._call("wait", self._client.wait, self._settle_s())
+        """Wait until every record sent so far is settled."""
+        await self._call("wait", self._session.wait, self._settle_s())
 
     async def sleep(self, seconds: float) -> None:
-        """Do nothing for a while."""
+        """Pause the workload."""
         await trio.sleep(seconds)
 
     def move_leader(self, partition: int, to: int) -> None:
@@ -283,13 +284,13 @@ class _Run(Recorder):
         await self._simulator.stop_spu(spu)
 
     async def start_spu(self, spu: int) -> None:
-        """Have an SPU listen again."""
+        """Make an SPU listen again."""
         await self._simulator.start_spu(spu)
 
     # --- the end of a run
 
     async def _probe(self) -> None:
-        """One record for each partition, which must be acknowledged."""
+        """Send one record to each partition; each must be acknowledged."""
         partitions = self._scenario.topic.partitions
         call = self._begin("probe")
         probes = [
@@ -298,27 +299,27 @@ class _Run(Recorder):
         ]
         await self._send_each(probes)
         with trio.move_on_after(self._settle_s() + GRACE_S):
-            await self._client.wait()
+            await self._session.wait()
         outcome: Outcome = "ok" if all(record.outcome == "ok" for record in probes) else "unknown"
         self._end(call, outcome, next((r.error for r in probes if r.error), None))
 
     # --- calls and records
 
     async def _call(self, op: Op, method: Callable[[], Awaitable[None]], bound: float) -> Call:
-        """Call the client, for as long as it may take and a little longer."""
+        """Call the client, and give the call up shortly after its bound."""
         call = self._begin(op)
         with trio.move_on_after(bound + GRACE_S):
             try:
                 await method()
                 self._end(call, "ok")
-            except Refused as refusal:
-                self._end(call, refusal.outcome, str(refusal))
+            except CallFailed as failure:
+                self._end(call, failure.outcome, str(failure))
         if call.ended is None:
             self._give_up(call)
         return call
 
     def _settle_s(self) -> float:
-        """How long it may take at most until everything that is open is settled."""
+        """Return the bound, in seconds, for settling all open records."""
         return settle_bound(self._scenario.producer, ahead=len(self._open))
 
     def _begin(self, op: Op) -> Call:
@@ -341,7 +342,7 @@ class _Run(Recorder):
         )
 
     def _give_up(self, call: Call, why: str | None = None) -> None:
-        """Write down that a call did not end."""
+        """Record that a call did not end."""
         call.given_up, call.error = self.now(), why
         self._history.events.append(
             CallEnded(t=call.given_up, call=call.n, outcome="unknown", error=why, given_up=True)
@@ -359,18 +360,18 @@ class _Run(Recorder):
         return record
 
     def now(self) -> float:
-        """The time of the run."""
+        """Return the time of the run in seconds."""
         return self._simulator.elapsed()
 
-    # --- what the client is told
+    # --- outcomes, as the client reports them
 
     def stored(self, record: SentRecord, partition: int | None, offset: int | None) -> None:
-        """The client was told that a record is stored."""
+        """Record that the client reported a record as stored."""
         record.partition, record.offset = partition, offset
         self._settled(record, "ok")
 
     def failed(self, record: SentRecord, outcome: Outcome, error: str) -> None:
-        """The client was told that a record was given up."""
+        """Record that the client reported a record as given up."""
         record.error = error
         self._settled(record, outcome)
 
@@ -395,7 +396,7 @@ def _key(n: int, keys: int) -> bytes | None:
 
 @lru_cache
 def _keys_for_each_of(partitions: int) -> Sequence[bytes]:
-    """A key for each partition, by the hash that all Fluvio clients use."""
+    """Return a key for each partition, by the hash that all Fluvio clients use."""
     found: dict[int, bytes] = {}
     for n in count():
         key = b"probe-%d" % n

@@ -1,4 +1,13 @@
-"""What can be put on trial: a client of a Fluvio cluster, driven through one interface."""
+"""What can be put on trial: clients of a Fluvio cluster, each driven through one interface.
+
+``driver``: a driver that the command line names.
+``registry``: the kinds of drivers.
+``kinds``: one module for each kind of driver.
+``program``: drives any program, over the client protocol.
+``process``: a child process that is asked in lines and answers in lines.
+``official_program``: the official Python client as a program of the client protocol.
+``adapted``: a scenario limited to what a client supports.
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -10,13 +19,13 @@ from chaos.spec.scenario import Scenario
 from chaos.world.world import World
 
 
-class Refused(Exception):  # noqa: N818  an outcome, not a mistake
-    """The client said that a call failed.
+class CallFailed(Exception):  # noqa: N818  an outcome, not a mistake
+    """The client reported that a call failed.
 
     Args:
-        text: what it said.
-        told: whether it is certain that nothing was stored.
-        queue_full: whether the record was not taken in, for want of room.
+        text: the error as the client reported it.
+        outcome: *failed* if it is certain that nothing was stored, *unknown* otherwise.
+        queue_full: whether the client did not accept the record, for lack of room in its queue.
     """
 
     def __init__(
@@ -28,48 +37,49 @@ class Refused(Exception):  # noqa: N818  an outcome, not a mistake
 
 
 class Silent(Exception):  # noqa: N818  an outcome, not a mistake
-    """The client did not answer for as long as a step may take, and is gone.
+    """The client did not answer within the time that a step may take, and was ended.
 
     Args:
-        text: to what, and for how long.
+        text: the call without an answer, and the time that it had.
     """
 
 
 class Broken(Exception):  # noqa: N818  an outcome, not a mistake
-    """The client ended, or does not speak the language that was agreed on: its own failure.
+    """The client ended or violated the client protocol; the failure is the client's own.
 
     Args:
-        text: what it did.
+        text: what the client did.
     """
 
 
 class Recorder(ABC):
-    """Takes down what the client is told; the harness makes it."""
+    """Records the outcomes that a client reports; the harness implements it."""
 
     @abstractmethod
     def now(self) -> float:
-        """The time of the run, in seconds."""
+        """Return the time of the run in seconds."""
 
     @abstractmethod
     def stored(self, record: SentRecord, partition: int | None, offset: int | None) -> None:
-        """The client was told that a record is stored, and perhaps where."""
+        """Record that the client reported a record as stored, and where if the client reported that
+        too."""
 
     @abstractmethod
     def failed(self, record: SentRecord, outcome: Outcome, error: str) -> None:
-        """The client was told that a record was given up."""
+        """Record that the client reported a record as given up."""
 
 
-class Client(ABC):
-    """One connected producer of one topic.
+class DriverSession(ABC):
+    """One connected client under test, with one producer of one topic.
 
-    Every method may raise ``Refused``. A client in the same process has no bounds of its own: the
-    harness cancels what takes longer than the scenario allows. One in another process raises
-    ``Silent`` or ``Broken``, and then nothing more is asked of it.
+    Every method may raise ``CallFailed``. A client in the same process has no time limits of its
+    own: the harness cancels what takes longer than the scenario allows. A client in another process
+    raises ``Silent`` or ``Broken``, and the session is over.
     """
 
     not_applicable: Mapping[str, Any] = {}
-    """What of the scenario it cannot do, and what it does instead. Options of the producer have
-    values as in a scenario, and it is judged by those; everything else is said in words."""
+    """What the client cannot do of the scenario, and what it does instead. Producer options have
+    values as in a scenario, and the client is judged by these; everything else is a text."""
 
     @abstractmethod
     async def send(self, record: SentRecord) -> None:
@@ -77,25 +87,25 @@ class Client(ABC):
 
     @abstractmethod
     async def send_all(self, records: Sequence[SentRecord]) -> None:
-        """Send many records with one call."""
+        """Send several records with one call."""
 
     @abstractmethod
     async def flush(self) -> None:
-        """Flush."""
+        """Flush the producer."""
 
     @abstractmethod
     async def wait(self) -> None:
-        """Wait until every record sent is settled; says nothing about their outcomes."""
+        """Wait until every record sent is settled; the outcomes go to the recorder."""
 
     @abstractmethod
     async def close(self) -> None:
-        """Close the producer, settling what is open."""
+        """Close the producer; open records are settled."""
 
-    def end(self) -> None:  # noqa: B027  most have nothing left to end
-        """End what still holds connections although it was closed and its context was left."""
+    def end(self) -> None:  # noqa: B027  most drivers have nothing left to end
+        """End a client that still holds connections after its session was closed."""
 
 
-OpenClient = Callable[[str, Scenario, World, Recorder], AbstractAsyncContextManager[Client]]
-"""Connects a client: to the SC's address, for a scenario, in a world, telling a recorder what the
-client is told. It raises ``Refused`` if it cannot connect within a bound of its own; leaving the
-context tears the client down at once."""
+OpenSession = Callable[[str, Scenario, World, Recorder], AbstractAsyncContextManager[DriverSession]]
+"""Opens a session with a client: takes the address of the SC, the scenario, the world, and the
+recorder of outcomes. Raises ``CallFailed`` if the client cannot connect within a limit of its own.
+Leaving the context ends the client at once."""

@@ -1,8 +1,8 @@
-"""A scenario as a client can carry it out.
+"""A scenario limited to what a client supports.
 
-A client that cannot do something that a scenario says does something else, and it would be wrong to
-judge it by words that it never heard. So it names what it cannot do and what it does instead; the
-run goes on, and is judged, with that, and the result says so.
+A client that cannot do what a scenario says does something else, and must not be judged by options
+that it never received. The client therefore names what it cannot do and what it does instead. The
+run continues and is judged with these values, and the result says so.
 """
 
 from collections.abc import Mapping
@@ -17,17 +17,17 @@ from simulator.documents.strict_model import shown
 
 
 def adapted(scenario: Scenario, instead: Mapping[str, Any]) -> tuple[Scenario, list[str]]:
-    """A scenario with what a client does in place of what it cannot do.
+    """Return a scenario with the options that the client has.
 
     Args:
-        scenario: what the file says.
-        instead: by option of the producer (or any other words), what the client does instead.
+        scenario: the scenario of the file.
+        instead: by producer option (or other term), what the client does instead.
 
     Returns:
-        The scenario, and a sentence for each thing that the scenario says and the client cannot do.
+        The scenario, and a sentence for each part of the scenario that the client cannot do.
 
     Raises:
-        Broken: the client names a value that such an option cannot have.
+        Broken: the client names a value that is invalid for the option.
     """
     if not instead:
         return scenario, []
@@ -57,7 +57,7 @@ def adapted(scenario: Scenario, instead: Mapping[str, Any]) -> tuple[Scenario, l
 
 
 def _is_said(scenario: Scenario, words: str) -> bool:
-    """Whether a scenario has something that is no option."""
+    """Return whether a scenario uses something that is no producer option."""
     if words in STEPS:
         return any(step.kind == words for step in scenario.workload)
     if words == "records without a key":

@@ -1,35 +1,35 @@
-"""A driver: what ``--client`` names, and what is put on trial."""
+"""A driver as chosen with ``--client``."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import chaos.drivers.kinds  # noqa: F401  registers every kind
-from chaos.drivers import OpenClient
+from chaos.drivers import OpenSession
 from chaos.drivers.registry import DRIVERS
 from chaos.world.world import WorldName
 
 
 @dataclass(frozen=True, slots=True)
 class Driver:
-    """A driver that was chosen."""
+    """A driver, ready to open sessions."""
 
     name: str
-    """As on the command line."""
-    open: OpenClient
+    """Its name on the command line."""
+    open: OpenSession
     worlds: Sequence[WorldName]
-    """Where it can run."""
+    """The worlds in which it can run."""
     unavailable: str | None = None
-    """Why it cannot run on this machine."""
+    """Why it cannot run on this machine; None if it can."""
 
 
 def driver_named(name: str) -> Driver:
-    """The driver that a name means.
+    """Return the driver with a name.
 
     Args:
-        name: a word of ``DRIVERS``; where it takes an argument, with a colon and that behind it.
+        name: a word of ``DRIVERS``; if the kind takes an argument, a colon and the argument follow.
 
     Raises:
-        ValueError: it means none.
+        ValueError: no driver has this name.
     """
     word, colon, argument = name.partition(":")
     kind = DRIVERS.get(word)

@@ -1,10 +1,10 @@
 """The official Python client as a program of the client protocol (``docs/client-protocol.md``).
 
-It is started by its path and imports nothing of this project, so that it is up as fast as the
-client can be imported. Its calls hold the interpreter's lock while they wait, and some wait for
-ever, so that nothing but killing it helps then.
+The program is started by its path and imports nothing of this project, so that its startup takes no
+longer than importing the client. Calls of the client hold the interpreter lock while they wait, and
+some wait forever; only killing the process ends these.
 
-``connect`` may come again: whatever was connected before is let go.
+``connect`` may be repeated: it releases the previous connection.
 """
 
 import json
@@ -47,12 +47,12 @@ NOT_APPLICABLE = {
     "response_timeout": "10s",
     "records without a key": "the client sends an empty key, so that all go to one partition",
 }
-"""What of a scenario the client cannot be told. It has no bound at all for ``wait`` under
-at-most-once; it is held to the one that scenarios have by default."""
+"""The scenario options that the client does not have. The client has no time limit at all for
+``wait`` under at-most-once; it is judged by the default of scenarios."""
 
 
 class Session:
-    """One connection, one producer, and what it promised."""
+    """One connection, one producer, and the producer's open outputs."""
 
     fluvio: Any = None
     producer: Any = None
@@ -61,14 +61,14 @@ class Session:
         self.outputs: dict[int, Any] = {}
 
     def connect(self, address: str) -> Reply:
-        """Connect; what was connected before is let go."""
+        """Connect, and release the previous connection."""
         self.fluvio = self.producer = None
         self.outputs.clear()
         self.fluvio = Fluvio.connect_with_config(FluvioConfig.new(address))
         return {}
 
     def make_producer(self, topic: str, **options: Any) -> Reply:
-        """Make a producer with the options of a scenario, durations in seconds."""
+        """Create a producer with the options of a scenario; durations are in seconds."""
         builder = TopicProducerConfigBuilder()
         for name in ("batch_size", "max_request_size", "batch_queue_size"):
             builder = getattr(builder, name)(options[name])
@@ -86,14 +86,14 @@ class Session:
         return {}
 
     def send_all(self, records: list[Reply]) -> Reply:
-        """Send many records with one call."""
+        """Send several records with one call."""
         pairs = [(b64decode(r["key"] or ""), b64decode(r["value"])) for r in records]
         ids = [record["id"] for record in records]
         self.outputs.update(zip(ids, self.producer.send_all(pairs), strict=True))
         return {}
 
     def flush(self) -> Reply:
-        """Flush."""
+        """Flush the producer."""
         self.producer.flush()
         return {}
 
@@ -103,14 +103,14 @@ class Session:
         return {"partition": metadata.partition_id(), "offset": metadata.offset()}
 
     def close(self) -> Reply:
-        """Let go of everything."""
+        """Release the connection and the producer."""
         self.fluvio = self.producer = None
         self.outputs.clear()
         return {}
 
 
 def main() -> None:
-    """Reply each line on standard input with one on standard output."""
+    """Answer each line of standard input with one line on standard output."""
     session = Session()
     for line in sys.stdin:
         question = json.loads(line)
@@ -120,7 +120,7 @@ def main() -> None:
             answer = {"ok": True, **answer}
         except FluviorError as error:
             answer = {"error": str(error)}
-        print(json.dumps(answer), flush=True)  # noqa: T201  its way to answer
+        print(json.dumps(answer), flush=True)  # noqa: T201  the protocol's output
 
 
 if __name__ == "__main__":

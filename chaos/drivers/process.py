@@ -1,7 +1,7 @@
-"""A process that is asked in lines and answers in lines, and can be ended at any time.
+"""A child process that is asked in lines and answers in lines, and can be ended at any time.
 
-It outlives a run where that is wanted: trio's streams belong to one run of trio, so each run gets
-streams of its own onto the same pipes (``open_dialogue``).
+A process may outlive a run. trio's streams belong to one run of trio, so that each run opens its
+own streams on the same pipes (``open_dialogue``).
 """
 
 import os
@@ -15,26 +15,26 @@ import trio
 from chaos.drivers import Broken
 
 LINE_BYTES_MAX = 1024 * 1024
-"""The longest line that is taken for an answer; an answer has a hundred bytes."""
+"""The longest line that is accepted as an answer; a usual answer has a hundred bytes."""
 
 COMPLAINT_BYTES = 4096
-"""How much of what a program last wrote on standard error is kept to explain its end."""
+"""How many of the last bytes of standard error are kept to explain why a program ended."""
 
 ENDS_WITHIN_S = 1.0
-"""How long a program that closed its output may take to end, so that its status is known."""
+"""How long to wait for the exit status of a program that has closed its output, in seconds."""
 
 _CHUNK_BYTES = 65536
 
 
 class Process:
-    """A program that was started.
+    """A started program.
 
     Args:
         command: the program and its arguments.
-        environment: what it finds in its environment beside what this process has.
+        environment: variables in addition to those of this process.
 
     Raises:
-        OSError: it cannot be started.
+        OSError: the program cannot be started.
     """
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str] = {}) -> None:
@@ -52,11 +52,12 @@ class Process:
 
     @property
     def alive(self) -> bool:
-        """Whether it has not ended."""
+        """Whether the program is still running."""
         return self._popen.poll() is None
 
     async def ended(self) -> int | None:
-        """Wait for its end; its status (negative if a signal ended it), None if it goes on."""
+        """Wait for the end; return the exit status, negative for a signal, or None if the program
+        is still running after ``ENDS_WITHIN_S``."""
         try:
             wait = partial(self._popen.wait, ENDS_WITHIN_S)
             return await trio.to_thread.run_sync(wait, abandon_on_cancel=True)
@@ -64,7 +65,7 @@ class Process:
             return None
 
     def kill(self) -> None:
-        """End it, whatever it is doing; nothing happens if it has ended."""
+        """Kill the program; no effect if it has ended."""
         self._popen.kill()
         self._popen.wait()
         for pipe in self.pipes:
@@ -72,10 +73,10 @@ class Process:
 
 
 class Dialogue:
-    """Lines to a process and lines back, for one run.
+    """Lines to a process and lines from it, for one run.
 
     Args:
-        process: whose pipes.
+        process: the process with the pipes.
     """
 
     def __init__(self, process: Process) -> None:
@@ -90,7 +91,7 @@ class Dialogue:
         """Write a line.
 
         Raises:
-            Broken: the process does not read any more.
+            Broken: the process no longer reads.
         """
         try:
             await self._stdin.send_all(line + b"\n")
@@ -98,10 +99,10 @@ class Dialogue:
             raise Broken(await self._ending()) from None
 
     async def hear(self) -> bytes:
-        """Read a line, without its end.
+        """Read a line; return it without its newline.
 
         Raises:
-            Broken: the process writes no more, or too much.
+            Broken: the process has closed its output, or the line is too long.
         """
         seen = 0
         while (end := self._buffer.find(b"\n", seen)) < 0:
@@ -117,12 +118,12 @@ class Dialogue:
         return line
 
     async def listen_to_complaints(self) -> None:
-        """Read standard error, which would stop the program once it is full; keep its end."""
+        """Read standard error, since a full pipe would block the program; keep the last bytes."""
         while data := await self._stderr.receive_some(_CHUNK_BYTES):
             self._complaint = (self._complaint + data)[-COMPLAINT_BYTES:]
 
     async def _ending(self) -> str:
-        """How the process ended, in words."""
+        """Describe how the process ended."""
         status = await self._process.ended()
         if status is None:
             return "the program closed its output"
@@ -131,14 +132,14 @@ class Dialogue:
         return f"the program ended {how}{': ' + lines[-1].strip() if lines else ''}"
 
     async def aclose(self) -> None:
-        """Close this run's ends of the pipes."""
+        """Close the pipe ends of this run."""
         for stream in (self._stdin, self._stdout, self._stderr):
             await trio.aclose_forcefully(stream)
 
 
 @asynccontextmanager
 async def open_dialogue(process: Process) -> AsyncIterator[Dialogue]:
-    """Talk to a process for as long as the block lasts."""
+    """Exchange lines with a process for the duration of the block."""
     dialogue = Dialogue(process)
     failure: Exception | None = None
     async with trio.open_nursery() as nursery:
@@ -146,7 +147,7 @@ async def open_dialogue(process: Process) -> AsyncIterator[Dialogue]:
         try:
             yield dialogue
         except Exception as error:
-            failure = error  # raised below as it is, and not in a group
+            failure = error  # raised below, outside the nursery, so that no group wraps it
         finally:
             nursery.cancel_scope.cancel()
             with trio.CancelScope(shield=True):

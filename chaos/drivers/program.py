@@ -1,8 +1,8 @@
-"""Any program in any language on trial: JSON Lines over its standard input and output.
+"""Drives any program in any language: JSON Lines over its standard input and output.
 
-``docs/client-protocol.md`` is the contract. The harness asks one thing at a time and waits for the
-answer. A program that does not answer in time is killed: it may be in the middle of anything, and
-its next line would be the answer to an earlier question.
+``docs/client-protocol.md`` is the contract. The harness asks one question at a time and waits for
+the answer. A program that does not answer in time is killed: its state is unknown, and its next
+line would answer an earlier question.
 """
 
 import json
@@ -13,7 +13,7 @@ from typing import Any
 
 import trio
 
-from chaos.drivers import Broken, Client, OpenClient, Recorder, Refused, Silent
+from chaos.drivers import Broken, CallFailed, DriverSession, OpenSession, Recorder, Silent
 from chaos.drivers.process import Dialogue, Process, open_dialogue
 from chaos.history import Outcome, SentRecord
 from chaos.spec.scenario import Scenario
@@ -21,19 +21,19 @@ from chaos.world.world import World
 from simulator.documents.strict_model import shown
 
 SHOWN_BYTES = 80
-"""How much of an answer that makes no sense is repeated."""
+"""How many bytes of an invalid answer a message quotes."""
 
 TEXT_CHARS_MAX = 1000
-"""How much of the text of an error is kept; a client may put a backtrace there."""
+"""How many characters of an error text are kept; a client may put a backtrace there."""
 
 PERSISTED: Mapping[object, Outcome] = {"no": "failed", "maybe": "unknown", None: "unknown"}
-"""What an error may say of its record, and what it means."""
+"""The values of ``persisted`` in an error, and the outcome of each."""
 
 Answer = dict[str, Any]
 
 
-def open_program(command: Sequence[str]) -> OpenClient:
-    """A program that is started for each run, and ended after it.
+def open_program(command: Sequence[str]) -> OpenSession:
+    """Return the driver of a program that is started for each run and ended after it.
 
     Args:
         command: the program and its arguments.
@@ -42,7 +42,7 @@ def open_program(command: Sequence[str]) -> OpenClient:
     @asynccontextmanager
     async def opened(
         address: str, scenario: Scenario, world: World, recorder: Recorder
-    ) -> AsyncIterator[Client]:
+    ) -> AsyncIterator[DriverSession]:
         try:
             process = Process(command)
         except OSError as error:
@@ -60,22 +60,22 @@ def open_program(command: Sequence[str]) -> OpenClient:
 @asynccontextmanager
 async def connected(
     process: Process, address: str, scenario: Scenario, recorder: Recorder
-) -> AsyncIterator["ProgramClient"]:
-    """A program that was started, connected and with a producer."""
+) -> AsyncIterator["ProgramSession"]:
+    """Connect a started program and create its producer."""
     async with open_dialogue(process) as dialogue:
-        client = ProgramClient(process, dialogue, recorder, scenario)
+        client = ProgramSession(process, dialogue, recorder, scenario)
         await client.connect(address)
         yield client
 
 
-class ProgramClient(Client):
-    """A client behind two pipes.
+class ProgramSession(DriverSession):
+    """A session with a client behind two pipes.
 
     Args:
-        process: to be ended when it is silent.
-        dialogue: what is said to it.
-        recorder: gets the outcomes.
-        scenario: how long it may be silent, and with which options it produces.
+        process: the program, which is killed when it is silent.
+        dialogue: the lines to and from the program.
+        recorder: receives the outcomes.
+        scenario: gives the time limit of an answer and the producer options.
     """
 
     def __init__(
@@ -88,10 +88,10 @@ class ProgramClient(Client):
         self._patience_s = scenario.step_timeout
         self._open: dict[int, SentRecord] = {}
         self._lost: Exception | None = None
-        """What happened to the program, if it is of no use any more."""
+        """Why the session is over; None while it is usable."""
 
     async def connect(self, address: str) -> None:
-        """Have it connect and make a producer."""
+        """Have the program connect and create its producer."""
         await self._ask("connect", address=address)
         topic, producer = self._scenario.topic, self._scenario.producer
         answer = await self._ask("producer", topic=topic.name, **producer.model_dump())
@@ -102,12 +102,12 @@ class ProgramClient(Client):
         self._open[record.id] = record
         try:
             await self._ask("send", **_json(record))
-        except Refused:
+        except CallFailed:
             del self._open[record.id]
             raise
 
     async def send_all(self, records: Sequence[SentRecord]) -> None:
-        """Send many records, with one call if it has one."""
+        """Send several records: with one call if the client supports that, else one by one."""
         if "send_all" in self.not_applicable:
             for record in records:
                 await self.send(record)
@@ -116,7 +116,7 @@ class ProgramClient(Client):
         self._open.update((record.id, record) for record in records)
 
     async def flush(self) -> None:
-        """Flush; at-least-once has then settled every record, and is asked about each."""
+        """Flush; under at-least-once then ask for the outcome of every open record."""
         try:
             await self._ask("flush")
         finally:
@@ -124,14 +124,14 @@ class ProgramClient(Client):
                 await self.wait()
 
     async def wait(self) -> None:
-        """Ask about every record."""
+        """Ask for the outcome of every open record."""
         for record in tuple(self._open.values()):
             record.asked_at = self._recorder.now()
             try:
                 answer = await self._ask("wait", id=record.id)
                 partition, offset = (_index(answer, name) for name in ("partition", "offset"))
-            except Refused as refusal:
-                self._recorder.failed(record, refusal.outcome, str(refusal))
+            except CallFailed as failure:
+                self._recorder.failed(record, failure.outcome, str(failure))
             else:
                 self._recorder.stored(record, partition, offset)
             del self._open[record.id]
@@ -141,16 +141,16 @@ class ProgramClient(Client):
         await self._ask("close")
 
     def end(self) -> None:
-        """End the process, if it is kept for another run."""
+        """Kill the program, in case it is kept for another run."""
         self._process.kill()
 
     async def _ask(self, op: str, **arguments: Any) -> Answer:
-        """Ask for one thing.
+        """Ask one question and return the answer.
 
         Raises:
-            Refused: the program says that it failed.
-            Silent: it did not answer in time, and was killed.
-            Broken: it ended, or its answer makes no sense.
+            CallFailed: the program reports an error.
+            Silent: no answer came in time, and the program was killed.
+            Broken: the program ended, or its answer is invalid.
         """
         if self._lost is not None:
             raise self._lost
@@ -162,7 +162,7 @@ class ProgramClient(Client):
             if scope.cancelled_caught:
                 raise Silent(f"{op}: no answer within {self._patience_s:g} s")
         except trio.Cancelled:
-            # The harness has waited as long as the call may take; the answer is still to come.
+            # The call has exceeded its bound; the answer is still outstanding.
             self._lose(Silent(f"{op}: no answer within its bound"))
             raise
         except (Silent, Broken) as failure:
@@ -170,7 +170,7 @@ class ProgramClient(Client):
             raise
         if "error" in answer:
             outcome = PERSISTED.get(answer.get("persisted"), "unknown")
-            raise Refused(_one_line(answer["error"]), outcome)
+            raise CallFailed(_one_line(answer["error"]), outcome)
         return answer
 
     def _lose(self, failure: Exception) -> None:
@@ -183,7 +183,7 @@ def _json(record: SentRecord) -> Mapping[str, Any]:
     return {"id": record.id, "key": key, "value": b64encode(record.value).decode()}
 
 
-# --- what it answers
+# --- answers
 
 
 def _answer(op: str, line: bytes) -> Answer:
@@ -200,14 +200,16 @@ def _index(answer: Answer, name: str) -> int | None:
     value = answer.get(name)
     if value is None or (type(value) is int and value >= 0):
         return value
-    raise Broken(f"the program answered with {name} {shown(value)}, which is no number from 0 on")
+    raise Broken(
+        f"the program answered with {name} {shown(value)}, which is not a whole number from 0 on"
+    )
 
 
 def _mapping(answer: Answer, name: str) -> Mapping[str, Any]:
     value = answer.get(name, {})
     if isinstance(value, dict):
         return value
-    raise Broken(f"the program answered with {name} {shown(value)}, which is no object")
+    raise Broken(f"the program answered with {name} {shown(value)}, which is not an object")
 
 
 def _said(op: str, line: bytes) -> str:

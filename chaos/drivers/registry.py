@@ -1,55 +1,55 @@
 """The kinds of drivers.
 
-A kind registers itself in ``DRIVERS``, in the module of ``kinds/`` that opens it; the command line,
-its messages and ``python -m chaos list`` follow.
+Each kind registers itself in ``DRIVERS``, in its module in ``kinds/``. The command line, its
+messages and ``python -m chaos list`` are derived from ``DRIVERS``.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from chaos.drivers import OpenClient
+from chaos.drivers import OpenSession
 from chaos.world.world import WorldName
 from wire.registry import Registry
 
 PRODUCER = "producer"
-"""The word for our own producer, the default."""
+"""The name of our own producer, the default."""
 
 OFFICIAL = "fluvio"
-"""The word for the official Python client."""
+"""The name of the official Python client."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DriverKind:
-    """One kind of driver: ``producer``, or ``command`` with a program behind a colon."""
+    """One kind of driver: ``producer``, or ``command`` followed by a colon and a program."""
 
     word: str
-    """The first word on the command line."""
+    """The part of the name before the colon."""
     text: str
-    """What it drives, for a person."""
-    open: Callable[[str], OpenClient]
-    """Takes what stands behind the colon (empty if nothing may stand there); raises ValueError if
-    that is wrong, with what to write."""
+    """What the driver drives; help text."""
+    open: Callable[[str], OpenSession]
+    """Takes the part after the colon (empty if the kind takes no argument); raises ValueError with
+    a hint if the argument is invalid."""
     worlds: Sequence[WorldName]
-    """Where it can run: another process knows no virtual network."""
+    """The worlds in which it can run; another process cannot use the virtual network."""
     argument: str = ""
-    """What stands behind the colon, for messages; empty if nothing may."""
+    """What follows the colon, for messages; empty if the kind takes no argument."""
     unavailable: Callable[[], str | None] = lambda: None
-    """Says why it cannot run on this machine, or None."""
+    """Returns why the driver cannot run on this machine, or None."""
 
     @property
     def form(self) -> str:
-        """How the command line writes it."""
+        """The notation on the command line."""
         return f"{self.word}:{self.argument}" if self.argument else self.word
 
 
 DRIVERS: Registry[DriverKind] = Registry("driver", order=(PRODUCER, OFFICIAL, "command"))
-"""Every kind of driver, by its word."""
+"""Every kind of driver by its word."""
 
 
 def register_driver(kind: DriverKind) -> None:
-    """Let the command line name a kind of driver.
+    """Make a kind of driver available on the command line.
 
     Raises:
-        ValueError: another one has its word.
+        ValueError: the word is taken.
     """
     DRIVERS.add(kind.word, kind)

@@ -135,7 +135,7 @@ class RetryTimeline:
         self._silent = evidence.history.silent is not None
         self._end = evidence.history.events[-1].t if evidence.history.events else 0.0
 
-    def spans(self, group: RecordGroup) -> Iterator[AttemptBounds]:
+    def attempts(self, group: RecordGroup) -> Iterator[AttemptBounds]:
         """The attempts of a lot that were seen, in order."""
         timing, start = self.timing, group.earliest
         for retry, transmission in enumerate(group.attempts, 1):
@@ -158,13 +158,13 @@ class RetryTimeline:
             )
             start = end_from + self.delays.before(retry)
 
-    def knows_by(self, span: AttemptBounds) -> float:
+    def answer_known_by(self, attempt: AttemptBounds) -> float:
         """When the client has certainly read the answer to an attempt, within its time; or never.
 
         An answer that was written may still be lost with its connection, or come too late.
         """
-        known = self._answered_by(span.transmission)
-        return known if known < span.start_from + self.timing.wait else inf
+        known = self._answered_by(attempt.transmission)
+        return known if known < attempt.start_from + self.timing.wait else inf
 
     def _answered_by(self, transmission: Transmission) -> float:
         known = self.timing.noticed_by(self.answers.at(transmission))
@@ -176,11 +176,11 @@ class RetryTimeline:
             return first.n < second.n
         return self.timing.begun_from(second.t) > self.timing.begun_by(first.t)
 
-    def through_with(self, group: RecordGroup) -> set[int]:
+    def used_up_connections(self, group: RecordGroup) -> set[int]:
         """The connections that its attempts used up: no answer came, and no other attempt goes."""
         return {t.connection for t in group.attempts if self.answers.at(t) == inf}
 
-    def unused(self, group: RecordGroup) -> str | None:
+    def unused_budget(self, group: RecordGroup) -> str | None:
         """What of the policy was left when a lot was given up; None if that is not certain.
 
         A policy is used up when all attempts were made, or when no further one could begin within
@@ -192,19 +192,19 @@ class RetryTimeline:
         if end is None:
             if self._silent:
                 return None  # it was ended, and might have gone on
-            spans = list(self.spans(group))
-            end = spans[-1].end_by if spans else self._end
-            if end == inf or (spans and end + self.delays.before(len(spans)) >= self._end):
+            attempts = list(self.attempts(group))
+            end = attempts[-1].end_by if attempts else self._end
+            if end == inf or (attempts and end + self.delays.before(len(attempts)) >= self._end):
                 return None
         if end >= self._closed_at:
             return None
         made, most = len(group.attempts), 1 + self.retry.max_retries
         if made >= most:
             return None
-        due = self.overslept(group)
+        due = self.missing_retry_due(group)
         if due is not None:
             end, following = due - self.delays.before(made), made
-        elif self.visibility.clear(group.earliest, end, self.through_with(group)):
+        elif self.visibility.clear(group.earliest, end, self.used_up_connections(group)):
             if not made:
                 return "without a single attempt"
             following = made
@@ -218,11 +218,11 @@ class RetryTimeline:
         left = group.earliest + self.retry.timeout - end - self.delays.before(following)
         if left <= self.timing.slack:
             return None
-        attempts = "1 attempt" if made == 1 else f"{made} attempts"
+        number = "1 attempt" if made == 1 else f"{made} attempts"
         took = f"{end - group.earliest:.3f} s of {self.retry.timeout:g} s"
-        return f"after {attempts} of {most} and {took}"
+        return f"after {number} of {most} and {took}"
 
-    def overslept(self, group: RecordGroup) -> float | None:
+    def missing_retry_due(self, group: RecordGroup) -> float | None:
         """When the attempt was due at the latest that should have followed those of a lot.
 
         None if none was missing, or if that is not certain. An attempt is over when its time is,
@@ -236,14 +236,14 @@ class RetryTimeline:
             or self._is_final(group)
         ):
             return None
-        *_, last = self.spans(group)
+        *_, last = self.attempts(group)
         due = last.end_by + self.delays.before(made)
         seen_by = due + self.connecting
         if seen_by >= min(group.settled_at, self._closed_at, group.earliest + self.retry.timeout):
             return None
         return (
             due
-            if self.visibility.clear(group.earliest, seen_by, self.through_with(group))
+            if self.visibility.clear(group.earliest, seen_by, self.used_up_connections(group))
             else None
         )
 
@@ -257,9 +257,9 @@ class RetryTimeline:
                 transmission
             ):
                 # An SPU that leads the partition refused by itself, for a reason that is its own.
-                span = self.visibility.connections[transmission.connection]
+                connection = self.visibility.connections[transmission.connection]
                 if self.visibility.leads(
-                    span.server, transmission.partition, transmission.n, transmission.t
+                    connection.server, transmission.partition, transmission.n, transmission.t
                 ):
                     return True
         return False

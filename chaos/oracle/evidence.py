@@ -41,7 +41,7 @@ class Copy(NamedTuple):
     """The fault that made this copy, if the network did."""
 
 
-class Stranger(NamedTuple):
+class Phantom(NamedTuple):
     """One stored record whose value nobody sent."""
 
     partition: int
@@ -135,7 +135,7 @@ class Evidence:
         return self._stored[0]
 
     @property
-    def strangers(self) -> list[Stranger]:
+    def phantoms(self) -> list[Phantom]:
         """Stored records whose value nobody sent."""
         return self._stored[1]
 
@@ -148,10 +148,10 @@ class Evidence:
         return self._stored[2]
 
     @cached_property
-    def _stored(self) -> tuple[list[list[Copy]], list[Stranger], list[tuple[int, Copy]]]:
+    def _stored(self) -> tuple[list[list[Copy]], list[Phantom], list[tuple[int, Copy]]]:
         """One pass over the logs."""
         copies: list[list[Copy]] = [[] for _ in self.records]
-        strangers: list[Stranger] = []
+        phantoms: list[Phantom] = []
         other_keys: list[tuple[int, Copy]] = []
         records, id_of, new = self.records, self._id_of_value.get, tuple.__new__
         for partition, log in self.history.logs.items():
@@ -163,7 +163,7 @@ class Evidence:
                     base, end, transmission, fault = next(appends, _NOWHERE)
                 record_id = id_of(record.value)
                 if record_id is None:
-                    strangers.append(Stranger(partition, offset, record.value))
+                    phantoms.append(Phantom(partition, offset, record.value))
                     continue
                 copy = (
                     new(Copy, (partition, offset, transmission, fault))  # less than a call of Copy
@@ -174,7 +174,7 @@ class Evidence:
                 key, sent = record.key, records[record_id].key
                 if key != sent and (key or sent):
                     other_keys.append((record_id, copy))
-        return copies, strangers, other_keys
+        return copies, phantoms, other_keys
 
     def append_at(self, partition: int, offset: int) -> int | None:
         """The number of the request frame that brought what is stored at an offset; None if no

@@ -35,12 +35,12 @@ from simulator.events import (
 )
 from simulator.faults.effects import Effect
 
-LOOKED_AT_MAX = 64
+INTERVALS_SEARCHED_MAX = 64
 """How many troubles are looked at for one interval; behind that it counts as troubled, which only
 makes a check say less."""
 
 
-_LOOKED_AT = frozenset(
+_RELEVANT = frozenset(
     {
         ConnectRefused,
         ConnectionClosed,
@@ -92,11 +92,11 @@ class Visibility:
         self.connections: dict[int, ConnectionSpan] = {}
         self.blind = self.timing.commit > 0 or self.timing.too_slow
         """Whether an attempt may go unseen at any time."""
-        self.news_at: float = inf
+        self.leaders_unknown_from: float = inf
         """When a fault first struck the SC, so that the client may not know the leaders."""
         self._leaders: dict[int, list[tuple[int, str]]] = {}
         """By partition, from which event on which SPU leads it."""
-        self._absences: dict[str, list[tuple[int, bool]]] = {}
+        self._stops: dict[str, list[tuple[int, bool]]] = {}
         """By SPU, at which events it stopped, and (False) started."""
         self._closed: dict[tuple[str, str | None], float] = {}
         """By server and fault (None: the SPU is stopped), since when its listener is closed."""
@@ -107,19 +107,19 @@ class Visibility:
         self._blind_intervals: list[BlindInterval] = []
         self._stalled = False
         self._healed_at = inf
-        self._away_at_heal: set[str] = set()
+        self._stopped_at_heal: set[str] = set()
         for happened in evidence.history.events:
-            if type(happened) in _LOOKED_AT:  # of records and frames there are too many
-                self._take_in(happened)
+            if type(happened) in _RELEVANT:  # skips records and frames, the bulk of the events
+                self._add(happened)
         for key in tuple(self._closed):
             self._reopened(key, inf)
         for start, end, number, only in self._hidden:
-            span = self.connections.get(number)
-            closed = inf if span is None else span.closed
-            if only or span is None:
-                self._blind(start, min(end, closed), number if only else None)
+            connection = self.connections.get(number)
+            closed = inf if connection is None else connection.closed
+            if only or connection is None:
+                self._add_blind(start, min(end, closed), number if only else None)
             else:
-                self._failed_dials.append((start, min(end, closed), span.server))
+                self._failed_dials.append((start, min(end, closed), connection.server))
         self._back_off()
         self._blind_intervals.sort(key=lambda blind: blind[:2])
         self._ends = list(accumulate((t.end for t in self._blind_intervals), max))
@@ -137,13 +137,13 @@ class Visibility:
         if self.blind:
             return False
         last = bisect_right(self._blind_intervals, end, key=_start) - 1
-        for place in range(last, max(-1, last - LOOKED_AT_MAX), -1):
+        for place in range(last, max(-1, last - INTERVALS_SEARCHED_MAX), -1):
             if self._ends[place] < start:
                 return True
             blind = self._blind_intervals[place]
             if blind.end >= start and blind.connection not in but:
                 return False
-        return last < LOOKED_AT_MAX or self._ends[last - LOOKED_AT_MAX] < start
+        return last < INTERVALS_SEARCHED_MAX or self._ends[last - INTERVALS_SEARCHED_MAX] < start
 
     def backing_off(self, start: float, end: float) -> bool:
         """Whether the client may have waited all that time before it dialled again."""
@@ -156,36 +156,40 @@ class Visibility:
         for since, name in self._leaders.get(partition, ()):
             if since < n:
                 leader = name
-        if leader in self._away_at_heal and 0 <= t - self._healed_at <= self.timing.slack:
+        if leader in self._stopped_at_heal and 0 <= t - self._healed_at <= self.timing.slack:
             return False  # its listener may be open again before it is
-        return leader == server and not self._is_away(leader, n)
+        return leader == server and not self._is_stopped(leader, n)
 
-    def moved_later(self, server: str | None, partition: int, n: int) -> bool:
+    def may_have_moved_later(self, server: str | None, partition: int, n: int) -> bool:
         """Whether it may have lost that partition, or stopped, after that event."""
         return any(since > n for since, _ in self._leaders.get(partition, ())) or any(
-            since > n and gone for since, gone in self._absences.get(server or "", ())
+            since > n and gone for since, gone in self._stops.get(server or "", ())
         )
 
-    def lost(self, connection: int) -> float:
+    def lost(self, number: int) -> float:
         """When a connection was lost at the earliest; what is under way then may not arrive."""
-        span = self.connections.get(connection)
-        return inf if span is None else span.lost
+        connection = self.connections.get(number)
+        return inf if connection is None else connection.lost
 
-    def lost_by(self, connection: int) -> float:
+    def lost_by(self, number: int) -> float:
         """When it has noticed at the latest."""
-        span = self.connections.get(connection)
-        return inf if span is None or span.lost == inf else self.timing.noticed_by(span.closed)
+        connection = self.connections.get(number)
+        return (
+            inf
+            if connection is None or connection.lost == inf
+            else self.timing.noticed_by(connection.closed)
+        )
 
     # --- how it is gathered
 
-    def _is_away(self, server: str, n: int) -> bool:
+    def _is_stopped(self, server: str, n: int) -> bool:
         away = False
-        for since, gone in self._absences.get(server, ()):
+        for since, gone in self._stops.get(server, ()):
             if since < n:
                 away = gone
         return away
 
-    def _blind(self, start: float, end: float, connection: int | None = None) -> None:
+    def _add_blind(self, start: float, end: float, connection: int | None = None) -> None:
         room = 4 * self.timing.leg + self.timing.transfer + self.timing.slack
         self._blind_intervals.append(BlindInterval(start - room, end + room, connection))
 
@@ -201,23 +205,23 @@ class Visibility:
                 since = failing.setdefault(server, start)
                 end += min(DIAL_BACKOFF_MAX_S, end - since + DIAL_BACKOFF_S)
                 self._backoffs.append((start, end))
-            self._blind(start, end)
+            self._add_blind(start, end)
 
-    def _take_in(self, happened: Event) -> None:
+    def _add(self, happened: Event) -> None:
         match happened:
             case ConnectionOpened(connection=number):
                 self.connections[number] = ConnectionSpan(number, happened.server, happened.t)
             case ConnectionClosed():
-                span = self.connections[happened.connection]
-                span.closed = happened.t
+                connection = self.connections[happened.connection]
+                connection.closed = happened.t
                 if happened.by is not ClosedBy.CLIENT:
-                    span.lost = min(span.lost, happened.t, self._healed_at)
+                    connection.lost = min(connection.lost, happened.t, self._healed_at)
             case FaultHit(shadowed=False):
                 self._hit(happened)
             case ConnectRefused():
                 self._stalled = True
                 if happened.server == "sc":
-                    self.news_at = min(self.news_at, happened.t)
+                    self.leaders_unknown_from = min(self.leaders_unknown_from, happened.t)
                 until = happened.t + self.timing.patience
                 self._failed_dials.append((happened.t, until, happened.server))
             case Healed():
@@ -229,13 +233,13 @@ class Visibility:
         until = hit.t + self.timing.patience
         silences = Effect.SILENCES in hit.effects or surprises(hit)
         if hit.server == "sc":
-            self.news_at = min(self.news_at, hit.t)
+            self.leaders_unknown_from = min(self.leaders_unknown_from, hit.t)
             until = inf if silences or breaks(hit) else until
         if breaks(hit) or (Effect.REPEATED in hit.effects and hit.api == "api-versions"):
             # To a client that counts its requests from the greeting on, the second answer to that
             # is one to the first request, and undecodable. This ends an attempt at any time.
-            span = self.connections[hit.connection]
-            span.lost = min(span.lost, hit.t)
+            connection = self.connections[hit.connection]
+            connection.lost = min(connection.lost, hit.t)
         self._stalled |= silences
         if hit.api != "produce" or Effect.HIDES_ATTEMPTS in hit.effects or breaks(hit):
             # What happens to a greeting holds up whoever waits for the connection.
@@ -252,18 +256,18 @@ class Visibility:
                 leaders.append((happened.n, f"spu:{happened.spu}"))
             case SpuStopped(spu=spu):
                 server = f"spu:{spu}"
-                self._absences.setdefault(server, []).append((happened.n, True))
+                self._stops.setdefault(server, []).append((happened.n, True))
                 self._closed.setdefault((server, None), happened.t)
-                for span in self.connections.values():
-                    if span.server == server and span.closed == inf:
-                        span.lost = min(span.lost, happened.t)
+                for connection in self.connections.values():
+                    if connection.server == server and connection.closed == inf:
+                        connection.lost = min(connection.lost, happened.t)
             case SpuStarted(spu=spu):
-                self._absences.setdefault(f"spu:{spu}", []).append((happened.n, False))
+                self._stops.setdefault(f"spu:{spu}", []).append((happened.n, False))
                 self._reopened((f"spu:{spu}", None), happened.t)
             case ListenerClosed(server=server, fault=fault):
                 self._closed.setdefault((server, fault), happened.t)
                 if server == "sc":
-                    self.news_at = min(self.news_at, happened.t)
+                    self.leaders_unknown_from = min(self.leaders_unknown_from, happened.t)
             case ListenerReopened(server=server, fault=fault):
                 self._reopened((server, fault), happened.t)
 
@@ -271,13 +275,13 @@ class Visibility:
         self._healed_at = healed.t
         for key in tuple(self._closed):
             self._reopened(key, healed.t)
-        for server, absences in self._absences.items():
-            if absences[-1][1]:
-                self._away_at_heal.add(server)
-            absences.append((healed.n, False))
+        for server, stops in self._stops.items():
+            if stops[-1][1]:
+                self._stopped_at_heal.add(server)
+            stops.append((healed.n, False))
         if self._stalled:  # what was stalled or left hanging is reset
-            self._blind(healed.t, healed.t)
-            for server in {span.server: None for span in self.connections.values()}:
+            self._add_blind(healed.t, healed.t)
+            for server in {connection.server: None for connection in self.connections.values()}:
                 self._failed_dials.append((healed.t, healed.t, server))
 
     def _reopened(self, key: tuple[str, str | None], t: float) -> None:

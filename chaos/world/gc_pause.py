@@ -1,8 +1,9 @@
 """Runs without the garbage collector.
 
-A run makes hundreds of thousands of small objects and drops none of them before it is judged. The
-collector would look at all of them again and again and find nothing: with 100,000 records a third
-of the time, and more than linear. The cycles that a run leaves are collected after it.
+A run creates hundreds of thousands of small objects and releases none of them before the run is
+judged. The cyclic garbage collector would scan all of them repeatedly and free nothing: with
+100,000 records this took a third of the time and grew faster than linearly. Cycles that a run
+leaves behind are collected after it.
 """
 
 import gc
@@ -12,7 +13,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def gc_paused() -> Iterator[None]:
-    """Pause the cyclic garbage collector for the block; no effect if it is off already."""
+    """Pause the cyclic garbage collector for the block; no effect if it is already off."""
     if not gc.isenabled():
         yield
         return

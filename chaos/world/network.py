@@ -1,17 +1,18 @@
-"""A TCP network in memory, on virtual time: who listens where, and how connections begin.
+"""A TCP network in memory, in virtual time: listeners and dialling.
 
-The naive way is real sockets in real time. They cost milliseconds per connection, need ports that
-others want too, and give another history each time. ``memory_stream_pair`` has no latency and no
-resets, and takes any amount. With it a client never meets the moments for which it is put on trial:
-an answer that crosses a reset, a write that succeeds although nobody will ever read it.
+The obvious solution is real sockets in real time. Real sockets cost milliseconds per connection,
+compete with other programs for ports, and give a different history in each run.
+``memory_stream_pair`` has no latency and no resets, and its buffer is unbounded, so that a client
+never meets the situations for which it is tested: a response that crosses a reset, or a write that
+succeeds although the peer never reads it.
 
-Here the connections are ``VirtualStream``s, which keep TCP's rules in virtual time, and the network
-is what lies before them: listeners by their port, and dialling. A dial sleeps for one round trip
-and looks at the listener when its answer would arrive. Nothing draws a random number, iterates over
-a set, reads the wall clock or runs a task: the same calls in the same order do the same.
+The connections are ``VirtualStream``s, which keep TCP's rules in virtual time. The network adds
+listeners, by port, and dialling. A dial sleeps for one round trip and looks at the listener when
+the answer to its SYN would arrive. The network draws no random number, iterates over no set, reads
+no wall clock and starts no task: the same calls in the same order give the same result.
 
-There is one machine: the host is only a name. A port can be a *black hole*: connects to it hang, as
-they do when a firewall swallows their SYN.
+All listeners are on one machine; the host is only a name. A port can be a *black hole*: connects to
+it hang, as they do when a firewall drops their SYN.
 """
 
 import errno
@@ -25,16 +26,17 @@ from chaos.world.stream import VirtualStream, virtual_pair
 from simulator.serving.transport import Bound, Stream
 
 FIRST_FREE_PORT = 50_000
-"""Where port 0 begins to look: far from the ports that scenarios name."""
+"""The first port that a listener on port 0 gets: far from the ports that scenarios name."""
 
 PORT_MAX = 65_535
 
 BACKLOG = 1024
-"""Connections that wait to be accepted by one listener. A connect beyond it hangs and tries again,
-as Linux drops a SYN that finds the queue full."""
+"""The most connections that wait to be accepted by one listener. Further connects hang and try
+again, since Linux drops a SYN that finds the queue full."""
 
 SYN_AGAIN_S = 1.0
-"""After how long a connect that met a full backlog tries again, as Linux does the first time."""
+"""How long a connect that finds the backlog full waits before it tries again: Linux's first
+retransmission timeout."""
 
 
 def _os_error(code: int) -> OSError:
@@ -42,7 +44,7 @@ def _os_error(code: int) -> OSError:
 
 
 class VirtualListener(trio.abc.Listener[Stream]):
-    """Where connects to one port arrive; made by ``VirtualNetwork.listen``."""
+    """The listener of one port; made by ``VirtualNetwork.listen``."""
 
     def __init__(self, network: "VirtualNetwork", port: int) -> None:
         self._network = network
@@ -54,20 +56,20 @@ class VirtualListener(trio.abc.Listener[Stream]):
 
     @property
     def full(self) -> bool:
-        """Whether as many connections wait as may."""
+        """Whether the backlog is full."""
         return len(self._pending) >= BACKLOG
 
     def deliver(self, stream: VirtualStream) -> None:
-        """Have a connection wait to be accepted."""
+        """Add a connection to the backlog."""
         self._pending.append(stream)
         self._arrived.unpark_all()
 
     async def accept(self) -> VirtualStream:
-        """Accept the connection that has waited longest, waiting for one.
+        """Accept the oldest connection of the backlog; wait for one if it is empty.
 
         Raises:
             trio.ClosedResourceError: the listener was closed.
-            trio.BusyResourceError: another task is waiting for one.
+            trio.BusyResourceError: another task is already waiting.
         """
         if self._accepting:
             raise trio.BusyResourceError("another task is accepting on this listener")
@@ -84,7 +86,7 @@ class VirtualListener(trio.abc.Listener[Stream]):
             self._accepting = False
 
     async def aclose(self) -> None:
-        """Stop to listen: what waits to be accepted is reset, what was accepted lives on."""
+        """Stop listening: connections in the backlog are reset, accepted ones stay open."""
         if not self._closed:
             self._closed = True
             self._network.forget(self._port)
@@ -104,9 +106,9 @@ class VirtualNetwork:
     """Listeners and connections in memory: ``listen`` for the simulator, ``dial`` for a client.
 
     Args:
-        clock: of the run.
-        latency_s: how long a byte is under way, one way, in seconds.
-        bandwidth: bytes per second for each direction of each connection; None for any number.
+        clock: the clock of the run.
+        latency_s: the one-way latency of each byte, in seconds.
+        bandwidth: bytes per second for each direction of each connection; None for unlimited.
 
     Raises:
         ValueError: the latency is negative or infinite, or the bandwidth is not above zero.
@@ -127,14 +129,14 @@ class VirtualNetwork:
         self._next_port = FIRST_FREE_PORT
 
     async def listen(self, host: str, port: int) -> Bound:
-        """Begin to listen.
+        """Start listening on a port.
 
         Args:
             host: any name; there is one machine.
-            port: where; 0 takes the next one that is free and was not given out before.
+            port: the port; 0 takes the next free port that was not assigned before.
 
         Raises:
-            OSError: EADDRINUSE, the port is taken; or, for 0, none is left.
+            OSError: EADDRINUSE, the port is taken; or, for 0, no port is left.
         """
         await trio.lowlevel.checkpoint()
         port = port or self._free_port()
@@ -146,15 +148,15 @@ class VirtualNetwork:
     async def dial(self, host: str, port: int) -> trio.abc.HalfCloseableStream:
         """Connect to a port, which takes one round trip.
 
-        A connect to a black hole hangs until ``restore``, then takes another round trip; one that
-        finds the backlog full tries again every ``SYN_AGAIN_S``.
+        A connect to a black hole hangs until ``restore``, then takes another round trip. A connect
+        that finds the backlog full tries again every ``SYN_AGAIN_S``.
 
         Args:
             host: any name; there is one machine.
-            port: where.
+            port: the port.
 
         Raises:
-            OSError: ECONNREFUSED, nobody listens there.
+            OSError: ECONNREFUSED, there is no listener on the port.
         """
         while True:
             await self._clock.sleep(2 * self.latency_s)
@@ -172,7 +174,7 @@ class VirtualNetwork:
             await self._clock.sleep(SYN_AGAIN_S)
 
     def black_hole(self, port: int) -> None:
-        """From now on connects to a port hang, those under way too; connections live on."""
+        """Make connects to a port hang, including those under way; connections stay open."""
         self._black_holes.setdefault(port, trio.lowlevel.ParkingLot())
 
     def restore(self, port: int) -> None:
@@ -182,7 +184,7 @@ class VirtualNetwork:
             hole.unpark_all()
 
     def forget(self, port: int) -> None:
-        """Free the port of a listener that was closed."""
+        """Free the port of a closed listener."""
         del self._listeners[port]
 
     def _free_port(self) -> int:

@@ -1,15 +1,15 @@
-"""Real time, for people who wait: how long something took is no part of any verdict."""
+"""Real elapsed time for reports; no verdict depends on it."""
 
-from time import monotonic  # noqa: TID251  what a report measures is how long somebody waited
+from time import monotonic  # noqa: TID251  a report states real elapsed time
 
 
 class Stopwatch:
-    """Runs from when it is made."""
+    """A stopwatch that starts when it is created."""
 
     def __init__(self) -> None:
         self._started = monotonic()
 
     @property
     def seconds(self) -> float:
-        """How long it has been running, in real time."""
+        """Real seconds since the stopwatch was created."""
         return monotonic() - self._started

@@ -1,27 +1,27 @@
-"""One TCP connection in memory, on trio's clock: two streams that are each other's peer.
+"""One TCP connection in memory, in virtual time: two streams that are each other's peer.
 
-The naive way gives each connection a task that takes what was sent, sleeps for the latency, and
-puts it before the reader. That costs two switches and a timer more per message than the message
-itself, and it goes wrong where TCP is interesting: a reset that overtakes what it drops has to
-catch a task in its sleep, and every end has to end a task.
+The obvious solution gives each connection a task that takes what was sent, sleeps for the latency,
+and hands it to the reader. This costs two task switches and one timer per message more than the
+message itself. It also fails where TCP is interesting: a reset that overtakes the data that it
+drops has to interrupt a sleeping task, and each end of a connection has to end a task.
 
-Here nothing runs on behalf of a connection. Whoever sends works out at once *when* it arrives and
-leaves it, with that time, at the receiving stream: data in a queue, a FIN and a reset as one time
-each. Whoever calls a stream looks at what is due by now. If that is nothing, it waits at a place
-(``clock.py``) for the next arrival, and a sender that comes by only brings that time forward. So a
-message costs one switch, and none if nobody waits for it.
+Here no task runs on behalf of a connection. The sender computes *when* something arrives and stores
+it with this time at the receiving stream: data in a queue, a FIN and a reset as one time each. A
+call on a stream looks at what has arrived by now. If nothing has arrived, the caller waits on a
+``Waiter`` (``clock.py``) for the next arrival, and a later sender only brings that deadline
+forward. A message costs one task switch, and none if no task waits for it.
 
-What an end looks like follows Linux, as measured on loopback (``test_network_against_tcp.py`` holds
-the two side by side):
+The ends of a connection follow Linux, as measured on loopback (``test_network_against_tcp.py``
+compares the two):
 
-- A FIN comes behind all data. Closing with input that has arrived and is unread is a reset.
-- A reset drops what is under way. What had arrived can still be read; then *one* call, reading or
-  writing, reports ECONNRESET. From then on writing fails with EPIPE, and reading gives the end.
-- A reset behind a FIN is no error to a reader: it reads on to the end. Writing fails with EPIPE.
-- Bytes that arrive at a closed stream are answered with a reset, so that a write after the peer's
-  close succeeds, and the next one does until a round trip has passed.
+- A FIN arrives after all data. Closing with unread input that has arrived sends a reset.
+- A reset drops what is under way. Data that has arrived can still be read; then *one* call, a read
+  or a write, reports ECONNRESET. After that writes fail with EPIPE, and reads return the end.
+- A reset after a FIN is no error for a reader, which reads on to the end. Writes fail with EPIPE.
+- Bytes that arrive at a closed stream are answered with a reset. So a write after the peer's close
+  succeeds, and so do further writes until one round trip has passed.
 
-Left out: loss, congestion, segments, acknowledgements. What is read opens the window at once.
+Left out: loss, congestion, segments, acknowledgements. Reading opens the window at once.
 """
 
 import errno
@@ -32,53 +32,54 @@ from math import inf
 
 import trio
 
-from chaos.world.clock import Place, VirtualClock
+from chaos.world.clock import VirtualClock, Waiter
 
 WINDOW_BYTES = 256 * 1024
-"""What may be unread in one direction before ``send_all`` blocks: in the order of what Linux keeps
-by default. It counts at closed streams too: virtual time stands still while a task keeps writing,
-and a reset on its way needs time to arrive."""
+"""The most unread bytes in one direction before ``send_all`` blocks: the order of magnitude of
+Linux's default. The limit also holds for closed streams: virtual time stands still while a task
+keeps writing, and a reset under way needs time to arrive."""
 
 WINDOW_LOW_BYTES = WINDOW_BYTES // 2
-"""A blocked sender goes on below this, so that a large frame does not cost a switch per read."""
+"""A blocked sender resumes below this, so that a large frame does not cost a task switch per
+read."""
 
 RECEIVE_BYTES = 64 * 1024
-"""What ``receive_some`` returns at most unless told otherwise, as trio's socket streams do."""
+"""The default limit of ``receive_some``: that of trio's socket streams."""
 
 
 def _broken(code: int) -> trio.BrokenResourceError:
-    """The error of a broken connection, caused by the one that a socket would give."""
+    """Return the error of a broken connection, with the error of a real socket as its cause."""
     cause = OSError(code, os.strerror(code))
     error = trio.BrokenResourceError(f"virtual connection broken: {cause}")
     error.__cause__ = cause
     return error
 
 
-class _Side:
-    """What is under way to one stream, and what its peer has to know about it."""
+class _ReceiveSide:
+    """What is under way to one stream, and the state that its peer looks at."""
 
     __slots__ = ("closed", "eof_at", "offset", "queue", "reader", "reset_at", "unread", "writer")
 
     def __init__(self, clock: VirtualClock) -> None:
         self.queue: deque[tuple[float, bytes]] = deque()
-        """The data, with the times at which it arrives."""
+        """The data, with the time at which each chunk arrives."""
         self.offset = 0
-        """How much of the first chunk was read."""
+        """How many bytes of the first chunk were read."""
         self.unread = 0
         """How many bytes were sent and not read, arrived or not."""
         self.eof_at = inf
         self.reset_at = inf
         self.closed = False
-        self.reader = Place(clock)
-        self.writer = Place(clock)
+        self.reader = Waiter(clock)
+        self.writer = Waiter(clock)
 
     def next_arrival(self) -> float:
-        """When the next thing arrives that a reader would notice."""
+        """Return the next time at which a reader has something to notice."""
         first = self.queue[0][0] if self.queue else inf
         return min(first, self.eof_at, self.reset_at)
 
     def cut(self, limit: int, now: float) -> bytes:
-        """Take what has arrived out of the queue, up to a limit."""
+        """Take arrived data out of the queue, up to ``limit`` bytes."""
         queue = self.queue
         if len(queue) == 1 and not self.offset and len(queue[0][1]) <= limit:
             return queue.popleft()[1]
@@ -95,7 +96,7 @@ class _Side:
         return b"".join(parts)
 
     def reset_arrives(self, at: float, cut_at: float) -> None:
-        """A reset is on its way; what would arrive after ``cut_at`` never does."""
+        """Schedule a reset, and drop what would arrive after ``cut_at``."""
         if at >= self.reset_at:
             return
         self.reset_at = at
@@ -106,8 +107,8 @@ class _Side:
         self.reader.wake_at(at)
         self.writer.wake_at(at)
 
-    def shut(self) -> None:
-        """Nothing is received any more; who waits is told."""
+    def close(self) -> None:
+        """Receive nothing more, and wake waiting tasks."""
         self.closed = True
         self.queue.clear()
         self.reader.wake()
@@ -118,52 +119,52 @@ class VirtualStream(trio.abc.HalfCloseableStream):
     """One side of a virtual connection; made in pairs by ``virtual_pair``.
 
     Each call raises ``ClosedResourceError`` after this side was closed or reset, and
-    ``BusyResourceError`` while another task does the same thing.
+    ``BusyResourceError`` while another task is in the same call.
 
     Args:
-        clock: of the run.
-        here: what comes in.
-        there: what goes out, which is what comes in at the peer.
-        latency_s: how long a byte is under way, in seconds.
-        bandwidth: how many bytes per second leave this side; None for any number.
+        clock: the clock of the run.
+        own: the receive side of this stream.
+        peer: the receive side of the peer.
+        latency_s: the one-way latency of each byte, in seconds.
+        bandwidth: bytes per second that leave this side; None for unlimited.
     """
 
     __slots__ = (
         "_bandwidth",
         "_clock",
         "_eof_sent",
-        "_here",
         "_latency_s",
-        "_line_free_at",
+        "_link_free_at",
+        "_own",
+        "_peer",
         "_receiving",
-        "_reported",
+        "_reset_reported",
         "_sending",
-        "_there",
     )
 
     def __init__(
         self,
         clock: VirtualClock,
-        here: _Side,
-        there: _Side,
+        own: _ReceiveSide,
+        peer: _ReceiveSide,
         latency_s: float,
         bandwidth: float | None,
     ) -> None:
         self._clock = clock
-        self._here = here
-        self._there = there
+        self._own = own
+        self._peer = peer
         self._latency_s = latency_s
         self._bandwidth = bandwidth
-        self._line_free_at = 0.0
+        self._link_free_at = 0.0
         self._eof_sent = False
-        self._reported = False  # a caller was told of the reset
+        self._reset_reported = False  # a call has raised ECONNRESET
         self._receiving = False
         self._sending = False
 
     # --- receiving
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        """Receive what is there, waiting until there is something; ``b""`` at the end.
+        """Receive data, waiting until some has arrived; return ``b""`` at the end.
 
         Raises:
             trio.BrokenResourceError: the connection was reset; the cause is
@@ -181,32 +182,32 @@ class VirtualStream(trio.abc.HalfCloseableStream):
             if data is not None:
                 await trio.lowlevel.cancel_shielded_checkpoint()
                 return data
-            here = self._here
+            own = self._own
             while data is None:
-                await here.reader.wait_until(here.next_arrival())
+                await own.reader.wait_until(own.next_arrival())
                 data = self._take(limit)
             return data
         finally:
             self._receiving = False
 
     def _take(self, limit: int) -> bytes | None:
-        """What a read finds now; None if it has to wait."""
-        here = self._here
-        if here.closed:
+        """Return what a read finds now; None if it has to wait."""
+        own = self._own
+        if own.closed:
             raise trio.ClosedResourceError("this stream was closed")
         now = self._clock.now
-        if here.queue and here.queue[0][0] <= now:
-            data = here.cut(limit, now)
-            here.unread -= len(data)
-            if here.unread <= WINDOW_LOW_BYTES:
-                self._there.writer.wake()
+        if own.queue and own.queue[0][0] <= now:
+            data = own.cut(limit, now)
+            own.unread -= len(data)
+            if own.unread <= WINDOW_LOW_BYTES:
+                self._peer.writer.wake()
             return data
-        if here.eof_at <= now:
+        if own.eof_at <= now:
             return b""
-        if here.reset_at <= now:
-            if self._reported:
+        if own.reset_at <= now:
+            if self._reset_reported:
                 return b""
-            self._reported = True
+            self._reset_reported = True
             raise _broken(errno.ECONNRESET)
         return None
 
@@ -216,7 +217,7 @@ class VirtualStream(trio.abc.HalfCloseableStream):
         """Send bytes, waiting while ``WINDOW_BYTES`` of them are unread.
 
         Raises:
-            trio.BrokenResourceError: the connection was reset; the cause is what a socket gives,
+            trio.BrokenResourceError: the connection was reset; the cause is that of a real socket,
                 ``ConnectionResetError`` or ``BrokenPipeError``.
         """
         self._begin_sending()
@@ -224,9 +225,9 @@ class VirtualStream(trio.abc.HalfCloseableStream):
             await trio.lowlevel.checkpoint_if_cancelled()
             self._check_open()
             if data:
-                # Sockets never learn of an empty write, so that it cannot fail for a reset either.
-                self._check_whole()
-            if len(data) > WINDOW_BYTES - self._there.unread:
+                # trio makes no system call for an empty write, which therefore cannot fail.
+                self._check_not_reset()
+            if len(data) > WINDOW_BYTES - self._peer.unread:
                 await self._send_in_parts(data)
                 return
             if data:
@@ -236,38 +237,38 @@ class VirtualStream(trio.abc.HalfCloseableStream):
             self._sending = False
 
     async def _send_in_parts(self, data: bytes | bytearray | memoryview) -> None:
-        """Send more than the window takes, which means to wait at least once."""
-        there, sent = self._there, 0
+        """Send more than the window takes, waiting at least once."""
+        peer, sent = self._peer, 0
         with memoryview(data) as view:
             while sent < len(view):
-                room = WINDOW_BYTES - there.unread
+                room = WINDOW_BYTES - peer.unread
                 if room > 0:
                     self._put(bytes(view[sent : sent + room]))
                     sent += room
                 else:
                     await self._wait_for_window()
                     self._check_open()
-                    self._check_whole()
+                    self._check_not_reset()
 
     async def wait_send_all_might_not_block(self) -> None:
-        """Wait until there is room in the window, or the connection was reset."""
+        """Wait until the window has room or the connection was reset."""
         self._begin_sending()
         try:
             await trio.lowlevel.checkpoint()
-            here = self._here
+            own = self._own
             while (
-                not here.closed
-                and self._there.unread >= WINDOW_BYTES
-                and here.reset_at > self._clock.now
+                not own.closed
+                and self._peer.unread >= WINDOW_BYTES
+                and own.reset_at > self._clock.now
             ):
                 await self._wait_for_window()
-            if here.closed:
+            if own.closed:
                 raise trio.ClosedResourceError("this stream was closed")
         finally:
             self._sending = False
 
     async def send_eof(self) -> None:
-        """Send the end, behind all data; receiving goes on.
+        """Send a FIN after all data; receiving goes on.
 
         Raises:
             trio.BrokenResourceError: the connection was reset.
@@ -275,11 +276,11 @@ class VirtualStream(trio.abc.HalfCloseableStream):
         self._begin_sending()
         try:
             await trio.lowlevel.checkpoint()
-            if self._here.closed:
+            if self._own.closed:
                 raise trio.ClosedResourceError("this stream was closed")
             if self._eof_sent:
                 return
-            if self._here.reset_at <= self._clock.now:
+            if self._own.reset_at <= self._clock.now:
                 raise _broken(errno.ENOTCONN)
             self._send_fin()
         finally:
@@ -291,57 +292,57 @@ class VirtualStream(trio.abc.HalfCloseableStream):
         self._sending = True
 
     def _check_open(self) -> None:
-        if self._here.closed:
+        if self._own.closed:
             raise trio.ClosedResourceError("this stream was closed")
         if self._eof_sent:
             raise trio.ClosedResourceError("the end was sent on this stream")
 
-    def _check_whole(self) -> None:
-        here = self._here
-        if here.reset_at < inf and here.reset_at <= self._clock.now:
-            is_news = not self._reported and here.eof_at == inf
-            self._reported = True
-            raise _broken(errno.ECONNRESET if is_news else errno.EPIPE)
+    def _check_not_reset(self) -> None:
+        own = self._own
+        if own.reset_at < inf and own.reset_at <= self._clock.now:
+            is_unreported = not self._reset_reported and own.eof_at == inf
+            self._reset_reported = True
+            raise _broken(errno.ECONNRESET if is_unreported else errno.EPIPE)
 
     async def _wait_for_window(self) -> None:
-        await self._here.writer.wait_until(self._here.reset_at)
+        await self._own.writer.wait_until(self._own.reset_at)
 
     def _put(self, data: bytes) -> None:
-        there = self._there
-        there.unread += len(data)
+        peer = self._peer
+        peer.unread += len(data)
         at = self._arrival(len(data))
-        if there.closed:
+        if peer.closed:
             answer = at + self._latency_s
-            self._here.reset_arrives(answer, answer)
+            self._own.reset_arrives(answer, answer)
         else:
-            there.queue.append((at, data))
-            there.reader.wake_at(at)
+            peer.queue.append((at, data))
+            peer.reader.wake_at(at)
 
     def _send_fin(self) -> None:
         self._eof_sent = True
-        self._there.eof_at = at = self._arrival(0)
-        self._there.reader.wake_at(at)
+        self._peer.eof_at = at = self._arrival(0)
+        self._peer.reader.wake_at(at)
 
     def _arrival(self, size: int) -> float:
-        """When that many bytes arrive which are handed over now."""
+        """Return when ``size`` bytes arrive that are sent now."""
         now = self._clock.now
         if self._bandwidth is None:
             return now + self._latency_s
-        self._line_free_at = max(now, self._line_free_at) + size / self._bandwidth
-        return self._line_free_at + self._latency_s
+        self._link_free_at = max(now, self._link_free_at) + size / self._bandwidth
+        return self._link_free_at + self._latency_s
 
     # --- ends
 
     async def aclose(self) -> None:
-        """Close: a FIN behind all data, or a reset if input that has arrived is unread."""
+        """Close with a FIN after all data, or with a reset if input that has arrived is unread."""
         self._close()
         await trio.lowlevel.checkpoint()
 
     def _close(self) -> None:
-        here = self._here
-        if here.closed:
+        own = self._own
+        if own.closed:
             return
-        first = here.queue[0][0] if here.queue else inf
+        first = own.queue[0][0] if own.queue else inf
         if first <= self._clock.now:
             self.reset()
             return
@@ -349,15 +350,15 @@ class VirtualStream(trio.abc.HalfCloseableStream):
             self._send_fin()
         if first < inf:
             answer = first + self._latency_s
-            self._there.reset_arrives(answer, answer)
-        here.shut()
+            self._peer.reset_arrives(answer, answer)
+        own.close()
 
     def reset(self) -> None:
-        """Close, so that the peer sees a reset; what is under way, both ways, is lost."""
-        if not self._here.closed:
+        """Close so that the peer sees a reset; what is under way in both directions is lost."""
+        if not self._own.closed:
             now = self._clock.now
-            self._there.reset_arrives(now + self._latency_s, now)
-            self._here.shut()
+            self._peer.reset_arrives(now + self._latency_s, now)
+            self._own.close()
 
 
 def virtual_pair(
@@ -366,11 +367,11 @@ def virtual_pair(
     """Make the two sides of a connection.
 
     Args:
-        clock: of the run.
-        latency_s: how long a byte is under way, in seconds.
-        bandwidth: bytes per second in each direction; None for any number.
+        clock: the clock of the run.
+        latency_s: the one-way latency of each byte, in seconds.
+        bandwidth: bytes per second in each direction; None for unlimited.
     """
-    a, b = _Side(clock), _Side(clock)
+    a, b = _ReceiveSide(clock), _ReceiveSide(clock)
     return (
         VirtualStream(clock, a, b, latency_s, bandwidth),
         VirtualStream(clock, b, a, latency_s, bandwidth),

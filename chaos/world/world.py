@@ -1,14 +1,14 @@
-"""The world of a run: which clock, which network, which order of tasks.
+"""The world of a run: its clock, its network, and the order of its tasks.
 
-**virtual**: memory instead of sockets and a clock that jumps to the next deadline whenever all
-tasks wait. Then nothing is left to chance but the order in which trio wakes the tasks of one
-moment, which it shuffles on purpose. Two private names of trio make it shuffle from our seed: the
-switch ``_ALLOW_DETERMINISTIC_SCHEDULING`` sorts what is runnable before the shuffle, and ``_r`` is
-the generator that shuffles. They are used here and nowhere else, and a test tells when they are
-gone. The same seed then gives the same history, byte for byte.
+**virtual**: memory instead of sockets, and a clock that jumps to the next deadline when all tasks
+wait. The only source of chance left is the order in which trio resumes tasks that are runnable at
+the same time, which trio shuffles on purpose. Two private names of trio make it shuffle with the
+scenario's seed: ``_ALLOW_DETERMINISTIC_SCHEDULING`` sorts the runnable tasks before the shuffle,
+and ``_r`` is the generator that shuffles. No other module uses them, and a test fails when trio no
+longer has them. The same seed then gives the same history, byte for byte.
 
-**tcp**: real sockets on loopback and the real clock. The same faults strike the same exchanges, and
-everything else is as a machine has it.
+**tcp**: real sockets on loopback and the real clock. The same faults strike the same exchanges; all
+other timing depends on the machine.
 """
 
 import math
@@ -30,37 +30,38 @@ from simulator.serving.transport import Listen, listen_on_tcp
 WorldName = Literal["virtual", "tcp"]
 
 EPOCH_NS = 1_700_000_000 * 10**9
-"""What the time of day is when the virtual world begins: in 2023, and always the same."""
+"""The time of day at which the virtual world begins, in 2023."""
 
 SETTLE_VIRTUAL_S = 5.0
-"""How long a healed cluster is left alone before the probes: longer than the longest pause of a
-client that lost the SC (2 s for ours), and it costs nothing."""
+"""The pause between healing and the probes: longer than the longest pause of a client that lost the
+SC (2 s for our producer); in virtual time it costs nothing."""
 
 SETTLE_TCP_S = 0.25
-"""The same with real sockets: resets have long arrived, and most clients are connected again."""
+"""The same with real sockets: by then all resets have arrived, and most clients are connected
+again."""
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What a run happens in."""
+    """The environment of a run."""
 
     name: WorldName
     listen: Listen
     dial: Dial
     now_ns: Callable[[], int]
-    """The time of day."""
+    """The time of day in nanoseconds."""
     settle_s: float
 
 
 def run_in(name: WorldName, scenario: Scenario, main: Callable[[World], Awaitable[T]]) -> T:
-    """Run an async function in a world of its own.
+    """Run an async function in a new world and return its result.
 
     Args:
-        name: which kind of world.
-        scenario: its seed and its network.
-        main: what to run.
+        name: the kind of world.
+        scenario: gives the seed and the network.
+        main: the function to run.
     """
     if name == "tcp":
         world = World(name, listen_on_tcp, dial_tcp, time.time_ns, SETTLE_TCP_S)
@@ -77,10 +78,10 @@ def _virtual_ns() -> int:
 
 
 class _Order(random.Random):
-    """Shuffles what is runnable."""
+    """Shuffles the runnable tasks."""
 
     def shuffle(self, x: MutableSequence[Any]) -> None:
-        """Shuffle, if there is more than one: mostly there is not."""
+        """Shuffle, unless there is nothing to shuffle, which is the usual case."""
         if len(x) > 1:
             super().shuffle(x)
 

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from chaos.cli.main import main
-from chaos.drivers import Client, OpenClient, Recorder
+from chaos.drivers import DriverSession, OpenSession, Recorder
 from chaos.drivers.driver import driver_named
 from chaos.drivers.kinds.producer import open_producer
 from chaos.drivers.registry import DRIVERS, DriverKind, register_driver
@@ -176,11 +176,11 @@ def test_a_new_check_is_listed_and_judges(silence: ModuleType) -> None:
 def counted() -> Iterator[list[str]]:
     opened: list[str] = []
 
-    def open_counting(argument: str) -> OpenClient:
+    def open_counting(argument: str) -> OpenSession:
         @asynccontextmanager
         async def counting(
             address: str, scenario: Scenario, world: World, recorder: Recorder
-        ) -> AsyncIterator[Client]:
+        ) -> AsyncIterator[DriverSession]:
             opened.append(argument)
             async with open_producer(address, scenario, world, recorder) as client:
                 yield client

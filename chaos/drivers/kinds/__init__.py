@@ -1,4 +1,9 @@
-"""One module per kind of driver: importing this package registers all of them."""
+"""One module for each kind of driver; importing the package registers all of them.
+
+``producer``: our own producer, in the process of the harness.
+``official``: the official Python client.
+``command``: any program that speaks the client protocol.
+"""
 
 import sys
 

@@ -3,19 +3,19 @@
 import shlex
 from shutil import which
 
-from chaos.drivers import OpenClient
+from chaos.drivers import OpenSession
 from chaos.drivers.program import open_program
 from chaos.drivers.registry import DriverKind, register_driver
 
 
-def open_command(command: str) -> OpenClient:
-    """A program that is started for each run.
+def open_command(command: str) -> OpenSession:
+    """Return the driver of a program that is started for each run.
 
     Args:
-        command: the program and its arguments, in the words of a shell.
+        command: the program and its arguments, in shell syntax.
 
     Raises:
-        ValueError: it is no command, or there is no such program.
+        ValueError: the syntax is invalid, or the program does not exist.
     """
     try:
         words = shlex.split(command)

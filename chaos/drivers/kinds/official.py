@@ -1,8 +1,8 @@
-"""The official Python client on trial, in a process of its own.
+"""The driver ``fluvio``: the official Python client, in a process of its own.
 
-Starting that process takes half a second, and a run a tenth of it. So each process of the harness
-keeps one, and has it connect again for the next run; a new one is started only when the old one was
-ended because it did not answer.
+Starting this process takes half a second, and a run a tenth of a second. So each process of the
+harness keeps one program and has it connect again for the next run. A new program is started only
+after the previous one was killed because it did not answer.
 """
 
 import atexit
@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from chaos.drivers import Client, Recorder
+from chaos.drivers import DriverSession, Recorder
 from chaos.drivers.process import Process
 from chaos.drivers.program import connected
 from chaos.drivers.registry import OFFICIAL, DriverKind, register_driver
@@ -22,8 +22,8 @@ from chaos.world.world import World
 PROGRAM = Path(__file__).parent.with_name("official_program.py")
 
 SOCKET_WAIT_S = 1
-"""How long the client waits for an answer: whole seconds, the least it takes; 60 if unsaid. It
-reads the variable once, when it starts."""
+"""How long the client waits for an answer, in whole seconds: the shortest that it accepts; its
+default is 60. The client reads the variable once, when it starts."""
 
 ABSENT = (
     "the official client is not installed (package fluvio, for Python 3.11 to 3.13 on Linux x86-64 "
@@ -32,22 +32,22 @@ ABSENT = (
 
 
 class _Kept:
-    """The process that is kept between runs."""
+    """The program that is kept between runs."""
 
     process: Process | None = None
 
     def get(self) -> Process:
-        """One that runs."""
+        """Return the running program; start one if there is none."""
         if self.process is None or not self.process.alive:
             self.process = Process(
-                # Without its folder on the path: what lies beside it has the names of packages.
+                # -P: modules in the program's folder must not hide packages of the same names.
                 [sys.executable, "-P", str(PROGRAM)],
                 {"FLV_SOCKET_WAIT": str(SOCKET_WAIT_S)},
             )
         return self.process
 
     def end(self) -> None:
-        """End it."""
+        """Kill the program, if it is running."""
         if self.process is not None and self.process.alive:
             self.process.kill()
 
@@ -57,15 +57,15 @@ atexit.register(_kept.end)
 
 
 def is_installed() -> bool:
-    """Whether the official client can be imported."""
+    """Return whether the official client can be imported."""
     return importlib.util.find_spec("fluvio") is not None
 
 
 @asynccontextmanager
 async def open_official(
     address: str, scenario: Scenario, world: World, recorder: Recorder
-) -> AsyncIterator[Client]:
-    """Connect the official client; an ``OpenClient``."""
+) -> AsyncIterator[DriverSession]:
+    """Connect the official client; an ``OpenSession``."""
     async with connected(_kept.get(), address, scenario, recorder) as client:
         yield client
 

@@ -1,9 +1,9 @@
-"""Our own producer on trial, in the same process and on the network of the world."""
+"""The driver ``producer``: our own producer, in the same process, on the network of the world."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
-from chaos.drivers import Client, Recorder, Refused
+from chaos.drivers import CallFailed, DriverSession, Recorder
 from chaos.drivers.registry import PRODUCER, DriverKind, register_driver
 from chaos.history import Outcome, SentRecord
 from chaos.spec.scenario import ProducerOptions, Scenario
@@ -40,12 +40,12 @@ _ISOLATIONS = {
 @asynccontextmanager
 async def open_producer(
     address: str, scenario: Scenario, world: World, recorder: Recorder
-) -> AsyncIterator[Client]:
-    """Connect our producer; an ``OpenClient``."""
+) -> AsyncIterator[DriverSession]:
+    """Connect our producer; an ``OpenSession``."""
     connected = False
     try:
         async with Fluvio.connect(address, dial=world.dial, now_ns=world.now_ns) as fluvio:
-            client = ProducerClient(recorder)
+            client = ProducerSession(recorder)
             config = config_of(scenario.producer, client.settled)
             async with fluvio.topic_producer(scenario.topic.name, config) as client.producer:
                 connected = True
@@ -56,14 +56,14 @@ async def open_producer(
     except FluvioError as error:
         if connected:
             raise
-        raise Refused(str(error)) from error
+        raise CallFailed(str(error)) from error
 
 
-class ProducerClient(Client):
-    """A ``TopicProducer`` and what it promised.
+class ProducerSession(DriverSession):
+    """A session with a ``TopicProducer``.
 
     Args:
-        recorder: gets the outcomes.
+        recorder: receives the outcomes.
     """
 
     producer: TopicProducer
@@ -77,24 +77,24 @@ class ProducerClient(Client):
         try:
             output = await self.producer.send(record.key, record.value)
         except DeliveryError as error:
-            raise _refusal(error) from error
+            raise _call_failed(error) from error
         self._note(record, output)
 
     async def send_all(self, records: Sequence[SentRecord]) -> None:
-        """Send many records."""
+        """Send several records with one call."""
         try:
             outputs = await self.producer.send_all([(r.key, r.value) for r in records])
         except DeliveryError as error:
-            raise _refusal(error) from error
+            raise _call_failed(error) from error
         for record, output in zip(records, outputs, strict=True):
             self._note(record, output)
 
     async def flush(self) -> None:
-        """Flush."""
+        """Flush the producer."""
         try:
             await self.producer.flush()
         except DeliveryError as error:
-            raise _refusal(error) from error
+            raise _call_failed(error) from error
 
     async def wait(self) -> None:
         """Wait for every output."""
@@ -102,14 +102,14 @@ class ProducerClient(Client):
             try:
                 await output.wait()
             except DeliveryError:
-                continue  # the recorder was told
+                continue  # the delivery callback has recorded the outcome
 
     async def close(self) -> None:
         """Close the producer."""
         try:
             await self.producer.close()
         except DeliveryError as error:
-            raise _refusal(error) from error
+            raise _call_failed(error) from error
 
     def _note(self, record: SentRecord, output: ProduceOutput) -> None:
         if output.done:
@@ -118,7 +118,8 @@ class ProducerClient(Client):
             self._open[record.id] = (record, output)
 
     def settled(self, report: DeliveryReport) -> None:
-        """The delivery callback: the records of one batch, which stand near the front."""
+        """Record the outcomes of one settled batch; the delivery callback. Its records are near the
+        front."""
         left = report.records
         found = []
         for record, output in self._open.values():
@@ -143,7 +144,7 @@ class ProducerClient(Client):
 def config_of(
     options: ProducerOptions, callback: Callable[[DeliveryReport], None] | None = None
 ) -> TopicProducerConfig:
-    """The configuration of our producer for the words of a scenario."""
+    """Return the configuration of our producer for the options of a scenario."""
     if options.retries:
         retry = options.retry
         policy = RetryPolicy(
@@ -175,8 +176,8 @@ def _settled(error: DeliveryError) -> Outcome:
     return "failed" if error.persisted is Persisted.NO else "unknown"
 
 
-def _refusal(error: DeliveryError) -> Refused:
-    return Refused(str(error), _settled(error), queue_full=isinstance(error, QueueFull))
+def _call_failed(error: DeliveryError) -> CallFailed:
+    return CallFailed(str(error), _settled(error), queue_full=isinstance(error, QueueFull))
 
 
 register_driver(

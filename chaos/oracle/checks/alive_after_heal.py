@@ -52,15 +52,15 @@ def check(evidence: Evidence) -> Finding:
 
 def _is_excused(evidence: Evidence, record: SentRecord) -> bool:
     """Whether all that went wrong with a probe is that its client was not told of a new leader."""
-    seen, replies = evidence.once(visibility), evidence.once(answers)
+    view, replies = evidence.once(visibility), evidence.once(answers)
     sent = evidence.transmissions[record.id]
     return (
         bool(sent)
-        and seen.news_at < record.sent_at
+        and view.leaders_unknown_from < record.sent_at
         and all(
             replies.code(t) is None
             and not replies.is_appended(t)
-            and not seen.leads(seen.connections[t.connection].server, t.partition, t.n, t.t)
+            and not view.leads(view.connections[t.connection].server, t.partition, t.n, t.t)
             for t in sent
         )
     )

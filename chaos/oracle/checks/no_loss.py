@@ -26,7 +26,7 @@ def check(evidence: Evidence) -> Finding:
     found = Violations(NAME, evidence.once(blind_spots))
     if not evidence.history.drained:
         return found.finding()
-    copies, policy = evidence.copies, evidence.once(retry_timeline)
+    copies, timeline = evidence.copies, evidence.once(retry_timeline)
     found.looked_at = len(evidence.sent)
     for group in evidence.once(record_groups):
         if not found.sees(*group.ids):
@@ -35,12 +35,12 @@ def check(evidence: Evidence) -> Finding:
         if group.outcome == "ok":
             continue
         lost = [record.id for record in group.records if not copies[record.id]]
-        if lost and (unused := policy.unused(group)) is not None:
+        if lost and (unused_budget := timeline.unused_budget(group)) is not None:
             end = "never" if group.outcome_at is None else at(group.outcome_at)
             last = group.attempts[-1] if group.attempts else None
             where = f", the last one on connection {last.connection} {at(last.t)}" if last else ""
             found.add(
-                f"{listed(lost)} {were(lost)} lost: given up ({end}) {unused}{where}, "
+                f"{listed(lost)} {were(lost)} lost: given up ({end}) {unused_budget}{where}, "
                 "before the retry policy was used up",
                 lost,
             )

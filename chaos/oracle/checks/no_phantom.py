@@ -29,12 +29,12 @@ def check(evidence: Evidence) -> Finding:
     found = Violations(NAME, evidence.once(blind_spots))
     found.looked_at = sum(len(log) for log in evidence.history.logs.values())
     altered = evidence.once(altered_requests)
-    for stranger in evidence.strangers:
-        if altered and evidence.append_at(stranger.partition, stranger.offset) in altered:
+    for phantom in evidence.phantoms:
+        if altered and evidence.append_at(phantom.partition, phantom.offset) in altered:
             found.blind += 1
             continue
-        shown = stranger.value[:SHOWN_BYTES]
-        found.add(f"{stranger.partition}@{stranger.offset} holds {shown!r}, which was never sent")
+        shown = phantom.value[:SHOWN_BYTES]
+        found.add(f"{phantom.partition}@{phantom.offset} holds {shown!r}, which was never sent")
     for record_id, copy in evidence.other_keys:
         found.add(
             f"{listed([record_id])} is stored at {copy.partition}@{copy.offset} with another key",

@@ -38,52 +38,55 @@ SEMANTICS = ("at-least-once",)
 def check(evidence: Evidence) -> Finding:
     """Look at every attempt of the workload."""
     found = Violations(NAME, evidence.once(blind_spots))
-    policy = evidence.once(retry_timeline)
+    timeline = evidence.once(retry_timeline)
     copies = evidence.copies
     for group in evidence.once(record_groups):
         if not found.sees(*group.ids):
             continue
         found.looked_at += len(group.attempts)
-        for text in _broken(policy, group):
+        for text in _broken(timeline, group):
             found.add(f"{listed(group.ids)} {were(group.ids)} {text}", group.ids)
         if group.outcome == "ok" or not any(copies[n] for n in group.ids):
             continue
-        if evidence.history.drained and (unused := policy.unused(group)) is not None:
+        if (
+            evidence.history.drained
+            and (unused_budget := timeline.unused_budget(group)) is not None
+        ):
             end = (
                 "never settled" if group.outcome_at is None else f"given up {at(group.outcome_at)}"
             )
-            found.add(f"{listed(group.ids)} {were(group.ids)} {end} {unused}", group.ids)
+            found.add(f"{listed(group.ids)} {were(group.ids)} {end} {unused_budget}", group.ids)
     return found.finding()
 
 
-def _broken(policy: RetryTimeline, group: RecordGroup) -> Iterator[str]:
+def _broken(timeline: RetryTimeline, group: RecordGroup) -> Iterator[str]:
     if not group.attempts:
         return
-    most = 1 + policy.retry.max_retries
+    most = 1 + timeline.retry.max_retries
     if len(group.attempts) > most:
         over = group.attempts[most]
         yield (
             f"transmitted {len(group.attempts)} times, the policy allows {most}; one too many "
             f"{at(over.t)} on connection {over.connection}"
         )
-    begun = policy.timing.begun_by(group.attempts[0].t)
-    end = begun + policy.retry.timeout + policy.timing.slack
-    late = next((t for t in group.attempts if policy.timing.begun_from(t.t) > end), None)
+    begun = timeline.timing.begun_by(group.attempts[0].t)
+    end = begun + timeline.retry.timeout + timeline.timing.slack
+    late = next((t for t in group.attempts if timeline.timing.begun_from(t.t) > end), None)
     if late is not None:
         yield (
             f"transmitted {at(late.t)} on connection {late.connection}, "
             f"{lasting(late.t - group.attempts[0].t)} after the first time; the policy ends after "
-            f"{policy.retry.timeout:g} s"
+            f"{timeline.retry.timeout:g} s"
         )
     if group.settled_at is not None and group.settled_at > end:
         took = lasting(group.settled_at - begun)
         yield (
             f"settled {at(group.settled_at)}, {took} after the first attempt began; the policy "
-            f"ends after {policy.retry.timeout:g} s"
+            f"ends after {timeline.retry.timeout:g} s"
         )
     if len(group.attempts) > 1:
-        yield from _gaps(policy, group)
-    if group.outcome == "ok" and (due := policy.overslept(group)) is not None:
+        yield from _gaps(timeline, group)
+    if group.outcome == "ok" and (due := timeline.missing_retry_due(group)) is not None:
         yield (
             f"not tried again {at(due)}, when the time of the attempt "
             f"{at(group.attempts[-1].t)} and the delay behind it were over, but settled "
@@ -91,37 +94,37 @@ def _broken(policy: RetryTimeline, group: RecordGroup) -> Iterator[str]:
         )
 
 
-def _gaps(policy: RetryTimeline, group: RecordGroup) -> Iterator[str]:
+def _gaps(timeline: RetryTimeline, group: RecordGroup) -> Iterator[str]:
     """What is wrong between one attempt and the next."""
-    spans = list(policy.spans(group))
-    through = policy.through_with(group)
-    for retry, (span, following) in enumerate(pairwise(spans), 1):
-        here, there = span.transmission, following.transmission
-        delay = policy.delays.before(retry)
-        if not policy.follows(here, there):
+    attempts = list(timeline.attempts(group))
+    used_up = timeline.used_up_connections(group)
+    for retry, (attempt, following) in enumerate(pairwise(attempts), 1):
+        here, there = attempt.transmission, following.transmission
+        delay = timeline.delays.before(retry)
+        if not timeline.follows(here, there):
             return  # read in another order than sent, so that nothing more can be told
-        if policy.knows_by(span) < inf:
-            if policy.answers.is_ok(here):
+        if timeline.answer_known_by(attempt) < inf:
+            if timeline.answers.is_ok(here):
                 return  # what follows a success has another name, unprovoked-duplicate
-            if code := policy.answers.final_code(here):
+            if code := timeline.answers.final_code(here):
                 yield (
                     f"transmitted again {at(there.t)} on connection {there.connection}, after the "
-                    f"final answer {code} {at(policy.answers.at(here))}"
+                    f"final answer {code} {at(timeline.answers.at(here))}"
                 )
                 return
         between = (
             f"between the attempt {at(here.t)} on connection {here.connection} and the one "
             f"{at(there.t)} on connection {there.connection}"
         )
-        shortest = following.begun_by - span.end_from
-        if shortest + policy.timing.slack < delay:
+        shortest = following.begun_by - attempt.end_from
+        if shortest + timeline.timing.slack < delay:
             yield (
                 f"tried again too soon: {lasting(max(0.0, shortest))} at most {between}, where "
                 f"retry {retry} waits {lasting(delay)}"
             )
             return
-        longest = _longest(policy, span, following)
-        if longest > delay and policy.visibility.clear(group.earliest, there.t, through):
+        longest = _longest_wait(timeline, attempt, following)
+        if longest > delay and timeline.visibility.clear(group.earliest, there.t, used_up):
             yield (
                 f"tried again too late: {lasting(longest)} at least {between}, where "
                 f"retry {retry} waits {lasting(delay)}"
@@ -129,6 +132,8 @@ def _gaps(policy: RetryTimeline, group: RecordGroup) -> Iterator[str]:
             return
 
 
-def _longest(policy: RetryTimeline, span: AttemptBounds, following: AttemptBounds) -> float:
+def _longest_wait(
+    timeline: RetryTimeline, attempt: AttemptBounds, following: AttemptBounds
+) -> float:
     """How long the client waited at least, if it connected without trouble."""
-    return following.transmission.t - policy.connecting - span.end_by
+    return following.transmission.t - timeline.connecting - attempt.end_by

@@ -24,18 +24,18 @@ SEMANTICS = ("at-least-once",)
 def check(evidence: Evidence) -> Finding:
     """Look at every record of the workload that was transmitted."""
     found = Violations(NAME, evidence.once(blind_spots))
-    policy = evidence.once(retry_timeline)
+    timeline = evidence.once(retry_timeline)
     for group in evidence.once(record_groups):
         if not group.attempts or not found.sees(*group.ids):
             continue
         found.looked_at += len(group.records)
-        if len(group.attempts) > 1 and (pair := _unprovoked(policy, group)):
+        if len(group.attempts) > 1 and (pair := _unprovoked(timeline, group)):
             first, again = pair
             records = f"{listed(group.ids)} {were(group.ids)}"
             found.add(
                 f"{records} transmitted again {at(again.t)} on connection "
                 f"{again.connection}, after the request {at(first.t)} on connection "
-                f"{first.connection} was answered with success {at(policy.answers.at(first))}"
+                f"{first.connection} was answered with success {at(timeline.answers.at(first))}"
                 if again.number != first.number
                 else f"{records} in one request twice, {at(first.t)} on "
                 f"connection {first.connection}",
@@ -48,15 +48,18 @@ def check(evidence: Evidence) -> Finding:
 
 
 def _unprovoked(
-    policy: RetryTimeline, group: RecordGroup
+    timeline: RetryTimeline, group: RecordGroup
 ) -> tuple[Transmission, Transmission] | None:
     """An attempt that was answered with success, and one that came after it."""
-    spans = list(policy.spans(group))
-    for span, following in pairwise(spans):
-        if span.transmission.number == following.transmission.number:
-            return span.transmission, following.transmission
-        if not policy.answers.is_ok(span.transmission) or policy.knows_by(span) == inf:
+    attempts = list(timeline.attempts(group))
+    for attempt, following in pairwise(attempts):
+        if attempt.transmission.number == following.transmission.number:
+            return attempt.transmission, following.transmission
+        if (
+            not timeline.answers.is_ok(attempt.transmission)
+            or timeline.answer_known_by(attempt) == inf
+        ):
             continue
-        if policy.follows(span.transmission, following.transmission):
-            return span.transmission, following.transmission
+        if timeline.follows(attempt.transmission, following.transmission):
+            return attempt.transmission, following.transmission
     return None

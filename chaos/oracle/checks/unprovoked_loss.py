@@ -54,19 +54,19 @@ def check(evidence: Evidence) -> Finding:
 
 def _unexplained(evidence: Evidence, group: RecordGroup) -> str | None:
     """Why a lost lot should not be lost; None if something explains it."""
-    seen = evidence.once(visibility)
+    view = evidence.once(visibility)
     for transmission in group.attempts:
-        if not _was_lost(evidence, seen, transmission):
+        if not _was_lost(evidence, view, transmission):
             return (
                 f"its request was read on connection {transmission.connection} "
                 f"{at(transmission.t)}, and no fault struck it before it was applied"
             )
     if group.attempts:
         return None
-    return _unexplained_unseen(evidence, seen, group)
+    return _unexplained_unseen(evidence, view, group)
 
 
-def _unexplained_unseen(evidence: Evidence, seen: Visibility, group: RecordGroup) -> str | None:
+def _unexplained_unseen(evidence: Evidence, view: Visibility, group: RecordGroup) -> str | None:
     times, producer = evidence.once(timing), evidence.scenario.producer
     closed = [call.started for call in evidence.history.calls if call.op == "close"]
     if group.outcome_at is None and evidence.history.silent is not None:
@@ -81,12 +81,12 @@ def _unexplained_unseen(evidence: Evidence, seen: Visibility, group: RecordGroup
             f"it was given up {at(end)}, {lasting(end - first)} after it was sent, and it had "
             f"{life:g} s; no request with it was seen"
         )
-    if seen.clear(min(first, last), end):
+    if view.clear(min(first, last), end):
         return "no request with it was seen, and no fault struck any server or connection meanwhile"
     return None
 
 
-def _was_lost(evidence: Evidence, seen: Visibility, transmission: Transmission) -> bool:
+def _was_lost(evidence: Evidence, view: Visibility, transmission: Transmission) -> bool:
     """Whether something kept a request from being applied."""
     for hit in evidence.hits_by_transmission.get(transmission.number, ()):
         if hit.at is not CutPoint.REQUEST or hit.shadowed:
@@ -98,9 +98,9 @@ def _was_lost(evidence: Evidence, seen: Visibility, transmission: Transmission) 
             return True
     if evidence.once(answers).is_appended(transmission):
         return False
-    server = seen.connections[transmission.connection].server
+    server = view.connections[transmission.connection].server
     partition, n = transmission.partition, transmission.n
-    if not seen.leads(server, partition, n, transmission.t):
+    if not view.leads(server, partition, n, transmission.t):
         return True
     # A request that is held, by a delay or behind one, finds the leaders as they are then.
-    return seen.moved_later(server, partition, n)
+    return view.may_have_moved_later(server, partition, n)

@@ -1,4 +1,4 @@
-"""What the tests of clients share: programs, and a harness that takes down outcomes."""
+"""Shared by the tests of drivers: programs, and a recorder of outcomes."""
 
 import sys
 from pathlib import Path
@@ -8,14 +8,14 @@ from chaos.history import Outcome, SentRecord
 
 
 def program(directory: Path, script: str) -> list[str]:
-    """A program in Python, as a command."""
+    """Return the command that runs a Python program."""
     path = directory / "client.py"
     path.write_text(script)
     return [sys.executable, str(path)]
 
 
 class Outcomes(Recorder):
-    """Takes down what the client is told."""
+    """Records the outcomes that the client reports."""
 
     def __init__(self) -> None:
         self.outcomes: dict[int, tuple[object, ...]] = {}

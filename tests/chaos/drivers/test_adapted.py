@@ -1,4 +1,4 @@
-"""What a client cannot do is replaced by what it does, and named if the scenario said it."""
+"""Unsupported options are replaced by the client's, and reported if the scenario set them."""
 
 from typing import Any
 
@@ -29,13 +29,13 @@ def test_an_option_is_replaced_and_the_others_stay() -> None:
     ]
 
 
-def test_what_the_scenario_did_not_say_is_replaced_without_a_word() -> None:
+def test_a_default_is_replaced_without_a_message() -> None:
     found, sentences = adapted(scenario(), {"attempt_timeout": "1s"})
     assert found.producer.attempt_timeout == 1.0
     assert sentences == []
 
 
-def test_a_value_that_the_client_has_anyway_is_not_worth_a_word() -> None:
+def test_a_value_that_the_client_has_anyway_is_not_reported() -> None:
     assert adapted(scenario(producer={"linger": "1s"}), {"linger": "1s"})[1] == []
 
 
@@ -47,7 +47,7 @@ def test_a_value_that_the_client_has_anyway_is_not_worth_a_word() -> None:
         ([{"send_all": {"keys": 2}}], {"send_all"}),
     ],
 )
-def test_other_things_are_named_where_the_scenario_has_them(
+def test_other_limits_are_reported_if_the_scenario_needs_them(
     workload: list[Any], named: set[str]
 ) -> None:
     instead = {"send_all": "one by one", "records without a key": "an empty key"}
@@ -55,6 +55,6 @@ def test_other_things_are_named_where_the_scenario_has_them(
     assert {sentence.partition(":")[0] for sentence in sentences} == named
 
 
-def test_a_value_that_an_option_cannot_have_is_the_failure_of_the_client() -> None:
+def test_an_invalid_option_value_is_a_failure_of_the_client() -> None:
     with pytest.raises(Broken, match=r"^the client says it has linger: .*ages"):
         adapted(scenario(), {"linger": "ages"})

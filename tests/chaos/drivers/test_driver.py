@@ -33,6 +33,6 @@ def test_a_command_is_split_as_a_shell_does() -> None:
         ("command:no-such-program x", "there is no program 'no-such-program'"),
     ],
 )
-def test_a_name_that_means_no_client_is_explained(name: str, text: str) -> None:
+def test_an_unknown_client_is_explained(name: str, text: str) -> None:
     with pytest.raises(ValueError, match=text):
         driver_named(name)

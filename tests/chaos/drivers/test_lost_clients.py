@@ -1,11 +1,11 @@
-"""Clients that are lost during a run: what is written down, and what is held against them."""
+"""Clients that die during a run: their history, and the verdict on them."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import trio
 
-from chaos.drivers import Broken, Client, Recorder, Silent
+from chaos.drivers import Broken, DriverSession, Recorder, Silent
 from chaos.history import CallEnded, History, SentRecord
 from chaos.oracle.judge import Result, judge
 from chaos.runner import run_scenario
@@ -13,8 +13,8 @@ from chaos.spec.scenario import Scenario
 from chaos.world.world import World
 
 
-class TakesEverything(Client):
-    """Takes records in and sends none; how its flush ends is said by whoever makes it."""
+class TakesEverything(DriverSession):
+    """Accepts records and sends none; the test decides how its flush ends."""
 
     def __init__(self, failure: Exception | None, after_s: float = 5.0) -> None:
         self._failure = failure
@@ -40,11 +40,11 @@ class TakesEverything(Client):
         self.asked.append("close")
 
 
-def ran(client: Client, semantic: str = "at-least-once") -> tuple[History, Result]:
+def ran(client: DriverSession, semantic: str = "at-least-once") -> tuple[History, Result]:
     @asynccontextmanager
     async def opened(
         address: str, scenario: Scenario, world: World, recorder: Recorder
-    ) -> AsyncIterator[Client]:
+    ) -> AsyncIterator[DriverSession]:
         yield client
 
     scenario = Scenario.model_validate(
@@ -54,7 +54,7 @@ def ran(client: Client, semantic: str = "at-least-once") -> tuple[History, Resul
             "workload": [{"send": {"count": 2}}, "flush", "send"],
         }
     )
-    history = run_scenario(scenario, open_client=opened)
+    history = run_scenario(scenario, open_session=opened)
     return history, judge(history)
 
 
@@ -62,7 +62,7 @@ def broken(result: Result) -> set[str]:
     return {finding.check for finding in result.broken}
 
 
-def test_nothing_more_is_asked_of_a_client_that_was_silent() -> None:
+def test_a_silent_client_gets_no_further_call() -> None:
     client = TakesEverything(Silent("flush: no answer within 5 s"))
     history, _ = ran(client)
     assert client.asked == ["send", "send", "flush"]
@@ -70,7 +70,7 @@ def test_nothing_more_is_asked_of_a_client_that_was_silent() -> None:
     assert history.drained
 
 
-def test_the_call_that_was_not_answered_is_given_up_when_the_client_was() -> None:
+def test_the_unanswered_call_is_given_up_together_with_the_client() -> None:
     history, _ = ran(TakesEverything(Silent("flush: no answer within 5 s")))
     call = history.calls[-1]
     assert (call.op, call.ended, call.outcome) == ("flush", None, "unknown")
@@ -80,14 +80,14 @@ def test_the_call_that_was_not_answered_is_given_up_when_the_client_was() -> Non
     assert last.error == "flush: no answer within 5 s"
 
 
-def test_a_silent_client_is_not_accused_of_what_it_might_still_have_done() -> None:
+def test_a_silent_client_is_not_accused_of_records_that_it_might_still_have_sent() -> None:
     _, result = ran(TakesEverything(Silent("flush: no answer within 5 s")))
     assert (result.verdict, broken(result)) == ("inconclusive", set())
     assert result.reasons == ("the client was ended: flush: no answer within 5 s",)
     assert (result.figures["unknown"], result.figures["lost"]) == (2, 2)
 
 
-def test_one_that_says_that_all_is_well_is_accused() -> None:
+def test_a_client_that_reports_success_without_sending_is_accused() -> None:
     _, result = ran(TakesEverything(None))
     assert result.verdict == "invalid"
     assert broken(result) == {"flush-settles", "alive-after-heal"}
@@ -98,12 +98,12 @@ def test_a_client_that_is_silent_for_longer_than_its_bound_is_accused_of_that() 
     assert broken(result) == {"bounded"}
 
 
-def test_a_silent_client_of_at_most_once_has_not_lost_what_it_held() -> None:
+def test_a_silent_at_most_once_client_has_not_lost_its_unsent_records() -> None:
     _, result = ran(TakesEverything(Silent("flush: no answer within 5 s")), "at-most-once")
     assert (result.verdict, broken(result)) == ("inconclusive", set())
 
 
-def test_a_client_that_breaks_down_is_invalid_with_its_own_words() -> None:
+def test_a_broken_client_is_invalid_and_its_error_is_quoted() -> None:
     history, result = ran(TakesEverything(Broken("the program ended with status 3")))
     assert history.crash == "the program ended with status 3"
     assert "alive-after-heal" in broken(result)

@@ -1,4 +1,4 @@
-"""A client behind two pipes: what it is asked, and what becomes of each way to answer."""
+"""A client behind two pipes: the questions, and the effect of each kind of answer."""
 
 import json
 from collections.abc import Callable
@@ -9,9 +9,9 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from chaos.drivers import Broken, Refused, Silent
+from chaos.drivers import Broken, CallFailed, Silent
 from chaos.drivers.process import LINE_BYTES_MAX, Dialogue, Process
-from chaos.drivers.program import ProgramClient, open_program
+from chaos.drivers.program import ProgramSession, open_program
 from chaos.history import History, SentRecord
 from chaos.oracle.judge import judge
 from chaos.runner import run_scenario
@@ -23,7 +23,7 @@ Answers = Callable[[dict[str, Any]], str | None]
 
 
 class ScriptedProcess(Process):
-    """A process that is only there to be ended."""
+    """A process that can only be killed."""
 
     def __init__(self) -> None:
         self.killed = 0
@@ -33,7 +33,7 @@ class ScriptedProcess(Process):
 
 
 class ScriptedDialogue(Dialogue):
-    """Answers as a function says; without an answer it is silent."""
+    """Answers with the result of a function; None is silence."""
 
     def __init__(self, answers: Answers) -> None:
         self._answers = answers
@@ -59,7 +59,7 @@ class Talk:
         scenario = Scenario.model_validate(
             {"name": "x", "workload": ["send"], "step_timeout": "5s", "producer": producer}
         )
-        self.client = ProgramClient(self.process, self.dialogue, self.outcome, scenario)
+        self.client = ProgramSession(self.process, self.dialogue, self.outcome, scenario)
 
     @property
     def ops(self) -> list[str]:
@@ -101,7 +101,7 @@ async def test_a_client_without_send_all_is_asked_to_send_one_by_one() -> None:
     assert talk.ops[2:] == ["send", "send"]
 
 
-async def test_each_record_is_waited_for_once_and_its_place_is_told() -> None:
+async def test_each_record_is_waited_for_once_and_its_offset_is_recorded() -> None:
     talk = Talk(lambda q: '{"ok": true, "partition": 1, "offset": 7}')
     await talk.client.send(record(1))
     await talk.client.wait()
@@ -110,7 +110,7 @@ async def test_each_record_is_waited_for_once_and_its_place_is_told() -> None:
     assert talk.outcome.outcomes == {1: ("ok", 1, 7)}
 
 
-async def test_a_client_may_keep_to_itself_where_a_record_is() -> None:
+async def test_a_client_may_omit_partition_and_offset() -> None:
     talk = Talk(ok)
     await talk.client.send(record(1))
     await talk.client.wait()
@@ -121,7 +121,9 @@ async def test_a_client_may_keep_to_itself_where_a_record_is() -> None:
     ("says", "outcome"),
     [({}, "unknown"), ({"persisted": "maybe"}, "unknown"), ({"persisted": "no"}, "failed")],
 )
-async def test_an_error_says_of_its_record_what_it_says(says: dict[str, str], outcome: str) -> None:
+async def test_the_error_decides_the_outcome_of_its_record(
+    says: dict[str, str], outcome: str
+) -> None:
     def answers(question: dict[str, Any]) -> str:
         return ok(question) if question["op"] == "send" else json.dumps({"error": "lost", **says})
 
@@ -131,9 +133,9 @@ async def test_an_error_says_of_its_record_what_it_says(says: dict[str, str], ou
     assert talk.outcome.outcomes == {1: (outcome, "lost")}
 
 
-async def test_a_record_that_was_not_taken_in_is_not_waited_for() -> None:
+async def test_a_rejected_record_is_not_waited_for() -> None:
     talk = Talk(lambda q: '{"error": "no room\\nat all"}')
-    with pytest.raises(Refused, match=r"^no room at all$"):
+    with pytest.raises(CallFailed, match=r"^no room at all$"):
         await talk.client.send(record(1))
     await talk.client.wait()
     assert talk.ops == ["send"]
@@ -142,7 +144,7 @@ async def test_a_record_that_was_not_taken_in_is_not_waited_for() -> None:
 async def test_a_flush_of_at_least_once_asks_for_every_outcome_even_if_it_fails() -> None:
     talk = Talk(lambda q: '{"error": "no"}' if q["op"] == "flush" else ok(q))
     await talk.client.send(record(1))
-    with pytest.raises(Refused):
+    with pytest.raises(CallFailed):
         await talk.client.flush()
     assert talk.ops == ["send", "flush", "wait"]
 
@@ -154,7 +156,7 @@ async def test_a_flush_of_at_most_once_asks_for_none() -> None:
     assert talk.ops == ["send", "flush"]
 
 
-async def test_silence_ends_the_program_and_nothing_more_is_asked(
+async def test_a_silent_program_is_killed_and_gets_no_further_question(
     autojump_clock: MockClock,
 ) -> None:
     talk = Talk(lambda q: None)
@@ -167,7 +169,7 @@ async def test_silence_ends_the_program_and_nothing_more_is_asked(
     assert talk.ops == ["flush"]
 
 
-async def test_a_harness_that_waits_no_longer_ends_the_program_too(
+async def test_a_cancelled_call_kills_the_program_too(
     autojump_clock: MockClock,
 ) -> None:
     talk = Talk(lambda q: None)
@@ -188,7 +190,7 @@ async def test_a_harness_that_waits_no_longer_ends_the_program_too(
         ('{"ok": true, "error": "x"}', "which is neither"),
     ],
 )
-async def test_nonsense_is_the_failure_of_the_program(answer: str, text: str) -> None:
+async def test_an_invalid_answer_is_a_failure_of_the_program(answer: str, text: str) -> None:
     talk = Talk(lambda q: answer)
     with pytest.raises(Broken, match=text):
         await talk.client.flush()
@@ -196,7 +198,7 @@ async def test_nonsense_is_the_failure_of_the_program(answer: str, text: str) ->
 
 
 @pytest.mark.parametrize("offset", ["-1", '"7"', "true", "1.5"])
-async def test_an_offset_that_is_none_is_nonsense(offset: str) -> None:
+async def test_an_invalid_offset_is_a_failure_of_the_program(offset: str) -> None:
     talk = Talk(lambda q: f'{{"ok": true, "offset": {offset}}}')
     await talk.client.send(record(1))
     with pytest.raises(Broken, match="offset"):
@@ -207,31 +209,31 @@ async def test_an_offset_that_is_none_is_nonsense(offset: str) -> None:
 
 
 def ran(tmp_path: Path, script: str, **scenario: Any) -> History:
-    """What comes of a run with a program in Python."""
+    """Run a scenario with a Python program as the client."""
     data = {"name": "x", "worlds": ["tcp"], "workload": ["send", "flush"], **scenario}
     return run_scenario(
         Scenario.model_validate(data), "tcp", open_program(program(tmp_path, script))
     )
 
 
-def test_a_program_that_ends_is_told_with_its_last_words(tmp_path: Path) -> None:
+def test_a_program_that_ends_is_reported_with_its_last_error_line(tmp_path: Path) -> None:
     history = ran(tmp_path, "import sys; input(); print('sorry', file=sys.stderr); sys.exit(3)")
     assert history.crash == "the program ended with status 3: sorry"
     result = judge(history)
     assert (result.verdict, result.broken[0].check) == ("invalid", "alive-after-heal")
 
 
-def test_a_program_that_is_killed_by_a_signal_is_told(tmp_path: Path) -> None:
+def test_a_program_that_is_killed_by_a_signal_is_reported(tmp_path: Path) -> None:
     history = ran(tmp_path, "import os; input(); os.kill(os.getpid(), 9)")
     assert history.crash == "the program ended by signal 9"
 
 
-def test_a_program_that_writes_without_end_is_stopped(tmp_path: Path) -> None:
+def test_an_endless_line_is_a_failure_of_the_program(tmp_path: Path) -> None:
     history = ran(tmp_path, "while True: print('x' * 99999, end='')")
     assert history.crash == f"the program wrote a line of more than {LINE_BYTES_MAX:,} bytes"
 
 
-def test_a_program_that_complains_a_lot_is_not_held_up(tmp_path: Path) -> None:
+def test_much_output_on_standard_error_does_not_block_a_program(tmp_path: Path) -> None:
     script = """
 import sys
 for line in sys.stdin:
@@ -244,7 +246,9 @@ for line in sys.stdin:
     assert judge(history).verdict == "inconclusive"
 
 
-def test_what_a_client_cannot_do_is_named_and_it_is_judged_by_what_it_does(tmp_path: Path) -> None:
+def test_unsupported_options_are_reported_and_the_client_is_judged_by_its_own(
+    tmp_path: Path,
+) -> None:
     script = """
 import sys
 for line in sys.stdin:

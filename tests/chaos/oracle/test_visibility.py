@@ -25,7 +25,7 @@ def test_without_faults_everything_is_seen() -> None:
     found = seen()
     assert found.clear(0.0, 100.0)
     assert not found.blind
-    assert (found.lost(2), found.lost_by(2), found.news_at) == (inf, inf, inf)
+    assert (found.lost(2), found.lost_by(2), found.leaders_unknown_from) == (inf, inf, inf)
 
 
 def test_a_lost_frame_hides_nothing_for_it_was_read() -> None:
@@ -73,9 +73,9 @@ def test_a_leader_leads_until_it_is_moved_and_not_while_it_is_away() -> None:
     (moved,), (away,) = evidence.events_of(LeaderMoved), evidence.events_of(SpuStopped)
     for n, leads in ((moved.n - 1, "spu:0"), (moved.n + 1, "spu:1"), (away.n + 1, None)):
         assert [s for s in ("spu:0", "spu:1") if found.leads(s, 0, n, 0.1)] == [leads] * bool(leads)
-    assert found.moved_later("spu:0", 0, moved.n - 1)
-    assert found.moved_later("spu:1", 0, moved.n)
-    assert not found.moved_later("spu:0", 0, moved.n + 1)
+    assert found.may_have_moved_later("spu:0", 0, moved.n - 1)
+    assert found.may_have_moved_later("spu:1", 0, moved.n)
+    assert not found.may_have_moved_later("spu:0", 0, moved.n + 1)
 
 
 def test_where_an_spu_waits_for_commits_nobody_sees_when_a_request_came() -> None:

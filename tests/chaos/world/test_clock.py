@@ -1,4 +1,4 @@
-"""Virtual time: when it moves, and whom it wakes."""
+"""Virtual time: when it moves, and which tasks it wakes."""
 
 from math import inf
 
@@ -6,14 +6,14 @@ import pytest
 import trio
 from trio.testing import assert_checkpoints
 
-from chaos.world.clock import Place, VirtualClock
+from chaos.world.clock import VirtualClock, Waiter
 
 
 async def test_time_moves_to_each_deadline_exactly(clock: VirtualClock) -> None:
     for seconds in (0.1, 0.2, 0.3, 1e6):
-        due = trio.current_time() + seconds
-        await trio.sleep_until(due)
-        assert trio.current_time() == clock.now == due
+        deadline = trio.current_time() + seconds
+        await trio.sleep_until(deadline)
+        assert trio.current_time() == clock.now == deadline
 
 
 async def test_time_stands_still_while_a_task_can_run(clock: VirtualClock) -> None:
@@ -26,12 +26,12 @@ async def test_time_stands_still_while_a_task_can_run(clock: VirtualClock) -> No
     assert clock.now == 1
 
 
-async def test_alarms_and_deadlines_go_off_in_the_order_of_their_times(clock: VirtualClock) -> None:
+async def test_timers_and_deadlines_fire_in_the_order_of_their_times(clock: VirtualClock) -> None:
     woken: list[tuple[str, float]] = []
 
-    async def alarm(at: float) -> None:
-        await Place(clock).wait_until(at)
-        woken.append(("alarm", clock.now))
+    async def timer(at: float) -> None:
+        await Waiter(clock).wait_until(at)
+        woken.append(("timer", clock.now))
 
     async def deadline(at: float) -> None:
         await trio.sleep_until(at)
@@ -39,85 +39,85 @@ async def test_alarms_and_deadlines_go_off_in_the_order_of_their_times(clock: Vi
 
     async with trio.open_nursery() as nursery:
         for at in (3.0, 1.0, 5.0):
-            nursery.start_soon(alarm, at)
+            nursery.start_soon(timer, at)
             nursery.start_soon(deadline, at + 1)
     times = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
-    assert woken == list(zip(["alarm", "deadline"] * 3, times, strict=True))
+    assert woken == list(zip(["timer", "deadline"] * 3, times, strict=True))
 
 
-async def test_what_is_there_at_the_deadline_is_not_missed(clock: VirtualClock) -> None:
+async def test_data_that_arrives_at_the_deadline_is_not_missed(clock: VirtualClock) -> None:
     with trio.move_on_after(1) as scope:
-        await Place(clock).wait_until(1)
+        await Waiter(clock).wait_until(1)
     assert not scope.cancelled_caught
     assert clock.now == 1
 
 
-async def test_who_is_woken_leaves_no_alarm_behind(clock: VirtualClock) -> None:
-    place = Place(clock)
+async def test_a_woken_waiter_leaves_no_timer_behind(clock: VirtualClock) -> None:
+    waiter = Waiter(clock)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(place.wait_until, 100)
+        nursery.start_soon(waiter.wait_until, 100)
         await trio.sleep(1)
-        place.wake()
+        waiter.wake()
     await trio.sleep(1000)
     assert clock.now == 1001
-    assert not clock._alarms
+    assert not clock._timers
 
 
-async def test_who_is_cancelled_leaves_no_alarm_behind(clock: VirtualClock) -> None:
-    place = Place(clock)
+async def test_a_cancelled_waiter_leaves_no_timer_behind(clock: VirtualClock) -> None:
+    waiter = Waiter(clock)
     with trio.move_on_after(1) as scope:
-        await place.wait_until(100)
+        await waiter.wait_until(100)
     assert scope.cancelled_caught
-    place.wake()
-    place.wake_at(50)
+    waiter.wake()
+    waiter.wake_at(50)
     await trio.sleep(1000)
     assert clock.now == 1001
-    assert not clock._alarms
+    assert not clock._timers
 
 
 @pytest.mark.parametrize(("until", "brought_forward", "woken"), [(9, 5, 5), (5, 9, 5), (inf, 7, 7)])
-async def test_a_time_is_brought_forward_and_never_put_off(
+async def test_a_deadline_is_brought_forward_and_never_postponed(
     clock: VirtualClock, until: float, brought_forward: float, woken: float
 ) -> None:
-    place = Place(clock)
+    waiter = Waiter(clock)
 
     async def wait() -> None:
-        await place.wait_until(until)
+        await waiter.wait_until(until)
         assert clock.now == woken
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(wait)
         await trio.sleep(1)
-        place.wake_at(brought_forward)
+        waiter.wake_at(brought_forward)
 
 
-async def test_who_waits_again_is_not_woken_by_an_old_alarm(clock: VirtualClock) -> None:
-    place = Place(clock)
+async def test_a_waiter_that_waits_again_is_not_woken_by_an_old_timer(clock: VirtualClock) -> None:
+    waiter = Waiter(clock)
 
     async def wait_twice() -> None:
-        await place.wait_until(10)
+        await waiter.wait_until(10)
         assert clock.now == 1
-        await place.wait_until(20)
+        await waiter.wait_until(20)
         assert clock.now == 20
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(wait_twice)
         await trio.sleep(1)
-        place.wake_at(1)
+        waiter.wake_at(1)
 
 
-async def test_nobody_waits_for_what_is_due_already(clock: VirtualClock) -> None:
-    place = Place(clock)
-    place.wake_at(1)
+async def test_a_deadline_that_has_passed_wakes_at_once(clock: VirtualClock) -> None:
+    waiter = Waiter(clock)
+    waiter.wake_at(1)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(place.wait_until)
+        nursery.start_soon(waiter.wait_until)
         await trio.sleep(2)
-        place.wake_at(1)
+        waiter.wake_at(1)
     assert clock.now == 2
 
 
 @pytest.mark.parametrize("seconds", [-1, 0, 0.5])
-async def test_its_sleep_is_a_checkpoint_and_takes_its_time(
+async def test_sleep_is_a_checkpoint_and_takes_its_duration(
     clock: VirtualClock, seconds: float
 ) -> None:
     with assert_checkpoints():
@@ -125,7 +125,7 @@ async def test_its_sleep_is_a_checkpoint_and_takes_its_time(
     assert clock.now == max(0, seconds)
 
 
-def test_without_any_time_to_go_to_it_waits_for_the_world_outside() -> None:
+def test_without_a_deadline_the_clock_waits_for_other_threads() -> None:
     clock = VirtualClock()
     assert clock.deadline_to_sleep_time(inf) == inf
     assert clock.now == 0

@@ -1,4 +1,4 @@
-"""Who listens where and how connections begin; and a simulator and a producer in between."""
+"""Listeners and dialling in memory; a simulator and a producer on the virtual network."""
 
 import errno
 from collections.abc import Awaitable, Callable
@@ -51,7 +51,7 @@ async def test_connections_have_the_bandwidth_of_their_network(clock: VirtualClo
 
 
 @pytest.mark.parametrize(("latency_s", "bandwidth"), [(-1, None), (float("inf"), None), (0, 0)])
-def test_a_network_that_cannot_be_is_refused(
+def test_invalid_network_parameters_raise(
     latency_s: float, bandwidth: float | None, clock: VirtualClock
 ) -> None:
     with pytest.raises(ValueError, match="must be"):
@@ -69,7 +69,9 @@ async def test_port_0_counts_up_and_skips_what_is_taken(
     assert [first.port, second.port] == [FIRST_FREE_PORT, FIRST_FREE_PORT + 2]
 
 
-async def test_port_0_gives_no_port_out_again(network: VirtualNetwork, clock: VirtualClock) -> None:
+async def test_port_0_never_assigns_a_port_twice(
+    network: VirtualNetwork, clock: VirtualClock
+) -> None:
     first = await network.listen("", 0)
     await first.listeners[0].aclose()
     assert (await network.listen("", 0)).port == first.port + 1
@@ -93,16 +95,14 @@ async def test_a_port_is_taken_until_its_listener_is_closed(
 # --- refusing and hanging
 
 
-async def test_nobody_listening_refuses_after_one_round_trip(
+async def test_a_port_without_a_listener_refuses_after_one_round_trip(
     network: VirtualNetwork, clock: VirtualClock
 ) -> None:
     assert await code_of(network.dial, "", 9003) == errno.ECONNREFUSED
     assert trio.current_time() == 2 * LATENCY_S
 
 
-async def test_a_listener_that_was_closed_refuses(
-    network: VirtualNetwork, clock: VirtualClock
-) -> None:
+async def test_a_closed_listener_refuses(network: VirtualNetwork, clock: VirtualClock) -> None:
     bound = await network.listen("", 9003)
     await bound.listeners[0].aclose()
     await bound.listeners[0].aclose()
@@ -182,7 +182,7 @@ async def test_a_connect_beyond_the_backlog_tries_again_until_there_is_room(
 # --- accepting
 
 
-async def test_closing_a_listener_resets_who_waits_and_leaves_who_was_accepted(
+async def test_closing_a_listener_resets_its_backlog_and_keeps_accepted_connections(
     network: VirtualNetwork,
     clock: VirtualClock,
 ) -> None:
@@ -207,7 +207,7 @@ async def test_connections_are_accepted_in_their_order(
     assert [await server.receive_some() for server in servers] == [b"0", b"1", b"2"]
 
 
-async def test_closing_a_listener_wakes_who_accepts(
+async def test_closing_a_listener_wakes_a_blocked_accept(
     network: VirtualNetwork, clock: VirtualClock
 ) -> None:
     bound = await network.listen("", 1)

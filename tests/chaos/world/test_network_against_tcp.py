@@ -1,7 +1,7 @@
-"""The same moves on real loopback sockets and in memory, and what becomes of them.
+"""The same calls on real loopback sockets and in memory have the same outcome.
 
-No move depends on how long something takes: what has to have arrived is partly read first, and what
-has to come back is tried for again until a deadline.
+No result depends on timing: a test first reads a part of what must have arrived, and repeats a call
+whose result must come back from the peer until a deadline.
 """
 
 import errno
@@ -22,11 +22,11 @@ DEADLINE_S = 10
 AGAIN_S = 0.001
 
 TURNS = 10
-"""Of trio's loop, until a task that was started waits: virtual time does not wait for that."""
+"""Turns of trio's loop until a started task is blocked: virtual time does not wait for that."""
 
 
 class Connected(NamedTuple):
-    """A connection between two ends, of which one was accepted and can be reset."""
+    """A connection whose accepted side can be reset."""
 
     near: Stream
     far: Stream
@@ -37,7 +37,7 @@ Moves = Callable[[Connected], AsyncIterator[str]]
 
 
 async def outcome(call: Callable[[], Awaitable[object]]) -> str:
-    """What became of a call: the data, the end, what broke it, or nothing to speak of."""
+    """The outcome of a call: its data, the end, an error, or "done"."""
     try:
         result = await call()
     except trio.BrokenResourceError as error:
@@ -65,7 +65,7 @@ async def write(stream: Stream, data: bytes = b"x") -> str:
 
 
 async def write_until_it_fails(stream: Stream) -> str:
-    # Nobody could set an event: what makes it fail happens inside the system.
+    # No event can be awaited: the write fails because of a state inside the kernel.
     while (became := await write(stream)) == "done":  # noqa: ASYNC110
         await trio.sleep(AGAIN_S)
     return became

@@ -1,4 +1,4 @@
-"""The rules by which TCP connections end, one by one, on connections in memory."""
+"""The rules for the end of a TCP connection, one by one, in memory."""
 
 import errno
 from collections.abc import Awaitable, Callable
@@ -22,7 +22,7 @@ def pair(clock: VirtualClock) -> Pair:
 # --- the end
 
 
-async def test_the_end_comes_behind_all_data(clock: VirtualClock) -> None:
+async def test_the_end_arrives_after_all_data(clock: VirtualClock) -> None:
     a, b = virtual_pair(clock, LATENCY_S, bandwidth=100)
     await a.send_all(bytes(100))
     await a.send_eof()
@@ -31,7 +31,7 @@ async def test_the_end_comes_behind_all_data(clock: VirtualClock) -> None:
     assert trio.current_time() == 1 + LATENCY_S
 
 
-async def test_a_half_closed_connection_carries_the_other_direction_on(
+async def test_a_half_closed_connection_still_carries_the_other_direction(
     pair: Pair, clock: VirtualClock
 ) -> None:
     a, b = pair
@@ -44,7 +44,7 @@ async def test_a_half_closed_connection_carries_the_other_direction_on(
         await a.send_all(b"x")
 
 
-async def test_closing_is_an_end_and_no_reset_when_all_input_was_read(
+async def test_closing_sends_an_end_and_no_reset_when_all_input_was_read(
     pair: Pair, clock: VirtualClock
 ) -> None:
     a, b = pair
@@ -55,7 +55,7 @@ async def test_closing_is_an_end_and_no_reset_when_all_input_was_read(
     assert [await b.receive_some() for _ in range(3)] == [b"answer", b"", b""]
 
 
-async def test_closing_after_the_end_was_sent_does_not_put_it_off(
+async def test_closing_after_the_end_was_sent_does_not_delay_the_end(
     pair: Pair, clock: VirtualClock
 ) -> None:
     a, b = pair
@@ -74,7 +74,7 @@ async def test_a_cancelled_close_closes(pair: Pair, clock: VirtualClock) -> None
         await a.receive_some()
 
 
-# --- writing to who has gone
+# --- writing to a closed peer
 
 
 async def test_a_write_after_the_peer_closed_succeeds_until_its_reset_is_back(
@@ -91,7 +91,7 @@ async def test_a_write_after_the_peer_closed_succeeds_until_its_reset_is_back(
     assert await b.receive_some() == b""
 
 
-async def test_input_under_way_to_who_closes_is_answered_with_a_reset(
+async def test_input_under_way_to_a_closed_stream_is_answered_with_a_reset(
     pair: Pair, clock: VirtualClock
 ) -> None:
     a, b = pair
@@ -104,7 +104,7 @@ async def test_input_under_way_to_who_closes_is_answered_with_a_reset(
     assert trio.current_time() == 2 * LATENCY_S
 
 
-async def test_data_behind_which_the_reset_overtakes_the_end_never_arrives(
+async def test_data_that_a_reset_overtakes_never_arrives(
     clock: VirtualClock,
 ) -> None:
     a, b = virtual_pair(clock, LATENCY_S, bandwidth=100)
@@ -166,7 +166,7 @@ async def test_what_had_arrived_before_a_reset_can_still_be_read(
     assert await b.receive_some() == b""
 
 
-async def test_a_reset_is_told_to_one_call_only(pair: Pair, clock: VirtualClock) -> None:
+async def test_only_one_call_reports_a_reset(pair: Pair, clock: VirtualClock) -> None:
     a, b = pair
     a.reset()
     await trio.sleep(LATENCY_S)
@@ -185,7 +185,7 @@ async def test_a_reset_breaks_nothing_before_it_arrives(pair: Pair, clock: Virtu
     await code_of(partial(b.send_all, b"x"))
 
 
-async def test_a_reset_behind_the_end_is_no_error_to_a_reader(
+async def test_a_reset_after_the_end_is_no_error_for_a_reader(
     pair: Pair, clock: VirtualClock
 ) -> None:
     a, b = pair
@@ -219,7 +219,9 @@ async def test_a_reset_wakes_a_blocked_reader_and_a_blocked_sender_as_it_arrives
     assert woken == [1 + LATENCY_S] * 2
 
 
-async def test_a_reset_wakes_who_waits_for_room(pair: Pair, clock: VirtualClock) -> None:
+async def test_a_reset_wakes_a_sender_that_waits_for_the_window(
+    pair: Pair, clock: VirtualClock
+) -> None:
     a, b = pair
     await fill(b)
     a.reset()
@@ -235,7 +237,7 @@ async def test_resetting_a_closed_stream_changes_nothing(pair: Pair, clock: Virt
     assert await b.receive_some() == b""
 
 
-async def test_without_latency_a_reset_is_there_at_once(clock: VirtualClock) -> None:
+async def test_without_latency_a_reset_arrives_at_once(clock: VirtualClock) -> None:
     a, b = virtual_pair(clock)
     await a.send_all(b"arrived")
     a.reset()
@@ -245,7 +247,7 @@ async def test_without_latency_a_reset_is_there_at_once(clock: VirtualClock) -> 
 
 
 @pytest.mark.parametrize("latency_s", [0.0, LATENCY_S])
-async def test_closing_wakes_the_tasks_of_ones_own_side(
+async def test_closing_wakes_blocked_tasks_of_the_same_side(
     latency_s: float, clock: VirtualClock
 ) -> None:
     a, _b = virtual_pair(clock, latency_s)

@@ -1,4 +1,4 @@
-"""What a connection in memory does with time, with reads and with its window."""
+"""Timing, reads and the window of a connection in memory."""
 
 import errno
 from collections.abc import Awaitable, Callable
@@ -43,7 +43,7 @@ async def fill(stream: VirtualStream) -> None:
 @pytest.mark.parametrize(
     ("latency_s", "bandwidth"), [(0.0, None), (0.0001, None), (0.0, 1e6), (0.0001, 1e8)]
 )
-async def test_trio_finds_nothing_wrong_with_the_streams(
+async def test_the_streams_pass_the_stream_tests_of_trio(
     latency_s: float, bandwidth: float | None, clock: VirtualClock
 ) -> None:
     async def make() -> Pair:
@@ -69,7 +69,7 @@ async def test_bytes_arrive_after_the_latency(pair: Pair, clock: VirtualClock) -
     assert trio.current_time() == LATENCY_S
 
 
-async def test_a_reader_that_waits_already_gets_bytes_after_the_latency(
+async def test_a_waiting_reader_gets_bytes_after_the_latency(
     pair: Pair, clock: VirtualClock
 ) -> None:
     a, b = pair
@@ -79,9 +79,7 @@ async def test_a_reader_that_waits_already_gets_bytes_after_the_latency(
         assert trio.current_time() == 1 + LATENCY_S
 
 
-async def test_a_reader_that_waits_is_not_put_off_by_what_comes_later(
-    pair: Pair, clock: VirtualClock
-) -> None:
+async def test_later_data_does_not_delay_a_waiting_reader(pair: Pair, clock: VirtualClock) -> None:
     a, b = pair
     async with trio.open_nursery() as nursery:
         for seconds in (1.0, 1 + LATENCY_S / 2):
@@ -95,7 +93,7 @@ async def after(seconds: float, call: Callable[[], Awaitable[object]]) -> None:
     await call()
 
 
-async def test_what_has_arrived_is_read_at_once_and_what_has_not_is_left(
+async def test_a_read_takes_what_has_arrived_and_leaves_what_is_under_way(
     pair: Pair, clock: VirtualClock
 ) -> None:
     a, b = pair
@@ -109,7 +107,7 @@ async def test_what_has_arrived_is_read_at_once_and_what_has_not_is_left(
     assert trio.current_time() == 1.5 * LATENCY_S
 
 
-async def test_bandwidth_counts_for_each_direction_by_itself(clock: VirtualClock) -> None:
+async def test_each_direction_has_its_own_bandwidth(clock: VirtualClock) -> None:
     a, b = virtual_pair(clock, LATENCY_S, bandwidth=100)
     await a.send_all(bytes(50))
     await a.send_all(bytes(100))
@@ -122,7 +120,7 @@ async def test_bandwidth_counts_for_each_direction_by_itself(clock: VirtualClock
     assert trio.current_time() == 1.5 + LATENCY_S
 
 
-async def test_an_idle_line_gives_no_credit(clock: VirtualClock) -> None:
+async def test_an_idle_link_gives_no_credit(clock: VirtualClock) -> None:
     a, b = virtual_pair(clock, LATENCY_S, bandwidth=100)
     await trio.sleep(10)
     await a.send_all(bytes(100))
@@ -130,7 +128,7 @@ async def test_an_idle_line_gives_no_credit(clock: VirtualClock) -> None:
     assert trio.current_time() == 11 + LATENCY_S
 
 
-def test_two_runs_tell_the_same_story() -> None:
+def test_two_runs_give_the_same_result() -> None:
     clocks = VirtualClock(), VirtualClock()
     first, second = (trio.run(_story, clock, clock=clock) for clock in clocks)
     assert first == second
@@ -138,7 +136,7 @@ def test_two_runs_tell_the_same_story() -> None:
 
 
 async def _story(clock: VirtualClock) -> list[tuple[float, int, bytes]]:
-    """Tell what is read at which time from connections over which messages go to and fro."""
+    """Return the data and times of all reads while messages go back and forth."""
     outcome: list[tuple[float, int, bytes]] = []
 
     async def client(number: int, stream: VirtualStream) -> None:
@@ -155,7 +153,7 @@ async def _story(clock: VirtualClock) -> list[tuple[float, int, bytes]]:
             near, far = virtual_pair(clock, 0.001 * number, bandwidth=1e6)
             nursery.start_soon(client, number, near)
             nursery.start_soon(echo, far)
-    # What happens at the same time is told in the order of the scheduler, which is not ours.
+    # Events of the same time are in the order of the scheduler, which is not under test.
     return sorted(outcome)
 
 
@@ -169,7 +167,7 @@ async def test_a_read_takes_no_more_than_it_asked_for(pair: Pair, clock: Virtual
     assert [await b.receive_some(n) for n in (1, 4, 3, 9)] == [b"a", b"bcde", b"fgh", b"i"]
 
 
-async def test_a_read_without_a_limit_takes_what_one_of_a_socket_takes(
+async def test_a_read_without_a_limit_takes_as_much_as_from_a_socket(
     pair: Pair, clock: VirtualClock
 ) -> None:
     a, b = pair
@@ -177,7 +175,7 @@ async def test_a_read_without_a_limit_takes_what_one_of_a_socket_takes(
     assert [len(await b.receive_some()) for _ in range(2)] == [RECEIVE_BYTES, 1]
 
 
-async def test_what_was_sent_does_not_change_with_the_buffer_of_its_sender(
+async def test_sent_data_does_not_change_with_the_buffer_of_the_sender(
     pair: Pair, clock: VirtualClock
 ) -> None:
     a, b = pair
@@ -196,7 +194,7 @@ async def test_a_cancelled_read_loses_nothing(pair: Pair, clock: VirtualClock) -
     assert await b.receive_some() == b"x"
 
 
-async def test_a_read_whose_time_is_over_as_its_bytes_arrive_keeps_them(
+async def test_a_read_that_times_out_as_its_bytes_arrive_loses_nothing(
     pair: Pair, clock: VirtualClock
 ) -> None:
     a, b = pair
@@ -210,7 +208,7 @@ async def test_a_read_whose_time_is_over_as_its_bytes_arrive_keeps_them(
 # --- the window
 
 
-async def test_a_sender_blocks_when_the_window_is_full_and_goes_on_when_half_is_read(
+async def test_a_sender_blocks_on_a_full_window_and_resumes_when_half_is_read(
     pair: Pair,
     clock: VirtualClock,
 ) -> None:
@@ -240,7 +238,7 @@ async def test_more_than_the_window_arrives_whole_and_in_order(
     assert got == data
 
 
-async def test_the_window_counts_for_a_peer_that_has_gone_so_that_time_can_pass(
+async def test_the_window_also_limits_writes_to_a_closed_peer(
     pair: Pair,
     clock: VirtualClock,
 ) -> None:

@@ -40,7 +40,7 @@ def test_a_seed_gives_the_same_history_in_another_process_and_no_other_seed_does
     assert {defect for _, _, defect in rows} == {"sound"}
 
 
-def test_what_ran_before_in_a_process_leaves_no_trace() -> None:
+def test_an_earlier_run_in_the_same_process_leaves_no_trace() -> None:
     before = digest_of(history_of(7))
     history_of(8, "at-most-once")
     assert digest_of(history_of(7)) == before
