@@ -1,1 +1,14 @@
-"""chaos/oracle."""
+"""The judge: from a history to a verdict. It knows nothing of the client under test.
+
+``judge``: runs all checks and gives the verdict of a run.
+``checks``: one module for each promise.
+``finding``: what a check returns: its violations, and how many records it looked at.
+``evidence``: a history, indexed for the checks.
+``answers``: the answers to produce requests.
+``attempts``: record groups and their retry timelines.
+``timing``: bounds on the skew between server-side timestamps and client-side events.
+``visibility``: where every attempt of a client leaves an event.
+``blind_records``: records that a check cannot judge because of a fault's effects.
+``copies``: stored copies without an explanation.
+``refusals``: records that the client did not accept.
+"""

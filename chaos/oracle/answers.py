@@ -1,7 +1,7 @@
-"""What the SPUs answered, as far as the events tell.
+"""The answers of the SPUs to produce requests, as far as the events show them.
 
-The events have answers as frames, not what stands in them. But they have what an answer follows
-from: what was appended, and the faults that put a code in its place.
+The events record answers as frames, without their content. The content follows from other events:
+what was appended, and which faults replaced an answer by an error code.
 """
 
 from math import inf
@@ -16,11 +16,11 @@ RETRIABLE = (
     "PartitionShortCircuited",
     "UnknownServerError",
 )
-"""The codes after which another attempt is worth it; the others are final."""
+"""The error codes after which a retry may succeed; all others are final."""
 
 
 class Answers:
-    """The answers to produce requests of one run.
+    """The answers to the produce requests of one run.
 
     Args:
         evidence: the run.
@@ -43,28 +43,28 @@ class Answers:
                 self._codes[hit.transmission, hit.partition] = hit.code
 
     def at(self, transmission: Transmission) -> float:
-        """When the first answer was written in full; never, if none was."""
+        """Return when the first answer to a request was written in full; infinity if none was."""
         return self._at.get(transmission.number, inf)
 
     def is_ok(self, transmission: Transmission) -> bool:
-        """Whether it certainly said that the records are stored, if there was one."""
+        """Return whether an answer, if there was one, certainly reported success."""
         key = transmission.number, transmission.partition
         return self._certain and key in self._appended and key not in self._codes
 
     def is_appended(self, transmission: Transmission) -> bool:
-        """Whether the records of a request were stored."""
+        """Return whether the records of a request were stored."""
         return (transmission.number, transmission.partition) in self._appended
 
     def code(self, transmission: Transmission) -> str | None:
-        """The code that a fault put into it, if one did."""
+        """Return the error code that a fault put into the answer; None if no fault did."""
         return self._codes.get((transmission.number, transmission.partition))
 
     def final_code(self, transmission: Transmission) -> str | None:
-        """The same, if the code is final."""
+        """Return the same code if it is final, else None."""
         code = self.code(transmission)
         return None if code in RETRIABLE else code
 
 
 def answers(evidence: Evidence) -> Answers:
-    """The answers of a run; for ``Evidence.once``."""
+    """Return the answers of a run; for ``Evidence.once``."""
     return Answers(evidence)

@@ -1,13 +1,13 @@
-"""Records that shared their whole way, and how the attempts of at-least-once lie in time.
+"""Record groups, and when their attempts under at-least-once began and ended.
 
-The records of a batch share every request and every outcome, so that a rule about attempts is
-applied once to all of them, to a *lot*.
+The records of a batch share every request and every outcome. They form a *record group*, and a rule
+about attempts is applied once to the whole group.
 
-Of an attempt the simulator saw the moment at which it read the request. The rules speak of the
-moments at which the client began and ended the attempt. So both are enclosed: an attempt cannot
-begin before the end of the one before plus the delay, and cannot end before an answer or the loss
-of its connection arrived, or its time was over. A promise is broken only if no moments within these
-bounds keep it.
+The events record when the simulator read the request of an attempt. The rules are about when the
+client began and ended the attempt. Both times are therefore bounded: an attempt begins no earlier
+than the end of the previous attempt plus the delay, and ends no earlier than the arrival of an
+answer, the loss of its connection, or its timeout. A promise is broken only if no times within
+these bounds keep it.
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,34 +24,34 @@ from chaos.spec.bounds import Delays, delays
 
 @dataclass(slots=True)
 class RecordGroup:
-    """Some records of the workload with the same requests and the same outcome."""
+    """Records of the workload with the same requests and the same outcome."""
 
     records: list[SentRecord]
     attempts: Sequence[Transmission]
     outcome: Outcome
     outcome_at: float | None
     earliest: float
-    """When its first attempt began at the earliest."""
+    """When the first attempt began at the earliest."""
     settled_at: float | None = None
-    """When it was settled; None if the client was only told later, or never. What is settled while
-    the call that sends it goes on is told when that call returns."""
+    """When the group was settled; None if the time is not certain. A client may report an outcome
+    later than it knows it: the outcome of a record that is settled during its own send is reported
+    when the send returns."""
 
     @property
     def ids(self) -> list[int]:
-        """The ids of its records."""
+        """The ids of the records."""
         return [record.id for record in self.records]
 
 
 def record_groups(evidence: Evidence) -> list[RecordGroup]:
-    """All records of the workload that the client took in; for ``Evidence.once``.
+    """Return the groups of all workload records that the client accepted; for ``Evidence.once``.
 
-    A partition has one request in flight under at-least-once, so that the first attempt of one
-    begins when the one before it is settled.
+    Under at-least-once a partition has one request in flight, so that the first attempt of a group
+    begins when the previous group of the partition is settled.
     """
     trails, trail_of = evidence.trails
-    rough = (
-        evidence.history.world != "virtual"
-    )  # time passes while one record after another is told
+    # Over tcp the outcomes of one batch are reported at slightly different times.
+    rough = evidence.history.world != "virtual"
     found: dict[tuple[int, Outcome, float | None], RecordGroup] = {}
     for record in evidence.sent:
         if record.taken_at is None:
@@ -75,7 +75,7 @@ def record_groups(evidence: Evidence) -> list[RecordGroup]:
 
 
 def _settled_at(record: SentRecord, slack: float) -> float | None:
-    """When a record was settled, if the moment at which the client was told says so."""
+    """Return when a record was settled, if the time of the client's report shows it."""
     known_from = record.taken_at if record.asked_at is None else record.asked_at + slack
     if record.outcome_at is None or known_from is None or record.outcome_at <= known_from:
         return None
@@ -83,10 +83,10 @@ def _settled_at(record: SentRecord, slack: float) -> float | None:
 
 
 def _wait_for_predecessors(found: list[RecordGroup]) -> None:
-    """A lot whose first request is another than that of the lot before waits for its end."""
+    """Raise ``earliest`` of each group to the time when the previous request was settled."""
     settled: dict[int, float] = {}
     pending: dict[int, tuple[int, float]] = {}
-    """By partition, the request looked at last, and when the latest of its lots was settled."""
+    """By partition, the latest request, and when the last of its groups was settled."""
     for group in found:
         if not group.attempts:
             continue
@@ -102,7 +102,7 @@ def _wait_for_predecessors(found: list[RecordGroup]) -> None:
 
 @dataclass(slots=True)
 class AttemptBounds:
-    """The bounds of one attempt in the client's time."""
+    """Bounds for when the client began and ended one attempt, in seconds."""
 
     transmission: Transmission
     start_from: float
@@ -113,7 +113,7 @@ class AttemptBounds:
 
 
 class RetryTimeline:
-    """The attempts of at-least-once in one run, and whether they keep to the policy.
+    """The attempts of at-least-once in one run, compared with the retry policy.
 
     Args:
         evidence: the run.
@@ -129,14 +129,14 @@ class RetryTimeline:
         self.partitions = evidence.scenario.topic.partitions
         times = self.timing
         self.connecting = 2 * times.trip + self.partitions * times.transfer + 2 * times.slack
-        """How long it may take from the start of an attempt until its request is read."""
+        """The longest time from the start of an attempt until its request is read, in seconds."""
         closed = [call.started for call in evidence.history.calls if call.op == "close"]
         self._closed_at = closed[0] if closed else inf
         self._silent = evidence.history.silent is not None
         self._end = evidence.history.events[-1].t if evidence.history.events else 0.0
 
     def attempts(self, group: RecordGroup) -> Iterator[AttemptBounds]:
-        """The attempts of a lot that were seen, in order."""
+        """Yield the bounds of each observed attempt of a group, in order."""
         timing, start = self.timing, group.earliest
         for retry, transmission in enumerate(group.attempts, 1):
             begun_from = max(start, timing.begun_from(transmission.t))
@@ -159,9 +159,10 @@ class RetryTimeline:
             start = end_from + self.delays.before(retry)
 
     def answer_known_by(self, attempt: AttemptBounds) -> float:
-        """When the client has certainly read the answer to an attempt, within its time; or never.
+        """Return when the client has certainly read the answer to an attempt; infinity if it may
+        not have.
 
-        An answer that was written may still be lost with its connection, or come too late.
+        A written answer may be lost with its connection, or arrive after the attempt's timeout.
         """
         known = self._answered_by(attempt.transmission)
         return known if known < attempt.start_from + self.timing.wait else inf
@@ -171,27 +172,29 @@ class RetryTimeline:
         return known if known < self.visibility.lost(transmission.connection) else inf
 
     def follows(self, first: Transmission, second: Transmission) -> bool:
-        """Whether the second of two requests was certainly begun after the first."""
+        """Return whether the second of two requests was certainly begun after the first."""
         if first.connection == second.connection:
             return first.n < second.n
         return self.timing.begun_from(second.t) > self.timing.begun_by(first.t)
 
     def used_up_connections(self, group: RecordGroup) -> set[int]:
-        """The connections that its attempts used up: no answer came, and no other attempt goes."""
+        """Return the connections on which an attempt got no answer, which carry no further
+        attempt."""
         return {t.connection for t in group.attempts if self.answers.at(t) == inf}
 
     def unused_budget(self, group: RecordGroup) -> str | None:
-        """What of the policy was left when a lot was given up; None if that is not certain.
+        """Describe what was left of the policy when a group was given up; None if that is not
+        certain.
 
-        A policy is used up when all attempts were made, or when no further one could begin within
-        its timeout. A final code ends it, and so does closing the producer.
+        A policy is used up when all attempts were made, or when no further attempt could begin
+        within its timeout. A final error code ends it, and so does closing the producer.
         """
         if group.outcome == "ok" or self._is_final(group):
             return None
         end = group.outcome_at
         if end is None:
             if self._silent:
-                return None  # it was ended, and might have gone on
+                return None  # the client was killed and might have retried
             attempts = list(self.attempts(group))
             end = attempts[-1].end_by if attempts else self._end
             if end == inf or (attempts and end + self.delays.before(len(attempts)) >= self._end):
@@ -209,7 +212,7 @@ class RetryTimeline:
                 return "without a single attempt"
             following = made
         else:
-            # Others may have gone unseen; all of them take at least the delays between them.
+            # Some attempts may be invisible; all of them together take at least their delays.
             if end - group.earliest + self.timing.slack >= self.delays.total(
                 self.retry.max_retries
             ):
@@ -223,11 +226,12 @@ class RetryTimeline:
         return f"after {number} of {most} and {took}"
 
     def missing_retry_due(self, group: RecordGroup) -> float | None:
-        """When the attempt was due at the latest that should have followed those of a lot.
+        """Return the latest time at which a retry was due that did not happen.
 
-        None if none was missing, or if that is not certain. An attempt is over when its time is,
-        and the next one begins a delay later. If the lot was settled long after that, and every
-        attempt must have left a trace, then somebody waited for what should have been given up.
+        None if no retry was missing, or if that is not certain. An attempt ends at its timeout, and
+        the next one begins a delay later. If the group was settled long after that, and every
+        attempt must have left an event, then the client waited for an attempt that it should have
+        given up.
         """
         made = len(group.attempts)
         if (
@@ -256,7 +260,7 @@ class RetryTimeline:
             if self.answers.code(transmission) is None and not self.answers.is_appended(
                 transmission
             ):
-                # An SPU that leads the partition refused by itself, for a reason that is its own.
+                # The leader of the partition rejected the request without a fault.
                 connection = self.visibility.connections[transmission.connection]
                 if self.visibility.leads(
                     connection.server, transmission.partition, transmission.n, transmission.t
@@ -266,5 +270,5 @@ class RetryTimeline:
 
 
 def retry_timeline(evidence: Evidence) -> RetryTimeline:
-    """The attempts of a run; for ``Evidence.once``."""
+    """Return the retry timeline of a run; for ``Evidence.once``."""
     return RetryTimeline(evidence)

@@ -1,4 +1,4 @@
-"""Copies that nothing explains."""
+"""Stored copies without an explanation."""
 
 from collections.abc import Iterator
 
@@ -6,10 +6,11 @@ from chaos.oracle.evidence import Evidence
 
 
 def surplus(evidence: Evidence) -> Iterator[tuple[int, str]]:
-    """Records with more copies than one for each time they were transmitted, and what to say.
+    """Yield the id of each record with more copies than transmissions, and the text of the
+    violation.
 
-    Copies of a request that a fault duplicated are not counted, and neither are copies that no
-    request brought at all, which are phantoms.
+    Copies that a fault made by duplicating a request are not counted, nor are copies that no
+    request carried, which are phantoms.
     """
     transmissions = evidence.transmissions
     for record_id, copies in enumerate(evidence.copies):

@@ -1,4 +1,4 @@
-"""A history with what the checks need at hand: transmissions, copies, answers, each made once."""
+"""A history, indexed for the checks: transmissions, copies and answers, each computed once."""
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping
@@ -18,31 +18,31 @@ E = TypeVar("E", bound=Event)
 
 @dataclass(frozen=True, slots=True)
 class Transmission:
-    """One request frame that carried a record, as the simulator's side saw it."""
+    """One request frame that carried a record, as the simulator read it."""
 
     number: int
-    """Counts all request frames of the run, from 1."""
+    """The number of the request frame, counted over the whole run from 1."""
     t: float
     connection: int
     partition: int
     client_id: str | None
     n: int = 0
-    """Where it stands in the order of the events."""
+    """The position in the order of events."""
 
 
 class Copy(NamedTuple):
-    """One stored copy of a record; a tuple, since there are as many as records."""
+    """One stored copy of a record; a tuple for speed, since there are as many copies as records."""
 
     partition: int
     offset: int
     transmission: int | None
-    """The request frame that it came with; None if no event says it."""
+    """The request frame that carried the copy; None if no event shows it."""
     copied_by: str | None
-    """The fault that made this copy, if the network did."""
+    """The fault that made the copy by duplicating a request; None for the original."""
 
 
 class Phantom(NamedTuple):
-    """One stored record whose value nobody sent."""
+    """One stored record whose value was never sent."""
 
     partition: int
     offset: int
@@ -50,7 +50,7 @@ class Phantom(NamedTuple):
 
 
 class Evidence:
-    """A history with what the checks need at hand, each made once, in one pass.
+    """A history, indexed for the checks; each index is computed once.
 
     Args:
         history: the run.
@@ -67,13 +67,13 @@ class Evidence:
         self._made: dict[Callable[[Evidence], object], object] = {}
 
     def once(self, make: "Callable[[Evidence], T]") -> T:
-        """What a function makes of this evidence, made once for all who ask."""
+        """Return the result of a function of this evidence, computed on the first call only."""
         if make not in self._made:
             self._made[make] = make(self)
         return cast("T", self._made[make])
 
     def events_of(self, cls: type[E]) -> list[E]:
-        """All events of one class, in order."""
+        """Return all events of one class, in order."""
         return self._by_class.get(cls, [])
 
     @cached_property
@@ -83,16 +83,17 @@ class Evidence:
 
     @cached_property
     def transmissions(self) -> list[list[Transmission]]:
-        """By id, the request frames that carried a record, in order."""
+        """By record id, the request frames that carried the record, in order."""
         trails, trail_of = self.trails
         return [trails[trail] for trail in trail_of]
 
     @cached_property
     def trails(self) -> tuple[list[list[Transmission]], list[int]]:
-        """The ways that records went, and by id the number of a record's way.
+        """The distinct sequences of transmissions (trails), and by record id the index of its
+        trail.
 
-        The records of a batch all go the same way. So each request frame makes one new way out of
-        each that led up to it, and a record costs no list of its own.
+        The records of a batch share one trail. Each request frame extends every trail that its
+        records had by one new trail, so that a record needs no list of its own.
         """
         trails: list[list[Transmission]] = [[]]
         trail_of = [0] * len(self.records)
@@ -115,13 +116,13 @@ class Evidence:
 
     @property
     def batches(self) -> list[list[int]]:
-        """The ids of the records in each batch that was transmitted."""
+        """The record ids of each transmitted batch."""
         assert self.trails
         return list(self._batches.values())
 
     @cached_property
     def ids_by_transmission(self) -> dict[int, list[int]]:
-        """By number of the request frame, the ids of the records that it carried."""
+        """By number of the request frame, the ids of its records."""
         found: dict[int, list[int]] = {}
         for read in self.requests:
             ids = found.setdefault(read.transmission, [])
@@ -131,25 +132,25 @@ class Evidence:
 
     @property
     def copies(self) -> list[list[Copy]]:
-        """By id, the stored copies of a record, in the order of the log."""
+        """By record id, the stored copies of the record, in the order of the log."""
         return self._stored[0]
 
     @property
     def phantoms(self) -> list[Phantom]:
-        """Stored records whose value nobody sent."""
+        """Stored records whose value was never sent."""
         return self._stored[1]
 
     @property
     def other_keys(self) -> list[tuple[int, Copy]]:
-        """Ids and copies of records that are stored under another key than theirs.
+        """Ids and copies of records that are stored with another key than their own.
 
-        A client that knows no records without a key sends an empty one.
+        An empty key equals no key, since some clients cannot send a record without a key.
         """
         return self._stored[2]
 
     @cached_property
     def _stored(self) -> tuple[list[list[Copy]], list[Phantom], list[tuple[int, Copy]]]:
-        """One pass over the logs."""
+        """The copies, phantoms and wrong keys, from one pass over the logs."""
         copies: list[list[Copy]] = [[] for _ in self.records]
         phantoms: list[Phantom] = []
         other_keys: list[tuple[int, Copy]] = []
@@ -166,7 +167,7 @@ class Evidence:
                     phantoms.append(Phantom(partition, offset, record.value))
                     continue
                 copy = (
-                    new(Copy, (partition, offset, transmission, fault))  # less than a call of Copy
+                    new(Copy, (partition, offset, transmission, fault))  # faster than calling Copy
                     if base <= offset
                     else Copy(partition, offset, None, None)
                 )
@@ -177,9 +178,8 @@ class Evidence:
         return copies, phantoms, other_keys
 
     def append_at(self, partition: int, offset: int) -> int | None:
-        """The number of the request frame that brought what is stored at an offset; None if no
-        event says it.
-        """
+        """Return the number of the request frame that carried the record at an offset; None if no
+        event shows it."""
         for base, end, transmission, _ in self._appends.get(partition, ()):
             if base <= offset < end:
                 return transmission
@@ -187,7 +187,8 @@ class Evidence:
 
     @cached_property
     def _appends(self) -> dict[int, list[tuple[float, float, int | None, str | None]]]:
-        """By partition, the appends: first offset, offset behind the last, where from."""
+        """By partition, the appends: first offset, offset after the last, request frame, copying
+        fault."""
         found: dict[int, list[tuple[float, float, int | None, str | None]]] = {}
         for append in self.events_of(Appended):
             if append.topic == self.scenario.topic.name:
@@ -199,7 +200,7 @@ class Evidence:
 
     @cached_property
     def hits_by_transmission(self) -> dict[int, list[FaultHit]]:
-        """By number of the request frame, the faults that struck it or an answer to it."""
+        """By number of the request frame, the fault hits on the request or on an answer to it."""
         found: dict[int, list[FaultHit]] = {}
         for hit in self.events_of(FaultHit):
             found.setdefault(hit.transmission, []).append(hit)
@@ -207,28 +208,28 @@ class Evidence:
 
     @cached_property
     def answered_at(self) -> dict[int, float]:
-        """By number of the request frame, when an answer to it was first written in full."""
+        """By number of the request frame, when the first answer to it was written in full."""
         found: dict[int, float] = {}
         for written in self.events_of(FrameWritten):
             if written.whole:
                 found.setdefault(written.transmission, written.t)
         return found
 
-    # --- which record bytes are
+    # --- from bytes to record ids
 
     def id_of(self, value: bytes) -> int | None:
-        """The id of the record with exactly this value; None if none was sent."""
+        """Return the id of the record with exactly this value; None if none was sent."""
         return self._id_of_value.get(value)
 
     @cached_property
     def _id_of_value(self) -> dict[bytes, int]:
-        """No two values are equal. To read the id that a value begins with takes longer."""
+        """Ids by value: all values differ, and parsing the id at the start of a value is slower."""
         return {record.value: record.id for record in self.records}
 
     def ids_of(self, data: Buffer) -> list[int]:
-        """The ids of the records in some batches; what was not sent is left out.
+        """Return the ids of the records in some batches; records that were never sent are left out.
 
-        A retry carries the same batches again, perhaps fewer of them, and each is decoded once.
+        A retry carries the same batches again, perhaps fewer of them; each batch is decoded once.
         """
         found: list[int] = []
         try:
@@ -240,7 +241,7 @@ class Evidence:
                     ids = self._batches[raw] = [n for n in known if n is not None]
                 found += ids
         except WireError:
-            pass  # what does not decode has no records
+            pass  # a batch that does not decode has no records
         return found
 
     # --- figures
@@ -252,9 +253,8 @@ class Evidence:
 
     @cached_property
     def figures(self) -> Mapping[str, int]:
-        """How many records of the workload had each outcome, by the words of ``Expect``, and how
-        many were ``sent``.
-        """
+        """How many workload records were ``sent`` and how many had each outcome, by the keys of
+        ``Expect``."""
         outcome = {"ok": 0, "failed": 0, "unknown": 0}
         lost = duplicated = 0
         for record, copies in zip(self.records, self.copies, strict=True):
@@ -274,7 +274,7 @@ class Evidence:
         }
 
     def count(self, what: str) -> int:
-        """How many records of the workload had an outcome; the words are those of ``figures``."""
+        """Return one of the ``figures``."""
         return self.figures[what]
 
 

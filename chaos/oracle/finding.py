@@ -1,13 +1,13 @@
-"""What a check says: its finding, and the violations in it."""
+"""The result of a check: its finding, and the violations in it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 VIOLATIONS_MAX = 20
-"""How many violations of one check are told in full; the rest is only counted."""
+"""How many violations of one check are described; further violations are only counted."""
 
 NAMED_MAX = 3
-"""How many records a sentence names; more are counted."""
+"""How many records a sentence names; further records are counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,44 +17,44 @@ class Violation:
     text: str
     """What was promised and what happened, in one sentence."""
     records: tuple[int, ...] = ()
-    """The ids of the records that it is about; their stories tell the rest."""
+    """The ids of the records concerned; their narratives give the details."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one check found in one run."""
+    """The result of one check on one run."""
 
     check: str
-    """Its name, for example ``no-loss``."""
+    """The name of the check, for example ``no-loss``."""
     looked_at: int
-    """How many records, calls or gaps it had to look at; with 0 it says nothing."""
+    """How many records, calls or gaps the check judged; with 0 the finding says nothing."""
     count: int = 0
     """How often the promise was broken."""
     violations: tuple[Violation, ...] = ()
-    """The first of them."""
+    """The first violations, at most ``VIOLATIONS_MAX``."""
     blind: int = 0
-    """How many records it could not judge, for a fault had an effect that it does not reckon
-    with."""
+    """How many blind records the check did not judge."""
 
 
 @dataclass(slots=True)
 class Violations:
-    """Violations as a check finds them; those beyond the first ones are only counted.
+    """Collects the violations of a check; those after the first ``VIOLATIONS_MAX`` are only
+    counted.
 
-    A promise about a record is broken as often as there are records. Where many records share one
-    story (they were in one batch) one sentence tells of all of them.
+    A broken promise counts once for each record. Where several records share one narrative, because
+    they were in one batch, one sentence describes all of them.
     """
 
     check: str
     unseen: frozenset[int] = frozenset()
-    """The ids of records that the check cannot judge."""
+    """The ids of blind records."""
     looked_at: int = 0
     blind: int = 0
     _count: int = 0
     _settled: list[Violation] = field(default_factory=list)
 
     def sees(self, *ids: int) -> bool:
-        """Whether records can be judged; counts them where they cannot."""
+        """Return whether records can be judged; count them as blind if not."""
         if not self.unseen or self.unseen.isdisjoint(ids):
             return True
         self.blind += len(ids)
@@ -62,7 +62,7 @@ class Violations:
 
     @property
     def wanted(self) -> bool:
-        """Whether another one would be told in full."""
+        """Whether another violation would be described."""
         return len(self._settled) < VIOLATIONS_MAX
 
     def add(self, text: str, records: Sequence[int] = (), times: int | None = None) -> None:
@@ -70,20 +70,20 @@ class Violations:
 
         Args:
             text: the sentence.
-            records: the ids of the records that share it.
-            times: how many violations it is; by default one for each record, at least one.
+            records: the ids of the records concerned.
+            times: how many violations to count; by default one for each record, at least one.
         """
         self._count += max(1, len(records)) if times is None else times
         if self.wanted:
             self._settled.append(Violation(text, tuple(records)))
 
     def finding(self) -> Finding:
-        """All of them."""
+        """Return the finding with all violations so far."""
         return Finding(self.check, self.looked_at, self._count, tuple(self._settled), self.blind)
 
 
 def listed(ids: Sequence[int]) -> str:
-    """Some records, as the subject of a sentence: ``record 7``, ``records 7, 8 and 12 more``."""
+    """Return the subject of a sentence: ``record 7``, ``records 7, 8 and 12 more``."""
     if len(ids) == 1:
         return f"record {ids[0]}"
     if len(ids) <= NAMED_MAX:
@@ -93,15 +93,15 @@ def listed(ids: Sequence[int]) -> str:
 
 
 def were(ids: Sequence[int]) -> str:
-    """The verb that goes with them."""
+    """Return ``was`` or ``were``, to match ``listed``."""
     return "was" if len(ids) == 1 else "were"
 
 
 def at(seconds: float) -> str:
-    """A moment, in a sentence."""
+    """Return a time for a sentence."""
     return f"at {seconds:.3f} s"
 
 
 def lasting(seconds: float) -> str:
-    """A duration, in a sentence: in milliseconds where it is short."""
+    """Return a duration for a sentence: in milliseconds below one second."""
     return f"{seconds:.3f} s" if seconds >= 1 else f"{seconds * 1000:.3f} ms"

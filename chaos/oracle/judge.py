@@ -1,8 +1,8 @@
-"""The verdict on one run: what the checks found, and whether the run tested anything at all.
+"""The verdict on one run: the findings of the checks, and whether the run tested anything.
 
-*invalid*: a check found a broken promise. *inconclusive*: none did, but the run cannot say that the
-promises were kept: a fault never struck, what the scenario expects did not occur, the logs were
-read before everything had arrived, or the harness itself failed. *valid*: neither.
+*invalid*: a check found a broken promise. *inconclusive*: no check did, but the run cannot show
+that the promises were kept: a fault never fired, an expectation was not met, the logs were read
+before everything had arrived, or the harness failed. *valid*: neither.
 """
 
 import math
@@ -19,7 +19,7 @@ from simulator.faults.effects import DECIDING, CutPoint
 Verdict = Literal["valid", "invalid", "inconclusive"]
 
 FIGURES = ("sent", "acknowledged", "failed", "unknown", "lost", "duplicated")
-"""What is counted of each run, in the order of the reports."""
+"""The figures of each run, in the order of the reports."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,17 +28,17 @@ class Result:
 
     verdict: Verdict
     findings: tuple[Finding, ...]
-    """Of every check that applies, broken or not."""
+    """The findings of all checks that apply, with or without violations."""
     reasons: tuple[str, ...]
-    """Why it is inconclusive; empty if it is not, or if a promise was broken."""
+    """Why the verdict is *inconclusive*; empty for other verdicts."""
     figures: Mapping[str, int]
-    """How many records had which outcome, by the names in ``FIGURES``."""
+    """How many records had each outcome, by the names in ``FIGURES``."""
     fired: Mapping[str, int]
-    """How often each fault struck."""
+    """How often each fault fired."""
 
     @property
     def broken(self) -> tuple[Finding, ...]:
-        """The findings of broken promises."""
+        """The findings with violations."""
         return tuple(finding for finding in self.findings if finding.count)
 
 
@@ -47,13 +47,13 @@ def judge(history: History, *, example: bool = False) -> Result:
 
     Args:
         history: the run.
-        example: whether it is one of many examples of a property. Then a fault that did not strike
-            and an expectation that was not met make it no less conclusive: they are judged over all
-            examples (``chaos/search/explore.py``).
+        example: whether the run is one of many examples of a property. Then a fault that did not
+            fire and an expectation that was not met do not make it inconclusive: both are judged
+            over all examples (``chaos/search/explore.py``).
     """
     evidence = Evidence(history)
     findings: tuple[Finding, ...] = ()
-    if history.defect is None:  # else nothing that it says can be believed
+    if history.defect is None:  # a history with a defect of the harness is not reliable
         semantic = history.scenario.producer.delivery_semantic
         findings = tuple(c.run(evidence) for c in CHECKS.values() if semantic in c.semantics)
     figures = {what: evidence.count(what) for what in FIGURES}
@@ -65,7 +65,7 @@ def judge(history: History, *, example: bool = False) -> Result:
 
 
 def _reasons(evidence: Evidence, figures: Mapping[str, int], *, example: bool) -> Iterator[str]:
-    """Why a run in which no promise was broken says nothing all the same."""
+    """Yield why a run without a broken promise is inconclusive."""
     history = evidence.history
     if history.defect is not None:
         yield f"the harness failed: {history.defect}"
@@ -87,25 +87,25 @@ def _reasons(evidence: Evidence, figures: Mapping[str, int], *, example: bool) -
     for what, wanted in history.scenario.expect:
         if wanted is None:
             continue
-        had = figures[what]
-        if wanted == "some" and not had:
+        found = figures[what]
+        if wanted == "some" and not found:
             yield f"expected some records {what}, was 0"
-        elif wanted != "some" and had != wanted:
-            yield f"expected {what} {wanted}, was {had}"
+        elif wanted != "some" and found != wanted:
+            yield f"expected {what} {wanted}, was {found}"
 
 
 def _blind(findings: tuple[Finding, ...], *, example: bool) -> Iterator[str]:
-    """Checks that could judge none of their records."""
+    """Yield the checks that could judge none of their records."""
     for finding in findings:
         if finding.blind and not finding.looked_at and not example:
             yield (
                 f"{finding.check} judged none of its {finding.blind} records: a fault struck them "
-                "with an effect that it does not reckon with"
+                "with an effect that it does not model"
             )
 
 
 def _shadow_over(evidence: Evidence, name: str) -> str:
-    """Which faults always decided first, if that is why one never struck."""
+    """Describe which faults always took precedence, if that is why a fault never fired."""
     count = evidence.history.faults[name]
     if not count.shadowed:
         return ""
@@ -121,7 +121,7 @@ def _shadow_over(evidence: Evidence, name: str) -> str:
 
 
 def _too_late(history: History) -> str:
-    """Whether something was under way when faults ended, which may be why one never struck."""
+    """Describe the records in flight when faults ended, which may be why a fault never fired."""
     healed_at = math.inf if history.healed_at is None else history.healed_at
     late = [r for r in history.records if r.sent_at < healed_at < (r.outcome_at or math.inf)]
     if not late:
@@ -131,5 +131,5 @@ def _too_late(history: History) -> str:
 
 
 def _is_harmless(hit: FaultHit) -> bool:
-    """Whether a fault leaves room for others."""
+    """Return whether a fault lets later faults act on the same exchange."""
     return hit.shadowed or DECIDING.isdisjoint(hit.effects)

@@ -1,4 +1,4 @@
-"""Records that the client did not even take in, and whether it was allowed to refuse them."""
+"""Records that the client did not accept, and whether it was allowed to reject them."""
 
 from collections.abc import Iterator
 
@@ -8,17 +8,18 @@ from chaos.oracle.timing import timing
 from chaos.spec.bounds import send_bound
 
 ROOM_BYTES = 512
-"""What a request holds beside one record, generously: headers, the name of the topic, ids."""
+"""An upper limit for the bytes of a request beside one record: headers, the topic name, ids."""
 
 EXPANSION_SHIFT = 6
-"""A request must have room for what compressing may add; no codec adds a 64th."""
+"""A request must have room for what compression may add; no codec adds a 64th of the size."""
 
 
 def refused_early(evidence: Evidence) -> Iterator[tuple[SentRecord, float]]:
-    """Absent records that were refused without a reason, and after how many seconds.
+    """Yield absent records that were rejected without a valid reason, and after how many seconds.
 
-    There are two reasons: a record too large for any request, and a queue without room for as long
-    as ``send`` may wait. Of a call that sends many records nobody knows which one it was about.
+    There are two valid reasons: a record too large for any request, and a queue without room for as
+    long as ``send`` may wait. The error of a call that sends many records does not say which record
+    it is about.
     """
     refused = [
         record

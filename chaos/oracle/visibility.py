@@ -1,10 +1,11 @@
-"""What the simulator's side could not see, and when.
+"""Visibility: where every attempt of a client leaves an event, and the blind spots where it may
+not.
 
-The events have every frame that was read, and a client may have tried more than that: a connect to
-a closed listener leaves no trace, nor does a frame behind a stall, on its way into a reset, or cut
-in the middle. An attempt that left no trace must not be taken for an attempt that was not made. So
-each thing that can hide an attempt is noted as a *trouble*, an interval of time with some room on
-both sides. Where there was none, what was not seen was not done.
+The events contain every frame that was read, but a client may try more than that. A connect to a
+closed listener leaves no event, nor does a frame behind a stall, before a reset, or cut in the
+middle. An attempt without an event must not be taken for an attempt that was not made. Each cause
+that can hide an attempt is therefore noted as a *blind spot*: an interval of time, with a margin on
+both sides. Outside the blind spots, an attempt without an event did not happen.
 """
 
 from bisect import bisect_right
@@ -14,7 +15,7 @@ from itertools import accumulate
 from math import inf
 from typing import NamedTuple
 
-from chaos.oracle.blind_spots import breaks, surprises
+from chaos.oracle.blind_records import has_unknown_effect, may_end_connection
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.timing import Timing, timing
 from chaos.spec.bounds import DIAL_BACKOFF_MAX_S, DIAL_BACKOFF_S
@@ -35,9 +36,9 @@ from simulator.events import (
 )
 from simulator.faults.effects import Effect
 
-INTERVALS_SEARCHED_MAX = 64
-"""How many troubles are looked at for one interval; behind that it counts as troubled, which only
-makes a check say less."""
+BLIND_SPOTS_SEARCHED_MAX = 64
+"""How many blind spots are searched for one interval. With more of them the interval counts as
+blind, which can only hide a violation."""
 
 
 _RELEVANT = frozenset(
@@ -55,16 +56,16 @@ _RELEVANT = frozenset(
         TopicCreated,
     }
 )
-"""The events that say something of connections, leaders or faults."""
+"""The events about connections, leaders or faults."""
 
 
-class BlindInterval(NamedTuple):
-    """An interval in which an attempt may have left no trace."""
+class BlindSpot(NamedTuple):
+    """An interval in which an attempt may leave no event."""
 
     start: float
     end: float
     connection: int | None
-    """The only connection that it is about, if there is one."""
+    """The only connection concerned; None for all connections."""
 
 
 @dataclass(slots=True)
@@ -76,11 +77,12 @@ class ConnectionSpan:
     opened: float
     closed: float = inf
     lost: float = inf
-    """When the simulator may have ended it at the earliest; never if only the client did."""
+    """When the simulator may have ended the connection at the earliest; infinity if only the client
+    did."""
 
 
 class Visibility:
-    """Connections, leaders, and troubles of one run.
+    """Connections, leaders, and blind spots of one run.
 
     Args:
         evidence: the run.
@@ -91,20 +93,21 @@ class Visibility:
         self.timing: Timing = evidence.once(timing)
         self.connections: dict[int, ConnectionSpan] = {}
         self.blind = self.timing.commit > 0 or self.timing.too_slow
-        """Whether an attempt may go unseen at any time."""
+        """Whether an attempt may leave no event at any time."""
         self.leaders_unknown_from: float = inf
-        """When a fault first struck the SC, so that the client may not know the leaders."""
+        """When a fault first hit the SC, so that the client may not know the leaders from then
+        on."""
         self._leaders: dict[int, list[tuple[int, str]]] = {}
         """By partition, from which event on which SPU leads it."""
         self._stops: dict[str, list[tuple[int, bool]]] = {}
-        """By SPU, at which events it stopped, and (False) started."""
+        """By SPU, the events at which it stopped (True) or started (False)."""
         self._closed: dict[tuple[str, str | None], float] = {}
-        """By server and fault (None: the SPU is stopped), since when its listener is closed."""
+        """By server and fault (None for a stopped SPU), since when its listener is closed."""
         self._hidden: list[tuple[float, float, int, bool]] = []
         self._failed_dials: list[tuple[float, float, str]] = []
-        """When a dial may have failed: from when on, until when, to which server."""
+        """Intervals in which a dial may have failed, with the server."""
         self._backoffs: list[tuple[float, float]] = []
-        self._blind_intervals: list[BlindInterval] = []
+        self._blind_spots: list[BlindSpot] = []
         self._stalled = False
         self._healed_at = inf
         self._stopped_at_heal: set[str] = set()
@@ -117,62 +120,66 @@ class Visibility:
             connection = self.connections.get(number)
             closed = inf if connection is None else connection.closed
             if only or connection is None:
-                self._add_blind(start, min(end, closed), number if only else None)
+                self._add_blind_spot(start, min(end, closed), number if only else None)
             else:
                 self._failed_dials.append((start, min(end, closed), connection.server))
         self._back_off()
-        self._blind_intervals.sort(key=lambda blind: blind[:2])
-        self._ends = list(accumulate((t.end for t in self._blind_intervals), max))
+        self._blind_spots.sort(key=lambda blind: blind[:2])
+        self._ends = list(accumulate((t.end for t in self._blind_spots), max))
 
-    # --- what is asked
+    # --- queries
 
     def clear(self, start: float, end: float, but: Collection[int] = ()) -> bool:
-        """Whether every attempt left its trace in an interval.
+        """Return whether every attempt in an interval left an event.
 
         Args:
-            start: from when on, in seconds.
-            end: until when.
-            but: connections that the attempts in question had been through with by then.
+            start: the start of the interval, in seconds.
+            end: its end, in seconds.
+            but: connections that the attempts in question had used up by then.
         """
         if self.blind:
             return False
-        last = bisect_right(self._blind_intervals, end, key=_start) - 1
-        for place in range(last, max(-1, last - INTERVALS_SEARCHED_MAX), -1):
+        last = bisect_right(self._blind_spots, end, key=_start) - 1
+        for place in range(last, max(-1, last - BLIND_SPOTS_SEARCHED_MAX), -1):
             if self._ends[place] < start:
                 return True
-            blind = self._blind_intervals[place]
+            blind = self._blind_spots[place]
             if blind.end >= start and blind.connection not in but:
                 return False
-        return last < INTERVALS_SEARCHED_MAX or self._ends[last - INTERVALS_SEARCHED_MAX] < start
+        return (
+            last < BLIND_SPOTS_SEARCHED_MAX or self._ends[last - BLIND_SPOTS_SEARCHED_MAX] < start
+        )
 
     def backing_off(self, start: float, end: float) -> bool:
-        """Whether the client may have waited all that time before it dialled again."""
+        """Return whether the client may have waited for the whole interval before it dialled
+        again."""
         trip = self.timing.trip + self.timing.slack
         return any(since <= start and until + trip >= end for since, until in self._backoffs)
 
     def leads(self, server: str | None, partition: int, n: int, t: float) -> bool:
-        """Whether an SPU led a partition, and was there, at an event."""
+        """Return whether an SPU was running and led a partition at an event."""
         leader = ""
         for since, name in self._leaders.get(partition, ()):
             if since < n:
                 leader = name
         if leader in self._stopped_at_heal and 0 <= t - self._healed_at <= self.timing.slack:
-            return False  # its listener may be open again before it is
+            return False  # the listener may reopen before the SPU has started
         return leader == server and not self._is_stopped(leader, n)
 
     def may_have_moved_later(self, server: str | None, partition: int, n: int) -> bool:
-        """Whether it may have lost that partition, or stopped, after that event."""
+        """Return whether an SPU may have lost a partition, or stopped, after an event."""
         return any(since > n for since, _ in self._leaders.get(partition, ())) or any(
             since > n and gone for since, gone in self._stops.get(server or "", ())
         )
 
     def lost(self, number: int) -> float:
-        """When a connection was lost at the earliest; what is under way then may not arrive."""
+        """Return when a connection was lost at the earliest; from then on data in flight may not
+        arrive."""
         connection = self.connections.get(number)
         return inf if connection is None else connection.lost
 
     def lost_by(self, number: int) -> float:
-        """When it has noticed at the latest."""
+        """Return when the client has noticed the loss of a connection at the latest."""
         connection = self.connections.get(number)
         return (
             inf
@@ -180,7 +187,7 @@ class Visibility:
             else self.timing.noticed_by(connection.closed)
         )
 
-    # --- how it is gathered
+    # --- gathering
 
     def _is_stopped(self, server: str, n: int) -> bool:
         away = False
@@ -189,15 +196,16 @@ class Visibility:
                 away = gone
         return away
 
-    def _add_blind(self, start: float, end: float, connection: int | None = None) -> None:
+    def _add_blind_spot(self, start: float, end: float, connection: int | None = None) -> None:
         room = 4 * self.timing.leg + self.timing.transfer + self.timing.slack
-        self._blind_intervals.append(BlindInterval(start - room, end + room, connection))
+        self._blind_spots.append(BlindSpot(start - room, end + room, connection))
 
     def _back_off(self) -> None:
-        """From a dial that may have failed until the end of its backoff nothing is seen.
+        """Add a blind spot from each dial that may have failed until the end of its backoff.
 
-        How many failed nobody knows. But the pauses between them add up to no more than the time
-        that has passed since the first one, and the next pause is as long as all of them and one.
+        The number of failed dials is not known. But the pauses between them add up to no more than
+        the time since the first one, and the next pause is at most as long as all of them and the
+        first pause together.
         """
         failing: dict[str, float] = {}
         for start, end, server in sorted(self._failed_dials):
@@ -205,7 +213,7 @@ class Visibility:
                 since = failing.setdefault(server, start)
                 end += min(DIAL_BACKOFF_MAX_S, end - since + DIAL_BACKOFF_S)
                 self._backoffs.append((start, end))
-            self._add_blind(start, end)
+            self._add_blind_spot(start, end)
 
     def _add(self, happened: Event) -> None:
         match happened:
@@ -231,18 +239,21 @@ class Visibility:
 
     def _hit(self, hit: FaultHit) -> None:
         until = hit.t + self.timing.patience
-        silences = Effect.SILENCES in hit.effects or surprises(hit)
+        silences = Effect.SILENCES in hit.effects or has_unknown_effect(hit)
         if hit.server == "sc":
             self.leaders_unknown_from = min(self.leaders_unknown_from, hit.t)
-            until = inf if silences or breaks(hit) else until
-        if breaks(hit) or (Effect.REPEATED in hit.effects and hit.api == "api-versions"):
-            # To a client that counts its requests from the greeting on, the second answer to that
-            # is one to the first request, and undecodable. This ends an attempt at any time.
+            until = inf if silences or may_end_connection(hit) else until
+        if may_end_connection(hit) or (
+            Effect.REPEATED in hit.effects and hit.api == "api-versions"
+        ):
+            # A client that counts requests from the greeting on takes the second answer to the
+            # greeting for an answer to its first request, and cannot decode it. This may end an
+            # attempt at any time.
             connection = self.connections[hit.connection]
             connection.lost = min(connection.lost, hit.t)
         self._stalled |= silences
-        if hit.api != "produce" or Effect.HIDES_ATTEMPTS in hit.effects or breaks(hit):
-            # What happens to a greeting holds up whoever waits for the connection.
+        if hit.api != "produce" or Effect.HIDES_ATTEMPTS in hit.effects or may_end_connection(hit):
+            # A fault on a greeting delays every attempt that waits for the connection.
             only = hit.api == "produce"
             self._hidden.append((hit.t, until, hit.connection, only))
 
@@ -280,7 +291,7 @@ class Visibility:
                 self._stopped_at_heal.add(server)
             stops.append((healed.n, False))
         if self._stalled:  # what was stalled or left hanging is reset
-            self._add_blind(healed.t, healed.t)
+            self._add_blind_spot(healed.t, healed.t)
             for server in {connection.server: None for connection in self.connections.values()}:
                 self._failed_dials.append((healed.t, healed.t, server))
 
@@ -290,10 +301,10 @@ class Visibility:
             self._failed_dials.append((since, t, key[0]))
 
 
-def _start(blind: BlindInterval) -> float:
+def _start(blind: BlindSpot) -> float:
     return blind.start
 
 
 def visibility(evidence: Evidence) -> Visibility:
-    """What could be seen of a run; for ``Evidence.once``."""
+    """Return the visibility of a run; for ``Evidence.once``."""
     return Visibility(evidence)

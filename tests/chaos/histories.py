@@ -37,13 +37,13 @@ workload:
 
 
 def history_of(seed: int, semantic: str = "at-least-once", **changes: object) -> History:
-    """What happens with a seed."""
+    """Return the history of a seed."""
     data = parse(TEXT.replace("at-least-once", semantic)).data
     return run_scenario(Scenario.model_validate({**data, "seed": seed, **changes}))
 
 
 def digest_of(history: History) -> str:
-    """The history in a few characters."""
+    """Return a digest of a history."""
     return sha256(history.dumps().encode()).hexdigest()
 
 

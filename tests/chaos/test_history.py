@@ -1,4 +1,4 @@
-"""A history is written, read back and judged anywhere, with the same verdict."""
+"""A history that was written and read back gives the same verdict."""
 
 import json
 from pathlib import Path
@@ -31,7 +31,9 @@ def text() -> str:
 
 
 @pytest.mark.parametrize("scenario", concrete(), ids=ids)
-def test_what_is_read_back_is_the_same_and_judged_the_same(scenario: Scenario) -> None:
+def test_a_history_that_was_read_back_is_equal_and_gives_the_same_verdict(
+    scenario: Scenario,
+) -> None:
     history = run_scenario(scenario)
     text = history.dumps()
     again = History.loads(text)
@@ -48,7 +50,7 @@ def test_a_history_under_every_fault_survives_too(seed: int) -> None:
     assert judge(again) == judge(history)
 
 
-def test_a_history_that_ends_early_is_refused_at_every_line(text: str) -> None:
+def test_a_history_that_is_cut_after_any_line_is_rejected(text: str) -> None:
     lines = text.splitlines(keepends=True)
     with pytest.raises(HistoryError, match="the text is empty"):
         History.loads("")
@@ -57,7 +59,7 @@ def test_a_history_that_ends_early_is_refused_at_every_line(text: str) -> None:
             History.loads("".join(lines[:count]))
 
 
-def test_a_line_that_is_cut_anywhere_is_refused(text: str) -> None:
+def test_a_line_that_is_cut_anywhere_is_rejected(text: str) -> None:
     lines = text.splitlines(keepends=True)
     before, read = next(
         (n, line) for n, line in enumerate(lines) if json.loads(line).get("event") == "FrameRead"
@@ -84,7 +86,7 @@ def test_a_line_that_is_cut_anywhere_is_refused(text: str) -> None:
         ("[" * 100_000, "line 2: "),
     ],
 )
-def test_a_line_that_means_nothing_is_named(text: str, line: str, message: str) -> None:
+def test_an_invalid_line_is_named(text: str, line: str, message: str) -> None:
     header = text.split("\n", 1)[0]
     with pytest.raises(HistoryError) as caught:
         History.loads(f"{header}\n{line}\n")
@@ -92,7 +94,7 @@ def test_a_line_that_means_nothing_is_named(text: str, line: str, message: str) 
     assert "\n" not in str(caught.value)
 
 
-def test_another_version_and_what_is_no_history_are_refused(text: str) -> None:
+def test_another_version_and_other_texts_are_rejected(text: str) -> None:
     with pytest.raises(HistoryError, match=f"version {VERSION + 1}; this is a reader of {VERSION}"):
         History.loads(text.replace(f'"history": {VERSION}', f'"history": {VERSION + 1}', 1))
     with pytest.raises(HistoryError, match="version None"):

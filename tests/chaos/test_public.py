@@ -52,13 +52,13 @@ def test_hypothesis_shrinks_a_failure_and_reports_it_as_a_scenario_file(tmp_path
     assert "scenario=<scenario 'lost answers', seed 0>" in reported
 
 
-def test_a_file_with_a_mistake_is_an_error_where_the_strategy_is_made(tmp_path: Path) -> None:
+def test_a_file_with_a_mistake_raises_when_the_strategy_is_made(tmp_path: Path) -> None:
     (tmp_path / "bad.yaml").write_text("nmae: x\n")
     with pytest.raises(ScenarioFileError, match="nmae"):
         chaos.scenarios(tmp_path / "bad.yaml")
 
 
-def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
+def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         getattr(chaos, "nothing")  # noqa: B009  mypy knows that it is not there
     assert set(chaos.__all__) <= set(dir(chaos))

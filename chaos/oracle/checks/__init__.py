@@ -1,12 +1,12 @@
-"""The checks: one module for each promise, pure, with its evidence in its finding.
+"""The checks: one module for each promise; pure functions that give their evidence in a finding.
 
-A check looks at what the simulator saw and stored and at what the client was told, never at what a
-client says of itself. It computes delays and bounds by itself (``chaos/spec/bounds.py``). The
-docstring of its module defines it; ``python -m chaos list`` prints that.
+A check looks at what the simulator saw and stored and at the outcomes that the client reported,
+never at the client's internals. It computes delays and bounds itself (``chaos/spec/bounds.py``).
+The docstring of its module is its definition, which ``python -m chaos list`` prints.
 
-A check is sound: where the evidence allows that a promise was kept, it says nothing. What the
-simulator's side could not see is in ``visibility.py``, how its times and the client's hang together
-in ``timing.py``, which records share their story in ``attempts.py``.
+A check is sound: where the evidence permits that a promise was kept, it reports no violation.
+``visibility.py`` says where attempts may be invisible, ``timing.py`` how the times of both sides
+relate, and ``attempts.py`` which records share their requests and outcomes.
 
 A module of this package is a check: it has a ``NAME``, the ``SEMANTICS`` that it applies to, and a
 function ``check``. Importing the package registers all of them in ``CHECKS``.
@@ -31,11 +31,11 @@ class Check:
 
     name: str
     text: str
-    """What it is, precisely, for a person."""
+    """Its definition; help text."""
     semantics: Collection[str]
     """The delivery semantics that it applies to."""
     run: Callable[[Evidence], Finding]
-    """Looks at a run."""
+    """Checks one run."""
 
 
 CHECKS: Registry[Check] = Registry(
@@ -60,10 +60,10 @@ CHECKS: Registry[Check] = Registry(
 
 
 def register_check(module: ModuleType) -> None:
-    """Make a module a check.
+    """Register a module as a check.
 
     Raises:
-        ValueError: another check has its name.
+        ValueError: another check has the name.
     """
     text = inspect.getdoc(module) or ""
     CHECKS.add(module.NAME, Check(module.NAME, text, module.SEMANTICS, module.check))

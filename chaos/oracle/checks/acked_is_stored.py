@@ -1,11 +1,11 @@
-"""A record that the client was told is stored has a copy in the final log of its topic.
+"""A record that the client reported as stored has a copy in the final log of its topic.
 
-It holds for both delivery semantics, for probes as for the records of the workload: an
-acknowledgement is the one thing that a caller may rely on. Whether the copy is where the client was
-told is another question (``offset-is-true``).
+The check applies to both delivery semantics, and to probes as well as to the records of the
+workload: an acknowledgement is the one thing that a caller can rely on. Whether the copy is at the
+reported offset is a separate check (``offset-is-true``).
 """
 
-from chaos.oracle.blind_spots import blind_spots
+from chaos.oracle.blind_records import blind_records
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.finding import Finding, Violations, at, listed, were
 
@@ -14,8 +14,8 @@ SEMANTICS = ("at-least-once", "at-most-once")
 
 
 def check(evidence: Evidence) -> Finding:
-    """Look at every record that was acknowledged."""
-    found = Violations(NAME, evidence.once(blind_spots))
+    """Check every acknowledged record."""
+    found = Violations(NAME, evidence.once(blind_records))
     copies, unseen, acknowledged = evidence.copies, found.unseen, 0
     for record in evidence.records:
         if record.outcome != "ok" or (unseen and not found.sees(record.id)):

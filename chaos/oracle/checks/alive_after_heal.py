@@ -1,20 +1,20 @@
 """After all faults are lifted the producer works.
 
-One probe for each partition is sent to a cluster that is whole again, and must be acknowledged: a
-producer that an earlier fault left broken shows here. An error that leaves the client outside of
-any call breaks this promise, too.
+One probe for each partition is sent to the healed cluster, and must be acknowledged: a producer
+that an earlier fault has broken fails here. An error that the client raises outside any call breaks
+this promise, too.
 
-Nothing is asked of a client that was ended because it did not answer, nor of a producer whose
-configuration leaves an attempt less time than the network, or the commit, takes. And at a time when
-faults had kept the news of a moved leader from the client, a probe that an SPU refuses with
-NotLeaderForPartition is excused: only by that does the client learn of it, and a policy without
-enough retries cannot do more. So is a probe that was never transmitted, when all its time was part
-of the pause that follows a failed dial.
+The check does not apply to a client that was killed because it did not answer, nor to a producer
+whose configuration leaves an attempt less time than the network, or the commit, takes. A probe that
+an SPU rejects with NotLeaderForPartition is excused if faults had kept the new leader from the
+client until then: the client learns of the new leader only by this error, and a policy without
+enough retries can do no more. A probe that was never transmitted is excused if all of its time was
+part of the backoff after a failed dial.
 """
 
 from chaos.history import SentRecord
 from chaos.oracle.answers import answers
-from chaos.oracle.blind_spots import blind_spots
+from chaos.oracle.blind_records import blind_records
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.finding import Finding, Violations, at
 from chaos.oracle.timing import timing
@@ -25,8 +25,8 @@ SEMANTICS = ("at-least-once", "at-most-once")
 
 
 def check(evidence: Evidence) -> Finding:
-    """Look at every probe."""
-    found = Violations(NAME, evidence.once(blind_spots))
+    """Check every probe."""
+    found = Violations(NAME, evidence.once(blind_records))
     history = evidence.history
     if history.crash is not None:
         found.looked_at += 1
@@ -41,7 +41,7 @@ def check(evidence: Evidence) -> Finding:
         found.looked_at += 1
         if record.outcome == "ok" or _is_excused(evidence, record) or _backed_off(evidence, record):
             continue
-        outcome = record.error or "the client was told nothing"
+        outcome = record.error or "the client reported no outcome"
         found.add(
             f"probe {record.id}, sent {at(record.sent_at)} after the cluster had healed "
             f"{at(history.healed_at or 0.0)}, was not acknowledged: {outcome}",
@@ -51,7 +51,7 @@ def check(evidence: Evidence) -> Finding:
 
 
 def _is_excused(evidence: Evidence, record: SentRecord) -> bool:
-    """Whether all that went wrong with a probe is that its client was not told of a new leader."""
+    """Return whether a probe failed only because its client did not know of a new leader."""
     view, replies = evidence.once(visibility), evidence.once(answers)
     sent = evidence.transmissions[record.id]
     return (
@@ -67,7 +67,8 @@ def _is_excused(evidence: Evidence, record: SentRecord) -> bool:
 
 
 def _backed_off(evidence: Evidence, record: SentRecord) -> bool:
-    """Whether its client may have waited all of its time before it dialled again."""
+    """Return whether the client may have been in the backoff after a failed dial for the whole
+    time."""
     seen, end = evidence.once(visibility), record.outcome_at
     return (
         end is not None

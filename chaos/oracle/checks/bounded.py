@@ -6,8 +6,9 @@
   for each request of a partition that was open when the call began, and at least for one.
 - Those of at-most-once end within the linger plus ``response_timeout``.
 
-How many requests were ahead is counted from what was transmitted: batches that shared their first
-request are one. What was never transmitted counts by the moment at which it was given up.
+The number of requests ahead is counted from the transmissions: batches that shared their first
+request count as one. Records that were never transmitted are counted by the time at which they were
+given up.
 """
 
 from collections.abc import Iterable
@@ -25,7 +26,7 @@ WAITING = ("flush", "wait", "close")
 
 
 def check(evidence: Evidence) -> Finding:
-    """Look at every call, and at every record that was sent by itself."""
+    """Check every call, and every record that was sent by itself."""
     found = Violations(NAME)
     _look_at_sends(evidence, found)
     _look_at_long_sends(evidence, found)
@@ -36,7 +37,7 @@ def check(evidence: Evidence) -> Finding:
         if call.op not in WAITING:
             continue
         found.looked_at += 1
-        # When the harness gave it up nobody knows what would have become of it later.
+        # Whether a call that the harness gave up would have ended later is not known.
         end = call.ended if call.ended is not None else call.given_up
         if end is None or (call.ended is None and evidence.history.crash is not None):
             continue
@@ -95,14 +96,14 @@ def _look_at_long_sends(evidence: Evidence, found: Violations) -> None:
 
 
 def _batches(evidence: Evidence, ids: range) -> int:
-    """How many batches some records were in; each that was not transmitted may be in its own."""
+    """Return how many batches some records were in; each untransmitted record may be in its own."""
     transmissions = evidence.transmissions
     unseen = sum(not transmissions[record_id] for record_id in ids)
     return unseen + sum(any(n in ids for n in batch) for batch in evidence.batches)
 
 
 def _bound(evidence: Evidence, call: Call) -> float:
-    """The bound of a call that waits, for what was open when it began."""
+    """Return the bound of a call that waits, from the records that were open when it began."""
     open_ids = [
         record.id
         for record in evidence.records[: call.first]
@@ -117,10 +118,11 @@ def _bound(evidence: Evidence, call: Call) -> float:
 
 
 def _requests(evidence: Evidence, ids: Iterable[int]) -> set[tuple[int | None, object]]:
-    """The requests of some records: the partition of each, if known, and what tells it apart.
+    """Return the requests of some records: the partition of each, if known, and a key that
+    identifies it.
 
-    Of the records of a call that was refused some may have been taken in all the same, and be under
-    way. Nobody was told which.
+    Some records of a call that failed may have been accepted and be in flight. The client does not
+    report which.
     """
     found: set[tuple[int | None, object]] = set()
     transmissions = evidence.transmissions

@@ -1,14 +1,14 @@
-"""When a flush has returned, what was sent before it is done with.
+"""When a flush has returned, every record sent before it is settled or handed over.
 
 At-least-once: every record sent before is settled, acknowledged or given up. At-most-once: every
 record was handed to a connection or given up; its answer may still be under way. So a record that
 was open when the flush returned must have left before: its request is read as soon as the network
-allows, and it is not said to be certainly not stored afterwards unless an SPU refused it.
+allows, and the client does not report it later as certainly not stored unless an SPU rejected it.
 
-A flush of at-least-once that says that all is well says so of every record that was taken in since
-the flush before, unless the client was told its outcome already: none of them was given up.
+A flush of at-least-once that reports success does so for every record that was accepted since the
+previous flush, unless the outcome was reported before: none of these records was given up.
 
-A flush that does not return is another matter (``bounded``).
+A flush that does not return is a separate check (``bounded``).
 """
 
 from chaos.history import Call
@@ -21,7 +21,7 @@ SEMANTICS = ("at-least-once", "at-most-once")
 
 
 def check(evidence: Evidence) -> Finding:
-    """Look at every flush that returned."""
+    """Check every flush that returned."""
     found = Violations(NAME)
     flushed = 0
     for call in evidence.history.calls:
@@ -47,7 +47,7 @@ def check(evidence: Evidence) -> Finding:
 
 
 def _look_at_success(evidence: Evidence, call: Call, ids: range, found: Violations) -> None:
-    """What a flush that raised nothing leaves in the dark."""
+    """Report records that were given up during a flush that reported success."""
     given_up = [
         record
         for record in evidence.records[ids.start : ids.stop]
@@ -59,14 +59,14 @@ def _look_at_success(evidence: Evidence, call: Call, ids: range, found: Violatio
     if given_up:
         ids_given_up = [record.id for record in given_up]
         found.add(
-            f"the flush {at(call.started)} said that all is well, but {listed(ids_given_up)} "
+            f"the flush {at(call.started)} reported success, but {listed(ids_given_up)} "
             f"{were(ids_given_up)} given up: {given_up[0].error}",
             ids_given_up,
         )
 
 
 def _had_left(evidence: Evidence, record_id: int, ended: float) -> bool:
-    """Whether a record may have been handed to a connection by then."""
+    """Return whether a record may have been handed to a connection by ``ended``."""
     times = evidence.once(timing)
     sent = evidence.transmissions[record_id]
     if sent:

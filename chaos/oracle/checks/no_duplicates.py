@@ -1,12 +1,13 @@
-"""At-most-once: a record is transmitted once at most, and stored as often as the network says.
+"""At-most-once: a record is transmitted at most once, and has no copies beyond those of the
+network.
 
-A second request with the same record is a violation, whatever became of the first one; so is a
-request that holds a record twice. To connect again before the first byte of a record left is no
-second transmission, and leaves no trace here. A second copy in the log is explained only by a fault
-that duplicated the request: the events say which copies such a fault made.
+A second request with the same record is a violation, whatever happened to the first one; so is a
+request that holds a record twice. Connecting again before the first byte of a record has left is no
+second transmission, and is not visible here. The only explanation for a second copy in the log is a
+fault that duplicated the request: the events say which copies such a fault made.
 """
 
-from chaos.oracle.blind_spots import blind_spots
+from chaos.oracle.blind_records import blind_records
 from chaos.oracle.copies import surplus
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.finding import Finding, Violations, at, listed
@@ -16,8 +17,8 @@ SEMANTICS = ("at-most-once",)
 
 
 def check(evidence: Evidence) -> Finding:
-    """Look at every record of the workload that was transmitted or stored."""
-    found = Violations(NAME, evidence.once(blind_spots))
+    """Check every record of the workload that was transmitted or stored."""
+    found = Violations(NAME, evidence.once(blind_records))
     transmissions = evidence.transmissions
     for record in evidence.sent:
         sent = transmissions[record.id]

@@ -1,18 +1,18 @@
-"""At-least-once: a record is not given up while its retry policy has something left.
+"""At-least-once: a record is not given up before its retry policy is used up.
 
-A record of which no copy is stored, and which the client did not call acknowledged, is lost. That
-is allowed once the policy is used up: all attempts were made, or no further one could begin before
-the policy's timeout, or an SPU answered with a final code. It is also allowed where a record was
-refused before it was taken in: because it is too large for a request, or because the queue stayed
-full for as long as ``send`` may wait.
+A record is lost if no copy of it is stored and the client did not report it as acknowledged. A loss
+is allowed once the policy is used up: all attempts were made, no further one could begin before the
+policy's timeout, or an SPU answered with a final error code. It is also allowed for a record that
+the client did not accept: because the record is too large for a request, or because the queue
+stayed full for as long as ``send`` may wait.
 
-An attempt is what the simulator saw. While one could go unseen (a listener was closed, a connection
-was dead or stalled) the number of attempts is not known. Then only what is certain counts: all
-attempts take at least the delays between them.
+Attempts are those that the simulator saw. While one could be invisible (a listener was closed, a
+connection was dead or stalled) the number of attempts is not known. Then only a lower limit counts:
+all attempts together take at least the delays between them.
 """
 
 from chaos.oracle.attempts import record_groups, retry_timeline
-from chaos.oracle.blind_spots import blind_spots
+from chaos.oracle.blind_records import blind_records
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.finding import Finding, Violations, at, lasting, listed, were
 from chaos.oracle.refusals import refused_early
@@ -22,8 +22,8 @@ SEMANTICS = ("at-least-once",)
 
 
 def check(evidence: Evidence) -> Finding:
-    """Look at every record of the workload that is absent and was not acknowledged."""
-    found = Violations(NAME, evidence.once(blind_spots))
+    """Check every record of the workload that is absent and was not acknowledged."""
+    found = Violations(NAME, evidence.once(blind_records))
     if not evidence.history.drained:
         return found.finding()
     copies, timeline = evidence.copies, evidence.once(retry_timeline)

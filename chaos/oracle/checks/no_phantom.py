@@ -1,17 +1,17 @@
-"""The log holds nothing but what was sent, and each record where it belongs.
+"""The log holds only records that were sent, each in the partition where it belongs.
 
 Every stored batch decodes, its CRC included. Every stored value is one that was sent, with its own
 key, and came with a request that carried it. A record with a key belongs to the partition that its
-key hashes to (SipHash-2-4, as all Fluvio clients have it). A record without a key may go to any
-partition, but all of its copies and transmissions go to one. An empty key counts as none, since
-some clients know no difference.
+key hashes to (SipHash-2-4, as in all Fluvio clients). A record without a key may go to any
+partition, but all of its copies and transmissions go to the same one. An empty key counts as none,
+since some clients do not distinguish the two.
 """
 
 from functools import lru_cache
 
 from siphashc import siphash
 
-from chaos.oracle.blind_spots import altered_requests, blind_spots
+from chaos.oracle.blind_records import altered_requests, blind_records
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.finding import Finding, Violations, at, listed
 
@@ -19,14 +19,14 @@ NAME = "no-phantom"
 SEMANTICS = ("at-least-once", "at-most-once")
 
 SHOWN_BYTES = 32
-"""How much of a strange value a sentence shows."""
+"""How many bytes of an unknown value a sentence shows."""
 
 _HASH_KEY = b"\0" * 16
 
 
 def check(evidence: Evidence) -> Finding:
-    """Look at everything that is stored and transmitted."""
-    found = Violations(NAME, evidence.once(blind_spots))
+    """Check everything that is stored and transmitted."""
+    found = Violations(NAME, evidence.once(blind_records))
     found.looked_at = sum(len(log) for log in evidence.history.logs.values())
     altered = evidence.once(altered_requests)
     for phantom in evidence.phantoms:
@@ -55,7 +55,7 @@ def check(evidence: Evidence) -> Finding:
 
 
 def _look_at_copies(evidence: Evidence, found: Violations) -> None:
-    """Each copy came with a request that carried it."""
+    """Check that each copy came with a request that carried it."""
     for sent, copies in zip(evidence.transmissions, evidence.copies, strict=True):
         for copy in copies:
             number, partition = copy.transmission, copy.partition
@@ -72,7 +72,7 @@ def _look_at_copies(evidence: Evidence, found: Violations) -> None:
 
 
 def _look_at_requests(evidence: Evidence, found: Violations) -> None:
-    """Each request brought a record to the partition where it belongs."""
+    """Check that each request brought a record to the partition where it belongs."""
     trails, trail_of = evidence.trails
     partitions = evidence.scenario.topic.partitions
     for record in evidence.records:
@@ -98,6 +98,6 @@ def _value_at(evidence: Evidence, partition: int, offset: int) -> bytes:
 
 @lru_cache(maxsize=10_000)
 def partition_of(key: bytes, partitions: int) -> int:
-    """Where a record with a key belongs."""
+    """Return the partition of a record with a key."""
     hashed: int = siphash(_HASH_KEY, len(key).to_bytes(8, "little") + key)
     return hashed % partitions

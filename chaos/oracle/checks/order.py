@@ -1,12 +1,12 @@
 """Acknowledged records of one partition are stored in the order in which they were sent.
 
-What counts is the first copy of each: a duplicate may stand anywhere behind it. A record that was
-not acknowledged may be stored late, or not at all, and says nothing. At-most-once pipelines over
-connections that may end at any time, and so it keeps order only among records that came over the
-same connection.
+Only the first copy of each record counts: a duplicate may follow anywhere. A record that was not
+acknowledged may be stored late, or not at all, and is ignored. At-most-once pipelines over
+connections that may end at any time, and therefore keeps order only among records on the same
+connection.
 """
 
-from chaos.oracle.blind_spots import blind_spots
+from chaos.oracle.blind_records import blind_records
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.finding import Finding, Violations
 
@@ -15,14 +15,14 @@ SEMANTICS = ("at-least-once", "at-most-once")
 
 
 def check(evidence: Evidence) -> Finding:
-    """Look at the first copies of all acknowledged records, in the order of sending."""
-    found = Violations(NAME, evidence.once(blind_spots))
+    """Check the first copies of all acknowledged records, in the order of sending."""
+    found = Violations(NAME, evidence.once(blind_records))
     once = not evidence.scenario.producer.retries
     connection_of: dict[int | None, int] = {
         read.transmission: read.connection for read in evidence.requests if once
     }
     furthest: dict[tuple[int, int | None], tuple[int, int]] = {}
-    """By partition and connection, the highest first copy so far, and the record that has it."""
+    """By partition and connection, the highest offset of a first copy so far, and its record."""
     unseen, stored = found.unseen, 0
     for record, copies in zip(evidence.records, evidence.copies, strict=True):
         if record.outcome != "ok" or not copies or (unseen and not found.sees(record.id)):

@@ -1,19 +1,19 @@
-"""At-least-once: attempts are as many, as far apart and as long as the retry policy says.
+"""At-least-once: the number, the spacing and the duration of attempts follow the retry policy.
 
-- A record is in ``1 + max_retries`` requests at most.
-- Between two attempts lies the delay of the strategy, from the end of one to the start of the next;
-  not less, and not more than it takes to connect besides.
-- An attempt ends with an answer, with the loss of its connection, or when its time is over, which
-  is the share of the policy's timeout that the documentation plans for it, unless configured.
-- While the policy has an attempt left, it follows: nobody waits for one that is over.
+- A record is in at most ``1 + max_retries`` requests.
+- The delay of the strategy lies between the end of an attempt and the start of the next one: no
+  less, and no more than the delay and the time to connect.
+- An attempt ends with an answer, with the loss of its connection, or at its timeout: the configured
+  one, or the share of the policy's timeout that the documentation plans for it.
+- While the policy has an attempt left, the next attempt follows when the previous one has ended.
 - After the policy's timeout, counted from the start of the first attempt, nothing is transmitted,
   and the record is settled.
-- After a final code no attempt follows.
+- After a final error code no attempt follows.
 - A record that was given up although a copy is stored had its policy used up, as in ``no-loss``.
 
-What the simulator saw is a frame that was read, some time after the client wrote it. So a rule is
-broken only if no moments of the client that fit what was seen keep it. That a delay was too long,
-or that attempts are missing, is judged only where every attempt must have left a trace.
+The simulator sees a frame when it reads the frame, some time after the client wrote it. So a rule
+is broken only if no client times that fit the observations keep it. A delay that was too long, or a
+missing attempt, is reported only where every attempt must have left an event.
 """
 
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ from chaos.oracle.attempts import (
     record_groups,
     retry_timeline,
 )
-from chaos.oracle.blind_spots import blind_spots
+from chaos.oracle.blind_records import blind_records
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.finding import Finding, Violations, at, lasting, listed, were
 
@@ -36,8 +36,8 @@ SEMANTICS = ("at-least-once",)
 
 
 def check(evidence: Evidence) -> Finding:
-    """Look at every attempt of the workload."""
-    found = Violations(NAME, evidence.once(blind_spots))
+    """Check every attempt of the workload."""
+    found = Violations(NAME, evidence.once(blind_records))
     timeline = evidence.once(retry_timeline)
     copies = evidence.copies
     for group in evidence.once(record_groups):
@@ -95,17 +95,17 @@ def _broken(timeline: RetryTimeline, group: RecordGroup) -> Iterator[str]:
 
 
 def _gaps(timeline: RetryTimeline, group: RecordGroup) -> Iterator[str]:
-    """What is wrong between one attempt and the next."""
+    """Yield what is wrong between one attempt and the next."""
     attempts = list(timeline.attempts(group))
     used_up = timeline.used_up_connections(group)
     for retry, (attempt, following) in enumerate(pairwise(attempts), 1):
         here, there = attempt.transmission, following.transmission
         delay = timeline.delays.before(retry)
         if not timeline.follows(here, there):
-            return  # read in another order than sent, so that nothing more can be told
+            return  # read in another order than sent: later gaps are not certain
         if timeline.answer_known_by(attempt) < inf:
             if timeline.answers.is_ok(here):
-                return  # what follows a success has another name, unprovoked-duplicate
+                return  # an attempt after a success is for unprovoked-duplicate
             if code := timeline.answers.final_code(here):
                 yield (
                     f"transmitted again {at(there.t)} on connection {there.connection}, after the "
@@ -135,5 +135,6 @@ def _gaps(timeline: RetryTimeline, group: RecordGroup) -> Iterator[str]:
 def _longest_wait(
     timeline: RetryTimeline, attempt: AttemptBounds, following: AttemptBounds
 ) -> float:
-    """How long the client waited at least, if it connected without trouble."""
+    """Return the shortest possible pause before an attempt, if the client connected without
+    delay."""
     return following.transmission.t - timeline.connecting - attempt.end_by

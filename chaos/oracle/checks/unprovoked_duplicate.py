@@ -1,18 +1,17 @@
-"""At-least-once: a record is transmitted again only if an attempt before was not answered with
+"""At-least-once: a record is transmitted again only if no earlier attempt was answered with
 success.
 
-A success answer that the client certainly had, within the time of its attempt, ends the matter:
-whatever is transmitted after that attempt is a duplicate that nothing provoked, and so is a record
-that stands twice in one request. An answer that was lost, or cut, or came too late, or with a
-code, is no success answer. A copy in the log that neither a transmission nor a fault explains is a
-violation as well.
+A success answer that the client certainly received, within the timeout of its attempt, is final:
+any later transmission is an unprovoked duplicate, and so is a record that is in one request twice.
+An answer that was lost, or cut, or late, or has an error code, is no success answer. A copy in the
+log that neither a transmission nor a fault explains is a violation as well.
 """
 
 from itertools import pairwise
 from math import inf
 
 from chaos.oracle.attempts import RecordGroup, RetryTimeline, record_groups, retry_timeline
-from chaos.oracle.blind_spots import blind_spots
+from chaos.oracle.blind_records import blind_records
 from chaos.oracle.copies import surplus
 from chaos.oracle.evidence import Evidence, Transmission
 from chaos.oracle.finding import Finding, Violations, at, listed, were
@@ -22,8 +21,8 @@ SEMANTICS = ("at-least-once",)
 
 
 def check(evidence: Evidence) -> Finding:
-    """Look at every record of the workload that was transmitted."""
-    found = Violations(NAME, evidence.once(blind_spots))
+    """Check every record of the workload that was transmitted."""
+    found = Violations(NAME, evidence.once(blind_records))
     timeline = evidence.once(retry_timeline)
     for group in evidence.once(record_groups):
         if not group.attempts or not found.sees(*group.ids):
@@ -50,7 +49,7 @@ def check(evidence: Evidence) -> Finding:
 def _unprovoked(
     timeline: RetryTimeline, group: RecordGroup
 ) -> tuple[Transmission, Transmission] | None:
-    """An attempt that was answered with success, and one that came after it."""
+    """Return an attempt that was answered with success, and an attempt after it."""
     attempts = list(timeline.attempts(group))
     for attempt, following in pairwise(attempts):
         if attempt.transmission.number == following.transmission.number:

@@ -1,21 +1,21 @@
-"""At-most-once: a record is lost only if something happened to it.
+"""At-most-once: a record is lost only if a fault or a cluster change explains it.
 
-A record of which no copy is stored, and which the client did not call acknowledged, is lost. What
-may lose it: a fault that struck the request that carried it before it was applied; an SPU that did
-not lead its partition any more, or was away; a connection that was reset, stalled or half closed
-while the record waited or was under way; a server that could not be reached in that time; a queue
-that stayed full for as long as ``send`` may wait. A fault that strikes an answer loses nothing, and
-nor does a delay. Without faults, and on a network that leaves enough time, nothing is lost.
+A record is lost if no copy of it is stored and the client did not report it as acknowledged.
+Explanations of a loss are: a fault at the request, before it was applied; an SPU that no longer led
+the partition, or was stopped; a connection that was reset, stalled or half closed while the record
+waited or was in flight; a server that could not be reached in that time; a queue that stayed full
+for as long as ``send`` may wait. A fault at the answer loses nothing, and nor does a delay. Without
+faults, and on a network that leaves enough time, nothing is lost.
 
-A record that never left is not given up before its time (the linger and ``response_timeout``): when
-the client says *failed* of a record that nobody saw, its time must have been over.
+A record that was never transmitted is not given up before its time (the linger and
+``response_timeout``): if the client reports *failed* for it, that time must have passed.
 """
 
 from math import inf
 
 from chaos.oracle.answers import answers
 from chaos.oracle.attempts import RecordGroup, record_groups
-from chaos.oracle.blind_spots import blind_spots
+from chaos.oracle.blind_records import blind_records
 from chaos.oracle.evidence import Evidence, Transmission
 from chaos.oracle.finding import Finding, Violations, at, lasting, listed, were
 from chaos.oracle.refusals import refused_early
@@ -28,8 +28,8 @@ SEMANTICS = ("at-most-once",)
 
 
 def check(evidence: Evidence) -> Finding:
-    """Look at every record of the workload that is absent and was not acknowledged."""
-    found = Violations(NAME, evidence.once(blind_spots))
+    """Check every record of the workload that is absent and was not acknowledged."""
+    found = Violations(NAME, evidence.once(blind_records))
     if not evidence.history.drained:
         return found.finding()
     copies = evidence.copies
@@ -53,7 +53,7 @@ def check(evidence: Evidence) -> Finding:
 
 
 def _unexplained(evidence: Evidence, group: RecordGroup) -> str | None:
-    """Why a lost lot should not be lost; None if something explains it."""
+    """Return why a lost group should not be lost; None if something explains the loss."""
     view = evidence.once(visibility)
     for transmission in group.attempts:
         if not _was_lost(evidence, view, transmission):
@@ -70,7 +70,7 @@ def _unexplained_unseen(evidence: Evidence, view: Visibility, group: RecordGroup
     times, producer = evidence.once(timing), evidence.scenario.producer
     closed = [call.started for call in evidence.history.calls if call.op == "close"]
     if group.outcome_at is None and evidence.history.silent is not None:
-        return None  # the client was ended with it
+        return None  # the client was killed while it held the record
     end = inf if group.outcome_at is None else group.outcome_at
     if closed and end >= closed[0] and group.outcome_at is not None:
         return None
@@ -87,13 +87,13 @@ def _unexplained_unseen(evidence: Evidence, view: Visibility, group: RecordGroup
 
 
 def _was_lost(evidence: Evidence, view: Visibility, transmission: Transmission) -> bool:
-    """Whether something kept a request from being applied."""
+    """Return whether something kept a request from being applied."""
     for hit in evidence.hits_by_transmission.get(transmission.number, ()):
         if hit.at is not CutPoint.REQUEST or hit.shadowed:
             continue
         if Effect.NOT_APPLIED in hit.effects and hit.code is None:
             return True
-        # A code is for the entries of one partition; the others are applied.
+        # An error code rejects the records of one partition; the others are applied.
         if Effect.NOT_APPLIED in hit.effects and hit.partition == transmission.partition:
             return True
     if evidence.once(answers).is_appended(transmission):
@@ -102,5 +102,5 @@ def _was_lost(evidence: Evidence, view: Visibility, transmission: Transmission) 
     partition, n = transmission.partition, transmission.n
     if not view.leads(server, partition, n, transmission.t):
         return True
-    # A request that is held, by a delay or behind one, finds the leaders as they are then.
+    # A delayed request, or one behind it, meets the leaders at the time when it is applied.
     return view.may_have_moved_later(server, partition, n)

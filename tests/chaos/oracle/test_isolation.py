@@ -1,4 +1,4 @@
-"""The judge must not know how the accused works."""
+"""The judge is independent of the client under test."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""Why a run says nothing: what an author is told who must mend a scenario."""
+"""The reasons of an inconclusive verdict, from which an author mends a scenario."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from chaos.spec.scenario import Scenario
 
 
 def reasons_of(**fields: Any) -> tuple[str, ...]:
-    """Why a run of a scenario is inconclusive, in virtual time."""
+    """Return the reasons of a run in virtual time."""
     return judge(run_scenario(Scenario.model_validate({"name": "x", **fields}))).reasons
 
 
@@ -35,7 +35,7 @@ def test_one_record_under_way_is_one() -> None:
     assert "when 1 record was still under way" in found[0]
 
 
-def test_a_fault_that_another_one_always_came_before_was_shadowed() -> None:
+def test_a_fault_is_shadowed_if_another_one_always_takes_precedence() -> None:
     found = reasons_of(
         producer={**AT_MOST_ONCE, "response_timeout": "1s"},
         faults=[{"stall": {"at": "request"}}, {"drop": {"at": "request"}}],

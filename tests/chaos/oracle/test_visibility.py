@@ -1,4 +1,4 @@
-"""What the simulator's side could not see: where nothing hid an attempt, none was made unseen."""
+"""Visibility: outside blind spots every attempt leaves an event."""
 
 from math import inf
 from typing import Any
@@ -11,28 +11,28 @@ from simulator.events import LeaderMoved, SpuStopped
 from tests.chaos.oracle.checks.playing import played
 
 WAIT_S = 1.0
-"""How long an attempt of these runs may take."""
+"""The attempt timeout of these runs."""
 
 ROOM_S = 0.01
-"""More than the room that a trouble has on both sides."""
+"""More than the margin on both sides of a blind spot."""
 
 
 def seen(*faults: Any, **more: Any) -> Visibility:
     return Evidence(played(*faults, **more)).once(visibility)
 
 
-def test_without_faults_everything_is_seen() -> None:
+def test_without_faults_there_is_no_blind_spot() -> None:
     found = seen()
     assert found.clear(0.0, 100.0)
     assert not found.blind
     assert (found.lost(2), found.lost_by(2), found.leaders_unknown_from) == (inf, inf, inf)
 
 
-def test_a_lost_frame_hides_nothing_for_it_was_read() -> None:
+def test_a_dropped_frame_makes_no_blind_spot_since_it_was_read() -> None:
     assert seen({"drop": {"at": "request", "nth": 1}}).clear(0.0, 100.0)
 
 
-def test_a_stalled_connection_hides_what_goes_out_on_it_and_nothing_else() -> None:
+def test_a_stall_hides_attempts_on_its_own_connection_only() -> None:
     found = seen({"stall": {"at": "request", "nth": 1}})
     assert not found.clear(0.0, 0.5)
     assert found.clear(0.0, 0.5, but={2})
@@ -48,14 +48,14 @@ def test_a_reset_connection_is_lost_from_then_on() -> None:
 
 
 @pytest.mark.parametrize("how", ["refuse", "rst", "hang"])
-def test_a_server_that_turns_clients_away_hides_their_attempts(how: str) -> None:
+def test_a_refusing_server_hides_attempts(how: str) -> None:
     fault = {"refuse": {"server": "spu", "how": how, "between": ["0ms", "500ms"]}}
     found = seen(fault)
     assert not found.clear(0.0, 0.5)
     assert found.clear(0.5 + WAIT_S + ROOM_S, 100.0)
 
 
-def test_an_spu_that_is_away_hides_attempts_until_it_is_back() -> None:
+def test_a_stopped_spu_hides_attempts_until_it_starts() -> None:
     gone = ["send", "wait", "stop_spu", {"sleep": "2s"}, "start_spu", {"sleep": "1s"}, "send"]
     found = seen(workload=[*gone, "wait"])
     assert found.clear(0.0, 0.0)
@@ -63,7 +63,7 @@ def test_an_spu_that_is_away_hides_attempts_until_it_is_back() -> None:
     assert found.clear(2.0 + ROOM_S, 100.0)
 
 
-def test_a_leader_leads_until_it_is_moved_and_not_while_it_is_away() -> None:
+def test_a_leader_leads_until_it_is_moved_and_not_while_it_is_stopped() -> None:
     history = played(
         workload=["send", "wait", {"move_leader": {"to": 1}}, {"stop_spu": {"spu": 1}}],
         cluster={"spus": 2},
@@ -78,7 +78,7 @@ def test_a_leader_leads_until_it_is_moved_and_not_while_it_is_away() -> None:
     assert not found.may_have_moved_later("spu:0", 0, moved.n + 1)
 
 
-def test_where_an_spu_waits_for_commits_nobody_sees_when_a_request_came() -> None:
+def test_waiting_for_commits_hides_when_a_request_arrived() -> None:
     found = seen(
         producer={"isolation": "read-committed", "attempt_timeout": "1s"},
         cluster={"commit_delay": "5ms"},

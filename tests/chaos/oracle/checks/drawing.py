@@ -1,4 +1,4 @@
-"""Scenarios of all kinds, drawn from a seed: what a correct producer goes through unharmed."""
+"""Scenarios of all kinds, drawn from a seed, in which a correct producer breaks no promise."""
 
 from random import Random
 from typing import Any
@@ -108,7 +108,7 @@ def _producer(rng: Random) -> dict[str, Any]:
             "timeout": _ms(rng, 3, 40, 500, 3000, 10_000, 60_000),
             "strategy": rng.choice(["fixed-delay", "fibonacci-backoff", "exponential-backoff"]),
         }
-        if options["retry"]["max_retries"] > 20:  # a hundred thousand attempts show nothing more
+        if options["retry"]["max_retries"] > 20:  # more attempts test nothing more
             options["retry"].update(initial_delay="90ms", max_delay="2s")
     if rng.random() < 0.2:
         options["attempt_timeout"] = _ms(rng, 1, 30, 800, 5000)
@@ -151,7 +151,7 @@ def _step(rng: Random, spus: int, partitions: int) -> Any:
 
 
 def draw_scenario(seed: int) -> Scenario:
-    """The scenario of a seed: always the same one."""
+    """Return the scenario of a seed: the same seed gives the same scenario."""
     rng = Random(seed)
     spus, partitions = rng.randint(1, 3), rng.choice([1, 1, 2, 4])
     written: dict[str, Any] = {

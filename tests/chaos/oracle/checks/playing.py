@@ -1,7 +1,7 @@
-"""Real runs for the tests of checks, and what can be changed in them afterwards.
+"""Real runs for the tests of checks, and functions that change one thing in a finished run.
 
-A check must say nothing of a run as it was, and speak up once one thing in it is changed: a copy
-taken out of the log, an event out of the list, or the scenario that the run is measured by.
+A check must find no violation in the run as it was, and one in the changed run: with a copy removed
+from the log, an event from the list, or with another scenario to judge the run by.
 """
 
 from collections.abc import Callable, Mapping
@@ -58,7 +58,7 @@ def looked_at(check: ModuleType, history: History) -> int:
 
 
 def measured_by(history: History, **producer: Any) -> History:
-    """The same run, as if the producer had been configured like this."""
+    """Return the same run with another configuration of the producer."""
     scenario = history.scenario
     retry = producer.pop("retry", {})
     policy = scenario.producer.retry.model_copy(update=retry)
@@ -67,16 +67,16 @@ def measured_by(history: History, **producer: Any) -> History:
 
 
 def without(history: History, unwanted: Callable[[Event], bool]) -> History:
-    """The same run, less some events."""
+    """Return the same run without some events."""
     events = [event for event in history.events if not unwanted(event)]
     return replace(history, events=events)
 
 
 def with_logs(history: History, logs: Mapping[int, list[Record]]) -> History:
-    """The same run with other logs in the end."""
+    """Return the same run with other final logs."""
     return replace(history, logs={**history.logs, **logs})
 
 
 def requests(history: History) -> list[FrameRead]:
-    """The produce requests with records."""
+    """Return the produce requests that carried records."""
     return Evidence(history).requests

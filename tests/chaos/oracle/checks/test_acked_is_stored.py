@@ -12,7 +12,7 @@ def test_every_acknowledged_record_has_a_copy_probes_too() -> None:
     assert looked_at(acked_is_stored, history) == 3 + 1
 
 
-def test_an_acknowledged_record_without_a_copy_is_told_with_its_place() -> None:
+def test_an_acknowledged_record_without_a_copy_is_reported_with_its_offset() -> None:
     history = played()
     assert said(acked_is_stored, with_logs(history, {0: [*history.logs[0]][1:]})) == [
         "record 0 was acknowledged at 0@0 at 0.001 s, but no copy of it is stored"

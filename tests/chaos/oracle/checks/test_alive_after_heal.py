@@ -13,7 +13,7 @@ def test_one_probe_for_each_partition_is_looked_at() -> None:
     assert (said(alive_after_heal, history), looked_at(alive_after_heal, history)) == ([], 3)
 
 
-def test_a_probe_that_was_not_acknowledged_is_told_with_its_error() -> None:
+def test_a_probe_that_was_not_acknowledged_is_reported_with_its_error() -> None:
     history = played()
     probe = history.records[-1]
     probe.outcome, probe.error = "unknown", "no answer"
@@ -22,22 +22,22 @@ def test_a_probe_that_was_not_acknowledged_is_told_with_its_error() -> None:
         "no answer"
     ]
     probe.error = None
-    assert said(alive_after_heal, history)[0].endswith("the client was told nothing")
+    assert said(alive_after_heal, history)[0].endswith("the client reported no outcome")
 
 
-def test_a_client_that_broke_down_is_told() -> None:
+def test_a_client_that_broke_down_is_reported() -> None:
     history = played()
     history.crash = "ValueError: it broke"
     assert said(alive_after_heal, history) == ["the client broke down: ValueError: it broke"]
 
 
-def test_an_attempt_shorter_than_the_network_cannot_reach_anybody() -> None:
+def test_an_attempt_shorter_than_the_network_latency_is_not_judged() -> None:
     history = played(network={"latency": "300ms"}, producer={"attempt_timeout": "1s"})
     assert not any(record.outcome == "ok" for record in history.records)
     assert (said(alive_after_heal, history), looked_at(alive_after_heal, history)) == ([], 0)
 
 
-def test_who_could_not_hear_of_a_new_leader_is_excused_and_nobody_else() -> None:
+def test_only_a_client_without_news_of_the_leader_is_excused() -> None:
     gone = ["send", "wait", "stop_spu", {"sleep": "1ms"}]
     asked_anew = [*gone, "send", "wait", "start_spu"]
     silent_sc = {"drop": {"at": "response", "match": {"api": "watch"}, "between": ["3s", "99s"]}}

@@ -15,7 +15,7 @@ def call_of(history: History, op: str) -> Call:
 
 
 @pytest.mark.parametrize("semantic", [{}, AT_MOST_ONCE], ids=["at-least-once", "at-most-once"])
-def test_a_silent_spu_keeps_nobody_beyond_the_bound(semantic: dict[str, str]) -> None:
+def test_calls_end_within_their_bound_before_a_silent_spu(semantic: dict[str, str]) -> None:
     options = {"producer": semantic} if semantic else {}
     history = played(SILENCE, workload=FLUSHED, **options)
     assert said(bounded, history) == []
@@ -23,7 +23,7 @@ def test_a_silent_spu_keeps_nobody_beyond_the_bound(semantic: dict[str, str]) ->
 
 
 @pytest.mark.parametrize("op", ["flush", "wait", "close"])
-def test_a_call_that_takes_longer_is_told(op: str) -> None:
+def test_a_call_that_takes_longer_is_reported(op: str) -> None:
     history = played(workload=FLUSHED)
     call = call_of(history, op)
     call.ended = call.started + 10.5
@@ -32,7 +32,7 @@ def test_a_call_that_takes_longer_is_told(op: str) -> None:
     ]
 
 
-def test_a_call_that_never_ends_is_told() -> None:
+def test_a_call_that_never_ends_is_reported() -> None:
     history = played(workload=FLUSHED)
     call = call_of(history, "flush")
     call.ended, call.given_up = None, call.started + 11.0
@@ -46,7 +46,7 @@ def test_a_call_that_was_given_up_within_its_bound_may_have_ended_yet() -> None:
     assert said(bounded, history) == []
 
 
-def test_requests_that_are_ahead_give_time() -> None:
+def test_requests_ahead_extend_the_bound() -> None:
     history = played(
         producer={"batch_size": 1, "max_request_size": 1024, "retry": {"timeout": "10s"}},
         workload=[{"send": {"count": 2, "size": 600}}, "flush"],
@@ -58,7 +58,7 @@ def test_requests_that_are_ahead_give_time() -> None:
     assert said(bounded, history) == ["flush at 0.001 s took 21.000 s; its bound is 20 s"]
 
 
-def test_a_send_that_waits_too_long_is_told_and_one_that_never_ends() -> None:
+def test_a_send_that_waits_too_long_or_never_ends_is_reported() -> None:
     history = played(workload=FLUSHED)
     history.records[0].taken_at = history.records[0].sent_at + 11
     history.records[1].taken_at = None
@@ -78,7 +78,7 @@ def test_a_call_that_sends_many_has_time_for_each_batch() -> None:
     assert said(bounded, history) == ["send_all at 0.001 s took 11.000 s; its bound is 10 s"]
 
 
-def test_a_client_that_broke_down_owes_no_call() -> None:
+def test_a_broken_client_is_not_held_to_its_calls() -> None:
     history = played(workload=FLUSHED)
     call_of(history, "flush").ended = None
     history.crash = "ValueError: it broke"

@@ -1,4 +1,4 @@
-"""``flush-settles``: what was sent before a flush is done with behind it."""
+"""``flush-settles``: records sent before a flush are settled or handed over after it."""
 
 from chaos.history import Call, History
 from chaos.oracle.checks import flush_settles
@@ -20,7 +20,7 @@ def test_a_flush_waits_for_the_retries() -> None:
     assert (said(flush_settles, history), looked_at(flush_settles, history)) == ([], 1)
 
 
-def test_a_record_that_is_open_behind_a_flush_is_told() -> None:
+def test_a_record_that_is_open_after_a_flush_is_reported() -> None:
     history = played(workload=FLUSHED)
     flush_of(history).open_after = [1]
     assert said(flush_settles, history) == [
@@ -28,7 +28,7 @@ def test_a_record_that_is_open_behind_a_flush_is_told() -> None:
     ]
 
 
-def test_a_flush_that_says_that_all_is_well_answers_for_what_it_settled() -> None:
+def test_a_successful_flush_covers_the_records_that_it_settled() -> None:
     refused = {"error": {"at": "request", "code": "PartitionFull", "nth": 1}}
     history = played(refused, workload=FLUSHED)
     flush = flush_of(history)
@@ -36,12 +36,11 @@ def test_a_flush_that_says_that_all_is_well_answers_for_what_it_settled() -> Non
     flush.outcome = "ok"
     (text,) = said(flush_settles, history)
     assert text.startswith(
-        f"the flush at {flush.started:.3f} s said that all is well, "
-        "but records 0 and 1 were given up: "
+        f"the flush at {flush.started:.3f} s reported success, but records 0 and 1 were given up: "
     )
 
 
-def test_a_flush_does_not_answer_for_outcomes_that_the_client_knew() -> None:
+def test_a_flush_does_not_cover_outcomes_that_were_reported_before() -> None:
     refused = {"error": {"at": "request", "code": "PartitionFull", "nth": 1}}
     history = played(refused, workload=[{"send": {"wait": True}}, {"sleep": "1s"}, "flush"])
     flush = flush_of(history)
@@ -49,7 +48,7 @@ def test_a_flush_does_not_answer_for_outcomes_that_the_client_knew() -> None:
     assert said(flush_settles, history) == []
 
 
-def test_a_flush_that_never_returned_is_the_matter_of_another_check() -> None:
+def test_a_flush_that_never_returned_is_left_to_another_check() -> None:
     history = played(workload=FLUSHED)
     flush = flush_of(history)
     flush.open_after, flush.ended = [0, 1], None
@@ -69,7 +68,7 @@ def test_at_most_once_has_handed_over_by_then() -> None:
     assert text.startswith("records 0 and 1 were still not handed over when the flush")
 
 
-def test_what_never_left_and_is_certainly_not_stored_was_not_handed_over() -> None:
+def test_an_untransmitted_record_that_is_certainly_not_stored_was_not_handed_over() -> None:
     history = played({"refuse": {"server": "spu"}}, workload=FLUSHED, producer=AT_MOST_ONCE)
     assert said(flush_settles, history) == []
     flush = flush_of(history)

@@ -1,4 +1,4 @@
-"""No check is idle, and none is there for another: each has a defect that it alone catches.
+"""Each check is necessary: there is a defect that only this check catches.
 
 The defects are those of the zoo. Each scenario is the smallest that shows its defect: nothing can
 be left out of it and nothing made smaller.
@@ -145,20 +145,20 @@ def test_only_this_check_catches_it(check: str) -> None:
 
 
 @pytest.mark.parametrize("check", CASES)
-def test_without_the_defect_no_check_says_a_word(check: str) -> None:
+def test_without_the_defect_no_check_reports_a_violation(check: str) -> None:
     result = result_of(CASES[check].scenario)
     assert (result.verdict, result.reasons) == ("valid", ())
 
 
 @pytest.mark.parametrize("check", CASES)
-def test_nothing_smaller_shows_it(check: str) -> None:
+def test_no_smaller_scenario_shows_the_defect(check: str) -> None:
     case = CASES[check]
 
     def shows(data: dict[str, Any]) -> bool:
         try:
             broken = result_of(data).broken
         except ValueError:
-            return False  # what is left is no scenario
+            return False  # the rest is not a valid scenario
         return check in {finding.check for finding in broken}
 
     with MUTANTS[case.mutant].applied():

@@ -20,13 +20,13 @@ COPY = {"duplicate": {"name": "copy", "at": "request", "nth": 1}}
 
 
 @pytest.mark.parametrize("fault", [LOST_ANSWER, COPY], ids=["lost answer", "copy of the network"])
-def test_one_transmission_is_no_duplicate_whatever_becomes_of_it(fault: object) -> None:
+def test_one_transmission_is_no_duplicate_under_any_fault(fault: object) -> None:
     history = played(fault, producer=AT_MOST_ONCE)
     assert said(no_duplicates, history) == []
     assert looked_at(no_duplicates, history) == 3
 
 
-def test_a_second_transmission_is_told_with_both_moments() -> None:
+def test_a_second_transmission_is_reported_with_both_times() -> None:
     history = played(producer=AT_MOST_ONCE)
     again = replace(requests(history)[0], transmission=99, t=0.5, connection=7)
     history.events.append(again)
@@ -36,7 +36,7 @@ def test_a_second_transmission_is_told_with_both_moments() -> None:
     )
 
 
-def test_a_copy_that_no_fault_made_is_told() -> None:
+def test_a_copy_that_no_fault_made_is_reported() -> None:
     history = played(COPY, producer=AT_MOST_ONCE)
     for event in history.events:
         if isinstance(event, Appended):

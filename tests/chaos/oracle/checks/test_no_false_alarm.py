@@ -1,4 +1,4 @@
-"""A correct producer goes through scenarios of all kinds, and no check says a word."""
+"""In scenarios of all kinds no check accuses a correct producer."""
 
 import pytest
 
@@ -7,11 +7,11 @@ from chaos.runner import run_scenario
 from tests.chaos.oracle.checks.drawing import draw_scenario
 
 EACH = 10
-"""Scenarios of one test: a second or less of work."""
+"""Scenarios for each test, for at most a second of work."""
 
 
 @pytest.mark.parametrize("start", range(0, 4 * EACH, EACH))
-def test_nobody_is_accused_whatever_is_drawn(start: int) -> None:
+def test_no_drawn_scenario_gives_a_violation(start: int) -> None:
     for seed in range(start, start + EACH):
         history = run_scenario(draw_scenario(seed))
         assert history.defect is None

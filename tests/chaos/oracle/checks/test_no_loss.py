@@ -1,4 +1,4 @@
-"""``no-loss``: at-least-once gives nothing up while its policy has something left."""
+"""``no-loss``: at-least-once gives no record up before its retry policy is used up."""
 
 import pytest
 
@@ -20,7 +20,7 @@ def test_a_policy_that_is_used_up_may_lose() -> None:
     assert said(no_loss, played(SILENCE)) == []
 
 
-def test_a_retry_that_was_left_is_told() -> None:
+def test_a_retry_that_was_left_is_reported() -> None:
     history = measured_by(played(SILENCE), retry={"max_retries": 3})
     assert said(no_loss, history) == [
         "records 0, 1 and 2 were lost: given up (at 3.201 s) after 3 attempts of 4 and 3.200 s of "
@@ -29,12 +29,12 @@ def test_a_retry_that_was_left_is_told() -> None:
 
 
 @pytest.mark.parametrize("timeout", [3.2, 3.25])
-def test_a_retry_for_which_no_time_was_left_is_none(timeout: float) -> None:
+def test_a_retry_without_time_left_is_not_missed(timeout: float) -> None:
     history = measured_by(played(SILENCE), retry={"max_retries": 3, "timeout": timeout})
     assert said(no_loss, history) == []
 
 
-def test_a_wait_that_left_no_time_for_the_retries_is_told() -> None:
+def test_a_wait_that_left_no_time_for_the_retries_is_reported() -> None:
     slow = played(SILENCE, producer={"retry": {**RETRY, "timeout": "1s"}, "attempt_timeout": "1s"})
     assert said(no_loss, slow) == []
     (text,) = said(no_loss, measured_by(slow, attempt_timeout=0.2))
@@ -50,7 +50,7 @@ def test_a_final_code_may_lose_and_a_retriable_one_may_not() -> None:
     assert "after 1 attempt of 3" in said(no_loss, history)[0]
 
 
-def test_no_attempt_at_all_is_told() -> None:
+def test_no_attempt_at_all_is_reported() -> None:
     history = played(SILENCE)
     unseen = without(
         history,
@@ -62,7 +62,7 @@ def test_no_attempt_at_all_is_told() -> None:
     assert "without a single attempt" in said(no_loss, unseen)[0]
 
 
-def test_attempts_that_may_have_gone_unseen_are_not_missed() -> None:
+def test_attempts_that_may_be_invisible_are_not_missed() -> None:
     refused = {"refuse": {"server": "spu"}}
     assert said(no_loss, played(refused)) == []
 
@@ -74,7 +74,7 @@ def test_a_record_that_is_too_large_may_be_refused() -> None:
     assert said(no_loss, history) == []
 
 
-def test_a_refusal_before_the_time_for_it_is_told() -> None:
+def test_a_refusal_before_the_time_for_it_is_reported() -> None:
     history = played(producer={"max_request_size": 1024}, workload=[{"send": {"size": 2000}}])
     assert said(no_loss, measured_by(history, max_request_size=4096)) == [
         "record 0 was lost: refused at 0.001 s, 0.000 ms after it was sent, although it was not "

@@ -1,4 +1,4 @@
-"""``no-phantom``: nothing in the log but what was sent, where it belongs."""
+"""``no-phantom``: the log holds only records that were sent, where they belong."""
 
 from dataclasses import replace
 
@@ -42,7 +42,7 @@ def test_an_empty_key_and_none_are_the_same() -> None:
     assert said(no_phantom, with_logs(history, {0: log})) == []
 
 
-def test_a_copy_that_no_request_brought_is_told() -> None:
+def test_a_copy_that_no_request_brought_is_reported() -> None:
     history = without(
         played(), lambda event: isinstance(event, Appended) and event.base_offset == 0
     )
@@ -51,7 +51,7 @@ def test_a_copy_that_no_request_brought_is_told() -> None:
     )
 
 
-def test_a_copy_in_another_partition_than_its_request_is_told() -> None:
+def test_a_copy_in_another_partition_than_its_request_is_reported() -> None:
     history = played(topic={"partitions": 2}, workload=["send", "wait"])
     (there,) = [n for n, log in history.logs.items() if len(log) == 2]
     stray, probe = history.logs[there]
@@ -59,7 +59,7 @@ def test_a_copy_in_another_partition_than_its_request_is_told() -> None:
     assert any("no request brought it there" in text for text in said(no_phantom, moved))
 
 
-def test_a_key_that_belongs_to_another_partition_is_told() -> None:
+def test_a_key_that_belongs_to_another_partition_is_reported() -> None:
     history = played(topic={"partitions": 2}, workload=KEYED)
     record = history.records[0]
     assert record.key is not None
@@ -72,7 +72,7 @@ def test_a_key_that_belongs_to_another_partition_is_told() -> None:
     )
 
 
-def test_a_batch_that_does_not_decode_is_told_and_no_harm_to_the_run() -> None:
+def test_a_batch_that_does_not_decode_is_reported_and_the_run_goes_on() -> None:
     lost = {"drop": {"at": "request", "nth": 1}}
     with MUTANTS["compresses-twice"].applied():
         history = played(lost)

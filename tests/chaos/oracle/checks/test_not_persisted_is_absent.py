@@ -1,4 +1,4 @@
-"""``not-persisted-is-absent``: what is said to be not stored is not stored."""
+"""``not-persisted-is-absent``: a record reported as not stored is not stored."""
 
 from chaos.oracle.checks import not_persisted_is_absent
 from tests.chaos.oracle.checks.playing import looked_at, played, said
@@ -21,9 +21,9 @@ def test_a_record_that_may_be_stored_may_be_stored() -> None:
     assert looked_at(not_persisted_is_absent, history) == 0
 
 
-def test_one_copy_of_a_record_that_is_said_to_be_absent_is_told() -> None:
+def test_one_copy_of_a_record_reported_as_absent_is_a_violation() -> None:
     history = played(STORED_UNANSWERED)
     history.records[1].outcome = "failed"
     assert said(not_persisted_is_absent, history) == [
-        "record 1 is certainly not stored, as the client was told at 3.201 s, but a copy is at 0@1"
+        "record 1 was reported as certainly not stored at 3.201 s, but a copy is at 0@1"
     ]

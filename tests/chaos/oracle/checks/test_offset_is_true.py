@@ -1,4 +1,4 @@
-"""``offset-is-true``: the offset that was told holds the record."""
+"""``offset-is-true``: the reported offset holds the record."""
 
 from chaos.oracle.checks import offset_is_true
 from tests.chaos.oracle.checks.playing import looked_at, played, said, with_logs
@@ -6,12 +6,12 @@ from tests.chaos.oracle.checks.playing import looked_at, played, said, with_logs
 LOST_ANSWER = {"drop": {"at": "response", "nth": 1}}
 
 
-def test_every_offset_that_was_told_is_looked_at() -> None:
+def test_every_reported_offset_is_checked() -> None:
     history = played()
     assert (said(offset_is_true, history), looked_at(offset_is_true, history)) == ([], 4)
 
 
-def test_a_wrong_offset_is_told_with_the_true_one() -> None:
+def test_a_wrong_offset_is_reported_with_the_true_one() -> None:
     history = played()
     history.records[2].offset = 1
     (text,) = said(offset_is_true, history)
@@ -24,19 +24,19 @@ def test_a_wrong_partition_is_wrong_even_with_the_right_offset() -> None:
     assert len(said(offset_is_true, history)) == 1
 
 
-def test_of_two_copies_either_will_do() -> None:
+def test_the_offset_of_either_copy_is_valid() -> None:
     history = played(LOST_ANSWER)
     for offset, sentences in ((0, 0), (3, 0), (1, 1)):
         history.records[0].offset = offset
         assert len(said(offset_is_true, history)) == sentences
 
 
-def test_a_client_that_tells_no_offsets_is_held_to_none() -> None:
+def test_a_client_without_offsets_is_not_judged() -> None:
     history = played()
     history.records[0].offset = None
     assert looked_at(offset_is_true, history) == 3
 
 
-def test_a_record_that_is_nowhere_is_the_matter_of_another_check() -> None:
+def test_a_record_without_a_copy_is_left_to_another_check() -> None:
     history = with_logs(played(), {0: []})
     assert (said(offset_is_true, history), looked_at(offset_is_true, history)) == ([], 0)

@@ -9,7 +9,7 @@ ONE_BY_ONE = [{"send": {"count": 3, "wait": True}}]
 
 
 def swapped(history: History, one: int, other: int) -> History:
-    """The same run with two records in each other's place."""
+    """Return the same run with two records swapped in the log."""
     log = [*history.logs[0]]
     log[one].value, log[other].value = log[other].value, log[one].value
     return with_logs(history, {0: log})
@@ -22,7 +22,7 @@ def test_records_in_order_are_in_order_whatever_their_copies_are() -> None:
     assert said(order, history) == []
 
 
-def test_a_record_before_one_that_was_sent_earlier_is_told() -> None:
+def test_a_record_before_one_that_was_sent_earlier_is_reported() -> None:
     assert said(order, swapped(played(), 0, 1)) == [
         "record 1 was sent after record 0, but its first copy is at 0@0, before 0@1"
     ]

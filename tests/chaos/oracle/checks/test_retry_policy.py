@@ -45,7 +45,7 @@ def test_another_policy_is_broken(other: dict[str, Any], sentence: str) -> None:
     assert any(sentence in text for text in said(retry_policy, measured_by(history, retry=other)))
 
 
-def test_an_attempt_after_a_final_code_is_told() -> None:
+def test_an_attempt_after_a_final_code_is_reported() -> None:
     history = played(REFUSED)
     for event in history.events:
         if isinstance(event, FaultHit):
@@ -54,12 +54,12 @@ def test_an_attempt_after_a_final_code_is_told() -> None:
     assert "after the final answer PartitionFull at 0.001 s" in text
 
 
-def test_an_attempt_that_ends_later_than_its_time_is_told() -> None:
+def test_an_attempt_that_ends_later_than_its_time_is_reported() -> None:
     history = measured_by(played(LOST_ANSWER), attempt_timeout=0.5)
     assert any("tried again too late" in text for text in said(retry_policy, history))
 
 
-def test_an_attempt_that_outlasts_its_time_is_told_though_its_answer_comes() -> None:
+def test_an_attempt_that_outlasts_its_timeout_is_reported_even_if_an_answer_comes() -> None:
     late = {"delay": {"at": "response", "by": "800ms", "nth": 1}}
     history = played(late)
     assert said(retry_policy, history) == []
@@ -75,7 +75,7 @@ def test_a_record_that_is_stored_was_given_up_too_soon_as_well() -> None:
     assert text.startswith("records 0, 1 and 2 were given up at 3.201 s after 3 attempts of 4")
 
 
-def test_what_was_settled_at_the_closing_is_not_measured() -> None:
+def test_a_group_that_was_settled_by_closing_is_not_measured() -> None:
     history = measured_by(played(SILENCE), retry={"max_retries": 3})
     closing = next(call for call in history.calls if call.op == "close")
     closing.started = 3.2

@@ -1,4 +1,4 @@
-"""``unprovoked-duplicate``: nothing is sent again that was answered with success."""
+"""``unprovoked-duplicate``: no record is sent again after a success answer."""
 
 from dataclasses import replace
 
@@ -20,13 +20,13 @@ PROVOKED = {
 
 
 @pytest.mark.parametrize("fault", PROVOKED.values(), ids=PROVOKED)
-def test_what_something_provoked_is_no_violation(fault: object) -> None:
+def test_a_provoked_duplicate_is_no_violation(fault: object) -> None:
     history = played(fault)
     assert said(unprovoked_duplicate, history) == []
     assert looked_at(unprovoked_duplicate, history) == 3
 
 
-def test_a_transmission_behind_a_success_is_told() -> None:
+def test_a_transmission_after_a_success_is_reported() -> None:
     history = played()
     again = replace(requests(history)[0], transmission=99, t=0.5, n=9999)
     history.events.append(again)
@@ -36,7 +36,7 @@ def test_a_transmission_behind_a_success_is_told() -> None:
     ]
 
 
-def test_a_record_twice_in_one_request_is_told() -> None:
+def test_a_record_twice_in_one_request_is_reported() -> None:
     history = played()
     read = requests(history)[0]
     read.carried = (*read.carried, *read.carried)
@@ -45,7 +45,7 @@ def test_a_record_twice_in_one_request_is_told() -> None:
     ]
 
 
-def test_a_copy_that_no_fault_made_is_told() -> None:
+def test_a_copy_that_no_fault_made_is_reported() -> None:
     history = played(PROVOKED["copy of the network"])
     for event in history.events:
         if isinstance(event, Appended):

@@ -1,4 +1,4 @@
-"""An effect that the judge does not reckon with takes what it touched out of sight, and no more."""
+"""An effect that the checks do not model makes the records that it touched blind, and no others."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from chaos.history import History
-from chaos.oracle.blind_spots import RECKONED, blind_spots
+from chaos.oracle.blind_records import MODELLED, blind_records
 from chaos.oracle.checks import CHECKS
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.judge import judge
@@ -23,7 +23,7 @@ LATE_GREETING = {"delay": {"at": "request", "by": "1ms", "match": {"api": "api-v
 
 
 def with_effects(history: History, *effects: str) -> History:
-    """The same run, had its faults had other effects."""
+    """Return the same run with other effects of its faults."""
 
     def changed(event: Any) -> Event:
         changed: Event = replace(event, effects=effects) if isinstance(event, FaultHit) else event
@@ -34,7 +34,7 @@ def with_effects(history: History, *effects: str) -> History:
 
 
 def without_copy(history: History, record_id: int) -> History:
-    """The same run, had the log lost a record that was acknowledged."""
+    """Return the same run without one acknowledged record in its log."""
     value = history.records[record_id].value
     logs: dict[int, Sequence[Record]] = {
         p: [r for r in log if r.value != value] for p, log in history.logs.items()
@@ -51,21 +51,21 @@ def blind(history: History) -> dict[str, int]:
 
 
 @pytest.mark.parametrize("effect", [Effect.ALTERS_BYTES, Effect.FORGES_ANSWER, "turns-blue"])
-def test_what_an_effect_touched_is_not_judged(effect: str) -> None:
+def test_records_that_an_unmodelled_effect_touched_are_not_judged(effect: str) -> None:
     history = with_effects(played(LATE, workload=ONE_BY_ONE), effect)
     lost = without_copy(history, 1)
     assert accused(lost) == {}
     assert blind(lost)["acked-is-stored"] >= 1
-    assert 1 in blind_spots(Evidence(lost))
+    assert 1 in blind_records(Evidence(lost))
 
 
 @pytest.mark.parametrize("effect", [Effect.ALTERS_BYTES, Effect.FORGES_ANSWER, "turns-blue"])
-def test_what_an_effect_did_not_touch_is_judged(effect: str) -> None:
+def test_records_that_no_unmodelled_effect_touched_are_judged(effect: str) -> None:
     history = with_effects(played(LATE, workload=ONE_BY_ONE), effect)
     assert accused(without_copy(history, 3)) == {"acked-is-stored": 1}
 
 
-def test_an_effect_that_checks_reckon_with_hides_nothing() -> None:
+def test_a_modelled_effect_hides_nothing() -> None:
     history = played(LATE, workload=ONE_BY_ONE)
     assert blind(history) == {}
     assert accused(without_copy(history, 1)) == {"acked-is-stored": 1}
@@ -76,23 +76,23 @@ def test_an_unknown_effect_on_a_greeting_may_have_touched_everything() -> None:
         played({"disconnect": {"nth": 1, "at": "request"}}, LATE_GREETING, workload=ONE_BY_ONE),
         "turns-blue",
     )
-    assert blind_spots(Evidence(history)) == {record.id for record in history.records}
+    assert blind_records(Evidence(history)) == {record.id for record in history.records}
     assert accused(without_copy(history, 3)) == {}
 
 
-def test_a_check_that_saw_nothing_makes_a_run_inconclusive() -> None:
+def test_a_check_with_blind_records_only_makes_a_run_inconclusive() -> None:
     late = {"delay": {"at": "request", "by": "1ms"}}
     history = with_effects(played(late, workload=["send", "wait"]), "turns-blue")
     result = judge(history)
     assert result.verdict == "inconclusive"
     assert (
         "no-loss judged none of its 1 records: a fault struck them with an effect that it does not "
-        "reckon with"
+        "model"
     ) in result.reasons
 
 
 @pytest.mark.parametrize("producer", [{}, {"producer": AT_MOST_ONCE}])
-def test_without_surprises_nothing_is_blind(producer: dict[str, Any]) -> None:
+def test_known_effects_make_no_record_blind(producer: dict[str, Any]) -> None:
     history = played({"drop": {"probability": 0.3}}, {"stall": {"nth": 3}}, **producer)
     assert blind(history) == {}
 
@@ -110,27 +110,27 @@ def test_every_check_has_its_blind_records_counted() -> None:
     applying = {name for name, check in CHECKS.items() if semantic in check.semantics}
     sees_through = {"bounded", "flush-settles", "not-persisted-is-absent", "no-phantom"}
     assert set(blind(history)) == applying - sees_through
-    assert Effect.ALTERS_BYTES not in RECKONED
+    assert Effect.ALTERS_BYTES not in MODELLED
 
 
 # --- a flipped bit
 
 
-def test_an_altered_batch_accuses_nobody_and_only_its_records_are_blind() -> None:
+def test_an_altered_batch_is_no_violation_and_only_its_records_are_blind() -> None:
     history = played({"corrupt": {"at": "request", "nth": 2}}, workload=ONE_BY_ONE)
     assert [batch.records for batch in history.unreadable] == [1]
     assert judge(history).verdict == "valid"
-    assert blind_spots(Evidence(history)) == {1}
+    assert blind_records(Evidence(history)) == {1}
     assert accused(without_copy(history, 3)) == {"acked-is-stored": 1}
 
 
 @pytest.mark.parametrize("producer", [{}, {"producer": AT_MOST_ONCE}])
 @pytest.mark.parametrize("seed", range(20))
-def test_an_altered_answer_accuses_nobody(producer: dict[str, Any], seed: int) -> None:
+def test_an_altered_answer_is_no_violation(producer: dict[str, Any], seed: int) -> None:
     history = played(
         {"corrupt": {"at": "response", "every": 2}}, workload=ONE_BY_ONE, seed=seed, **producer
     )
     result = judge(history)
     assert (result.verdict, result.broken) == ("valid", ())
-    assert 1 in blind_spots(Evidence(history))
+    assert 1 in blind_records(Evidence(history))
     assert accused(without_copy(history, 0)) == {"acked-is-stored": 1}

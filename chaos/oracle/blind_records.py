@@ -1,0 +1,77 @@
+"""Blind records: records that the checks cannot judge, because a fault had an effect that they do
+not model.
+
+Each fault hit lists its effects on the exchange. The checks model the effects in ``MODELLED``, such
+as a request that was not applied or a late answer. After altered bytes, the behaviour of the client
+or the SPU is not predictable. After an unknown effect, perhaps of a later version, anything may
+happen. The records that such a fault touched are *blind records*: a check counts them and does not
+judge them. A check never accuses a client for lack of visibility.
+
+A fault touches the records of the request that it hit, and the records with open answers on the
+same connection, since a client that cannot decode an answer gives up the connection. An unknown
+effect may last: it also touches the probes, and every record if it hits anything but a produce
+request.
+"""
+
+from collections.abc import Iterator
+
+from chaos.oracle.evidence import Evidence
+from simulator.events import FaultHit, FrameRead, FrameWritten
+from simulator.faults.effects import CutPoint, Effect
+
+MODELLED = frozenset(Effect) - {Effect.ALTERS_BYTES, Effect.FORGES_ANSWER}
+"""The effects that all checks model."""
+
+KNOWN = frozenset(Effect)
+"""The effects whose reach is known."""
+
+
+def blind_records(evidence: Evidence) -> frozenset[int]:
+    """Return the ids of all blind records; for ``Evidence.once``."""
+    found: set[int] = set()
+    for hit in evidence.events_of(FaultHit):
+        if not hit.shadowed and not MODELLED.issuperset(hit.effects):
+            found.update(_touched(evidence, hit))
+    return frozenset(found)
+
+
+def altered_requests(evidence: Evidence) -> frozenset[int]:
+    """Return the numbers of the requests whose records may be stored in altered form; for
+    ``Evidence.once``."""
+    return frozenset(
+        hit.transmission
+        for hit in evidence.events_of(FaultHit)
+        if not hit.shadowed and hit.at is CutPoint.REQUEST and not MODELLED.issuperset(hit.effects)
+    )
+
+
+def has_unknown_effect(hit: FaultHit) -> bool:
+    """Return whether a fault has an unknown effect."""
+    return not KNOWN.issuperset(hit.effects)
+
+
+def may_end_connection(hit: FaultHit) -> bool:
+    """Return whether either side may have ended the connection because of a fault."""
+    return (
+        Effect.ENDS_CONNECTION in hit.effects
+        or (Effect.ALTERS_BYTES in hit.effects and hit.at is CutPoint.RESPONSE)
+        or Effect.FORGES_ANSWER in hit.effects
+        or has_unknown_effect(hit)
+    )
+
+
+def _touched(evidence: Evidence, hit: FaultHit) -> Iterator[int]:
+    if has_unknown_effect(hit):
+        if hit.api != "produce":
+            yield from range(len(evidence.records))
+        yield from (record.id for record in evidence.records if record.probe)
+    yield from evidence.ids_by_transmission.get(hit.transmission, ())
+    answered = {
+        written.transmission
+        for written in evidence.events_of(FrameWritten)
+        if written.whole and written.n < hit.n
+    }
+    for read in evidence.events_of(FrameRead):
+        before = read.n < hit.n and read.connection == hit.connection
+        if before and read.transmission not in answered:
+            yield from evidence.ids_by_transmission.get(read.transmission, ())
