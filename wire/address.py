@@ -4,38 +4,38 @@ from ipaddress import IPv6Address
 from typing import NamedTuple
 
 SC_PORT = 9003
-"""The SC's port where an address names none."""
+"""The default port of an SC."""
 
 PORT_MAX = 65535
 
 SHOWN_CHARS_MAX = 60
-"""How much of a text that is no address its message repeats."""
+"""The longest part of an invalid text that a message repeats."""
 
 
 class Address(NamedTuple):
-    """A host and a port; its text is what ``parse_address`` reads."""
+    """A host and a port; ``parse_address`` parses its text."""
 
     host: str
-    """A name or a number, without brackets."""
+    """A host name or an IP address, without brackets."""
     port: int
 
     def __str__(self) -> str:
-        """The address as ``host:port``."""
+        """Return the address as ``host:port``."""
         return f"{bracketed(self.host)}:{self.port}"
 
 
 def bracketed(host: str) -> str:
-    """A host as it stands before a port: an IPv6 number in brackets, anything else unchanged."""
+    """Return a host as it is written before a port: an IPv6 address in brackets."""
     return f"[{host}]" if ":" in host and not host.startswith("[") else host
 
 
 def unbracketed(host: str) -> str:
-    """A host as name servers and certificates know it: an IPv6 number without brackets."""
+    """Return a host as name servers and certificates write it: an IPv6 address without brackets."""
     return host[1:-1] if host.startswith("[") and host.endswith("]") else host
 
 
 def parse_address(text: str, default_port: int = SC_PORT) -> Address:
-    """Read ``host``, ``host:port``, ``[ipv6]:port``, ``[ipv6]`` or an IPv6 number by itself.
+    """Parse ``host``, ``host:port``, ``[ipv6]:port``, ``[ipv6]`` or a bare IPv6 address.
 
     >>> parse_address("example.org"), parse_address("::1"), parse_address("[::1]:9004")
     (Address(host='example.org', port=9003), Address(host='::1', port=9003), \
@@ -43,10 +43,10 @@ Address(host='::1', port=9004))
 
     Args:
         text: the address.
-        default_port: the port if the address names none.
+        default_port: the port of an address without one.
 
     Raises:
-        ValueError: it is none of these; the text says what to write.
+        ValueError: the text is not an address; the message says what to write.
     """
     host, colon, port = text, "", ""
     if text.startswith("["):

@@ -1,24 +1,24 @@
 """Record batches and records: the hand-written hot path, flatter than code is elsewhere.
 
-**Writing.** The naive way builds each varint in a loop and adds the fields up: 1.36 us a record. A
-table answers for the small numbers, which nearly all of them are, and one ``join`` lays the fields
-down: 0.34 us (0.37 with one ``%`` format). The table is a dict that computes what it misses, so
-that a negative number cannot pick an entry from its end, as it would in a tuple. A batch is sealed
-later, in 4 us, by one join, one compression and one CRC; until then its size is
-``EMPTY_BATCH_BYTES`` plus the lengths of its records, exactly.
+**Writing.** The naive approach builds each varint in a loop and concatenates the fields: 1.36 us a
+record. Here a table holds the varints of small numbers, which nearly all numbers are, and one
+``join`` concatenates the fields: 0.34 us (0.37 with one ``%`` format). The table is a dict that
+computes missing varints: in a tuple, a negative number would select an entry from the end. A batch
+is sealed later, in 4 us, by one join, one compression and one CRC; until then its size is exactly
+``EMPTY_BATCH_BYTES`` plus the lengths of its records.
 
 **Reading.** A call of ``read_varint`` for each field takes 1.40 us a record. With varints of one
-and two bytes inlined it is 0.80 us, and 0.60 if only values are wanted, most of the difference
-being ``Record``. A payload becomes ``bytes`` first, because a slice of a memoryview must be copied
-again to become a value.
+and two bytes inlined, reading takes 0.80 us, or 0.60 us for the values alone; most of the
+difference is the construction of ``Record``. A payload is converted to ``bytes`` first, because a
+slice of a memoryview needs another copy to become a value.
 
-**Trust.** The count of records is compared with the bytes left. A slice past the end is silently
-short, but behind every slice stands another field, and *indexing* that raises; so only negative
-lengths, which would step back, need a check. A record's own length tells the official reader
-only whether enough bytes are there; it goes on where the fields end, and so do we.
+**Trust.** The record count is compared with the remaining bytes. A slice past the end is silently
+short, but another field follows every slice, and *indexing* that field raises. So only negative
+lengths, which would step back, need a check. The official reader uses a record's own length only to
+check that enough bytes are present; it continues where the fields end, and so do we.
 
-**Appending.** The SPU looks at headers only: ``iter_batches`` takes 0.5 us a batch (0.9 us
-for a record set of one) and copies nothing. Who stores a batch needs three of the twelve fields:
+**Appending.** The SPU reads headers only: ``iter_batches`` takes 0.5 us a batch (0.9 us for a
+record set of one) and copies nothing. Storing a batch needs three of the twelve fields:
 ``iter_outlines`` reads those alone, in a third of the time.
 
 Measured on CPython 3.11 with 150 keyless records of 100 bytes; source: ``crates/fluvio-protocol``,
@@ -38,29 +38,31 @@ from wire.codec.varint import read_varint, write_varint
 from wire.compression import Codec, compress, decompress
 
 HEADER = struct.Struct(">qiibIhiqqqhi")
-"""The fixed part of a batch: the fields of ``BatchHeader`` in their order, without the schema."""
+"""The fixed part of a batch: the fields of ``BatchHeader`` in order, without the schema id."""
 
 BASE_OFFSET_BYTES = 8  # what a batch begins with, and the SPU overwrites
 
 PREAMBLE_BYTES = 12  # base_offset and batch_len, which counts what stands behind it
 
 EMPTY_BATCH_BYTES = HEADER.size + 4
-"""A batch before its first record: header and count. This plus the lengths of its encoded records
-is what ``batch_size`` limits, before compression."""
+"""The size of a batch without records: header and count. ``batch_size`` limits the sum of this and
+the lengths of the encoded records, before compression."""
 
 RECORD_BYTES_MIN = 7
-"""Length, attributes, two deltas, no key, an empty value and no headers, one byte each."""
+"""The shortest record: length, attributes, two deltas, no key, an empty value and no headers, one
+byte each."""
 
 CODEC_BITS = 0x0007  # of the attributes
 
 SCHEMA_BIT = 0x0010
-"""A schema id follows the header. Never written: a real SPU leaves it out of the batch's size."""
+"""The attribute bit that announces a schema id after the header. Never written: a real SPU does not
+count the schema id in the size of a batch."""
 
-MAGIC = 2  # the version of the batch format; nobody checks it
+MAGIC = 2  # the version of the batch format; neither SPUs nor clients check it
 
 SMALL_VARINTS = 2048
-"""How many varints the table holds, made in 1 ms on import: a batch of the default 16 KiB has at
-most 2048 records, then without key and value, and so no larger offset delta."""
+"""The size of the varint table, built in 1 ms on import. A batch of the default 16 KiB has at most
+2048 records, and so no larger offset delta."""
 
 _CRC_START = 21  # the CRC covers everything from the attributes on
 _LEADING = struct.Struct(">qiibI")
@@ -72,7 +74,7 @@ _OUTLINE = struct.Struct(">8xi9xhi")  # batch_len, attributes, last_offset_delta
 
 
 class _Varints(dict[int, bytes]):
-    """Small numbers and their varints; others are computed and not kept, so that it stays small."""
+    """The varints of small numbers; others are computed and not stored."""
 
     __slots__ = ()
 
@@ -83,40 +85,40 @@ class _Varints(dict[int, bytes]):
 _VARINT = _Varints((number, write_varint(number)) for number in range(SMALL_VARINTS))
 
 VARINTS = tuple(_VARINT.values())
-"""The same ones by their numbers, for a loop that cannot afford to call ``encode_record``. Without
-a key a record is ``VARINTS[size]``, ``stamp(delta)``, ``VARINTS[position]``, ``NO_KEY``,
-``VARINTS[len(value)]``, the value and ``NO_HEADERS``, where the size counts what stands behind it.
-A larger number is an IndexError; what is negative must not come here."""
+"""The same varints as a tuple, for a loop that cannot afford to call ``encode_record``. Without a
+key a record is ``VARINTS[size]``, ``stamp(delta)``, ``VARINTS[position]``, ``NO_KEY``,
+``VARINTS[len(value)]``, the value and ``NO_HEADERS``, where the size counts the bytes after itself.
+A larger number raises IndexError; the caller must not use a negative one."""
 
 NO_KEY = NO_HEADERS = b"\0"
 
 
 @dataclass(slots=True)
 class BatchHeader:
-    """What stands before the records, in the order of the wire."""
+    """The header of a batch, in wire order."""
 
-    base_offset: int  # of the first record; the SPU overwrites what a producer writes
-    batch_len: int  # bytes behind this field
+    base_offset: int  # of the first record; the SPU overwrites the value of the producer
+    batch_len: int  # bytes after this field
     partition_leader_epoch: int
     magic: int
     crc: int  # CRC-32C of everything from the attributes to the end of the batch
     attributes: int
-    last_offset_delta: int  # the count of records, less one; the SPU believes it
-    first_timestamp_ms: int  # what the records' deltas are added to; below 1 there are no times
+    last_offset_delta: int  # the number of records minus one; the SPU trusts it
+    first_timestamp_ms: int  # the base of the records' deltas; below 1, records have no times
     max_timestamp_ms: int
     producer_id: int
     producer_epoch: int
     first_sequence: int
-    schema_id: int | None = None  # only decode_batch reads it
+    schema_id: int | None = None  # set by decode_batch only
 
     @property
     def codec_bits(self) -> int:
-        """The codec as it is on the wire, perhaps one that does not exist (5, 6 or 7)."""
+        """The codec bits on the wire, possibly of a codec that does not exist (5, 6 or 7)."""
         return self.attributes & CODEC_BITS
 
     @property
     def codec(self) -> Codec:
-        """How the payload is compressed; a WireError if there is no such codec."""
+        """The codec of the payload; raises WireError if that codec does not exist."""
         try:
             return Codec(self.attributes & CODEC_BITS)
         except ValueError:
@@ -124,7 +126,7 @@ class BatchHeader:
 
     @property
     def record_count(self) -> int:
-        """How many records the batch claims to hold, as the SPU counts them: by the last delta."""
+        """The number of records that the header claims; the SPU counts records by it."""
         return self.last_offset_delta + 1 if self.last_offset_delta >= 0 else 0
 
 
@@ -132,17 +134,17 @@ class BatchHeader:
 class Record:
     """One record as a consumer sees it."""
 
-    key: bytes | None  # an empty key is a key
+    key: bytes | None  # an empty key differs from no key
     value: bytes
     timestamp_ms: int  # -1 if the batch has no times
-    offset: int  # the batch's base offset plus the position there; the record's delta is ignored
+    offset: int  # the batch's base offset plus the position; the record's delta is ignored
 
 
 def iter_batches(record_set: Buffer) -> Iterator[tuple[BatchHeader, memoryview]]:
-    """Walk the batches of a record set: the header of each, without schema id, and all its bytes.
+    """Yield the header, without schema id, and all bytes of each batch of a record set.
 
-    The views look into ``record_set`` and keep it alive. Records, CRC and codec are not looked at.
-    What is wrong with a later batch is found after the ones before it were given out.
+    The views share the memory of ``record_set`` and keep it alive. Records, CRC and codec are not
+    checked. An error in a later batch is raised after the earlier batches are yielded.
 
     Raises:
         WireError: the set does not end where a batch ends, or a batch is shorter than its header.
@@ -161,9 +163,9 @@ def iter_batches(record_set: Buffer) -> Iterator[tuple[BatchHeader, memoryview]]
 
 
 def iter_outlines(record_set: Buffer) -> Iterator[tuple[int, int, memoryview]]:
-    """Walk the batches of a record set: codec bits, claimed count of records, all bytes of each.
+    """Yield the codec bits, the claimed record count and all bytes of each batch of a record set.
 
-    The walk is that of ``iter_batches``, and so are its errors.
+    The order and the errors are those of ``iter_batches``.
 
     Raises:
         WireError: the set does not end where a batch ends, or a batch is shorter than its header.
@@ -183,11 +185,11 @@ def iter_outlines(record_set: Buffer) -> Iterator[tuple[int, int, memoryview]]:
 
 
 def with_base_offset(base_offset: int, body: Buffer) -> bytes:
-    """A batch at an offset; its CRC is right at any, since it does not cover the offset.
+    """Return a batch at an offset; its CRC stays valid, because it does not cover the offset.
 
     Args:
-        base_offset: the offset of its first record.
-        body: the batch behind its first ``BASE_OFFSET_BYTES`` bytes.
+        base_offset: the offset of the first record.
+        body: the batch without its first ``BASE_OFFSET_BYTES`` bytes.
     """
     return b"".join((_BASE_OFFSET.pack(base_offset), body))
 
@@ -195,15 +197,15 @@ def with_base_offset(base_offset: int, body: Buffer) -> bytes:
 def decode_batch(
     batch: Buffer, *, check_crc: bool = True, records_max: int | None = None
 ) -> tuple[BatchHeader, list[Record]]:
-    """Read one whole batch.
+    """Decode one batch.
 
     Args:
         batch: exactly one batch.
         check_crc: whether a wrong CRC is an error. Neither the SPU nor the official client checks.
-        records_max: the most records that it may hold, whatever its header claims; None for any.
+        records_max: the maximum number of records, independent of the header; None for no limit.
 
     Raises:
-        WireError: anything in it is not as the protocol says, or it holds more records.
+        WireError: the batch is invalid, or holds more than ``records_max`` records.
     """
     header, payload = _open(batch, check_crc)
     if records_max is not None and len(payload) >= _COUNT.size:
@@ -214,23 +216,23 @@ def decode_batch(
 
 
 def decode_values(batch: Buffer, *, check_crc: bool = True) -> list[bytes]:
-    """The values alone, in three quarters of the time; it refuses what ``decode_batch`` refuses."""
+    """Decode only the values, in three quarters of the time; errors as in ``decode_batch``."""
     return _parse(_open(batch, check_crc)[1], 0, 0, values_only=True)
 
 
 def encode_record(
     key: bytes | None, value: bytes, offset_delta: int, timestamp_delta_ms: int
 ) -> bytes:
-    """One record, ready to be appended to a batch.
+    """Encode one record for ``encode_batch``.
 
     Args:
-        key: None for no key, which is not the same as an empty one.
-        value: what it carries.
-        offset_delta: its position in the batch, from 0.
-        timestamp_delta_ms: milliseconds after the batch's first timestamp.
+        key: the key; None for no key, which differs from an empty one.
+        value: the value.
+        offset_delta: the position in the batch, from 0.
+        timestamp_delta_ms: milliseconds after the first timestamp of the batch.
 
     Raises:
-        WireError: a number needs more than 32 bits, which the official encoder would spoil.
+        WireError: a number needs more than 32 bits, which the official encoder cannot write.
     """
     small = _VARINT
     size = len(value)
@@ -246,7 +248,7 @@ def encode_record(
 
 
 def stamp(timestamp_delta_ms: int) -> bytes:
-    """What stands between the size of a record and its position: attributes and time.
+    """Return the attributes and the time of a record, which follow its size on the wire.
 
     Raises:
         WireError: the number needs more than 32 bits.
@@ -265,15 +267,16 @@ def encode_batch(
     """Seal a batch.
 
     Args:
-        records: what ``encode_record`` made, with offset deltas 0, 1, 2 and so on; not none.
-        first_timestamp_ms: what the records' timestamp deltas count from.
+        records: the results of ``encode_record`` with offset deltas 0, 1, 2 and so on; not empty.
+        first_timestamp_ms: the base of the records' timestamp deltas.
         max_timestamp_ms: the timestamp of the last record.
-        codec: how to compress the payload.
-        base_offset: None for the count less one, as the official client; the SPU overwrites it.
+        codec: the codec of the payload.
+        base_offset: the base offset, which the SPU overwrites; None for the number of records minus
+            one, as in the official client.
 
     Raises:
-        WireError: there are no records (a real SPU that stores an empty batch closes the partition
-            for good), or a number does not fit its field.
+        WireError: ``records`` is empty (a real SPU that stores an empty batch closes the partition
+            permanently), or a number does not fit its field.
     """
     count = len(records)
     if not count:
@@ -294,7 +297,7 @@ def encode_batch(
 
 
 def _open(batch: Buffer, check_crc: bool) -> tuple[BatchHeader, bytes]:
-    """The header of exactly one batch, with its schema id, and the unpacked payload."""
+    """Return the header of exactly one batch, with its schema id, and the decompressed payload."""
     view = memoryview(batch)
     header, whole = next(iter_batches(view), (None, view))
     if header is None or len(whole) != len(view):
@@ -313,7 +316,7 @@ def _open(batch: Buffer, check_crc: bool) -> tuple[BatchHeader, bytes]:
 def _parse(
     payload: bytes, base_offset: int, first_timestamp_ms: int, *, values_only: bool = False
 ) -> list[Any]:
-    """The records of an unpacked payload, or only their values; bytes behind them are ignored."""
+    """Return the records of a decompressed payload, or only their values; ignore further bytes."""
     if len(payload) < _COUNT.size:
         raise WireError("the count of records ends early")
     (count,) = _COUNT.unpack_from(payload)
@@ -321,7 +324,7 @@ def _parse(
         raise WireError(f"{count} records in {len(payload) - _COUNT.size} bytes")
     found: list[Any] = []
     try:
-        # A count below 1 is an empty list, as in any Vec.
+        # A count below 1 is an empty list, as in the official decoder.
         _parse_records(
             payload, range(base_offset, base_offset + count), first_timestamp_ms, values_only, found
         )
@@ -334,10 +337,10 @@ def _parse(
 def _parse_records(  # noqa: C901  # varints are inlined; the module's docstring has the figures
     data: bytes, offsets: range, first_timestamp_ms: int, values_only: bool, found: list[Any]
 ) -> None:
-    """Append each record, or its value, to ``found``. An IndexError means an early end."""
+    """Append each record, or its value, to ``found``; raise IndexError if the data ends early."""
     append, end, at, timed = found.append, len(data), _COUNT.size, first_timestamp_ms > 0
     for offset in offsets:
-        # Numbers stay zig-zag until they are used: the lowest bit of a length is its sign.
+        # Numbers stay zig-zag encoded until they are used: the lowest bit of a length is its sign.
         size = data[at]
         if size < 0x80:
             at += 1
@@ -348,7 +351,7 @@ def _parse_records(  # noqa: C901  # varints are inlined; the module's docstring
             size, at = _read_zigzag(data, at)
         if size & 1 or size >> 1 > end - at:
             raise _bad_length(size, end - at)
-        delta = data[at + 1]  # behind the attributes
+        delta = data[at + 1]  # after the attributes
         if delta < 0x80:
             at += 2
         else:
@@ -364,7 +367,7 @@ def _parse_records(  # noqa: C901  # varints are inlined; the module's docstring
         at += 1
         if present:
             if present != 1:
-                raise WireError(f"{present} where 0 or 1 says whether there is a key")
+                raise WireError(f"{present} instead of 0 (no key) or 1 (a key)")
             size = data[at]
             if size < 0x80:
                 at += 1
@@ -395,7 +398,7 @@ def _parse_records(  # noqa: C901  # varints are inlined; the module's docstring
 
 
 def _read_zigzag(data: bytes, position: int) -> tuple[int, int]:
-    """A varint of any size as it is on the wire, its sign in the lowest bit."""
+    """Read a varint of any size; return it zig-zag encoded, with its sign in the lowest bit."""
     number, position = read_varint(data, position)
     return number << 1 ^ -(number < 0), position
 

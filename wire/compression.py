@@ -1,25 +1,25 @@
 """The five codecs of a batch's payload.
 
-A few hundred bytes can unpack to gigabytes. The naive way, ``cramjam.zstd.decompress(data)``,
-grows its result as long as the stream says so: a bomb of 16 KB took 512 MiB of memory, with
-``output_len`` as well (it is a first guess, not a limit), and a ``Decompressor`` takes one whole
-stream a call, so that it cannot stop either. What does stop is ``decompress_into``: it fails when
-the buffer that we own is full. But it does not say how large a buffer it wants, and to clear one
-of the full limit for each batch of 16 KiB takes 20 ms. So we climb: a small buffer first,
-then eight times as much, up to the limit. All lower rungs together cost a seventh of the last.
+A few hundred bytes can decompress to gigabytes. The naive approach,
+``cramjam.zstd.decompress(data)``, grows its result without limit: a bomb of 16 KB took 512 MiB of
+memory, even with ``output_len`` (a first guess, not a limit). A ``Decompressor`` processes one
+whole stream per call, so it cannot stop either. ``decompress_into`` does stop: it fails when our
+buffer is full. But it does not report the size that it needs, and to clear a buffer of the full
+limit for each batch of 16 KiB takes 20 ms. So we start with a small buffer and retry with one of
+eight times the size, up to the limit. All smaller buffers together cost a seventh of the last one.
 
-Two things are left. zstd keeps a window beside the result whose size the peer chooses, up to
-128 MiB: 16 KB took 161 MiB of address space. Window sizes are read from the frame headers and
-refused above a limit of their own. And gzip, from the standard library, is read in small slices,
-because ``zlib`` builds each of its results twice (in pieces, then joined).
+Two more measures are needed. In addition to the result, zstd allocates a window whose size the peer
+chooses, up to 128 MiB: 16 KB took 161 MiB of address space. So we read the window sizes from the
+frame headers and reject those above a limit of their own. And we feed gzip, from the standard
+library, in small slices, because ``zlib`` builds each result twice (in pieces, then joined).
 
 Measured with bombs of 512 MiB against a limit of 32 MiB, the process grew by 32 MiB (snappy), 36
-(gzip), 41 (zstd) and 48 (lz4, whose blocks may be 4 MiB). A payload that stays within the limit is
-copied once more.
+(gzip), 41 (zstd) and 48 (lz4, whose blocks may be 4 MiB). A payload within the limit is copied one
+additional time.
 
-Source: ``crates/fluvio-compression``. Unpacking is as the official reader does it where that is
-known: behind the first gzip member, everything is ignored. Of the other three, streams that stand
-one behind another are all read; nobody should write them.
+Source: ``crates/fluvio-compression``. Decompression follows the official reader where its behaviour
+is known: everything after the first gzip member is ignored. For the other three codecs, all
+concatenated streams are read; no known client writes them.
 """
 
 import struct
@@ -34,9 +34,9 @@ from wire.codec.types import Buffer
 
 
 class Codec(IntEnum):
-    """How the payload of a batch is compressed: the lowest three bits of its attributes.
+    """The compression of a batch's payload: the lowest three bits of its attributes.
 
-    Not the numbers of a topic's compression setting.
+    The compression setting of a topic uses other numbers.
     """
 
     NONE = 0
@@ -47,39 +47,39 @@ class Codec(IntEnum):
 
 
 DECOMPRESSED_BYTES_MAX = 32 * 1024 * 1024
-"""The most that one payload may unpack to: an SPU refuses a batch of more than 32 MiB
-(MessageTooLarge), so no batch that was sent uncompressed can hold more."""
+"""The largest decompressed payload: an SPU rejects a batch of more than 32 MiB (MessageTooLarge),
+so no uncompressed batch can hold more."""
 
 ZSTD_WINDOW_BYTES_MAX = 8 * 1024 * 1024
-"""The largest zstd window: RFC 8878 (3.1.1.1.2) asks decoders to take 8 MiB and encoders to stay
-within it; level 1, which Fluvio writes, uses 512 KiB."""
+"""The largest zstd window: RFC 8878 (3.1.1.1.2) asks decoders to support 8 MiB and encoders to use
+no more; level 1, which Fluvio writes, uses 512 KiB."""
 
 ZSTD_BLOCKS_MAX = 65_536
-"""Blocks, of all frames, that are walked over to read the window sizes. A block holds up to 128
-KiB, so that 256 hold the most that may be unpacked; but one that holds nothing is three bytes long,
-and to walk over the eleven million that fit into a batch takes seconds."""
+"""The maximum number of blocks, of all frames, that the search for window sizes visits. A block
+holds up to 128 KiB, so 256 blocks hold the largest permitted payload. But an empty block is three
+bytes long, and to visit the eleven million that fit into a batch takes seconds."""
 
 FIRST_BUFFER_BYTES = 64 * 1024
-"""The least to unpack into: four batches of the client's default size, cleared in 1 us."""
+"""The smallest buffer: four batches of the client's default size, cleared in 1 us."""
 
 FIRST_BUFFER_RATIO = 8
-"""The first buffer holds data compressed this well; text and JSON rarely do better."""
+"""The compression ratio for which the first buffer suffices; text and JSON rarely exceed it."""
 
 BUFFER_GROWTH = 8
-"""By how much the next buffer is larger when one was too small."""
+"""The factor from one buffer size to the next."""
 
 GZIP_SLICE_BYTES = 4 * 1024
-"""How much of a gzip stream is unpacked at a time: deflate makes at most 1032 times as much of
-it, so that no step makes more than 4 MiB."""
+"""The bytes of a gzip stream that one step decompresses: deflate expands by a factor of at most
+1032, so no step produces more than 4 MiB."""
 
 GZIP_LEVEL = 6
-"""The default level, as the official client uses it."""
+"""The default level, which the official client uses."""
 
 LZ4_LEVEL = 0
-"""The fast mode, the only one that Fluvio's lz4_flex has; a quarter of the default's time."""
+"""The fast mode, the only mode of Fluvio's lz4_flex; it takes a quarter of the default's time."""
 
 ZSTD_LEVEL = 1
-"""As the official client uses it."""
+"""The level that the official client uses."""
 
 _BUFFER_FULL = "failed to write whole buffer"  # the text of Rust's own ErrorKind::WriteZero
 _SNAPPY_IDENTIFIER = b"\xff\x06\0\0sNaPpY"
@@ -91,17 +91,17 @@ _LE32 = struct.Struct("<I")
 
 
 def compress(codec: Codec, data: Buffer) -> bytes:
-    """The same bytes for the same data, in exactly one member, stream or frame.
+    """Compress deterministically to exactly one member, stream or frame.
 
-    snappy and zstd come out byte for byte as the official client 0.21.0 writes them. An LZ4 frame
-    has block checksums, which that client leaves out and every reader of the format takes.
+    snappy and zstd output is identical to that of the official client 0.21.0. An LZ4 frame has
+    block checksums, which that client omits and every reader of the format accepts.
     """
     match codec:
         case Codec.NONE:
             return bytes(data)
         case Codec.GZIP:
-            # zlib writes no time, but its own system; 255 (unknown) is what Fluvio writes, and
-            # what newer versions of Python's gzip module write.
+            # zlib writes no time, but its operating system. Fluvio and newer versions of Python's
+            # gzip module write 255 (unknown).
             member = zlib.compress(data, GZIP_LEVEL, _GZIP_WBITS)
             return member[:_GZIP_SYSTEM] + b"\xff" + member[_GZIP_SYSTEM + 1 :]
         case Codec.SNAPPY:
@@ -109,28 +109,28 @@ def compress(codec: Codec, data: Buffer) -> bytes:
         case Codec.LZ4:
             # Independent blocks and no checksum of the whole, as Fluvio's lz4_flex writes them.
             lz4 = cramjam.lz4.Compressor(LZ4_LEVEL, content_checksum=False, block_linked=False)
-            lz4.compress(bytes(data))  # its stub says otherwise, but it takes nothing else
+            lz4.compress(bytes(data))  # it accepts only bytes, unlike its stub
             return bytes(lz4.finish())
         case Codec.ZSTD:
-            # As a stream, because the one-shot function adds the content size.
+            # A stream, because the one-shot function writes the content size.
             zstd = cramjam.zstd.Compressor(ZSTD_LEVEL)
             zstd.compress(bytes(data))
             return bytes(zstd.finish())
 
 
 def decompress(codec: Codec, data: Buffer, limit: int = DECOMPRESSED_BYTES_MAX) -> bytes:
-    """What was compressed.
+    """Decompress a payload.
 
-    A snappy stream has no end mark: one that is cut between two of its chunks of 64 KiB unpacks to
-    less than it was, which the count of records in front of a payload reveals.
+    A snappy stream has no end mark: one that is cut between two of its chunks of 64 KiB
+    decompresses without an error. The record count at the start of a payload reveals the loss.
 
     Args:
-        codec: how the data are compressed.
-        data: the stream, from its first byte.
-        limit: the most bytes that it may unpack to.
+        codec: the codec of the data.
+        data: the compressed payload.
+        limit: the maximum size of the result, in bytes.
 
     Raises:
-        WireError: the data are corrupt or end early, or unpack to more than the limit.
+        WireError: the data is corrupt or ends early, or the result would exceed the limit.
     """
     match codec:
         case Codec.NONE:
@@ -141,7 +141,7 @@ def decompress(codec: Codec, data: Buffer, limit: int = DECOMPRESSED_BYTES_MAX) 
             return _gunzip(data, limit)
         case Codec.SNAPPY:
             if not data:
-                # cramjam takes this for an empty stream, but even that begins with an identifier.
+                # cramjam accepts this as an empty stream, but even that begins with an identifier.
                 raise WireError("snappy: no data")
             return _unpack("snappy", cramjam.snappy, data, limit)
         case Codec.LZ4:
@@ -152,15 +152,15 @@ def decompress(codec: Codec, data: Buffer, limit: int = DECOMPRESSED_BYTES_MAX) 
 
 
 def _unpack(name: str, module: Any, data: Buffer, limit: int) -> bytes:
-    """Unpack into larger and larger buffers of our own, none above the limit."""
+    """Decompress into growing buffers of at most ``limit`` bytes."""
     size = min(limit, max(FIRST_BUFFER_BYTES, FIRST_BUFFER_RATIO * len(data)))
     while True:
         buffer = bytearray(size)
         try:
             written = module.decompress_into(data, buffer)
         except cramjam.DecompressionError as error:
-            # Only the text tells a full buffer from corrupt data, and climbing to the limit for
-            # data that are corrupt would cost 20 ms.
+            # Only the text distinguishes a full buffer from corrupt data, and to grow the buffer to
+            # the limit for corrupt data would cost 20 ms.
             if str(error) != _BUFFER_FULL:
                 raise WireError(f"{name}: {error}") from error
             if size == limit:
@@ -172,13 +172,13 @@ def _unpack(name: str, module: Any, data: Buffer, limit: int) -> bytes:
 
 
 def _gunzip(data: Buffer, limit: int) -> bytes:
-    """The first gzip member; the official reader loses what stands behind it too."""
+    """Decompress the first gzip member; the official reader ignores the rest, too."""
     stream = zlib.decompressobj(_GZIP_WBITS)
     pieces: list[bytes] = []
     room = limit
     try:
         for start in range(0, len(data), GZIP_SLICE_BYTES):
-            # One byte more than there is room for shows that the rest does not fit.
+            # One byte above the remaining limit shows that the result is too large.
             piece = stream.decompress(data[start : start + GZIP_SLICE_BYTES], room + 1)
             room -= len(piece)
             if room < 0:
@@ -192,7 +192,7 @@ def _gunzip(data: Buffer, limit: int) -> bytes:
 
 
 def _check_zstd_windows(data: memoryview) -> None:
-    """Refuse a frame whose window is too large, also one behind other frames (RFC 8878, 3.1)."""
+    """Reject a frame whose window is too large, among all frames of the data (RFC 8878, 3.1)."""
     position = blocks = 0
     try:
         while position < len(data):
@@ -211,13 +211,13 @@ def _check_zstd_windows(data: memoryview) -> None:
 
 
 def _end_of_zstd_frame(data: memoryview, position: int, blocks: int) -> tuple[int, int]:
-    """Where a frame ends that is not cut short, and how many blocks were walked over so far."""
+    """Return the end of a complete frame and the number of blocks visited so far."""
     descriptor = data[position + 4]
     position += 5
     single_segment = descriptor & 0x20
     size_bytes = (1 if single_segment else 0, 2, 4, 8)[descriptor >> 6]
     if single_segment:
-        window = 0  # it is as large as the content, whose size stands behind the dictionary's id
+        window = 0  # the window is as large as the content, whose size follows the dictionary id
     else:
         exponent, eighths = divmod(data[position], 8)
         window = (1 << 10 + exponent) // 8 * (8 + eighths)

@@ -1,12 +1,13 @@
 """Both sides of one connection, sans-IO: messages to bytes, bytes to messages.
 
-``ClientConnection`` numbers requests and cuts answers, ``ServerConnection`` cuts requests and
-frames answers. Neither keeps a list of what is unanswered: that is the business of those who wait.
+``ClientConnection`` numbers and frames requests and splits the input into responses.
+``ServerConnection`` splits the input into requests and frames responses. Neither keeps a list of
+unanswered requests; the caller does.
 
 Source: ``crates/fluvio-socket/src/versioned.rs`` and ``multiplexing.rs``. A connection begins with
-ApiVersions under correlation id 1. Only then a counter starts, at 1 again, so that the first
-request behind it carries the same id; the pairing is safe because nothing else is in flight before
-ApiVersions is answered.
+ApiVersions under correlation id 1. Then a counter starts, at 1 again, so the next request has the
+same id. The ids are unambiguous because no other request is in flight before ApiVersions is
+answered.
 """
 
 from collections.abc import Iterator, Mapping
@@ -28,11 +29,11 @@ from wire.framing import (
 )
 
 CLIENT_VERSION = "0.15.2"
-"""The ``fluvio-socket`` version that the official client 0.21.0 sends. It must be semver: an SC
-closes the connection otherwise."""
+"""The ``fluvio-socket`` version that the official client 0.21.0 sends. An SC closes the connection
+if the version is not semver."""
 
 API_VERSIONS_VERSION = 2
-"""Every official client sends ApiVersions at this version."""
+"""The version at which every official client sends ApiVersions."""
 
 CORRELATION_ID_MAX = 0x7FFFFFFF
 """Correlation ids are i32."""
@@ -42,10 +43,10 @@ R = TypeVar("R")
 
 
 class ClientConnection:
-    """Numbers and frames the requests of one connection and cuts its answers.
+    """Numbers and frames the requests of one connection and splits its input into responses.
 
     Args:
-        client_id: what stands in the header of every request.
+        client_id: the client id in the header of every request.
     """
 
     def __init__(self, client_id: str = "fluvio") -> None:
@@ -55,7 +56,7 @@ class ClientConnection:
         self._offered: dict[int, tuple[int, int]] = {}
 
     def hello(self) -> bytes:
-        """The frame of the first request, ApiVersions, with correlation id 1."""
+        """Return the frame of the first request, ApiVersions, with correlation id 1."""
         body = ApiVersionsRequest(
             client_version=CLIENT_VERSION, client_os="linux", client_arch="x86_64"
         )
@@ -68,20 +69,20 @@ class ClientConnection:
         return request_frame(header, body)
 
     def welcome(self, body: bytes) -> ApiVersionsResponse:
-        """Take the answer to ``hello`` and remember what the server offers.
+        """Decode the response to ``hello`` and store the versions that the server offers.
 
         Raises:
-            WireError: the answer does not decode.
+            WireError: the response does not decode.
         """
         answer = decode(ApiVersionsResponse, body, API_VERSIONS_VERSION)
         self._offered = {k.api_key: (k.min_version, k.max_version) for k in answer.api_keys}
         return answer
 
     def version_of(self, api: Api[Q, R]) -> int:
-        """The version to speak: the highest that both sides have.
+        """Return the highest version of an API that both sides support.
 
         Raises:
-            WireError: the server does not offer the API, or in no version that we have.
+            WireError: the server does not offer the API, or no common version exists.
         """
         lowest, highest = self._offered.get(api.key, (0, -1))
         version = min(api.max_version, highest)
@@ -94,7 +95,7 @@ class ClientConnection:
         return version
 
     def request(self, api: Api[Q, R], body: Q, version: int) -> tuple[int, bytes]:
-        """The next correlation id and the frame of a request."""
+        """Return the next correlation id and the frame of a request."""
         correlation_id = self._next_id
         self._next_id = 1 if correlation_id == CORRELATION_ID_MAX else correlation_id + 1
         header = RequestHeader(
@@ -106,9 +107,9 @@ class ClientConnection:
         return correlation_id, request_frame(header, body)
 
     def receive(self, data: bytes) -> Iterator[tuple[int, bytes]]:
-        """Take bytes in and give out each answer: its correlation id and its undecoded body.
+        """Feed bytes; yield the correlation id and the undecoded body of each complete response.
 
-        The iterator must be used up before more is taken in.
+        The caller must exhaust the iterator before it feeds more bytes.
 
         Raises:
             WireError: the length of a frame is out of range.
@@ -119,22 +120,22 @@ class ClientConnection:
 
 @dataclass(slots=True)
 class RequestFrame:
-    """A request that arrived whole, its body not decoded yet."""
+    """A complete request whose body is not decoded yet."""
 
     header: RequestHeader
     api: Api[Any, Any]
     data: bytes
     """The frame without its length."""
     body_at: int
-    """Where in ``data`` the body begins."""
+    """The position of the body in ``data``."""
 
     @property
     def size(self) -> int:
-        """How many bytes it took on the wire, its length included."""
+        """The size of the frame on the wire in bytes, including the length prefix."""
         return len(self.data) + LENGTH_BYTES
 
     def decode(self) -> Any:
-        """The body, at the version that the header names, whatever version that is.
+        """Decode the body at the version in the header, whether the server offers it or not.
 
         Raises:
             WireError: the body does not decode.
@@ -144,7 +145,7 @@ class RequestFrame:
 
 
 class ServerConnection:
-    """Cuts the requests of one connection and frames its answers.
+    """Splits the input of one connection into requests and frames its responses.
 
     Args:
         apis: the APIs that the server knows, by key.
@@ -156,23 +157,23 @@ class ServerConnection:
 
     @property
     def missing(self) -> int:
-        """How many bytes to the end of the request under way, or to the length of the next one."""
+        """The bytes missing from the incomplete request, or from the next length prefix."""
         return self._reader.missing
 
     @property
     def held(self) -> int:
-        """How many bytes have arrived of a request that is not complete."""
+        """The bytes of the incomplete request that have arrived."""
         return self._reader.held
 
     def receive(self, data: bytes) -> Iterator[RequestFrame]:
-        """Take bytes in and give out each complete request.
+        """Feed bytes; yield each complete request.
 
-        The iterator must be used up before more is taken in.
+        The caller must exhaust the iterator before it feeds more bytes.
 
         Raises:
-            WireError: the length of a frame is out of range, a header does not decode, or there is
-                no such API. The requests before it are given out first; the connection is of no
-                use after it.
+            WireError: the length of a frame is out of range, a header does not decode, or the API
+                is unknown. The requests before the error are yielded first; the connection is
+                unusable afterwards.
         """
         for frame in self._reader.feed(data):
             header, body_at = decode_from(RequestHeader, frame, 0, 0)
@@ -182,7 +183,7 @@ class ServerConnection:
             yield RequestFrame(header, api, frame, body_at)
 
     def response(self, header: RequestHeader, body: Any) -> bytes:
-        """The frame of an answer to the request with that header.
+        """Return the frame of a response to the request with that header.
 
         Raises:
             WireError: a field does not fit its type, or the frame would be too long.

@@ -10,13 +10,13 @@ UNITS_US = {unit: round(seconds * 1_000_000) for unit, seconds in UNITS_S.items(
 """The units, in microseconds."""
 
 DURATION_S_MAX = 24 * 3600.0
-"""The longest duration: nothing here lasts a day, so a longer one is a typing mistake."""
+"""The longest duration, in seconds: nothing here lasts a day, so a longer one is a typing error."""
 
 NUMBER_CHARS_MAX = 18
-"""Digits on each side of the point: more name no quantity here, and 18 fit into 64 bits."""
+"""The maximum number of digits on each side of the point; 18 digits fit into 64 bits."""
 
 SHOWN_CHARS_MAX = 60
-"""How much of a text that is no duration its message repeats."""
+"""The longest part of an invalid text that a message repeats."""
 
 _NUMBER = rf"[0-9]{{1,{NUMBER_CHARS_MAX}}}"
 
@@ -27,18 +27,19 @@ _DURATION = re.compile(DURATION_PATTERN)
 
 
 def parse_duration(text: str) -> float:
-    """Seconds from a number and a unit.
+    """Parse a number and a unit; return seconds.
 
     >>> parse_duration("50ms")
     0.05
 
     Raises:
-        ValueError: it is not a duration, or one above a day; the text says what to write.
+        ValueError: the text is not a duration, or is longer than a day; the message says what to
+            write.
     """
     match = _DURATION.fullmatch(text)
     if match is None:
         raise ValueError(not_a_duration(_shown(text)))
-    # Divided where the unit is a fraction, so that 200ms is the float nearest to 0.2.
+    # Division, for a unit below a second, makes 200ms the float nearest to 0.2.
     number, unit = float(match[1]), UNITS_S[match[2]]
     seconds = number * unit if unit >= 1 else number / round(1 / unit)
     if seconds > DURATION_S_MAX:
@@ -47,10 +48,10 @@ def parse_duration(text: str) -> float:
 
 
 def not_a_duration(shown: str) -> str:
-    """The message about something that is not a duration.
+    """Return the message about a value that is not a duration.
 
     Args:
-        shown: how the message repeats it.
+        shown: the value as the message repeats it.
     """
     units = ", ".join(UNITS_S)
     return f"{shown} is not a duration; write a number and one of {units}, for example 50ms"
@@ -61,10 +62,10 @@ def _shown(text: str) -> str:
 
 
 def duration_text(us: int) -> str:
-    """A duration in its largest whole unit, which ``parse_duration`` reads back.
+    """Format a duration in the largest unit that gives a whole number; see ``parse_duration``.
 
     Args:
-        us: microseconds, from 0.
+        us: microseconds, at least 0.
 
     >>> duration_text(1_500_000), duration_text(0)
     ('1500ms', '0ms')
@@ -76,13 +77,13 @@ def duration_text(us: int) -> str:
 
 
 def seconds_text(seconds: float) -> str:
-    """A duration as text, which ``parse_duration`` reads back as the same float.
+    """Format a duration so that ``parse_duration`` returns the same float.
 
     >>> seconds_text(0.05), seconds_text(10.0), seconds_text(1e-06)
     ('50ms', '10s', '1us')
 
     Args:
-        seconds: from 0.
+        seconds: at least 0.
     """
     us = round(seconds * 1_000_000)
     whole = duration_text(us)
@@ -92,4 +93,4 @@ def seconds_text(seconds: float) -> str:
         text = f"{Decimal(repr(seconds / UNITS_S[unit])):f}{unit}"
         if _DURATION.fullmatch(text) and parse_duration(text) == seconds:
             return text
-    return whole  # below the resolution of any clock here
+    return whole  # the rest is below the resolution of any clock here

@@ -1,8 +1,8 @@
-"""Fluvio's error codes: an i16 tag, for some of them with fields behind it.
+"""Fluvio's error codes: an i16 tag, followed by fields for some codes.
 
-Source: ``crates/fluvio-protocol/src/link/error_code.rs``. There is no versioning of codes on the
-wire: a code that the peer does not know is a decode error of its whole response, so a server sends
-only codes of its clients' generation. Safe everywhere in a produce response: None, Other,
+Source: ``crates/fluvio-protocol/src/link/error_code.rs``. Codes are not versioned on the wire: a
+client that does not know a code cannot decode the response, so a server must send only codes that
+its clients know. Every client knows these codes in a produce response: None, Other,
 NotLeaderForPartition, RequestTimedOut, MessageTooLarge, StorageError, TopicNotFound and
 CompressionError.
 
@@ -140,7 +140,7 @@ class SmartModuleInvalid:
 
 @message(tag=6003)
 class SmartModuleInvalidExports:
-    """The SmartModule is of another kind than asked for."""
+    """The SmartModule is not of the requested kind."""
 
     retriable: ClassVar[bool] = False
     error: str
@@ -169,7 +169,7 @@ class SmartModuleChainInitError:
 
 @message(tag=6006)
 class SmartModuleInitError:
-    """A SmartModule's own set-up failed."""
+    """The initialization of a SmartModule failed."""
 
     retriable: ClassVar[bool] = False
     hint: str
@@ -185,7 +185,7 @@ class SmartModuleLookBackError:
 
 @message(tag=6008)
 class SmartModuleMemoryLimitExceeded:
-    """A SmartModule wanted more memory than it may have, in bytes."""
+    """A SmartModule requested more memory than its limit, in bytes."""
 
     retriable: ClassVar[bool] = False
     requested: u64
@@ -194,7 +194,7 @@ class SmartModuleMemoryLimitExceeded:
 
 @message(tag=8001)
 class DerivedStreamNotFound:
-    """No derived stream of that name."""
+    """No derived stream of that name exists."""
 
     retriable: ClassVar[bool] = False
     name: str
@@ -256,23 +256,23 @@ ErrorCode: TypeAlias = Annotated[
     | SystemSpecUpdatingAttempt,
     Fixed("h"),
 ]
-"""A field that holds an error code: a member of ``Code``, or a message where there are fields."""
+"""The type of a field that holds an error code: a member of ``Code``, or a message with fields."""
 
 
 def name_of(error: ErrorCode) -> str:
-    """The code's name as Fluvio spells it, for example ``NotLeaderForPartition``."""
+    """Return the name of the code as Fluvio spells it, for example ``NotLeaderForPartition``."""
     if isinstance(error, Code):
         return "".join(word.capitalize() for word in error.name.split("_"))
     return type(error).__name__
 
 
 def certainly_not_stored(error: ErrorCode, *, read_committed: bool) -> bool:
-    """Whether a produce entry answered with this code left nothing in the log.
+    """Return whether the records of a produce entry with this code are certainly not in the log.
 
     Args:
         error: the code of the entry.
-        read_committed: the isolation of the request. Under ReadCommitted the SPU can find out that
-            it is not the leader after it has appended
+        read_committed: the isolation of the request. Under ReadCommitted the SPU may detect that it
+            is not the leader after it has appended the records
             (``fluvio-spu/src/services/public/produce_handler.rs``, ``wait_for_acks``).
     """
     if error is Code.NOT_LEADER_FOR_PARTITION:

@@ -1,13 +1,13 @@
-"""How the commands start: with our own packages, and open to Ctrl-C from the first import on.
+"""The start of the commands: import our own packages, and obey Ctrl-C from the first import on.
 
-``python -m`` looks for modules in the working directory before anywhere else. A file there, named
-as one of our packages or as a module of the standard library, would be imported in its place. So
-each ``__main__`` moves the working directory to the end of the path before it imports anything, and
-``launch`` takes it off the path, or says which file is in the way. Console scripts (``spu-chaos``)
-never have it on their path.
+``python -m`` searches the working directory for modules first. A file there with the name of one of
+our packages or of a module of the standard library would be imported instead. So each ``__main__``
+moves the working directory to the end of the path before any import, and ``launch`` removes it from
+the path, or reports a file that hides a package. The path of a console script (``spu-chaos``) never
+includes the working directory.
 
-The commands import for half a second. A KeyboardInterrupt meanwhile may surface anywhere, also
-where Python prints and ignores it; so until a command runs, SIGINT ends the process by itself.
+The imports of a command take half a second. A KeyboardInterrupt during an import may surface
+anywhere, also where Python prints and ignores it. So SIGINT ends the process until a command runs.
 """
 
 import os
@@ -19,10 +19,10 @@ from importlib.machinery import PathFinder
 from types import FrameType
 
 STATUS_INTERRUPTED = 130
-"""What shells give to a command that SIGINT ended."""
+"""The exit status of a command that SIGINT ended, as in shells."""
 
 STATUS_HIDDEN = 2
-"""A file hides one of our packages."""
+"""The exit status if a file hides one of our packages."""
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 
@@ -31,11 +31,11 @@ def launch(command: str, target: str, needs: Sequence[str], directory: str | Non
     """Import a command and run it.
 
     Args:
-        command: the name of its console script.
-        target: its function, as ``module:function``.
-        needs: our packages that it imports besides its own.
-        directory: the working directory, the last entry of ``sys.path``; None if the path is
-            without it.
+        command: the name of the console script.
+        target: the function of the command, as ``module:function``.
+        needs: the packages of ours that the command imports in addition to its own.
+        directory: the working directory, the last entry of ``sys.path``; None if the path does not
+            include it.
     """
     before = signal.getsignal(signal.SIGINT)
     takes_interrupts = before is signal.default_int_handler  # a shell's background job ignores them
@@ -55,7 +55,7 @@ def launch(command: str, target: str, needs: Sequence[str], directory: str | Non
 
 
 def _leave(number: int = signal.SIGINT, frame: FrameType | None = None) -> None:
-    """End at once. An exception would be lost where an import swallows it."""
+    """End the process at once; an import could swallow an exception."""
     os._exit(STATUS_INTERRUPTED)
 
 

@@ -1,7 +1,7 @@
-"""Fluvio's profile file as data: which clusters there are, and how to trust them.
+"""Fluvio's profile file as data: clusters, their endpoints and their TLS policies.
 
-Source: ``crates/fluvio/src/config/``. The file is TOML; it names profiles, each of which points to
-a cluster with an endpoint and a TLS policy. Where the file is, and reading it, is the client's job.
+Source: ``crates/fluvio/src/config/``. The file is TOML; it holds profiles, each of which names a
+cluster with an endpoint and a TLS policy. The client finds and reads the file.
 """
 
 import tomllib
@@ -14,29 +14,30 @@ from wire.address import parse_address
 
 @dataclass(frozen=True, slots=True)
 class TlsPolicy:
-    """How connections are secured; the default is not at all.
+    """The TLS policy of connections; the default is no TLS.
 
-    With ``verified`` the server must show a certificate for ``domain`` that ``ca_cert`` has signed;
-    with ``cert`` and ``key`` the client shows one too. ``anonymous`` encrypts and trusts anybody.
+    With ``verified`` the server must present a certificate for ``domain`` signed by ``ca_cert``;
+    with ``cert`` and ``key`` the client presents one, too. ``anonymous`` encrypts without
+    verification.
     """
 
     policy: Literal["disabled", "anonymous", "verified"] = "disabled"
     domain: str = ""
-    """The name in the SC's certificate; an SPU's has its own name in front of it."""
+    """The name in the SC's certificate; an SPU's certificate has the SPU's name as a prefix."""
     ca_cert: str | Path | None = None
-    """The authority's certificate: a path, or the PEM text itself; None for the system's."""
+    """The certificate of the authority: a path, or the PEM text; None for the system's."""
     cert: str | Path | None = None
-    """The client's certificate, likewise."""
+    """The certificate of the client: a path, or the PEM text."""
     key: str | Path | None = field(default=None, repr=False)
-    """The client's private key, likewise."""
+    """The private key of the client: a path, or the PEM text."""
 
     @property
     def sc_name(self) -> str | None:
-        """The name that the SC's certificate must carry; None for the host dialled."""
+        """The name that the SC's certificate must have; None for the host of the connection."""
         return self.domain or None
 
     def spu_name(self, spu: str) -> str | None:
-        """The name that an SPU's certificate must carry; None for the host dialled."""
+        """Return the name that an SPU's certificate must have; None for the connection's host."""
         return f"{spu}.{self.domain}" if self.domain else None
 
 
@@ -48,19 +49,19 @@ class Profile:
     """The SC's ``host:port``."""
     tls: TlsPolicy = TlsPolicy()
     use_spu_local_address: bool = False
-    """SPUs are reached under their local addresses."""
+    """Whether to connect to SPUs at their local addresses."""
     client_id: str | None = None
 
 
 def parse_profile(text: str, name: str | None = None) -> Profile:
-    """Read one profile of a profile file.
+    """Parse one profile of a profile file.
 
     Args:
-        text: what the file holds.
-        name: which profile; the current one if None.
+        text: the content of the file.
+        name: the name of the profile; None for the current one.
 
     Raises:
-        ValueError: it is not TOML, not a profile file, or has no such profile.
+        ValueError: the text is not TOML, not a profile file, or has no such profile.
     """
     try:
         document = tomllib.loads(text)

@@ -1,9 +1,9 @@
-"""A registry: the things of one sort, by name, each registered by the module that defines it.
+"""A registry of members by name, each registered by the module that defines it.
 
-The naive way lists fault kinds, APIs or checks where they are used: in a union, in a table, in a
-help text. One more of them then means an edit in each of those places, and the place that was
-forgotten shows only when a run fails. Here every such list is read from the registry, at the time
-when it is needed, and a new module is all that adds a thing.
+The naive approach lists fault kinds, APIs or checks where they are used: in a union, a table, a
+help text. A new member then needs an edit in each of those places, and an omission shows only when
+a run fails. Here every such list is read from the registry when it is needed, so a new member needs
+only its own module.
 """
 
 import importlib
@@ -19,9 +19,9 @@ class Registry(Mapping[str, T]):
     """Members by name, in a fixed order.
 
     Args:
-        noun: what a member is, for messages: ``fault kind``.
-        order: the names that come first in every list, in this order. Members that it does not
-            name come after them, sorted by name, so that the order never depends on imports.
+        noun: the noun for a member in messages, for example ``fault kind``.
+        order: the names that come first in every list, in this order. Other members follow, sorted
+            by name, so the order never depends on imports.
     """
 
     def __init__(self, noun: str, order: Sequence[str] = ()) -> None:
@@ -33,15 +33,15 @@ class Registry(Mapping[str, T]):
         """Register a member.
 
         Raises:
-            ValueError: the name is that of another member.
+            ValueError: another member has the name.
         """
         if name in self._members:
-            raise ValueError(f"there is a {self.noun} {name!r} already")
+            raise ValueError(f"the {self.noun} {name!r} is registered already")
         members = {**self._members, name: member}
         self._members = dict(sorted(members.items(), key=lambda item: self._key(item[0])))
 
     def remove(self, name: str) -> None:
-        """Take a member out again, as a test does with one of its own."""
+        """Remove a member; tests use this for the members that they add."""
         del self._members[name]
 
     def _key(self, name: str) -> tuple[int, str]:
@@ -61,7 +61,7 @@ class Registry(Mapping[str, T]):
 
 
 def import_all(package: ModuleType) -> list[ModuleType]:
-    """Import every module of a package, so that what they define is registered."""
+    """Import every module of a package, so that their members are registered."""
     return [
         importlib.import_module(f"{package.__name__}.{module.name}")
         for module in pkgutil.iter_modules(package.__path__)

@@ -85,7 +85,7 @@ async def test_a_new_kind_strikes_with_its_effects(
 
 
 def test_two_kinds_cannot_have_one_word(stumble: type[Placed]) -> None:
-    with pytest.raises(ValueError, match="there is a fault kind 'stumble' already"):
+    with pytest.raises(ValueError, match="the fault kind 'stumble' is registered already"):
 
         class Other(Placed):
             kind: ClassVar[str] = "stumble"

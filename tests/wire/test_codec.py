@@ -100,7 +100,7 @@ def test_bytes_behind_a_message_are_ignored() -> None:
         ("01 0001ff", "a string is not UTF-8"),
         ("01 0000 00000000 ffffffff", "a length of -1 bytes"),
         ("01 0000 00000000 00000000 01 00000009 02", "9 items announced with 1 bytes left"),
-        ("01 0000 00000000 00000000 01 00000000 07", "7 where 0 .none. or 1 .some. stands"),
+        ("01 0000 00000000 00000000 01 00000000 07", "7 instead of 0 .none. or 1 .some."),
         ("01 0000 00000000 00000000 01 00000000 00 0000 02", "2 is not a Colour"),
         ("01 0000 00000000 00000000 01 00000000 00 0000 01 02", "unknown tag 2"),
         ("01 0005 61", "ends in the middle|ends . bytes early"),

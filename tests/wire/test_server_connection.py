@@ -157,14 +157,14 @@ def test_what_is_no_request_is_an_error_behind_the_requests_before_it(
     assert [frame.decode() for frame in found] == [asking(b""), asking(b"\x00")]
 
 
-def test_a_body_that_does_not_decode_is_found_when_it_is_decoded() -> None:
+def test_a_body_that_does_not_decode_raises_when_it_is_decoded() -> None:
     (frame,) = ServerConnection(SPU).receive(raw(PRODUCE.key, b"\x02"))
     assert (frame.api, frame.header.correlation_id) == (PRODUCE, 9)
-    with pytest.raises(WireError, match="2 where 0"):
+    with pytest.raises(WireError, match="2 instead of 0"):
         frame.decode()
 
 
-def test_a_version_that_was_not_offered_is_decoded_as_it_says() -> None:
+def test_a_body_is_decoded_at_the_version_in_its_header() -> None:
     (frame,) = ServerConnection(SPU).receive(raw(PRODUCE.key, b"", 7))
     assert frame.api is PRODUCE
     with pytest.raises(WireError, match="ProduceRequest at version 7"):

@@ -1,7 +1,7 @@
 """The SC's APIs: Create (1001), Delete (1002), List (1003), Watch (1004), as of version 15.
 
-Source: ``crates/fluvio-sc-schema/src/objects/``. Each body stands in an ``Envelope`` whose label
-tells what it is about; List and Watch answer with an envelope of the same label.
+Source: ``crates/fluvio-sc-schema/src/objects/``. Each body is in an ``Envelope`` whose label names
+the type of object; the responses of List and Watch have an envelope with the same label.
 """
 
 from wire.api.api import Api
@@ -21,7 +21,7 @@ class CreateRequest:
 
 @message
 class CreateTopic:
-    """A topic to create; with ``dry_run`` only checked."""
+    """A topic to create; with ``dry_run`` the SC only checks it."""
 
     name: str
     dry_run: bool = False
@@ -38,7 +38,7 @@ class DeleteRequest:
 
 @message
 class DeleteTopic:
-    """A topic to delete; a system topic only with ``force``."""
+    """A topic to delete; a system topic requires ``force``."""
 
     name: str
     force: bool = since(13, default=False)
@@ -46,7 +46,7 @@ class DeleteTopic:
 
 @message
 class Status:
-    """How a Create or a Delete ended; on success the code is NONE and the message None."""
+    """The result of a Create or a Delete; on success the code is NONE and the message None."""
 
     name: str
     error_code: ErrorCode = Code.NONE
@@ -55,21 +55,22 @@ class Status:
 
 @message
 class ListRequest:
-    """List objects: a ``ListFilter`` under the label of what to list."""
+    """List objects: a ``ListFilter`` under the label of the type to list."""
 
     object: Envelope
 
 
 @message
 class NameFilter:
-    """Objects whose name contains this."""
+    """Selects objects whose name contains this text."""
 
     name: str
 
 
 @message
 class ListFilter:
-    """No filter lists everything. ``system`` selects only system objects, or only the others."""
+    """Without a filter, all objects are listed. ``system`` selects only system objects if true, and
+    only other objects if false."""
 
     name_filters: list[NameFilter] = since(default_factory=list)
     summary: bool = since(10, default=False)
@@ -78,21 +79,21 @@ class ListFilter:
 
 @message
 class ListResponse:
-    """``Topics``, ``Partitions`` or ``Spus`` under the label asked for."""
+    """``Topics``, ``Partitions`` or ``Spus`` under the label of the request."""
 
     object: Envelope
 
 
 @message
 class WatchRequest:
-    """Watch objects: ``WatchOptions`` under the label of what to watch."""
+    """Watch objects: ``WatchOptions`` under the label of the type to watch."""
 
     object: Envelope
 
 
 @message
 class WatchOptions:
-    """Nothing that an SC looks at."""
+    """The options of a watch, which an SC ignores."""
 
     epoch: i64 = 0
     summary: bool = since(10, default=False)
@@ -100,8 +101,8 @@ class WatchOptions:
 
 @message
 class WatchResponse:
-    """One of endless answers with the same correlation id: a ``TopicUpdate``,
-    ``PartitionUpdate`` or ``SpuUpdate`` under the label asked for."""
+    """One of an unlimited number of responses with the same correlation id: a ``TopicUpdate``,
+    ``PartitionUpdate`` or ``SpuUpdate`` under the label of the request."""
 
     object: Envelope
 

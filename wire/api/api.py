@@ -1,8 +1,8 @@
-"""What an API is: a key, the versions that we speak, and a message each way.
+"""The declaration of an API: a key, the supported versions, a request and a response.
 
-An ``Api`` registers itself in ``APIS``. What it declares besides its messages are facts of the
-protocol that faults must know before any server exists: which servers offer it, whether its
-requests name partitions, and whether its responses have a place for an error code.
+An ``Api`` registers itself in ``APIS``. In addition to its messages it declares facts that faults
+need before any server exists: which servers offer it, whether its requests name partitions, and
+whether its responses have a field for an error code.
 """
 
 from dataclasses import dataclass
@@ -14,21 +14,21 @@ Q = TypeVar("Q")
 R = TypeVar("R")
 
 Server = Literal["sc", "spu", "any"]
-"""Which servers offer an API; ``any`` is both."""
+"""The servers that offer an API; ``any`` is both."""
 
 
 @dataclass(frozen=True, slots=True)
 class Api(Generic[Q, R]):
-    """One API of the protocol, in the range of versions that this project implements.
+    """One API of the protocol with the range of versions that this project implements.
 
     Raises:
         ValueError: another API has the name.
     """
 
     name: str
-    """The word for it in faults, journals and printed lines, for example ``produce``."""
+    """The name in faults, journals and printed lines, for example ``produce``."""
     key: int
-    """The number that names it in a request's header; SC and SPU have separate numbers."""
+    """The number in the header of a request; SC and SPU number their APIs separately."""
     min_version: int
     max_version: int
     request: type[Q]
@@ -44,7 +44,7 @@ class Api(Generic[Q, R]):
         APIS.add(self.name, self)
 
     def offered_by(self, server: Literal["sc", "spu"]) -> bool:
-        """Whether a server of this sort offers it."""
+        """Return whether a server of this type offers the API."""
         return self.server in (server, "any")
 
 

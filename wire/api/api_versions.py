@@ -11,7 +11,7 @@ from wire.error_code import Code, ErrorCode
 
 @message
 class ApiVersionsRequest:
-    """Who the client is. A real SC parses ``client_version`` as semver, or closes."""
+    """Describes the client. A real SC closes the connection if ``client_version`` is not semver."""
 
     client_version: str = since(1, default="")
     client_os: str = since(1, default="")
@@ -29,7 +29,7 @@ class ApiVersionRange:
 
 @message
 class ApiVersionsResponse:
-    """What the server offers. ``platform_version`` must be semver, on an SC at least 0.9.0."""
+    """The APIs that the server offers. ``platform_version`` is semver, on an SC at least 0.9.0."""
 
     error_code: ErrorCode = Code.NONE
     api_keys: list[ApiVersionRange]

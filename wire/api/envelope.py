@@ -1,6 +1,6 @@
 """The object envelope of the SC's APIs, as of version 11: a label, and the typed body as bytes.
 
-Source: ``crates/fluvio-sc-schema/src/objects/metadata.rs``. The label is matched to the letter.
+Source: ``crates/fluvio-sc-schema/src/objects/metadata.rs``. The label is case-sensitive.
 """
 
 from typing import Any, TypeVar
@@ -17,7 +17,7 @@ M = TypeVar("M")
 
 @message
 class Envelope:
-    """A typed body, still encoded, with the version of the message around it."""
+    """A typed body, encoded at the version of the enclosing message."""
 
     label: str
     body: blob
@@ -26,11 +26,11 @@ class Envelope:
         """Decode the body as a ``cls``.
 
         Raises:
-            WireError: the body is something else.
+            WireError: the body is not a ``cls``.
         """
         return decode(cls, self.body, version)
 
 
 def seal(label: str, body: Any, version: int) -> Envelope:
-    """Put a message of the given version into an envelope."""
+    """Encode a message at a version and put it into an envelope."""
     return Envelope(label=label, body=encode(body, version))

@@ -1,7 +1,7 @@
 """Fetch (SPU key 1): read stored batches once, without waiting.
 
 Source: ``crates/fluvio-spu-schema/src/fetch/request.rs`` and ``response.rs``. Official consumers
-use StreamFetch instead; this is the plain way to read a log back.
+use StreamFetch instead; Fetch is the simplest way to read a log.
 """
 
 from wire.api.api import Api
@@ -12,7 +12,7 @@ from wire.error_code import Code, ErrorCode
 
 @message
 class FetchPartition:
-    """Where to read in one partition."""
+    """The offset to read from in one partition."""
 
     partition_index: u32
     current_leader_epoch: i32 = since(9, default=-1)
@@ -31,7 +31,7 @@ class FetchTopic:
 
 @message
 class ForgottenTopic:
-    """Partitions that an incremental fetch session drops; Fluvio has no such sessions."""
+    """The partitions to remove from an incremental fetch session; Fluvio has no such sessions."""
 
     name: str = since(7, default="")
     indexes: list[i32] = since(7, default_factory=list)
@@ -39,7 +39,7 @@ class ForgottenTopic:
 
 @message
 class FetchRequest:
-    """Only the top-level ``max_bytes`` and the isolation are honoured by an SPU."""
+    """Read several partitions. An SPU obeys only the top-level ``max_bytes`` and the isolation."""
 
     max_wait_ms: i32 = 0
     min_bytes: i32 = 0
@@ -51,7 +51,7 @@ class FetchRequest:
 
 @message
 class AbortedTransaction:
-    """Never used by Fluvio."""
+    """An aborted transaction; Fluvio never sends one."""
 
     producer_id: i64
     first_offset: i64
@@ -59,7 +59,7 @@ class AbortedTransaction:
 
 @message
 class FetchedPartition:
-    """Whole stored batches, beginning with the one that holds the offset asked for."""
+    """Complete stored batches, beginning with the batch that holds the requested offset."""
 
     partition_index: u32
     error_code: ErrorCode = Code.NONE
@@ -80,7 +80,7 @@ class FetchedTopic:
 
 @message
 class FetchResponse:
-    """One answer for each partition of the request."""
+    """One result for each partition of the request."""
 
     throttle_time_ms: i32 = 0
     error_code: ErrorCode = Code.NONE

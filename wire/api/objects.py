@@ -1,7 +1,7 @@
-"""What List and Watch carry: an object's name, what it shall be, and how it is.
+"""The messages of List and Watch: the name, the specification and the status of an object.
 
 Source: ``crates/fluvio-sc-schema/src/objects/metadata.rs`` and ``watch.rs``. The three families
-differ in their types alone; written out, each can be read, typed and decoded by itself.
+differ only in their types; explicit classes keep each family typed and easy to read.
 """
 
 from enum import IntEnum
@@ -15,7 +15,7 @@ from wire.codec.types import i64
 
 @message
 class Topic:
-    """A topic under its name."""
+    """A topic with its name."""
 
     name: str
     spec: TopicSpec
@@ -24,7 +24,7 @@ class Topic:
 
 @message
 class Partition:
-    """A partition under the name ``<topic>-<index>``; a reader splits at the last dash."""
+    """A partition with the name ``<topic>-<index>``; a reader splits it at the last dash."""
 
     name: str
     spec: PartitionSpec
@@ -33,7 +33,7 @@ class Partition:
 
 @message
 class Spu:
-    """An SPU under its name, for example ``custom-spu-5001``."""
+    """An SPU with its name, for example ``custom-spu-5001``."""
 
     name: str
     spec: SpuSpec
@@ -41,7 +41,7 @@ class Spu:
 
 
 class ChangeKind(IntEnum):
-    """What happened to an object."""
+    """The kind of a change to an object."""
 
     UPDATE = 0
     DELETE = 1
@@ -49,7 +49,7 @@ class ChangeKind(IntEnum):
 
 @message
 class TopicChange:
-    """One topic that was added, changed or, with its last state, deleted."""
+    """One topic that was added, changed or deleted; a deleted topic has its last state."""
 
     kind: ChangeKind
     content: Topic
@@ -57,7 +57,7 @@ class TopicChange:
 
 @message
 class PartitionChange:
-    """One partition that was added, changed or, with its last state, deleted."""
+    """One partition that was added, changed or deleted; a deleted one has its last state."""
 
     kind: ChangeKind
     content: Partition
@@ -65,7 +65,7 @@ class PartitionChange:
 
 @message
 class SpuChange:
-    """One SPU that was added, changed or, with its last state, deleted."""
+    """One SPU that was added, changed or deleted; a deleted SPU has its last state."""
 
     kind: ChangeKind
     content: Spu
@@ -73,9 +73,10 @@ class SpuChange:
 
 @message
 class TopicUpdate:
-    """News for a watch: ``all`` replaces what the client knew, else ``changes`` amend it.
+    """News of topics: ``all`` replaces the state of the client, ``changes`` amend it.
 
-    A client ignores an update in which both are empty and does not count as synced by it.
+    A client ignores an update in which both are empty, and such an update does not complete its
+    initial synchronization.
     """
 
     epoch: i64
@@ -103,20 +104,20 @@ class SpuUpdate:
 
 @message
 class Topics:
-    """The answer to a List of topics."""
+    """The response to a List of topics."""
 
     objects: list[Topic]
 
 
 @message
 class Partitions:
-    """The answer to a List of partitions."""
+    """The response to a List of partitions."""
 
     objects: list[Partition]
 
 
 @message
 class Spus:
-    """The answer to a List of SPUs."""
+    """The response to a List of SPUs."""
 
     objects: list[Spu]

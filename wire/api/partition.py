@@ -33,7 +33,7 @@ class HomePartition:
 
 @message
 class PartitionSpec:
-    """Where a partition lives and how it stores."""
+    """The replicas and the storage settings of a partition."""
 
     leader: i32
     replicas: list[i32]
@@ -46,7 +46,7 @@ class PartitionSpec:
 
 
 class PartitionResolution(IntEnum):
-    """The state of a partition; producers spread keyless records over ONLINE ones."""
+    """The state of a partition; producers distribute keyless records over ONLINE partitions."""
 
     OFFLINE = 0
     ONLINE = 1
@@ -57,7 +57,7 @@ class PartitionResolution(IntEnum):
 
 @message
 class ReplicaStatus:
-    """How far one replica is: high watermark and end of its log."""
+    """The high watermark and the log end offset of one replica."""
 
     spu: i32
     high_watermark: i64
@@ -66,7 +66,7 @@ class ReplicaStatus:
 
 @message
 class PartitionStatus:
-    """How a partition is doing."""
+    """The status of a partition."""
 
     resolution: PartitionResolution
     leader: ReplicaStatus

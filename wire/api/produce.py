@@ -1,9 +1,9 @@
 """Produce (SPU key 0): record batches in, offsets out.
 
 Source: ``crates/fluvio-spu-schema/src/produce/request.rs`` and ``response.rs``. Every produce
-request is answered; there is no fire-and-forget. The response mirrors the request entry by entry,
-repeated partitions included, because clients pair results by position. A request with a topic and
-zero partitions is legal: clients send one on an explicit flush with nothing queued.
+request is answered; there is no fire-and-forget. The response mirrors the entries of the request,
+including repeated partitions, because clients pair results by position. A request with a topic and
+no partitions is valid: clients send one on an explicit flush with nothing queued.
 """
 
 from wire.api.api import Api
@@ -13,10 +13,10 @@ from wire.codec.types import i16, i32, i64, u32, view
 from wire.error_code import Code, ErrorCode
 
 READ_UNCOMMITTED = 1
-"""``acks`` of a producer that wants its answer after the append; any value from 0 reads as this."""
+"""``acks`` for a response after the append; any value of at least 0 has this meaning."""
 
 READ_COMMITTED = -1
-"""``acks`` of a producer that wants its answer after the commit; any value below 0 reads so."""
+"""``acks`` for a response after the commit; any negative value has this meaning."""
 
 
 @message
@@ -37,9 +37,9 @@ class TopicRecords:
 
 @message
 class ProduceRequest:
-    """Batches to append. ``timeout_ms`` bounds only the wait for the commit, per entry."""
+    """Batches to append. ``timeout_ms`` limits only the wait for the commit of each entry."""
 
-    # Annotated as of version 3 in Rust, but its hand-written codec has it at every version.
+    # Rust annotates it as of version 3, but its hand-written codec has it in every version.
     transactional_id: str | None = None
     acks: i16 = READ_UNCOMMITTED
     timeout_ms: i32 = 1500
@@ -49,8 +49,8 @@ class ProduceRequest:
 
 @message
 class PartitionResult:
-    """What became of one entry: ``base_offset`` is the offset of its first record, 0 on error
-    (but the real offset when the code is RequestTimedOut: the records are stored)."""
+    """The result of one entry. ``base_offset`` is the offset of its first record. On error it is 0,
+    except with RequestTimedOut, where the records are stored."""
 
     partition_index: u32
     error_code: ErrorCode = Code.NONE
@@ -69,7 +69,7 @@ class TopicResult:
 
 @message
 class ProduceResponse:
-    """One result for each entry of the request, in its order."""
+    """One result for each entry of the request, in the order of the request."""
 
     topics: list[TopicResult]
     throttle_time_ms: i32 = since(1, default=0)

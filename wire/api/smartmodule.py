@@ -1,4 +1,4 @@
-"""SmartModule invocations, as a produce request carries them.
+"""SmartModule invocations, which are a part of produce requests.
 
 Source: ``crates/fluvio-spu-schema/src/server/smartmodule.rs`` and
 ``crates/fluvio-smartmodule/src/input.rs``.
@@ -12,7 +12,7 @@ from wire.codec.types import blob, u32, u64
 
 @message
 class ElapsedTime:
-    """A span of time: whole seconds and nanoseconds."""
+    """A duration: whole seconds and nanoseconds."""
 
     seconds: u64
     nanoseconds: u32
@@ -20,20 +20,20 @@ class ElapsedTime:
 
 @message(tag=0)
 class Predefined:
-    """A SmartModule that the cluster knows by name."""
+    """A SmartModule that is stored in the cluster under a name."""
 
     name: str
 
 
 @message(tag=1)
 class AdHoc:
-    """A SmartModule sent along: gzip of its WebAssembly."""
+    """A SmartModule that is sent with the request: its WebAssembly, compressed with gzip."""
 
     wasm: blob
 
 
 class PlainKind(IntEnum):
-    """The kinds of SmartModule that carry nothing."""
+    """The kinds of SmartModule without fields."""
 
     FILTER = 0
     MAP = 1
@@ -43,7 +43,7 @@ class PlainKind(IntEnum):
 
 @message(tag=3)
 class Aggregate:
-    """An aggregation and what it starts from."""
+    """An aggregation and its initial value."""
 
     accumulator: blob
 
@@ -93,14 +93,14 @@ class JoinStreamContext:
 
 @message(tag=7)
 class Generic:
-    """A SmartModule whose kind the SPU finds out by itself."""
+    """A SmartModule whose kind the SPU detects."""
 
     context: NoContext | AggregateContext | JoinContext | JoinStreamContext
 
 
 @message
 class Lookback:
-    """The older records that the SmartModule wants to see first."""
+    """The older records that the SmartModule reads first."""
 
     last: u64
     age: ElapsedTime | None = since(21, default=None)
@@ -116,7 +116,7 @@ class Params:
 
 @message
 class SmartModuleInvocation:
-    """One SmartModule to run over the records."""
+    """One SmartModule to apply to the records."""
 
     wasm: Predefined | AdHoc
     kind: PlainKind | Aggregate | Join | JoinStream | Generic

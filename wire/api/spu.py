@@ -10,14 +10,14 @@ from wire.codec.types import i32, u16
 
 
 class SpuType(IntEnum):
-    """Who looks after an SPU."""
+    """Whether the cluster manages an SPU."""
 
     MANAGED = 0
     CUSTOM = 1
 
 
 class Encryption(IntEnum):
-    """What an endpoint says of itself; clients follow their own profile instead."""
+    """The declared encryption of an endpoint; clients use the setting of their profile instead."""
 
     PLAINTEXT = 0
     SSL = 1
@@ -25,7 +25,7 @@ class Encryption(IntEnum):
 
 @message
 class Ingress:
-    """A name or an address under which clients reach an SPU; the name wins."""
+    """A host name or an IP address of an SPU for clients; the host name has precedence."""
 
     hostname: str | None = None
     ip: str | None = None
@@ -33,7 +33,7 @@ class Ingress:
 
 @message
 class IngressEndpoint:
-    """Where clients connect: the first ingress and the port."""
+    """The endpoint for clients: the first ingress and the port."""
 
     port: u16
     ingress: list[Ingress]
@@ -42,7 +42,7 @@ class IngressEndpoint:
 
 @message
 class Endpoint:
-    """One address."""
+    """A host and a port."""
 
     port: u16
     host: str
@@ -51,7 +51,7 @@ class Endpoint:
 
 @message
 class SpuSpec:
-    """What an SPU is and where it listens."""
+    """The specification of an SPU: its id, its type and its endpoints."""
 
     id: i32
     spu_type: SpuType
@@ -71,6 +71,6 @@ class SpuResolution(IntEnum):
 
 @message
 class SpuStatus:
-    """How an SPU is doing."""
+    """The status of an SPU."""
 
     resolution: SpuResolution

@@ -1,4 +1,4 @@
-"""What topics and partitions share: how records are stored.
+"""The storage settings that topics and partitions share.
 
 Source: ``crates/fluvio-controlplane-metadata/src/topic/spec.rs`` and ``deduplication.rs``.
 """
@@ -12,7 +12,7 @@ from wire.codec.types import Fixed, u32, u64
 
 
 class TopicCompression(IntEnum):
-    """What a topic allows in its batches. Not the numbers of the batch codec: there zstd is 4."""
+    """The compression that a topic permits. The codec of a batch has other numbers: zstd is 4."""
 
     NONE = 0
     GZIP = 1
@@ -30,7 +30,7 @@ class SegmentCleanup:
 
 
 CleanupPolicy: TypeAlias = Annotated[SegmentCleanup, Fixed("B")]
-"""An enumeration with a single variant today."""
+"""An enumeration with a single variant."""
 
 
 @message
@@ -43,7 +43,7 @@ class TopicStorage:
 
 @message
 class DeduplicationBounds:
-    """How far back duplicates are looked for."""
+    """The window in which duplicates are detected."""
 
     count: u64
     age: ElapsedTime | None
@@ -51,7 +51,7 @@ class DeduplicationBounds:
 
 @message
 class Transform:
-    """The SmartModule that filters, and its parameters."""
+    """The filtering SmartModule and its parameters."""
 
     uses: str
     parameters: dict[str, str]
@@ -59,14 +59,14 @@ class Transform:
 
 @message
 class DeduplicationFilter:
-    """What tells duplicates."""
+    """The filter that detects duplicates."""
 
     transform: Transform
 
 
 @message
 class Deduplication:
-    """Deduplication by content, over a window."""
+    """Deduplication by content, within a window."""
 
     bounds: DeduplicationBounds
     filter: DeduplicationFilter

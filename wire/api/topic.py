@@ -15,7 +15,7 @@ from wire.codec.types import Fixed, i32, u32
 
 @message
 class AssignedPartition:
-    """The replicas of one partition, by SPU id; the first one leads."""
+    """The replicas of one partition, by SPU id; the first replica is the leader."""
 
     id: u32
     replicas: list[i32]
@@ -24,14 +24,14 @@ class AssignedPartition:
 
 @message(tag=0)
 class Assigned:
-    """The user says which SPU holds what."""
+    """The user assigns partitions to SPUs."""
 
     partitions: list[AssignedPartition]
 
 
 @message(tag=1)
 class Computed:
-    """The SC spreads the partitions."""
+    """The SC assigns partitions to SPUs."""
 
     partitions: u32
     replication_factor: u32
@@ -66,7 +66,7 @@ class HomeMirror:
 
 @message(tag=2)
 class Mirror:
-    """The partitions follow another cluster. Peers below version 14 cannot decode it."""
+    """The partitions mirror another cluster. Peers below version 14 cannot decode this."""
 
     config: RemoteMirror | HomeMirror
 
@@ -76,7 +76,7 @@ Replicas: TypeAlias = Annotated[Assigned | Computed | Mirror, Fixed("B")]
 
 @message
 class TopicSpec:
-    """What a topic shall be."""
+    """The specification of a topic."""
 
     replicas: Replicas
     cleanup_policy: CleanupPolicy | None = since(3, default=None)
@@ -99,7 +99,7 @@ class TopicResolution(IntEnum):
 
 @message
 class TopicStatus:
-    """What a topic is: the SPU ids of each partition's replicas, the leader first."""
+    """The status of a topic. ``replica_map``: SPU ids by partition, the leader first."""
 
     resolution: TopicResolution
     replica_map: dict[u32, list[i32]]

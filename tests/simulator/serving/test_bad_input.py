@@ -30,7 +30,7 @@ def raw(api_key: int, body: str, version: int = 25) -> bytes:
         (b"\x04\x00\x00\x01", "a frame of 67108865 bytes"),
         (b"\x00\x00\x00\x09", "a frame of 9 bytes"),
         (raw(4711, ""), "unknown api key 4711"),
-        (raw(0, "02"), "2 where 0 .none. or 1 .some. stands"),
+        (raw(0, "02"), "2 instead of 0 .none. or 1 .some."),
         (raw(0, "00 00 01"), "ends in the middle of a field"),
         (raw(0, "00 0001 ffffffff 00000000 00000000"), "a timeout of -1 ms"),
         (
