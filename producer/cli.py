@@ -15,7 +15,7 @@ from producer.config import (
     Isolation,
     TopicProducerConfig,
 )
-from producer.console import Job, Run
+from producer.console import STATUS_INTERRUPTED, Job, Run
 from producer.delivery.partitioner import specific
 from producer.delivery.semantics import DeliverySemantic, RetryPolicy, RetryStrategy
 from producer.errors import FluvioError
@@ -32,7 +32,8 @@ Examples:
       Retry as in the example of Fluvio's documentation.
 
 Status: 0 all was delivered, 1 something was not, 2 nothing could be sent or a line was not usable,
-130 interrupted. Ctrl-C flushes for some seconds and says what was not delivered.
+130 interrupted. Ctrl-C, SIGTERM and SIGHUP (but under nohup) flush for up to five seconds and print
+how many records were not delivered; a second signal ends the command at once.
 """
 
 _DEFAULTS = RetryPolicy()
@@ -215,8 +216,8 @@ def run() -> None:
         message = str(error)
     except OSError as error:  # the help could not be printed; nothing else here writes or reads
         message = (error.strerror or str(error)).lower()
-    except KeyboardInterrupt:
-        sys.exit(130)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(STATUS_INTERRUPTED)
     else:
         sys.exit(status)
     with suppress(OSError):  # the status says it too

@@ -1,15 +1,15 @@
 """What the command ``spu-producer`` does: read lines, send them, tell how it went.
 
-Lines are read in a thread, because standard input may be anything that blocks. An interrupt ends
-the reading, then the producer has some seconds to deliver what it has, and what is open after them
-is given up. A second interrupt gives up at once.
+Lines are read in a thread, because standard input may be anything that blocks. A signal (SIGINT,
+SIGTERM, SIGHUP) ends the reading, then the producer has some seconds to deliver what it has, and
+what is open after them is given up. A second signal gives up at once.
 """
 
 import io
 import os
 import signal
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from typing import TextIO, cast
@@ -36,6 +36,9 @@ PROGRESS_EVERY_S = 0.2
 
 FAILURES_SHOWN_MAX = 10
 """Batches that were given up and are told one by one; the tally counts all of them."""
+
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""The signals that end the reading; SIGHUP only where it is not ignored, as under ``nohup``."""
 
 STATUS_NOT_DELIVERED = 1
 STATUS_BAD_INPUT = 2
@@ -162,16 +165,20 @@ class Run:
         Raises:
             FluvioError: nothing could be sent at all.
         """
-        async with trio.open_nursery() as nursery:
-            await nursery.start(self._obey_signals)
-            nursery.start_soon(self._show_progress)
-            with self._everything:
-                try:
-                    await self._connect_and_send()
-                except FluvioError as error:
-                    self._failure = error
-            nursery.cancel_scope.cancel()
-        return self._conclude()
+        hup_ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        stopping = [n for n in STOPPING if n != signal.SIGHUP or not hup_ignored]
+        # Open until the tally is printed: when it closes, signals that nobody took strike again.
+        with trio.open_signal_receiver(*stopping) as signals:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._obey, signals)
+                nursery.start_soon(self._show_progress)
+                with self._everything:
+                    try:
+                        await self._connect_and_send()
+                    except FluvioError as error:
+                        self._failure = error
+                nursery.cancel_scope.cancel()
+            return self._conclude()
 
     async def _connect_and_send(self) -> None:
         job = self._job
@@ -200,15 +207,13 @@ class Run:
 
     # --- interrupts and progress
 
-    async def _obey_signals(self, task_status: trio.TaskStatus[None]) -> None:
-        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-            task_status.started()
-            async for _ in signals:
-                if self._interrupted or self._producer is None:
-                    self._everything.cancel()
-                self._interrupted = True
-                self._reading.cancel()
-                self._everything.deadline = trio.current_time() + INTERRUPTED_FLUSH_S
+    async def _obey(self, signals: AsyncIterator[int]) -> None:
+        async for _ in signals:
+            if self._interrupted or self._producer is None:
+                self._everything.cancel()
+            self._interrupted = True
+            self._reading.cancel()
+            self._everything.deadline = trio.current_time() + INTERRUPTED_FLUSH_S
 
     async def _show_progress(self) -> None:
         console = self._reporter.console
@@ -251,8 +256,10 @@ class Run:
 async def lines_of(fileno: int, longest: int) -> AsyncGenerator[bytes, None]:
     """The lines of a file descriptor, without their ends; the last one may lack its own.
 
+    A line ends with LF or with CR LF; a CR elsewhere belongs to its line.
+
     Args:
-        fileno: what to read; it may block.
+        fileno: what to read; it may block, or be non-blocking.
         longest: the most bytes in a line.
 
     Raises:
@@ -263,7 +270,7 @@ async def lines_of(fileno: int, longest: int) -> AsyncGenerator[bytes, None]:
         *whole, held = (held + data).split(b"\n")
         for line in whole:
             number += 1
-            yield line
+            yield line.removesuffix(b"\r")
         if len(held) > longest:
             raise LineError(f"line {number + 1} is longer than {longest} bytes")
     if held:
@@ -272,7 +279,12 @@ async def lines_of(fileno: int, longest: int) -> AsyncGenerator[bytes, None]:
 
 async def _read(fileno: int) -> bytes:
     try:
-        return await trio.to_thread.run_sync(os.read, fileno, READ_BYTES, abandon_on_cancel=True)
+        while True:
+            with suppress(BlockingIOError):  # another program may have made it non-blocking
+                return await trio.to_thread.run_sync(
+                    os.read, fileno, READ_BYTES, abandon_on_cancel=True
+                )
+            await trio.lowlevel.wait_readable(fileno)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise LineError(f"standard input cannot be read: {reason}") from error

@@ -30,6 +30,21 @@ ENDS_S = 30.0
 
 TRAP = "print('a file of the working directory was imported')\nraise SystemExit(9)\n"
 
+ENDS_AFTER_SIGNAL = """
+import os, signal, sys
+from {package}.__main__ import run
+
+class LateSignal:  # of the interpreter's last garbage
+    kill, own, number = os.kill, os.getpid(), signal.{name}
+
+    def __del__(self):
+        self.kill(self.own, self.number)
+
+sys.late = LateSignal()
+sys.argv = ["command", "--version"]
+run()
+"""
+
 INTERRUPTED_AT = """
 import os, signal, sys
 from {package}.__main__ import run
@@ -173,6 +188,16 @@ def test_an_interrupt_at_any_import_ends_a_command_quietly(
     code = INTERRUPTED_AT.format(package=PACKAGES[command], n=n)
     done = ran(tmp_path, sys.executable, "-P", "-c", code)
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_signal_after_the_end_of_a_command_does_not_change_its_status(
+    command: str, name: str, tmp_path: Path
+) -> None:
+    code = ENDS_AFTER_SIGNAL.format(package=PACKAGES[command], name=name)
+    done = ran(tmp_path, sys.executable, "-P", "-c", code)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_command_that_ignores_interrupts_goes_on_ignoring_them(tmp_path: Path) -> None:

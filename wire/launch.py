@@ -7,19 +7,25 @@ the path, or reports a file that hides a package. The path of a console script (
 includes the working directory.
 
 The imports of a command take half a second. A KeyboardInterrupt during an import may surface
-anywhere, also where Python prints and ignores it. So SIGINT ends the process until a command runs.
+anywhere, also where Python prints and ignores it. So until a command runs, SIGINT ends the process.
+SIGTERM and SIGHUP do so too, whenever a command has no handler of its own: the exit status is 130,
+and the process does not die by the signal, which a caller could take for a crash.
 """
 
+import atexit
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib import import_module
 from importlib.machinery import PathFinder
 from types import FrameType
 
 STATUS_INTERRUPTED = 130
 """The exit status of a command that SIGINT ended, as in shells."""
+
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""The signals that end a command with ``STATUS_INTERRUPTED``, unless it handles them."""
 
 STATUS_HIDDEN = 2
 """The exit status if a file hides one of our packages."""
@@ -37,21 +43,35 @@ def launch(command: str, target: str, needs: Sequence[str], directory: str | Non
         directory: the working directory, the last entry of ``sys.path``; None if the path does not
             include it.
     """
-    before = signal.getsignal(signal.SIGINT)
-    takes_interrupts = before is signal.default_int_handler  # a shell's background job ignores them
-    if takes_interrupts:
-        signal.signal(signal.SIGINT, _leave)
+    # A shell's background job ignores SIGINT, and what runs under nohup SIGHUP.
+    before = {n: signal.getsignal(n) for n in STOPPING if signal.getsignal(n) != signal.SIG_IGN}
+    _leave_at(before)
+    atexit.register(_ignore, before)
     if directory is not None and os.path.realpath(directory) != _ROOT:
         sys.path.pop()
         _refuse_hidden(command, needs, directory)
     module, _, function = target.partition(":")
     run = getattr(import_module(module), function)
     try:
-        if takes_interrupts:
-            signal.signal(signal.SIGINT, before)
-        run()
+        try:
+            if signal.SIGINT in before:
+                signal.signal(signal.SIGINT, before[signal.SIGINT])
+            run()
+        finally:
+            _leave_at(n for n in before if signal.getsignal(n) != signal.SIG_IGN)
     except KeyboardInterrupt:
         _leave()
+
+
+def _leave_at(numbers: Iterable[int]) -> None:
+    for number in numbers:
+        signal.signal(number, _leave)
+
+
+def _ignore(numbers: Iterable[int]) -> None:
+    """Ignore signals once the status is decided: Python's last act is to take handlers away."""
+    for number in numbers:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _leave(number: int = signal.SIGINT, frame: FrameType | None = None) -> None:

@@ -25,7 +25,7 @@ class TlsPolicy:
     domain: str = ""
     """The name in the SC's certificate; an SPU's certificate has the SPU's name as a prefix."""
     ca_cert: str | Path | None = None
-    """The certificate of the authority: a path, or the PEM text; None for the system's."""
+    """The certificate of the authority: a ``Path``, or the PEM text; None for the system's."""
     cert: str | Path | None = None
     """The certificate of the client: a path, or the PEM text."""
     key: str | Path | None = field(default=None, repr=False)

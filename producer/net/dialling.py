@@ -1,5 +1,6 @@
 """How connections begin: dialling, the TLS handshake, the greeting, and what can go wrong there."""
 
+import os
 import socket
 import ssl
 from collections.abc import Awaitable, Callable
@@ -122,5 +123,12 @@ def _reason(error: BaseException) -> str:
     if isinstance(cause, ssl.SSLError):
         return f"TLS failed: {cause.reason or cause}"
     if isinstance(cause, OSError):
-        return (cause.strerror or str(cause)).lower()
+        return _os_reason(cause).lower()
     return str(cause) or "the connection broke"
+
+
+def _os_reason(error: OSError) -> str:
+    """The system's text for the error number; trio writes the address as a tuple before it."""
+    if error.errno is None or isinstance(error, socket.gaierror):  # whose numbers are of its own
+        return error.strerror or str(error)
+    return os.strerror(error.errno)

@@ -7,6 +7,9 @@ from pathlib import Path
 from producer.errors import ConfigError
 from wire.profile import TlsPolicy
 
+PEM_BEGINS = "-----BEGIN"
+"""The first characters of each certificate and key in PEM."""
+
 
 def ssl_context(policy: TlsPolicy) -> ssl.SSLContext | None:
     """The settings of a TLS connection, None for plain TCP.
@@ -40,7 +43,7 @@ def _load_authority(context: ssl.SSLContext, policy: TlsPolicy) -> None:
     if isinstance(policy.ca_cert, Path):
         context.load_verify_locations(cafile=_readable(policy.ca_cert))
     elif policy.ca_cert is not None:
-        context.load_verify_locations(cadata=policy.ca_cert)
+        context.load_verify_locations(cadata=_pem("ca_cert", policy.ca_cert))
 
 
 def _load_identity(context: ssl.SSLContext, policy: TlsPolicy) -> None:
@@ -54,9 +57,19 @@ def _load_identity(context: ssl.SSLContext, policy: TlsPolicy) -> None:
         for name, given in (("cert", policy.cert), ("key", policy.key)):
             path = given if isinstance(given, Path) else Path(directory, name)
             if not isinstance(given, Path):
-                path.write_text(given)
+                path.write_text(_pem(name, given))
             paths.append(_readable(path))
         context.load_cert_chain(certfile=paths[0], keyfile=paths[1])
+
+
+def _pem(name: str, text: str) -> str:
+    """Return a text that is PEM. The message does not repeat the text: it may be a private key."""
+    if PEM_BEGINS not in text:
+        raise ConfigError(
+            f"TLS: {name} is a text without {PEM_BEGINS}; pass a PEM text, or the path of a file "
+            "as a pathlib.Path"
+        )
+    return text
 
 
 def _readable(path: Path) -> Path:

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from producer.console import Job, LineError, Run, lines_of
 from producer.delivery.semantics import DeliverySemantic, RetryPolicy
 from producer.errors import ConnectError
 from simulator import open_simulator
-from simulator.events import Appended, Event
+from simulator.events import Appended, Event, FaultHit
 from simulator.serving.server import Simulator
 from tests.producer.test_at_least_once import fault
 
@@ -119,6 +120,29 @@ async def test_lines_are_cut_wherever_reads_end() -> None:
     assert found == [b"ab", b"c", b"", b"d"]
 
 
+async def test_a_line_ends_with_lf_or_with_cr_lf_and_keeps_a_cr_elsewhere() -> None:
+    reading = pipe_with(b"a\r\nb\rc\n\r\nd\r")
+    assert [line async for line in lines_of(reading, 100)] == [b"a", b"b\rc", b"", b"d\r"]
+    os.close(reading)
+
+
+async def test_standard_input_may_be_non_blocking() -> None:
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    found: list[bytes] = []
+
+    async def read() -> None:
+        found.extend([line async for line in lines_of(reading, 100)])
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(read)
+        await trio.testing.wait_all_tasks_blocked(0.01)
+        os.write(writing, b"late\n")
+        os.close(writing)
+    os.close(reading)
+    assert found == [b"late"]
+
+
 async def test_a_line_without_an_end_does_not_fill_the_memory() -> None:
     reading = pipe_with(b"x" * 1000)
     with pytest.raises(LineError, match="line 1 is longer than 999 bytes"):
@@ -165,19 +189,53 @@ def test_the_help_names_every_option_and_status(capsys: pytest.CaptureFixture[st
         assert name in out
 
 
-async def test_an_interrupted_process_delivers_what_it_has_and_says_130() -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+async def test_an_interrupted_process_delivers_what_it_has_and_says_130(number: int) -> None:
     stored = Watcher(Appended)
     async with open_simulator(sinks=[stored]) as sim:
         process = await _start(sim)
         assert process.stdin is not None
         await process.stdin.send_all(b"a\nb\n")
         await stored.seen.wait()
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         assert await process.wait() == 130
         assert process.stderr is not None
         told = b"".join([bytes(data) async for data in process.stderr])
         assert b"sent 2, acknowledged 2, failed 0" in told
         await process.stdin.aclose()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+async def test_a_second_signal_ends_it_with_status_130_and_the_tally(number: int) -> None:
+    dropped = Watcher(FaultHit)
+    async with open_simulator(faults=[fault("drop", at="request")], sinks=[dropped]) as sim:
+        process = await _start(sim)
+        assert process.stdin is not None
+        await process.stdin.send_all(b"a\n")
+        await dropped.seen.wait()
+        for _ in range(20):
+            with suppress(ProcessLookupError):
+                process.send_signal(number)
+        assert await process.wait() == 130
+        assert process.stderr is not None
+        told = b"".join([bytes(data) async for data in process.stderr])
+        assert b"sent 1, acknowledged 0, failed 1" in told
+        assert b"Traceback" not in told
+        await process.stdin.aclose()
+
+
+async def test_under_nohup_it_goes_on_when_the_terminal_hangs_up() -> None:
+    stored = Watcher(Appended)
+    async with open_simulator(sinks=[stored]) as sim:
+        process = await _start(sim, "nohup")
+        assert process.stdin is not None
+        await process.stdin.send_all(b"a\n")
+        await stored.seen.wait()
+        process.send_signal(signal.SIGHUP)
+        await process.stdin.send_all(b"b\n")
+        await process.stdin.aclose()
+        assert await process.wait() == 0
+        assert records(sim) == [(None, b"a"), (None, b"b")]
 
 
 class Watcher:
@@ -192,6 +250,15 @@ class Watcher:
             self.seen.set()
 
 
-async def _start(sim: Simulator) -> trio.Process:
-    command = [sys.executable, "-P", "-m", "producer", "greetings", "--address", sim.address]
+async def _start(sim: Simulator, *before: str) -> trio.Process:
+    command = [
+        *before,
+        sys.executable,
+        "-P",
+        "-m",
+        "producer",
+        "greetings",
+        "--address",
+        sim.address,
+    ]
     return await trio.lowlevel.open_process(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE)

@@ -112,6 +112,18 @@ def test_a_profile_that_makes_no_sense_is_one_error(tmp_path: Path, text: str) -
         load_profile(None, path)
 
 
+PEM = "-----BEGIN CERTIFICATE-----"
+
+
+@pytest.mark.parametrize("name", ["ca_cert", "cert", "key"])
+def test_a_path_that_is_given_as_a_text_is_one_clear_error(name: str) -> None:
+    pair = {"cert": PEM, "key": PEM} if name != "ca_cert" else {}
+    policy = TlsPolicy("verified", "example.test", **(pair | {name: "/etc/secret.pem"}))
+    with pytest.raises(ConfigError, match=f"{name} is a text without .* pathlib.Path") as caught:
+        ssl_context(policy)
+    assert "secret" not in str(caught.value)
+
+
 @pytest.mark.parametrize("ca_cert", ["", "é", Path("a\0b")])
 def test_what_is_no_certificate_is_one_error(ca_cert: str | Path) -> None:
     with pytest.raises(ConfigError, match="TLS: "):
