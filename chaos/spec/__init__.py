@@ -1,1 +1,13 @@
-"""chaos/spec."""
+"""Scenarios and properties: what people write, read and validated.
+
+``scenario``: the models of a scenario.
+``step``: a step of a workload, and the registry of steps.
+``steps``: one module for each step.
+``generators``: the parts of a scenario that are drawn.
+``loader``: from YAML text to a property, or to its mistakes.
+``variants``: finds the mistakes of a file with generators.
+``property``: a scenario with generators, and its examples.
+``bounds``: the time bounds that the documentation promises.
+``schema``: the JSON Schema of scenario files.
+``guide``: the tables in the guide to scenarios.
+"""

@@ -1,12 +1,12 @@
-"""What the documentation promises about time, computed for the judge and nobody else.
+"""The time bounds that the documentation promises, computed for the judge.
 
-Delays, waits and bounds are computed here from the words of a scenario, a second time and on
-purpose: a judge that asked the producer for its own bounds would never find it wrong. Nothing here
-imports the producer. All times are in seconds.
+The delays, waits and bounds follow from the options of a scenario. The producer computes them as
+well; the duplication is deliberate, since a judge that used the producer's own bounds could not
+find them wrong. Nothing here imports the producer. All times are in seconds.
 
-Every sequence of delays grows until it becomes constant, after a few steps or at once. So it is a
-short list and the delay that comes ever after, and a policy with a thousand million retries costs
-no more than one with five.
+Every sequence of delays grows until it becomes constant, after a few steps or at once. It is stored
+as a short list and the constant delay after it, so that a policy with a billion retries costs no
+more than one with five.
 """
 
 from dataclasses import dataclass
@@ -14,33 +14,35 @@ from dataclasses import dataclass
 from chaos.spec.scenario import ProducerOptions, RetryOptions
 
 ATTEMPT_MIN_S = 0.050
-"""Attempts are not planned shorter than this (contracts, the producer's bounds)."""
+"""The shortest planned attempt (contracts, the producer's bounds)."""
 
 ATTEMPT_MAX_S = 10.0
-"""Attempts are not planned longer than this."""
+"""The longest planned attempt."""
 
 QUEUE_AT_MOST_ONCE_S = 30.0
 """How long ``send`` may wait for room under at-most-once."""
 
 DIAL_BACKOFF_S = 0.020
 DIAL_BACKOFF_MAX_S = 1.0
-"""The pause between a failed dial to a server and the next one, twice as long each time."""
+"""The first and the longest pause between a failed dial to a server and the next one; the pause
+doubles after each failed dial."""
 
 GRACE_S = 1.0
-"""How long behind its bound the harness gives a call up: late is told from never."""
+"""How long after its bound the harness gives a call up: late calls are thus distinguished from
+calls that never end."""
 
 TOLERANCE_TCP_S = 0.5
-"""How much later than its bound a call may end with real sockets: a loaded machine runs nobody for
-tenths of a second."""
+"""How much later than its bound a call may end with real sockets: a loaded machine may run no task
+for tenths of a second."""
 
 TOLERANCE_VIRTUAL_S = 1e-6
-"""The same in virtual time: rounding."""
+"""The same in virtual time, for rounding errors."""
 
 _ROUNDING_S = 1e-9
 
 
 def tolerance_s(world: str) -> float:
-    """How much later than its bound something may happen in a world, in seconds."""
+    """Return how much later than its bound something may happen in a world, in seconds."""
     return TOLERANCE_TCP_S if world == "tcp" else TOLERANCE_VIRTUAL_S
 
 
@@ -49,23 +51,23 @@ class Delays:
     """The delays of a retry policy."""
 
     rising: tuple[float, ...]
-    """Those before the sequence becomes constant."""
+    """The delays before the sequence becomes constant."""
     steady: float
-    """All others."""
+    """All further delays."""
 
     def before(self, retry: int) -> float:
-        """The delay before a retry; the first one is number 1."""
+        """Return the delay before a retry; the first retry is number 1."""
         return self.rising[retry - 1] if retry <= len(self.rising) else self.steady
 
     def total(self, retries: int) -> float:
-        """The sum of the delays before so many retries."""
+        """Return the sum of the delays before the first ``retries`` retries."""
         return sum(self.rising[:retries]) + max(0, retries - len(self.rising)) * self.steady
 
 
 def delays(retry: RetryOptions) -> Delays:
-    """The delays before each retry.
+    """Return the delays before each retry.
 
-    Fluvio takes the initial delay in whole milliseconds as the base of the exponential strategy.
+    Fluvio uses the initial delay in whole milliseconds as the base of the exponential strategy.
     """
     most, rising = retry.max_delay, list[float]()
     match retry.strategy:
@@ -80,7 +82,7 @@ def delays(retry: RetryOptions) -> Delays:
                 this, following = following, this + following
         case _:
             base = power = round(retry.initial_delay * 1_000_000) // 1000
-            if base <= 1:  # to any power it is the same
+            if base <= 1:  # all powers of 0 and 1 are equal
                 return Delays((), min(base / 1000, most))
             while power / 1000 < most:
                 rising.append(power / 1000)
@@ -89,7 +91,7 @@ def delays(retry: RetryOptions) -> Delays:
 
 
 def attempt_timeout(producer: ProducerOptions) -> float:
-    """How long one attempt of at-least-once may take."""
+    """Return how long one attempt of at-least-once may take."""
     if producer.attempt_timeout is not None:
         return producer.attempt_timeout
     retry = producer.retry
@@ -100,7 +102,7 @@ def attempt_timeout(producer: ProducerOptions) -> float:
         if (left - delay) / (attempts + 1) < ATTEMPT_MIN_S - _ROUNDING_S:
             return min(left / attempts, ATTEMPT_MAX_S)
         attempts, left = attempts + 1, left - delay
-    # Each further attempt takes the steady delay from what is left and needs the least wait.
+    # Each further attempt uses the steady delay, and at least the shortest planned attempt.
     room = left - ATTEMPT_MIN_S * attempts + _ROUNDING_S
     more = max(0, int(room / (sequence.steady + ATTEMPT_MIN_S)))
     more = min(more, 1 + retry.max_retries - attempts)
@@ -108,16 +110,16 @@ def attempt_timeout(producer: ProducerOptions) -> float:
 
 
 def send_bound(producer: ProducerOptions) -> float:
-    """How long ``send`` of one record may wait for room."""
+    """Return how long ``send`` of one record may wait for room."""
     return producer.retry.timeout if producer.retries else QUEUE_AT_MOST_ONCE_S
 
 
 def settle_bound(producer: ProducerOptions, ahead: int) -> float:
-    """How long a record may take to be settled, from its flush or ``wait`` on.
+    """Return how long a record may take to be settled, from its flush or ``wait`` on.
 
     Args:
-        producer: its options.
-        ahead: how many requests of its partition are to be settled before its own.
+        producer: the producer's options.
+        ahead: how many requests of the partition must be settled before the record's own.
     """
     if producer.retries:
         return producer.linger + (ahead + 1) * producer.retry.timeout

@@ -1,15 +1,13 @@
-"""Generators: the parts of a scenario that are drawn, and how one value takes their place.
+"""Generators: the parts of a scenario that are drawn, and the substitution of values for them.
 
 ``1..200`` becomes a ``Range``, ``any: [x, y]`` an ``AnyOf``, ``some: [...]`` in a list of faults a
-``SomeOf``. They stand in the plain data of a file, wherever a value may stand, and each knows its
-path there. ``Substitution`` puts a value in the place of each, as its ``Choices`` decide: the
-loader chooses ends and options to find mistakes (``variants.py``), a property draws
-(``property.py``).
+``SomeOf``. A generator takes the place of a value in the plain data of a file, and knows its path.
+``Substitution`` replaces each generator by a value that its ``Choices`` select: the loader selects
+ends and options to find mistakes (``variants.py``), a property draws (``property.py``).
 
-A fault without a name is named by its position, and its verdicts depend on the name. If the names
-of the others changed where some faults are left out, they would strike elsewhere, and a
-counterexample could not be shrunk. So faults get their names here, by their positions in the full
-list.
+A fault without a name is named by its position, and the draws of a fault depend on its name. If
+leaving out some faults changed the names of the others, those would fire elsewhere, and a
+counterexample could not be shrunk. So faults are named here, by their positions in the full list.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -25,33 +23,34 @@ from simulator.faults.model import FAULTS
 from wire.duration import UNITS_S, UNITS_US, duration_text
 
 DECIMALS = 3
-"""Fractions are drawn as thousandths: finer ones make no difference that a run would show."""
+"""Fractions are drawn as thousandths; finer steps make no visible difference in a run."""
 
 DECIMALS_MAX = 9
-"""Unless an end is finer; up to nine decimals a float says them exactly enough to be read back."""
+"""Finer ends have more decimals, up to nine, which a float still represents well enough to be read
+back unchanged."""
 
 RangeKind: TypeAlias = Literal["number", "duration", "size"]
 
 
 @dataclass(slots=True)
 class Range:
-    """Any value from one to another, both included."""
+    """Any value between two ends, both included."""
 
     path: PathInFile
     written: str
     ends: tuple[Any, Any]
-    """As they were written."""
+    """The ends as they were written."""
     kind: RangeKind
     low: Decimal
     """In plain numbers, milliseconds or bytes."""
     high: Decimal
     decimals: int
-    """Of the finer end; a duration is drawn in microseconds if there are any."""
+    """The decimals of the finer end; a duration with decimals is drawn in microseconds."""
     fractions: bool = False
-    """Whether numbers between two whole ones are drawn. Between whole ends the field decides, which
-    the loader finds out."""
+    """Whether fractions are drawn. Between whole ends this depends on the field; the loader finds
+    out."""
     above: Mapping[PathInFile, int] = field(default_factory=dict)
-    """The options, by the paths of their lists, that this stands in."""
+    """The options that contain this generator, by the paths of their lists."""
 
     @property
     def steps(self) -> tuple[int, int]:
@@ -60,11 +59,11 @@ class Range:
 
     @property
     def counts(self) -> bool:
-        """Whether it says how many or how large: a number without fractions, or a size."""
+        """Whether the range is a count or a size: a number without fractions, or a size."""
         return self.kind != "duration" and not self.fractions
 
     def value(self, step: int) -> Any:
-        """One of the steps as the field takes it."""
+        """Return the value of a step in the form that the field takes."""
         match self.kind:
             case "duration":
                 return duration_text(step * 1_000 // self._scale)
@@ -93,33 +92,33 @@ class AnyOf:
     above: Mapping[PathInFile, int]
 
     def option_path(self, index: int) -> PathInFile:
-        """Where in the file an option stands."""
+        """Return the path of an option in the file."""
         return (*self.path, "any", index)
 
 
 @dataclass(slots=True)
 class SomeOf:
-    """Each of several faults, or not."""
+    """Any subset of several faults."""
 
     path: PathInFile
     members: list[Any]
 
     def items(self) -> Iterator[tuple[PathInFile, Any]]:
-        """The members with their places in the file."""
+        """Yield the members with their paths in the file."""
         for n, member in enumerate(self.members):
             yield (*self.path, "some", n), member
 
 
 @dataclass(slots=True)
 class Faults:
-    """A list of faults of which some may be left out."""
+    """A list of faults, of which some may be left out."""
 
     items: list[tuple[PathInFile, Any]]
-    """Each with its place in the file."""
+    """Each fault with its path in the file."""
 
 
 def size_text(size: int) -> int | str:
-    """A size in its largest whole unit."""
+    """Return a size in its largest whole unit."""
     for unit in ("MiB", "KiB"):
         if size and size % SIZE_UNITS_BYTES[unit] == 0:
             return f"{size // SIZE_UNITS_BYTES[unit]}{unit}"
@@ -127,10 +126,10 @@ def size_text(size: int) -> int | str:
 
 
 def read_range(text: str, path: PathInFile, above: Mapping[PathInFile, int]) -> Range | None:
-    """The range that a text is, or None if it is some other text.
+    """Return the range that a text stands for; None if the text is not a range.
 
     Raises:
-        ValueError: it is one that has no meaning.
+        ValueError: the text is an invalid range.
     """
     match = RANGE.fullmatch(text)
     if match is None:
@@ -175,42 +174,42 @@ def _kind(unit: str | None) -> RangeKind:
 
 
 def _decimals(number: Decimal) -> int:
-    """How many decimals a number has that are not zero at its end."""
+    """Return the number of decimals without trailing zeros."""
     exponent = number.normalize().as_tuple().exponent
     return max(-exponent, 0) if isinstance(exponent, int) else 0
 
 
-# --- putting values in their places
+# --- substitution
 
 
 class Choices(Protocol):
-    """Decides the value of each generator."""
+    """Selects the value of each generator."""
 
     def value_in(self, generator: Range) -> Any:
-        """A value of a range."""
+        """Return a value of a range."""
 
     def option_of(self, generator: AnyOf) -> int:
-        """The index of an option."""
+        """Return the index of an option."""
 
     def members_of(self, generator: SomeOf) -> Iterable[bool]:
-        """For each member whether it is there."""
+        """Return for each member whether it is included."""
 
 
 class Substitution:
-    """Makes plain data of data with generators."""
+    """Replaces the generators in plain data by values."""
 
     def __init__(self, choices: Choices) -> None:
         self._choices = choices
         self.origins: dict[PathInFile, PathInFile] = {}
-        """For each path in the new data where in the file it comes from."""
+        """For each path in the new data, its path in the file."""
 
     def value(self, node: Any, path: PathInFile = (), here: PathInFile = ()) -> Any:
-        """The plain data that takes the place of a node.
+        """Return the plain data for a node.
 
         Args:
-            node: from the data of a file.
-            path: where it stands in the file.
-            here: where in the new data its value goes.
+            node: a part of the data of a file.
+            path: its path in the file.
+            here: the path of its value in the new data.
         """
         self.origins[here] = path
         match node:
@@ -237,7 +236,8 @@ class Substitution:
     def _taken(
         self, items: Iterable[tuple[PathInFile, Any]], position: int
     ) -> Iterator[tuple[PathInFile, Any, int]]:
-        """The faults that are there, with their places in the file and in the full list."""
+        """Yield the included faults, with their paths in the file and their positions in the full
+        list."""
         for path, item in items:
             match item:
                 case SomeOf():
@@ -257,7 +257,7 @@ class Substitution:
 
 
 def _width(item: Any) -> int:
-    """How many positions an item of a list of faults takes at most."""
+    """Return the largest number of positions that an item of a list of faults takes."""
     match item:
         case SomeOf():
             return sum(_width(member) for member in item.members)
@@ -267,7 +267,7 @@ def _width(item: Any) -> int:
 
 
 def named_faults(faults: Iterable[Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
-    """Name, kind and fields of each fault in a list without generators.
+    """Yield name, kind and fields of each fault in a list without generators.
 
     Args:
         faults: plain data, as in a scenario file.
@@ -278,7 +278,7 @@ def named_faults(faults: Iterable[Any]) -> Iterator[tuple[str, str, Mapping[str,
 
 
 def _with_name(fault: Any, position: int) -> Any:
-    """A fault in its YAML form, by the name that its position gives it unless it has one."""
+    """Return a fault in its YAML form, named by its position unless it has a name."""
     kind: Any = fault
     fields: Any = {}
     if isinstance(fault, Mapping) and len(fault) == 1:

@@ -1,7 +1,8 @@
-"""The tables in the guide to scenarios, from the models: ``python -m chaos.guide FILE``.
+"""The tables in the guide to scenarios, generated from the models: ``python -m chaos.spec.guide
+FILE``.
 
-A table stands between two comments, ``<!-- keys of Scenario -->`` and ``<!-- end -->``, and is
-written again there. ``make docs`` does it, and a test keeps the file fresh.
+A table is between two comments, ``<!-- keys of Scenario -->`` and ``<!-- end -->``, and is replaced
+in place. ``make docs`` does this, and a test fails if the file is out of date.
 """
 
 import re
@@ -34,13 +35,13 @@ MODELS = {
         Expect,
     )
 }
-"""The models of which there can be a table of keys."""
+"""The models that can have a table of keys."""
 
 _TABLE = re.compile(r"(<!-- (keys of (?P<model>\w+)|steps) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def tables_rewritten(page: str) -> str:
-    """A page with its tables as the models have them."""
+    """Return a page with its tables generated from the models."""
 
     def table(found: re.Match[str]) -> str:
         name = found["model"]
@@ -51,12 +52,12 @@ def tables_rewritten(page: str) -> str:
 
 
 def keys(model: type[BaseModel]) -> list[str]:
-    """The table of the keys of a model."""
+    """Return the table of the keys of a model."""
     return ["| key | value | default | meaning |", "|---|---|---|---|", *_rows(model)]
 
 
 def steps() -> list[str]:
-    """The table of all steps with their keys."""
+    """Return the table of all steps with their keys."""
     rows = ["| step | keys | what it does |", "|---|---|---|"]
     for word, step in STEPS.items():
         raw = step.model_json_schema(by_alias=True)
@@ -101,12 +102,12 @@ def _default(field: Json, raw: Json, before: str = "") -> str:
 
 
 def _own_value(raw: Json) -> str:
-    """What stands below the word of a step that has no keys."""
+    """Return the value of a step that has no keys."""
     return "" if raw["type"] == "object" else _form(raw)
 
 
 def _value(field: Json, raw: Json) -> str:
-    """What can stand below a key, in words."""
+    """Describe the value of a key."""
     forms = [
         form for form in alternatives(field, raw.get("$defs", {})) if form.get("type") != "null"
     ]

@@ -1,8 +1,8 @@
-"""Scenario files: from YAML text to a property, or to every mistake with its place.
+"""Scenario files: from YAML text to a property, or to all of its mistakes with their places.
 
-The text becomes plain data, ``1..200`` and its like in it become generators, and variants without
-generators are validated (``variants.py``). All mistakes are found at once, each told on one line
-with its place.
+The text becomes plain data, generators such as ``1..200`` are parsed, and variants without
+generators are validated (``variants.py``). All mistakes are found at once; each is reported on one
+line with its place.
 """
 
 from collections.abc import Mapping
@@ -17,17 +17,17 @@ from simulator.documents.reader import YamlError, parse, read_text
 from simulator.documents.strict_model import shown
 
 if TYPE_CHECKING:
-    # Only callers of scenarios() wait for Hypothesis to be imported.
+    # Hypothesis is imported by scenarios() only, since the import is slow.
     from hypothesis.strategies import SearchStrategy
 
     from chaos.spec.scenario import Scenario
 
 VALUES_MAX = 20_000
-"""Values and keys of a file. A thousand steps have about five thousand; each takes microseconds to
-validate, and a mistake in it a hundred times that."""
+"""The most values and keys of a file. A thousand steps have about five thousand; each takes
+microseconds to validate, and an invalid one a hundred times as long."""
 
 FIXED = ("name", "description", "worlds", "slow", "examples", "expect")
-"""The keys that say the same of all examples of a property."""
+"""The keys that have the same value in all examples of a property."""
 
 _Place: TypeAlias = Literal["fixed", "faults", "fault", "elsewhere"]
 _ITEMS: Mapping[_Place, _Place] = {
@@ -36,11 +36,11 @@ _ITEMS: Mapping[_Place, _Place] = {
     "fault": "elsewhere",
     "elsewhere": "elsewhere",
 }
-"""What the items of a list are, by what the list is."""
+"""The place of the items of a list, by the place of the list."""
 
 
 class ScenarioFileError(Exception):
-    """A scenario file is wrong. The text has one line for each mistake, with its place."""
+    """A scenario file has mistakes. The text has one line for each mistake, with its place."""
 
     def __init__(self, lines: list[str]) -> None:
         super().__init__("\n".join(lines))
@@ -48,10 +48,10 @@ class ScenarioFileError(Exception):
 
 
 def load_scenario_file(path: str | Path) -> Property:
-    """The scenario or property of a file.
+    """Load the scenario or property of a file.
 
     Raises:
-        ScenarioFileError: the file cannot be read, or something in it is wrong.
+        ScenarioFileError: the file cannot be read, or has mistakes.
     """
     try:
         text = read_text(path)
@@ -61,27 +61,27 @@ def load_scenario_file(path: str | Path) -> Property:
 
 
 def scenarios(path: str | Path) -> "SearchStrategy[Scenario]":
-    """A Hypothesis strategy of the scenarios of a file, for ``@given``.
+    """Return a Hypothesis strategy for the scenarios of a file, for ``@given``.
 
-    Hypothesis draws, shrinks and remembers as for any other strategy. The scenario that fails is
-    printed as YAML, ready to be saved as a file. The file is read here, once, and relative paths
-    are relative to the working directory.
+    Hypothesis draws, shrinks and remembers as for any other strategy. The failing scenario is
+    printed as YAML, ready to be saved as a file. The file is read once, when the strategy is made;
+    relative paths are relative to the working directory.
 
     Raises:
-        ScenarioFileError: the file cannot be read, or something in it is wrong.
+        ScenarioFileError: the file cannot be read, or has mistakes.
     """
     return load_scenario_file(path).strategy().map(lambda example: example.scenario)
 
 
 def parse_scenario(text: str, filename: str) -> Property:
-    """The scenario or property of a text.
+    """Parse the scenario or property of a text.
 
     Args:
         text: YAML.
-        filename: what messages call it.
+        filename: the name of the file in messages.
 
     Raises:
-        ScenarioFileError: something in it is wrong.
+        ScenarioFileError: the text has mistakes.
     """
     try:
         document = parse(text)
@@ -106,18 +106,18 @@ def parse_scenario(text: str, filename: str) -> Property:
 
 
 class _ScenarioReader:
-    """Puts generators in the places of their written forms."""
+    """Replaces generators in their written form by objects."""
 
     def __init__(self, document: Document) -> None:
         self._document = document
         self._above: dict[PathInFile, int] = {}
         self.generators: list[Range | AnyOf] = []
-        """All that choose one value of several, the outer ones first."""
+        """All generators that choose one of several values, outer ones before inner ones."""
         self.concrete = True
         """Whether there is no generator at all."""
 
     def read(self, value: Any, path: PathInFile, place: _Place = "elsewhere") -> Any:
-        """The same data with its generators; mistakes in these are noted."""
+        """Return the same data with generators; mistakes in generators are noted."""
         match value:
             case str():
                 return self._text(value, path, place)
@@ -187,7 +187,7 @@ class _ScenarioReader:
         return self._refuse(path, f"{text} examples")
 
     def _refuse(self, path: PathInFile, text: str) -> Any:
-        """Note a mistake; what is returned in its place makes no other one beside it."""
+        """Note a mistake; return a value that causes no further mistake."""
         self._document.add(path, text)
         self._document.opaque.add(path)
         return {}
@@ -200,7 +200,7 @@ def _place_below(path: PathInFile, key: str, place: _Place) -> _Place:
 
 
 def _splices(item: Any) -> bool:
-    """Whether an item of a list of faults may take more or fewer places than one."""
+    """Return whether an item of a list of faults may stand for no fault or for several."""
     match item:
         case SomeOf():
             return True

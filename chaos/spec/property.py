@@ -1,16 +1,18 @@
-"""Properties: what a scenario file is read into, and the examples that are drawn from it.
+"""Properties: the content of a scenario file, and the examples that are drawn from it.
 
 A property is described once, by the generators in its data (``generators.py``), and drawn from in
 two ways. ``Property.draw`` takes a seeded random generator: it is fast, and the search uses it
 (``chaos/search/explore.py``). ``Property.strategy`` is a Hypothesis strategy for tests: Hypothesis
-draws, shrinks toward the low end, the first option and no fault at all, and remembers what failed.
+draws, shrinks toward the low end, the first option and no fault at all, and remembers failures.
 
-What was drawn is plain data with one value everywhere, and so a scenario file again
-(``simulator/documents/emitter.py``). A combination that makes no valid scenario is not an example;
-the loader made sure that each end and each option is part of a valid one.
+An example is plain data with one value for each generator, and so a scenario file again
+(``simulator/documents/emitter.py``). A combination of values that is not a valid scenario is
+rejected and drawn again; the loader has checked that each end and each option occurs in a valid
+scenario.
 
-With each example comes what ``chaos/search/target.py`` may change about it: the faults whose
-trigger leaves open which exchanges they strike, those included that this example leaves out.
+Each example comes with its floating faults, which ``chaos/search/target.py`` may pin: the faults
+whose trigger does not determine which exchanges they hit, including those that the example leaves
+out.
 """
 
 import random
@@ -28,27 +30,28 @@ from simulator.documents.emitter import to_yaml
 from simulator.faults.model import FAULTS, Placed
 
 if TYPE_CHECKING:
-    # Only callers of strategy() wait for Hypothesis to be imported.
+    # Hypothesis is imported by strategy() only, since the import is slow.
     from hypothesis.strategies import SearchStrategy
 
 SEED_MAX = 2**32 - 1
-"""The largest seed that is drawn; people copy it from terminals."""
+"""The largest seed that is drawn; people copy seeds from terminals."""
 
 DRAWS_MAX = 1_000
-"""How many draws in a row may make no scenario. The loader knows that some do."""
+"""The most consecutive draws without a valid scenario. The loader has checked that valid ones
+exist."""
 
 WIDE = 128
-"""Ranges of more values have their ends drawn more often: each end in one draw of ``WIDE / 2``, as
-Hypothesis does it. Narrower ranges reach their ends anyway."""
+"""Ranges with at least this many steps have their ends drawn more often: each end in one of ``WIDE
+/ 2`` draws, as Hypothesis does. Narrower ranges reach their ends anyway."""
 
 
 @dataclass(frozen=True, slots=True)
 class FloatingFault:
-    """A fault whose trigger leaves open which exchanges it strikes: a probability or none at all,
-    or an ``nth`` that is drawn from a range."""
+    """A fault whose trigger does not determine which exchanges it hits: it has a probability, no
+    trigger, or an ``nth`` that is drawn from a range."""
 
     fault: Any
-    """As plain data, with its name."""
+    """The fault as plain data, with its name."""
     ordinals: tuple[int, int] | None = None
     """The range of its ``nth``, if it has one."""
 
@@ -58,42 +61,42 @@ class Example:
     """A scenario that was drawn."""
 
     data: dict[str, Any]
-    """As plain data, which can be written as a scenario file."""
+    """The scenario as plain data, which can be written as a scenario file."""
     scenario: Scenario
     pinned: tuple[Any, ...] = ()
-    """Its faults that strike where the file says, as plain data with their names."""
+    """Its faults that are not floating, as plain data with their names."""
     floating: tuple[FloatingFault, ...] = ()
-    """The floating faults that it has or could have."""
+    """The floating faults that it has, or that other examples have."""
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
-        """Print a scenario file where Hypothesis reports the example that fails."""
+        """Print a scenario file where Hypothesis reports the failing example."""
         printer.text(to_yaml(self.data))
 
 
 @dataclass(frozen=True, slots=True)
 class Property:
-    """A scenario file without mistakes."""
+    """A valid scenario file."""
 
     filename: str
     text: str
     """The content of the file."""
     data: dict[str, Any]
-    """Plain data, with generators in the places of values."""
+    """Plain data with generators in place of values."""
     generators: tuple[Range | AnyOf, ...] = ()
-    """Those that choose one of several values, the outer ones first."""
+    """The generators that choose one of several values, outer ones before inner ones."""
     concrete: bool = True
-    """Whether the file has no generator and so is a single scenario."""
+    """Whether the file has no generator and is therefore a single scenario."""
     faults: tuple[str, ...] = ()
     """The names of all faults that occur in examples."""
 
     @property
     def name(self) -> str:
-        """The name that the file gives it."""
+        """The name in the file."""
         return str(self.data["name"])
 
     @property
     def examples(self) -> int:
-        """How many examples are drawn of it."""
+        """How many examples are drawn by default."""
         return int(self.data.get("examples", Scenario.model_fields["examples"].default))
 
     @property
@@ -103,11 +106,11 @@ class Property:
 
     @property
     def slow(self) -> bool:
-        """Whether it may take more than 3 s over tcp."""
+        """Whether an example may take more than 3 s over tcp."""
         return bool(self.data.get("slow", False))
 
     def scenario(self) -> Scenario:
-        """The scenario of a concrete file.
+        """Return the scenario of a concrete file.
 
         Raises:
             ValueError: the file has generators; use ``draw`` or ``strategy``.
@@ -117,32 +120,32 @@ class Property:
         return Scenario.model_validate(self.data)
 
     def with_seed(self, seed: int) -> "Property":
-        """The same property with this seed in place of the file's own."""
+        """Return the same property with this seed in place of its own."""
         return replace(self, data={**self.data, "seed": seed})
 
     def draw(self, rng: random.Random, share: Fraction = Fraction(1)) -> Example:
-        """Draw an example; of a concrete scenario without a seed only the seed is drawn.
+        """Draw an example; for a concrete scenario without a seed, only the seed is drawn.
 
         Args:
-            rng: the only source of chance; its state decides everything.
+            rng: the only source of randomness; its state determines the example.
             share: the part of its range from which each count and size is drawn, counted from the
-                low end. Where that makes no scenario, the whole range is used.
+                low end. If that gives no valid scenario, the whole range is used.
 
         Raises:
-            ValueError: ``DRAWS_MAX`` draws in a row made no scenario.
+            ValueError: ``DRAWS_MAX`` consecutive draws gave no valid scenario.
         """
         for _ in range(DRAWS_MAX):
             try:
                 return self._example(_Choices(_integers(rng), share))
             except ValidationError:
-                share = Fraction(1)  # perhaps it takes more of something to be a scenario
+                share = Fraction(1)  # a valid scenario may need larger counts
         raise ValueError(
             f"{DRAWS_MAX:,} examples drawn in a row were no scenarios; "
             "write ranges and options that go together more often"
         )
 
     def strategy(self) -> "SearchStrategy[Example]":
-        """The same examples as a Hypothesis strategy, for ``@given``."""
+        """Return the same examples as a Hypothesis strategy, for ``@given``."""
         from hypothesis import note, reject
         from hypothesis import strategies as st
 
@@ -153,7 +156,7 @@ class Property:
                 example = self._example(choices)
             except ValidationError:
                 reject()
-            note(example)  # its text is made for the example that is reported, and for no other
+            note(example)  # only the reported example is rendered as text
             return example
 
         return examples()
@@ -162,7 +165,7 @@ class Property:
         """Put a value in the place of each generator.
 
         Raises:
-            ValidationError: the values make no scenario together.
+            ValidationError: the values together are not a valid scenario.
         """
         substitution = Substitution(choices)
         data = substitution.value(self.data)
@@ -180,7 +183,7 @@ class Property:
     def _faults(
         self, data: dict[str, Any], substitution: Substitution
     ) -> Iterator[tuple[Any, FloatingFault | None]]:
-        """The faults of an example by their names, and which of them are floating."""
+        """Yield the faults of an example with their names, and the floating ones as such."""
         ranges = {each.path: each for each in self.generators if isinstance(each, Range)}
         for n, (name, kind, fields) in enumerate(named_faults(data.get("faults", ()))):
             fault = {kind: {**fields, "name": name}}
@@ -190,21 +193,21 @@ class Property:
             elif not issubclass(FAULTS[kind], Placed) or "nth" in fields or "every" in fields:
                 yield fault, None
             elif fields.get("probability") == 0:
-                yield fault, None  # it is never to strike
+                yield fault, None  # it never fires
             else:
                 yield fault, FloatingFault(fault)
 
 
 @dataclass(slots=True)
 class _Choices:
-    """Chooses by drawing integers, and the same again when it is asked again."""
+    """Draws integers; the same generator gets the same value when asked again."""
 
     integer: Callable[[int, int], int]
-    """Draws an integer between two, both included."""
+    """Draws an integer between two bounds, both included."""
     share: Fraction = Fraction(1)
     """The part of its range from which each count and size is drawn."""
     takes_all: bool = False
-    """Whether every fault is taken, also those that are left out otherwise."""
+    """Whether every fault is included, also those that the example leaves out."""
     _drawn: dict[PathInFile, int] = field(default_factory=dict)
 
     def value_in(self, generator: Range) -> Any:
@@ -226,7 +229,8 @@ class _Choices:
 
 
 def _integers(rng: random.Random) -> Callable[[int, int], int]:
-    """Draw integers evenly; the ends of a wide range more often, where mistakes are made."""
+    """Return a function that draws integers uniformly, but the ends of wide ranges more often,
+    since mistakes are frequent there."""
 
     def integer(low: int, high: int) -> int:
         if high - low >= WIDE:

@@ -1,8 +1,8 @@
-"""What a scenario says: the models that its YAML is read into.
+"""The models of a scenario, into which its YAML is read.
 
-A scenario is one experiment: a cluster, a producer, faults, and a workload. Everything in it has
-one value. A file with generators (``count: 1..200``) is a property, from which concrete scenarios
-are drawn (``property.py``); these models never see a generator.
+A scenario is one experiment: a cluster, a producer, faults, and a workload. Each key has one value.
+A file with generators (``count: 1..200``) is a property, from which concrete scenarios are drawn
+(``property.py``); these models contain no generators.
 """
 
 from collections.abc import Iterator, Mapping
@@ -32,20 +32,21 @@ from simulator.faults.fault_list import FaultList
 from wire.duration import NUMBER_CHARS_MAX
 
 RECORDS_MAX = 1_000_000
-"""Records of one scenario. Each takes about a kilobyte until it is judged."""
+"""The most records of a scenario; each takes about a kilobyte of memory until it is judged."""
 
 BYTES_MAX = 512 * 1024 * 1024
-"""Bytes of all values of one scenario; they are in memory until it is judged."""
+"""The most bytes of all values of a scenario, which are in memory until they are judged."""
 
 PARTITIONS_MAX = 1_000
 SPUS_MAX = 100
 """Each partition costs a probe and a task, each SPU a listener and a connection."""
 
 STEPS_MAX = 1_000
-"""Steps of one workload. People write ten; a generated one is better split."""
+"""The most steps of a workload. People write about ten; a longer generated workload is better
+split."""
 
 EXAMPLES_MAX = 10_000_000
-"""Examples of a property: days of exploring."""
+"""The most examples of a property: days of exploring."""
 
 
 def _at_most(most: int, what: str) -> AfterValidator:
@@ -69,7 +70,7 @@ NonEmptyText = Annotated[str, Field(min_length=1)]
 
 
 class TopicOptions(Strict):
-    """The topic that records are sent to."""
+    """The topic to which the records are sent."""
 
     name: NonEmptyText = "greetings"
     """Its name."""
@@ -78,34 +79,34 @@ class TopicOptions(Strict):
 
 
 class ClusterOptions(Strict):
-    """What the simulator is made of."""
+    """The simulated cluster."""
 
     spus: Annotated[Count, _at_most(SPUS_MAX, "SPUs")] = 1
-    """How many SPUs."""
+    """The number of SPUs."""
     commit_delay: Duration = 0.0
-    """How long after its append a record is committed; ``read-committed`` waits for it."""
+    """How long after its append a record is committed; ``read-committed`` waits for the commit."""
 
 
 class NetworkOptions(Strict):
-    """The virtual network; real sockets are as they are."""
+    """The virtual network; no effect on real sockets."""
 
     latency: Duration = 0.0001
-    """How long each byte takes from one side to the other."""
+    """The one-way latency of each byte."""
     bandwidth: Annotated[Size, Field(ge=1)] | None = None
-    """Bytes per second in each direction of each connection; without one, unlimited."""
+    """Bytes per second in each direction of each connection; unlimited by default."""
 
 
 class RetryOptions(Strict):
-    """The retry policy of at-least-once, in Fluvio's words."""
+    """The retry policy of at-least-once, with Fluvio's names."""
 
     max_retries: Index = 4
     """Attempts after the first one."""
     initial_delay: Duration = 0.020
-    """What the strategy starts from."""
+    """The first delay of the strategy."""
     max_delay: Duration = 200.0
-    """No delay is longer, except a fixed one."""
+    """The longest delay; a fixed delay may be longer."""
     timeout: PositiveDuration = 300.0
-    """The time for all attempts and the delays between them."""
+    """The time limit for all attempts and the delays between them."""
     strategy: Literal["fixed-delay", "fibonacci-backoff", "exponential-backoff"] = (
         "exponential-backoff"
     )
@@ -113,34 +114,36 @@ class RetryOptions(Strict):
 
 
 class ProducerOptions(Strict):
-    """The producer and its options; those left out have Fluvio's defaults."""
+    """The producer's options; the defaults are Fluvio's."""
 
     delivery_semantic: Literal["at-least-once", "at-most-once"] = "at-least-once"
-    """What is promised."""
+    """The promise of the producer."""
     retry: RetryOptions = RetryOptions()
-    """How at-least-once retries; without a meaning under at-most-once."""
+    """The retry policy of at-least-once; no effect under at-most-once."""
     batch_size: Annotated[Size, Field(ge=1)] = 16_384
     """The most bytes in a batch, before compression."""
     max_request_size: Annotated[Size, Field(ge=1024)] = 1_048_576
     """The most bytes in a request."""
     batch_queue_size: Count = 100
-    """Batches of one partition that wait to be sent; beyond it ``send`` waits."""
+    """The most batches of one partition that wait to be sent; ``send`` waits when the queue is
+    full."""
     linger: Duration = 0.0
     """How long a batch that is not full waits for more records."""
     compression: Literal["none", "gzip", "snappy", "lz4", "zstd"] = "none"
-    """How batches are compressed."""
+    """The compression of batches."""
     isolation: Literal["read-uncommitted", "read-committed"] = "read-uncommitted"
-    """When an SPU answers: once the leader has the records, or once they are committed."""
+    """When an SPU answers: once the leader has stored the records, or once they are committed."""
     timeout: Duration = 1.5
-    """How long an SPU waits for the commit of one entry under ``read-committed``."""
+    """How long an SPU waits for the commit of one partition's records under ``read-committed``."""
     attempt_timeout: PositiveDuration | None = None
-    """How long one attempt may take; without one, the share that the policy leaves for each."""
+    """How long one attempt may take; by default the share that the policy's timeout leaves for
+    each."""
     response_timeout: PositiveDuration = 10.0
     """At-most-once: how long after its linger a batch may take to be settled."""
 
     @property
     def retries(self) -> bool:
-        """Whether it is at-least-once."""
+        """Whether the semantic is at-least-once."""
         return self.delivery_semantic == "at-least-once"
 
 
@@ -167,22 +170,22 @@ Expected = Annotated[
     PlainValidator(_expected),
     WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 0}, {"const": "some"}]}),
 ]
-"""A field of records: a number, or ``some``, which is at least one."""
+"""A number of records, or ``some``, which is at least one."""
 
 
 class Expect(Strict):
-    """What must occur for the scenario to have shown what it is about; probes do not count."""
+    """What must occur for the run to be conclusive; probes do not count."""
 
     lost: Expected | None = None
-    """Records of which no copy is stored."""
+    """Records without a stored copy."""
     duplicated: Expected | None = None
-    """Records of which more than one copy is stored."""
+    """Records with more than one stored copy."""
     acknowledged: Expected | None = None
-    """Records that the client was told are stored."""
+    """Records that the client reported as stored."""
     failed: Expected | None = None
-    """Records that the client was told are certainly not stored."""
+    """Records that the client reported as certainly not stored."""
     unknown: Expected | None = None
-    """Records that the client was told may be stored, or was told nothing about."""
+    """Records that the client reported as possibly stored, or did not report at all."""
 
 
 def _every_world() -> list[Literal["virtual", "tcp"]]:
@@ -193,33 +196,33 @@ class Scenario(Strict):
     """One experiment."""
 
     name: NonEmptyText
-    """What it shows, in a few words."""
+    """A title of a few words."""
     description: str = ""
-    """More about it, for a reader."""
+    """A description for readers."""
     worlds: list[Literal["virtual", "tcp"]] = Field(default_factory=_every_world, min_length=1)
-    """Where it runs: on a virtual network in virtual time, or on real sockets."""
+    """The worlds in which it runs: a virtual network in virtual time, or real sockets."""
     slow: StrictBool = False
     """Whether it may take more than 3 s over tcp."""
     examples: Annotated[Count, _at_most(EXAMPLES_MAX, "examples")] = 200
-    """How many examples ``run`` draws if it is a property."""
+    """For a property: how many examples ``run`` draws."""
     step_timeout: PositiveDuration = 20.0
-    """How long a client in a process of its own may be silent before it is given up."""
+    """How long a client in a process of its own may take to answer before it is killed."""
     cluster: ClusterOptions = ClusterOptions()
     topic: TopicOptions = TopicOptions()
     network: NetworkOptions = NetworkOptions()
     producer: ProducerOptions = ProducerOptions()
     faults: FaultList = Field(default_factory=list)
-    """The faults, in the order in which they are evaluated; they strike from the first step on."""
+    """The faults, in order of evaluation; they are active from the first step on."""
     workload: Annotated[list[OneStep], Field(min_length=1, max_length=STEPS_MAX)]
-    """What the client does, step by step."""
+    """The steps of the client."""
     expect: Expect = Expect()
     """What must occur."""
     seed: Index = 0
-    """Where all randomness of the run comes from."""
+    """Random seed."""
 
     @classmethod
     def conflicts(cls, written: Mapping[str, Any]) -> Iterator[Conflict]:
-        """What the parts of a scenario do to each other."""
+        """Yield the contradictions between the parts of a scenario."""
         yield from _beyond_cluster(written)
         yield from _too_much(written)
         worlds = written.get("worlds", _every_world())
@@ -228,7 +231,8 @@ class Scenario(Strict):
             yield Conflict(("network",), text)
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
-        """Print one line where Hypothesis prints arguments; the scenario file stands beside it."""
+        """Print one line where Hypothesis prints arguments; the scenario file is printed beside
+        it."""
         printer.text(f"<scenario {self.name!r}, seed {self.seed}>")
 
 
@@ -244,7 +248,7 @@ def _fields(value: object, key: str) -> Mapping[str, Any]:
 
 
 def _kinds(written: Mapping[str, Any], key: str) -> Iterator[tuple[int, str, Mapping[str, Any]]]:
-    """Position, kind and fields of each member of a list of steps or faults."""
+    """Yield position, kind and fields of each member of a list of steps or faults."""
     members = written.get(key)
     for n, member in enumerate(members if isinstance(members, list | tuple) else ()):
         if isinstance(member, Strict):
@@ -257,7 +261,7 @@ def _kinds(written: Mapping[str, Any], key: str) -> Iterator[tuple[int, str, Map
 
 
 def _beyond_cluster(written: Mapping[str, Any]) -> Iterator[Conflict]:
-    """Steps and faults that name an SPU or a partition that is not there."""
+    """Yield the steps and faults that name an SPU or a partition that does not exist."""
     spus = max(_whole(_fields(written, "cluster").get("spus"), 1), 1)
     topic = _fields(written, "topic")
     partitions = max(_whole(topic.get("partitions"), 1), 1)
@@ -287,7 +291,7 @@ def _beyond_cluster(written: Mapping[str, Any]) -> Iterator[Conflict]:
 
 
 def _too_much(written: Mapping[str, Any]) -> Iterator[Conflict]:
-    """More records than can be judged in memory."""
+    """Yield a conflict if there are more records than fit in memory."""
     records = size = 0
     for n, kind, fields in _kinds(written, "workload"):
         if kind not in STEPS or not {"count", "size"} <= STEPS[kind].model_fields.keys():

@@ -1,12 +1,12 @@
-"""The JSON Schema of scenario files: ``python -m chaos.schema FILE``.
+"""The JSON Schema of scenario files: ``python -m chaos.spec.schema FILE``.
 
-Editors complete, explain and check by it. pydantic makes a schema of the models, which know no
-generators; here every value that may be drawn becomes a choice between itself, a range where one
-can be, and ``any:``. The schema is generous where the loader is strict: only the loader knows what
-several fields do to each other.
+Editors use the schema to complete, explain and check. pydantic generates a schema of the models,
+which contain no generators. This module extends it: each value that may be drawn becomes a choice
+between the value itself, a range if one is possible, and ``any:``. The schema is more permissive
+than the loader, which alone checks the relations between fields.
 
-Editors that read YAML know draft 7 best, in which nothing may stand beside a ``$ref``, and pairs
-are lists. ``make docs`` writes ``scenarios/schema.json``, and a test keeps that file fresh.
+Editors for YAML support draft 7 best, in which a ``$ref`` has no siblings, and pairs are lists.
+``make docs`` writes ``scenarios/schema.json``, and a test fails if that file is out of date.
 """
 
 import json
@@ -48,17 +48,17 @@ RANGES = {
 
 
 def schema() -> Json:
-    """The schema of a scenario file."""
+    """Return the schema of a scenario file."""
     return _Opener(Scenario.model_json_schema(by_alias=True)).scenario()
 
 
 def schema_text() -> str:
-    """The schema as a file holds it."""
+    """Return the text of the schema file."""
     return json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
 
 
 def alternatives(value: Json, defs: Json) -> Iterator[Json]:
-    """What a value may be, each by itself, without references."""
+    """Yield the alternatives of a value, without references."""
     if "$ref" in value:
         yield from alternatives(defs[_name_in(value)], defs)
     elif several := value.get("anyOf") or value.get("oneOf"):
@@ -69,17 +69,17 @@ def alternatives(value: Json, defs: Json) -> Iterator[Json]:
 
 
 def is_duration(value: Json) -> bool:
-    """Whether it is a duration in its text form."""
+    """Return whether a value is a duration in its text form."""
     return _matches(value, "1ms")
 
 
 def is_size(value: Json) -> bool:
-    """Whether it is a size in its text form."""
+    """Return whether a value is a size in its text form."""
     return _matches(value, "1KiB")
 
 
 def default_of(value: Json, defs: Json) -> Any:
-    """The default of a field as a file writes it; None if it has none of its own."""
+    """Return the default of a field as a file writes it; None if it has none."""
     default, forms = value.get("default"), list(alternatives(value, defs))
     if isinstance(default, dict | list) or default == "":
         return None
@@ -103,7 +103,7 @@ def _reference(name: str) -> Json:
 
 
 def _with_one_key(key: str, items: Json, description: str) -> Json:
-    """A mapping with one key for a list."""
+    """Return a mapping whose only key holds a list."""
     return {
         "description": description,
         "type": "object",
@@ -114,22 +114,22 @@ def _with_one_key(key: str, items: Json, description: str) -> Json:
 
 
 def _flat(forms: list[Json]) -> list[Json]:
-    """Forms of which none is a choice itself."""
+    """Return forms that are not choices themselves."""
     return [one for form in forms for one in form.get("anyOf", [form])]
 
 
 class _Opener:
-    """Rewrites pydantic's schema."""
+    """Adds generators to pydantic's schema."""
 
     def __init__(self, raw: Json) -> None:
         self._raw = raw
         self._raw_defs: Json = raw["$defs"]
         self._defs: Json = {}
         self._opened: dict[str, str] = {}
-        """The names of values that may be generators, by what they are otherwise."""
+        """The names of values that may be generators, by their schema as JSON."""
 
     def scenario(self) -> Json:
-        """All of it."""
+        """Return the whole schema."""
         properties: Json = {}
         for key, value in self._raw["properties"].items():
             if key == "faults":
@@ -147,7 +147,7 @@ class _Opener:
         }
 
     def _faults(self, value: Json) -> Json:
-        """The list of faults, of which some may be left out."""
+        """Return the schema of the list of faults, of which some may be left out."""
         item = self._open("faults.item", self._value("faults.item", value["items"]))
         text = "Each example takes some of these faults, or none."
         some = _with_one_key("some", item, text)
@@ -159,7 +159,7 @@ class _Opener:
         return self._described(value, self._open(f"{owner}.{key}", found) if is_open else found)
 
     def _described(self, value: Json, found: Json) -> Json:
-        """A value with the description and the default of its field."""
+        """Return a schema with the description and the default of its field."""
         model = self._raw_defs[_name_in(value)] if "$ref" in value else {}
         described: Json = {}
         if description := value.get("description") or model.get("description"):
@@ -169,11 +169,11 @@ class _Opener:
         return described | ({"anyOf": [found]} if "$ref" in found else found)
 
     def _value(self, name: str, value: Json, is_open: bool = True) -> Json:
-        """The same schema with generators inside."""
+        """Return the same schema with generators inside."""
         if "$ref" in value:
             target = _name_in(value)
             if target not in self._defs:
-                self._defs[target] = {}  # for models that hold themselves
+                self._defs[target] = {}  # for recursive models
                 self._defs[target] |= self._value(target, self._raw_defs[target], is_open)
             return _reference(target)
         if several := value.get("anyOf") or value.get("oneOf"):
@@ -194,7 +194,7 @@ class _Opener:
         return kept
 
     def _can_be(self, form: Json, forms: Json) -> bool:
-        """Whether a kind of fault or step can be written as its word alone."""
+        """Return whether a kind of fault or step can be written as its word alone."""
         if "const" not in form or len(forms.get("anyOf", ())) != 2:
             return True
         below = forms["anyOf"][1].get("properties", {}).get(form["const"])
@@ -202,7 +202,7 @@ class _Opener:
         return model["type"] == "object" and not model.get("required")
 
     def _open(self, name: str, value: Json) -> Json:
-        """A reference to a value that may be open."""
+        """Return a reference to a value that may be a generator."""
         text = json.dumps(value, sort_keys=True)
         if text not in self._opened:
             self._opened[text] = name
@@ -212,7 +212,7 @@ class _Opener:
         return _reference(self._opened[text])
 
     def _ranges(self, value: Json) -> list[str]:
-        """Which ranges can stand in the place of a value."""
+        """Return the kinds of ranges that can replace a value."""
         forms = list(alternatives(value, self._defs))
         if any(map(is_size, forms)):
             return ["range.size"]
@@ -225,7 +225,7 @@ class _Opener:
 
 
 def _plain(text: str) -> str:
-    """A docstring as editors show it."""
+    """Return a docstring as editors show it."""
     return re.sub(r"(?<!\n)\n(?!\n)", " ", text.replace("``", "`"))
 
 

@@ -1,8 +1,8 @@
-"""A step of a workload: what it says, and what it does to a run.
+"""The base of all steps of a workload: their YAML form, and their effect on a run.
 
-A step is a class with a ``kind`` in a module of ``steps/``: that registers it in ``STEPS``, from
-which scenarios, their schema and their guide follow. It declares its keys as fields, and performs
-itself through ``Harness``, the part of a run that a step may touch.
+A step is a class with a ``kind`` in a module of ``steps/``. The class registers itself in
+``STEPS``, from which scenarios, their schema and their guide are derived. A step declares its keys
+as fields, and acts on a run through ``Harness``.
 """
 
 from abc import abstractmethod
@@ -14,7 +14,7 @@ from simulator.documents.quantities import parse_size
 from wire.registry import Registry
 
 ID_BYTES = 8
-"""What the id of a record takes at the start of its value: the least size of a value."""
+"""The length of the record id at the start of each value: the smallest size of a value."""
 
 
 def _value_size(value: object) -> int:
@@ -36,25 +36,25 @@ ValueSize = Annotated[
         }
     ),
 ]
-"""A field with the bytes of a value; each value starts with the id of its record."""
+"""The size of a value in bytes; each value starts with the id of its record."""
 
 
 class Harness(Protocol):
-    """What a step may do with the run that it is part of.
+    """The part of a run that a step may use.
 
-    A call of the client that fails, or does not end within its bound, is written down in the
-    history; it raises nothing here.
+    A client call that fails, or does not end within its bound, is recorded in the history; it
+    raises nothing here.
     """
 
     async def send(self, count: int, size: int, keys: int, *, wait: bool, pace: float) -> None:
         """Send records one by one.
 
         Args:
-            count: how many.
+            count: the number of records.
             size: bytes of each value.
-            keys: how many different keys they take turns with; 0 for no key.
-            wait: whether each is settled before the next one is sent.
-            pace: seconds to wait after each.
+            keys: the number of different keys, used in turn; 0 for no key.
+            wait: whether each record is settled before the next one is sent.
+            pace: seconds to wait after each record.
         """
 
     async def send_all(self, count: int, size: int, keys: int) -> None:
@@ -64,10 +64,10 @@ class Harness(Protocol):
         """Flush the producer."""
 
     async def wait(self) -> None:
-        """Wait until every record sent before is settled."""
+        """Wait until every record sent so far is settled."""
 
     async def sleep(self, seconds: float) -> None:
-        """Do nothing for a while."""
+        """Pause the workload."""
 
     def move_leader(self, partition: int, to: int) -> None:
         """Make an SPU the leader of a partition."""
@@ -76,29 +76,30 @@ class Harness(Protocol):
         """Close the listener of an SPU and reset its connections."""
 
     async def start_spu(self, spu: int) -> None:
-        """Have an SPU listen again."""
+        """Make an SPU listen again."""
 
 
 STEPS: "Registry[type[Any]]" = Registry(
     "step",
     order=("send", "send_all", "flush", "wait", "sleep", "move_leader", "stop_spu", "start_spu"),
 )
-"""Every step, by its word; each is a pydantic model and a ``Step``."""
+"""Every step by its word; each is a pydantic model and a ``Step``."""
 
 
 class Step:
-    """The part of a step that is no pydantic model. A subclass with a ``kind`` is a step.
+    """The base class of steps. A subclass with a ``kind`` is registered.
 
     Raises:
-        ValueError: another step has the word.
+        ValueError: the word is taken.
     """
 
     kind: ClassVar[str]
-    """The word for it in YAML."""
+    """Its word in YAML."""
     alone: ClassVar[str] = ""
-    """Why the word alone means nothing, and what to write; empty if it means the defaults."""
+    """Why the word alone is invalid, and what to write instead; empty if the word alone is
+    valid."""
     example: ClassVar[Any] = {}
-    """What stands below the word of one with as little said as possible; for docs and tests."""
+    """A minimal value of the step; for docs and tests."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -107,4 +108,4 @@ class Step:
 
     @abstractmethod
     async def perform(self, run: Harness) -> None:
-        """Do it; returns when it is done or its bound is over."""
+        """Perform the step; return when it is done or its bound has passed."""

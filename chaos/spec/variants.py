@@ -1,15 +1,16 @@
-"""Finding the mistakes of a file with generators.
+"""Finds the mistakes of a file with generators.
 
 A file without generators is a concrete scenario, and pydantic finds all its mistakes at once. A
-file with generators is a property. The naive way to validate it is to describe ranges and options
-to pydantic too; then every type has a second form, and checks over several fields would have to
-calculate with ranges. Here values take the places of generators instead, and the plain scenario
-that results is validated as ever: one *variant* with the low ends and first options, one more for
-each other end and option. What is found is told at its place in the file.
+file with generators is a property. The obvious way to validate it is to describe ranges and options
+to pydantic, too; then every type has a second form, and checks of several fields have to calculate
+with ranges. Here generators are replaced by values, and the resulting plain scenario is validated
+as usual: one *variant* with the low ends and first options, and one more for each other end and
+option. Mistakes are reported at their places in the file.
 
-Some mistakes are in a combination only: an SPU that is there in some examples, a window whose ends
-are drawn. Such an example is no example (``property.py``), and no mistake. So each alternative is
-tried among several choices of everything else, and what is told is what is wrong in all of them.
+Some mistakes depend on a combination: an SPU that exists only in some examples, or a window whose
+ends are drawn. Such an example is rejected when drawing (``property.py``), and is no mistake. So
+each alternative is combined with several choices for all other generators, and only mistakes that
+occur in all combinations are reported.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,22 +25,22 @@ from simulator.documents.diagnostic import Document, PathInFile, explained
 from simulator.documents.strict_model import shown
 
 WORK_MAX = 120_000
-"""Alternatives of generators, times the values of the file: each alternative is validated, so that
-this is a second or two. A file of fifty values may have two thousand alternatives."""
+"""The most alternatives of generators times values of the file. Each alternative is validated, so
+that the limit means a second or two. A file of fifty values may have two thousand alternatives."""
 
 CONTEXTS_MIN = 8
-"""Among how many choices of everything else an alternative is tried before it is called wrong."""
+"""How many choices for all other generators an alternative is combined with, at least."""
 
 CONTEXTS_MAX = 32
-"""More than eight are for lists with more options than that, up to these."""
+"""The same for generators with more options, at most."""
 
 _Found: TypeAlias = dict[tuple[PathInFile, str], None]
-"""Where something is wrong and what, in the order in which it was found."""
+"""Places and texts of mistakes, in the order in which they were found."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Context:
-    """What is chosen for everything that an alternative does not choose."""
+    """The choices for all generators outside an alternative."""
 
     number: int
     order: Mapping[PathInFile, int]
@@ -48,19 +49,20 @@ class _Context:
     """Options by their index, ends by their value."""
 
     def value_in(self, generator: Range) -> Any:
-        """An end; in the first two contexts the same for all."""
+        """Return an end; in the first two contexts the same end for all ranges."""
         bit, flip = divmod(self.number, 2)
         high = flip ^ (self.order[generator.path] >> (bit - 1) & 1 if bit else 0)
         return self.chosen.get(generator.path, generator.ends[high])
 
     def option_of(self, generator: AnyOf) -> int:
-        """An option; each of the first contexts has another one, the second the last one."""
+        """Return an option; each of the first contexts has a different one, the second context the
+        last one."""
         last = len(generator.options) - 1
         index = (0, last)[self.number] if self.number < 2 else (self.number - 1) % (last + 1)
         return int(self.chosen.get(generator.path, index))
 
     def members_of(self, generator: SomeOf) -> Iterator[bool]:
-        """All of them: leaving faults out makes no mistake."""
+        """Include all members: leaving faults out causes no mistake."""
         return (True for _ in generator.members)
 
 
@@ -85,7 +87,7 @@ class Variants:
         self._any_valid = False
 
     def validate(self) -> tuple[str, ...]:
-        """Note all mistakes, and find out which ranges draw fractions.
+        """Note all mistakes, and determine which ranges draw fractions.
 
         Returns:
             The names of all faults that occur in variants.
@@ -106,7 +108,7 @@ class Variants:
         return tuple(self._names)
 
     def _note(self, mistakes: _Found) -> None:
-        """Note mistakes; what is wrong with both ends of a range in the same way only once."""
+        """Note mistakes; a mistake that both ends of a range share is noted once."""
         noted = set()
         for path, text in mistakes:
             generator = self._ranges.get(path)
@@ -124,7 +126,7 @@ class Variants:
         return ()
 
     def _alternatives(self) -> Iterator[Mapping[PathInFile, Any]]:
-        """What is to be tried: each end and each option, with the options that it stands in."""
+        """Yield each end and each option, with the options that contain it."""
         for generator in self._generators:
             several = (
                 generator.ends if isinstance(generator, Range) else range(len(generator.options))
@@ -133,7 +135,7 @@ class Variants:
                 yield {**generator.above, generator.path: choice}
 
     def _mistakes(self, chosen: Mapping[PathInFile, Any]) -> _Found:
-        """What is wrong whatever else is chosen."""
+        """Return the mistakes that occur in every context."""
         common: _Found | None = None
         for number in self._contexts:
             found = self._found(_Context(number, self._order, chosen))
@@ -145,7 +147,7 @@ class Variants:
         return common or {}
 
     def _found(self, context: _Context) -> _Found:
-        """Everything that is wrong in one variant, by its place in the file."""
+        """Return the mistakes of one variant, by their places in the file."""
         substitution = Substitution(context)
         data, origins = substitution.value(self._data), substitution.origins
         try:
@@ -161,7 +163,7 @@ class Variants:
         return {}
 
     def _try_between(self, generator: Range) -> None:
-        """Find out whether a range draws fractions, and whether it is meant as text."""
+        """Determine whether a range draws fractions, and note a range in a field of text."""
         context = self._valid_context(generator)
 
         def takes(value: Any) -> bool:

@@ -1,4 +1,4 @@
-"""One module per step of a workload: importing this package registers all of them."""
+"""One module for each step of a workload; importing the package registers all of them."""
 
 import sys
 

@@ -7,7 +7,8 @@ from simulator.documents.strict_model import Strict
 
 
 class Flush(Strict, Step):
-    """Flushes the producer: until everything is settled, under at-most-once until it has left."""
+    """Flushes the producer: at-least-once until all records are settled, at-most-once until all are
+    sent."""
 
     kind: ClassVar[str] = "flush"
 

@@ -8,16 +8,16 @@ from simulator.documents.strict_model import Strict
 
 
 class MoveLeader(Strict, Step):
-    """Makes another SPU the leader of a partition; the log goes along."""
+    """Makes another SPU the leader of a partition; the log moves with it."""
 
     kind: ClassVar[str] = "move_leader"
     example: ClassVar[Any] = {"to": 0}
 
     partition: Index = 0
-    """Which partition."""
+    """The partition."""
     to: Index
-    """The SPU that becomes its leader, numbered from 0."""
+    """The new leader: an SPU, numbered from 0."""
 
     async def perform(self, run: Harness) -> None:
-        """Move it."""
+        """Move the leader."""
         run.move_leader(self.partition, self.to)

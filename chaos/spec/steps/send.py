@@ -10,21 +10,21 @@ from simulator.documents.strict_model import Strict
 
 
 class Send(Strict, Step):
-    """Sends records one by one, as fast as the producer takes them."""
+    """Sends records one by one, as fast as the producer accepts them."""
 
     kind: ClassVar[str] = "send"
 
     count: Count = 1
-    """How many records."""
+    """The number of records."""
     size: ValueSize = 100
     """Bytes of each value; it starts with the record's id."""
     keys: Index = 0
-    """How many different keys the records take turns with; 0 for no key."""
+    """The number of different keys, used in turn; 0 for no key."""
     pace: Duration = 0.0
     """How long to wait after each record."""
     wait: StrictBool = False
     """Whether each record is settled before the next one is sent."""
 
     async def perform(self, run: Harness) -> None:
-        """Send them."""
+        """Send the records."""
         await run.send(self.count, self.size, self.keys, wait=self.wait, pace=self.pace)

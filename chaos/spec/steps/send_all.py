@@ -13,12 +13,12 @@ class SendAll(Strict, Step):
     kind: ClassVar[str] = "send_all"
 
     count: Count = 1
-    """How many records."""
+    """The number of records."""
     size: ValueSize = 100
     """Bytes of each value; it starts with the record's id."""
     keys: Index = 0
-    """How many different keys the records take turns with; 0 for no key."""
+    """The number of different keys, used in turn; 0 for no key."""
 
     async def perform(self, run: Harness) -> None:
-        """Send them."""
+        """Send the records."""
         await run.send_all(self.count, self.size, self.keys)

@@ -9,7 +9,7 @@ from simulator.documents.quantities import Duration
 
 
 class Sleep(RootModel[Duration], Step):
-    """Does nothing for a while: ``sleep: 1s``."""
+    """Pauses the workload: ``sleep: 1s``."""
 
     model_config = ConfigDict(frozen=True)
 

@@ -8,13 +8,13 @@ from simulator.documents.strict_model import Strict
 
 
 class StartSpu(Strict, Step):
-    """Has an SPU listen again."""
+    """Makes a stopped SPU listen again."""
 
     kind: ClassVar[str] = "start_spu"
 
     spu: Index = 0
-    """Which SPU, numbered from 0."""
+    """The SPU, numbered from 0."""
 
     async def perform(self, run: Harness) -> None:
-        """Start it."""
+        """Start the SPU."""
         await run.start_spu(self.spu)

@@ -13,8 +13,8 @@ class StopSpu(Strict, Step):
     kind: ClassVar[str] = "stop_spu"
 
     spu: Index = 0
-    """Which SPU, numbered from 0."""
+    """The SPU, numbered from 0."""
 
     async def perform(self, run: Harness) -> None:
-        """Stop it."""
+        """Stop the SPU."""
         await run.stop_spu(self.spu)
