@@ -1,4 +1,4 @@
-"""Ranges by themselves: every step is a value that the field reads back as that step."""
+"""Ranges: the field reads the value of every step back as that step."""
 
 from decimal import Decimal
 

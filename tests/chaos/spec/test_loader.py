@@ -14,7 +14,7 @@ from chaos.spec.loader import (
 from simulator.documents.reader import DEPTH_MAX, FILE_BYTES_MAX
 
 LEAST = "name: x\nworkload: [flush]\n"
-"""A scenario; what a test adds begins in line 3."""
+"""A scenario; the lines that a test adds begin at line 3."""
 
 
 def _lines(text: str) -> list[str]:
@@ -191,17 +191,17 @@ def test_a_mistake_in_a_key_is_one_line_with_its_place(text: str, line: str) -> 
         ("#" * (FILE_BYTES_MAX + 1), " is larger than 1 MiB, the most"),
     ],
 )  # fmt: skip
-def test_what_is_no_scenario_at_all_is_told_so(text: str, line: str) -> None:
+def test_a_text_that_is_no_scenario_at_all_is_reported(text: str, line: str) -> None:
     assert _lines(text) == [line]
 
 
-def test_a_file_that_cannot_be_read_is_told_so(tmp_path: Path) -> None:
+def test_an_unreadable_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ScenarioFileError, match=r"none.yaml: cannot be read: No such file"):
         load_scenario_file(tmp_path / "none.yaml")
 
 
 def test_values_are_counted_before_they_are_validated(monkeypatch: pytest.MonkeyPatch) -> None:
-    values = 1_700  # parsed in a tenth of the time that the real limit takes
+    values = 1_700  # ten times faster than the real limit
     monkeypatch.setattr(chaos.spec.loader, "VALUES_MAX", values)
     steps = values - 3
     assert len(_lines(f"name: x\nworkload: [{'flush,' * steps}]")) == 1
@@ -210,13 +210,13 @@ def test_values_are_counted_before_they_are_validated(monkeypatch: pytest.Monkey
     ]
 
 
-def test_a_workload_has_a_limit_of_its_own() -> None:
+def test_the_length_of_a_workload_is_limited() -> None:
     assert _lines(f"name: x\nworkload: [{'flush,' * 1001}]") == [
         "2:1: workload: more than 1,000 items, the most"
     ]
 
 
-def test_every_mistake_of_a_file_is_told_in_order() -> None:
+def test_all_mistakes_of_a_file_are_reported_in_order() -> None:
     text = """name: x
 cluster: {spus: 0}
 faults:
@@ -241,7 +241,7 @@ extra: 1
     ]
 
 
-# --- anything at all
+# --- arbitrary input
 
 WORDS = st.sampled_from(
     [
@@ -300,7 +300,7 @@ def _lines_or_none(text: str) -> list[str]:
     | st.lists(WORDS, max_size=30).map(" ".join)
     | st.lists(WORDS, max_size=30).map(lambda words: f"name: x\nworkload: [{' '.join(words)}]")
 )
-def test_any_text_is_read_or_refused_line_by_line(text: str) -> None:
+def test_any_text_is_loaded_or_rejected_with_places(text: str) -> None:
     lines = _lines_or_none(text)
     assert all(line.startswith("s.yaml:") for line in lines)
     assert all(line.splitlines() == [line] for line in lines)
@@ -328,11 +328,11 @@ VALUES = st.recursive(
         VALUES,
     )
 )
-def test_any_data_is_read_or_refused(data: dict[str, object]) -> None:
+def test_any_data_is_loaded_or_rejected(data: dict[str, object]) -> None:
     lines = _lines_or_none(json.dumps({"name": "x", "workload": ["flush"], **data}))
     assert all(line.startswith("s.yaml:") for line in lines)
 
 
 @pytest.mark.parametrize("text", ["1..2" * 200_000, "1." * 400_000 + "..2", "9" * 500_000 + "..1"])
-def test_what_looks_like_a_range_without_end_is_left_at_once(text: str) -> None:
+def test_a_long_text_that_resembles_a_range_is_rejected_fast(text: str) -> None:
     assert len(_lines(f"{LEAST}seed: {text}")) == 1

@@ -1,4 +1,4 @@
-"""Files with generators: which are properties, and where mistakes in them are told."""
+"""Files with generators: properties, and the places of mistakes."""
 
 import pytest
 
@@ -6,7 +6,7 @@ import chaos.spec.variants
 from chaos.spec.loader import FIXED, ScenarioFileError, parse_scenario
 
 LEAST = "name: x\nworkload: [flush]\n"
-"""A scenario; what a test adds begins in line 3."""
+"""A scenario; the lines that a test adds begin at line 3."""
 
 
 def _lines(text: str) -> list[str]:
@@ -133,14 +133,14 @@ def test_text_may_hold_dots_and_words(text: str) -> None:
             "3:9: topic.any: unknown key 'any'; write one of name, partitions"),
     ],
 )  # fmt: skip
-def test_a_mistake_in_a_generator_is_told_at_its_place(text: str, line: str) -> None:
+def test_a_mistake_in_a_generator_is_reported_at_its_place(text: str, line: str) -> None:
     assert line in _lines(LEAST + text)
     assert len({found.split(": ")[0] for found in _lines(LEAST + text)}) <= 2
 
 
 @pytest.mark.parametrize("written", ["1..2", "{any: [1, 2]}", "{some: [1, 2]}"])
 @pytest.mark.parametrize("key", FIXED)
-def test_what_is_the_same_for_all_examples_cannot_be_drawn(key: str, written: str) -> None:
+def test_a_key_that_all_examples_share_cannot_be_drawn(key: str, written: str) -> None:
     rest = {"name": "name: x\n", "workload": "workload: [flush]\n"}
     rest.pop(key, None)
     word = written if written[0] != "{" else written[1:6].split(":")[0] + ":"
@@ -157,12 +157,12 @@ def test_a_scenario_as_a_whole_is_not_drawn() -> None:
     ]
 
 
-def test_generators_below_what_is_fixed_are_found() -> None:
+def test_generators_below_a_fixed_key_are_rejected() -> None:
     [line] = _lines(LEAST + "expect: {lost: {any: [0, some]}}")
     assert line.startswith("3:10: expect.lost: no generator (any:) can stand here")
 
 
-# --- what depends on several generators
+# --- mistakes that depend on several generators
 
 
 @pytest.mark.parametrize(
@@ -178,7 +178,7 @@ def test_generators_below_what_is_fixed_are_found() -> None:
         "workload: [send: {count: 1..1000000, size: 8..1MiB}]",
     ],
 )
-def test_combinations_that_are_no_scenario_are_no_mistake(text: str) -> None:
+def test_an_invalid_combination_is_no_mistake(text: str) -> None:
     assert not parse_scenario(f"name: x\n{text}", "s.yaml").concrete
 
 
@@ -212,12 +212,12 @@ def test_combinations_that_are_no_scenario_are_no_mistake(text: str) -> None:
         ),
     ],
 )
-def test_what_is_wrong_in_every_combination_is_a_mistake(text: str, line: str) -> None:
+def test_a_mistake_in_every_combination_is_reported(text: str, line: str) -> None:
     assert line in _lines(f"name: x\n{text}")
 
 
 def test_too_many_alternatives_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    most = 5_000  # a fraction of a second and not several
+    most = 5_000  # a fraction of a second instead of several
     monkeypatch.setattr(chaos.spec.variants, "WORK_MAX", most)
     faults = "- drop: {probability: 0..0.5}\n"
     number = 1

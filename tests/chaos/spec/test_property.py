@@ -57,13 +57,13 @@ QUICK = settings(
 def smallest(
     prop: Property, condition: Any = lambda data: True, draws: int = 2_000
 ) -> dict[str, Any]:
-    """The smallest example for which something holds."""
+    """Return the smallest example for which a condition holds."""
     quick = settings(QUICK, max_examples=draws)
     found = find(prop.strategy(), lambda example: bool(condition(example.data)), settings=quick)
     return found.data
 
 
-# --- what is drawn
+# --- drawing
 
 
 SEEDS = st.integers(0, 2**64 - 1)
@@ -94,14 +94,14 @@ def test_each_example_is_a_valid_scenario_within_the_ranges(example: Example) ->
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
 @given(ALL.strategy() | DRAWN)
-def test_what_was_drawn_is_a_scenario_file_that_says_the_same(example: Example) -> None:
+def test_an_example_written_as_a_file_loads_as_the_same_scenario(example: Example) -> None:
     again = property_of(to_yaml(example.data))
     assert again.concrete
     assert again.data == example.data
     assert again.scenario() == example.scenario
 
 
-def test_examples_do_not_share_what_can_be_changed() -> None:
+def test_examples_share_no_mutable_data() -> None:
     first, second = smallest(ALL), smallest(ALL)
     first["workload"][0]["send"]["count"] = "changed"
     first["expect"]["lost"] = "changed"
@@ -144,7 +144,7 @@ def test_both_ends_are_drawn_and_the_first_is_the_smallest(
 
 
 def many(prop: Property, count: int, share: Fraction = Fraction(1)) -> list[Example]:
-    """Examples from one seed."""
+    """Return examples from one seed."""
     rng = random.Random(7)
     return [prop.draw(rng, share) for _ in range(count)]
 
@@ -166,14 +166,14 @@ def test_values_of_a_range_are_equally_likely_but_for_the_ends_of_a_wide_one() -
 BATCHES = "producer: {batch_size: 1..1000000}"
 
 
-def test_of_a_share_counts_and_sizes_are_small_and_times_are_not() -> None:
+def test_a_share_limits_counts_and_sizes_but_not_durations() -> None:
     prop = small(f"{BATCHES}\ncluster: {{commit_delay: 0ms..1s}}")
     drawn = [example.scenario for example in many(prop, 200, Fraction(1, 16))]
     assert max(each.producer.batch_size for each in drawn) <= 62_500 + 1
     assert max(each.cluster.commit_delay for each in drawn) > 0.5
 
 
-def test_a_share_that_makes_no_scenario_is_given_up() -> None:
+def test_a_share_without_valid_scenarios_is_ignored() -> None:
     moves = "{any: [move_leader: {to: 2}, move_leader: {to: 0}]}"
     prop = property_of(f"name: x\ncluster: {{spus: 1..3}}\nworkload: [{moves}]")
     drawn = [example.data for example in many(prop, 50, Fraction(1, 16))]
@@ -283,12 +283,12 @@ def test_a_property_is_given_another_seed() -> None:
     assert smallest(small("seed: 5..9").with_seed(3))["seed"] == 3
 
 
-def test_a_property_is_no_single_scenario() -> None:
+def test_a_property_is_not_a_single_scenario() -> None:
     with pytest.raises(ValueError, match="'x' has generators"):
         small("seed: 0..9").scenario()
 
 
-def test_a_property_tells_what_is_the_same_for_all_examples() -> None:
+def test_a_property_has_the_keys_that_all_examples_share() -> None:
     prop = small("worlds: [tcp]\nslow: true\nexamples: 7\nseed: 0..9")
     assert (prop.name, prop.worlds, prop.slow, prop.examples) == (
         "x",
@@ -308,7 +308,7 @@ def test_a_combination_that_is_no_scenario_is_never_drawn() -> None:
         smallest(
             prop,
             lambda data: data["workload"][0]["move_leader"]["to"] >= data["cluster"]["spus"],
-            draws=300,  # of nine combinations, of which three are no scenario
+            draws=300,  # of nine combinations, three of them invalid
         )
     for example in many(prop, 300):
         assert example.data["workload"][0]["move_leader"]["to"] < example.data["cluster"]["spus"]

@@ -1,4 +1,4 @@
-"""The models, without files."""
+"""The scenario models without files."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -31,7 +31,7 @@ def _mistakes(data: Mapping[str, Any]) -> list[str]:
     return [str(found["ctx"]["error"]) for found in caught.value.errors() if "ctx" in found]
 
 
-def test_what_is_left_out_has_the_documented_defaults() -> None:
+def test_absent_keys_have_the_documented_defaults() -> None:
     scenario = Scenario.model_validate(LEAST)
     assert scenario.worlds == ["virtual", "tcp"]
     assert (scenario.cluster.spus, scenario.topic.name, scenario.topic.partitions) == (
@@ -78,7 +78,7 @@ def test_records_and_bytes_are_bounded_over_all_steps() -> None:
 
 
 @pytest.mark.parametrize("step", [{"move_leader": {"to": 2}}, MoveLeader(to=2)])
-def test_a_step_cannot_name_an_spu_that_is_not_there(step: object) -> None:
+def test_a_step_cannot_name_an_spu_that_does_not_exist(step: object) -> None:
     data = {"name": "x", "workload": [step]}
     assert _mistakes({**data, "cluster": {"spus": 2}}) == [
         "there is no SPU 2; cluster.spus is 2, numbered from 0"
@@ -89,14 +89,14 @@ def test_a_step_cannot_name_an_spu_that_is_not_there(step: object) -> None:
 @pytest.mark.parametrize(
     "fault", [{"drop": {"match": {"partition": 1}}}, Drop(match=Match(partition=1))]
 )
-def test_a_fault_cannot_name_a_partition_that_is_not_there(fault: object) -> None:
+def test_a_fault_cannot_name_a_partition_that_does_not_exist(fault: object) -> None:
     assert _mistakes({**LEAST, "faults": [fault]}) == [
         "there is no partition 1; topic.partitions is 1, numbered from 0"
     ]
     Scenario.model_validate({**LEAST, "faults": [fault], "topic": {"partitions": 2}})
 
 
-def test_a_partition_of_another_topic_is_none_of_ours() -> None:
+def test_partitions_of_other_topics_are_not_checked() -> None:
     fault = {"drop": {"match": {"topic": "other", "partition": 5}}}
     Scenario.model_validate({**LEAST, "faults": [fault]})
 
@@ -118,7 +118,7 @@ ANYTHING = st.recursive(
 
 
 @given(st.dictionaries(st.sampled_from(sorted(Scenario.model_fields)), ANYTHING))
-def test_nothing_but_a_validation_error_comes_of_anything(data: dict[str, Any]) -> None:
+def test_arbitrary_data_raises_validation_errors_only(data: dict[str, Any]) -> None:
     try:
         scenario = Scenario.model_validate(data)
     except ValidationError:

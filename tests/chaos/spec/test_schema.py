@@ -28,7 +28,7 @@ def accepts(text: str) -> bool:
 # --- the schema
 
 
-def test_the_schema_is_one_and_its_file_is_fresh() -> None:
+def test_the_schema_is_valid_and_its_file_is_up_to_date() -> None:
     Draft7Validator.check_schema(SCHEMA)
     written = (ROOT / "scenarios" / "schema.json").read_text(encoding="utf-8")
     assert written == schema_text(), "run: make docs"
@@ -66,7 +66,7 @@ def test_every_scenario_of_the_project_is_loaded_and_fits_the_schema(path: Path)
         "worlds: [virtual]\nnetwork: {bandwidth: 1KiB..1MiB}",
     ],
 )
-def test_what_the_loader_takes_fits_the_schema(text: str) -> None:
+def test_valid_files_fit_the_schema(text: str) -> None:
     parse_scenario(LEAST + text, "s.yaml")
     assert accepts(LEAST + text)
 
@@ -114,13 +114,13 @@ def test_a_property_fits_the_schema() -> None:
         "slow: {any: [true]}",
     ],
 )
-def test_what_is_wrong_by_itself_does_not_fit(text: str) -> None:
+def test_a_mistake_in_a_single_value_does_not_fit_the_schema(text: str) -> None:
     assert accepts(LEAST)
     assert not accepts(LEAST + text)
 
 
 @pytest.mark.parametrize("step", ["sleep", "move_leader", "sleep: 5", "move_leader: {}", "flsh"])
-def test_a_step_without_what_it_needs_does_not_fit(step: str) -> None:
+def test_a_step_without_its_required_key_does_not_fit_the_schema(step: str) -> None:
     assert not accepts(f"name: x\nworkload:\n  - {step}\n")
 
 
@@ -135,7 +135,7 @@ def test_every_key_is_explained() -> None:
                 yield from keys(below)
 
     unexplained = {key for key, value in keys(SCHEMA) if "description" not in value}
-    # Distributions are explained where they are chosen.
+    # Distributions are described at the choice between them.
     assert unexplained <= {"any", "some", "normal", "pareto"}
     assert {key for key, _ in keys(SCHEMA)} >= {*FIXED, "retry", "send", "drop", "probability"}
 
@@ -143,7 +143,7 @@ def test_every_key_is_explained() -> None:
 # --- the guide
 
 
-def test_the_tables_of_the_guide_are_fresh() -> None:
+def test_the_tables_of_the_guide_are_up_to_date() -> None:
     assert tables_rewritten(GUIDE) == GUIDE, "run: make docs"
 
 
@@ -153,7 +153,7 @@ def test_the_guide_has_each_table() -> None:
 
 
 @pytest.mark.parametrize("text", BLOCKS)
-def test_each_scenario_of_the_guide_is_one(text: str) -> None:
+def test_each_scenario_of_the_guide_is_valid(text: str) -> None:
     parse_scenario(text, "docs/scenarios.md")
     assert accepts(text)
 
@@ -162,6 +162,6 @@ def test_the_guide_shows_scenarios_and_a_property() -> None:
     assert {parse_scenario(text, "x").concrete for text in BLOCKS} == {True, False}
 
 
-def test_the_first_scenario_of_the_guide_tells_editors_where_the_schema_is() -> None:
+def test_the_first_scenario_of_the_guide_names_the_schema_for_editors() -> None:
     [path] = re.findall(r"^# yaml-language-server: \$schema=(.*)$", BLOCKS[0], re.MULTILINE)
     assert (ROOT / "docs" / path).resolve() == (ROOT / "scenarios" / "schema.json").resolve()
