@@ -7,10 +7,28 @@ In a thread, for callers that block or run asyncio:
 ...     print(sim.log("greetings", 0))
 []
 
-Inside trio the same with ``async with simulator.open_simulator(drop=0.1, seed=7) as sim``.
+The equivalent in trio is ``async with simulator.open_simulator(drop=0.1, seed=7) as sim``.
+
+``documents``: files that people write: YAML, diagnostics and models.
+``faults``: the fault model.
+``cluster``: topics, partitions, logs and metadata.
+``handlers``: one module for each API.
+``serving``: listeners and connections.
+``events``: typed events, and the journal that numbers them.
+``kept_events``: the events that a simulator keeps in memory.
+``journal_file``: the journal as a file of JSON Lines.
+``writer``: writes to files without blocking the simulator.
+``console``: one printed line for each event.
+``repeats``: requests that repeat an earlier request.
+``summary``: the summary of a run.
+``config``: the configuration of a simulator.
+``options``: the options in Python, and their validation.
+``blocking``: a simulator in a thread.
+``cli``: the command ``spu-simulator``.
+``click_types``: types of options that several commands share.
 """
 
-TYPE_CHECKING = False  # typing takes a while to import, and type checkers know the name
+TYPE_CHECKING = False  # the import of typing is slow, and type checkers know the name
 if TYPE_CHECKING:
     from simulator.blocking import RunningSimulator, running
     from simulator.config import Config, configure
@@ -52,10 +70,10 @@ _HOMES = {
 """Public names and the modules that define them."""
 
 
-if not TYPE_CHECKING:  # with it any name would do for a type checker
+if not TYPE_CHECKING:  # type checkers would accept any name
 
     def __getattr__(name: str) -> object:
-        """Load a public name on first use: ``import simulator`` by itself costs no trio."""
+        """Load a public name on first use: ``import simulator`` alone does not import trio."""
         if name not in _HOMES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         from importlib import import_module

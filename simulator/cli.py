@@ -1,4 +1,4 @@
-"""The command ``spu-simulator``: its options, its output and how it ends."""
+"""The command ``spu-simulator``: its options, its output and its exit."""
 
 import io
 import logging
@@ -32,48 +32,48 @@ from simulator.writer import Writer
 
 PORT = 9003
 SPU_PORT = 9010
-"""Where a local Fluvio cluster listens too, so that a usual profile finds the simulator."""
+"""The ports of a local Fluvio cluster, so that a default profile finds the simulator."""
 
 SPUS_MAX = 100
 """More SPUs than any Fluvio cluster has; each is a listener."""
 
 STOPPING = (signal.SIGINT, signal.SIGTERM, SIGHUP)
-"""What ends the simulator, with its summary and status 0."""
+"""The signals that end the simulator with its summary and status 0."""
 
 COUNTING_S = 0.4
-"""How long after a signal records are told apart for the summary, in real seconds."""
+"""The time after a signal, in real seconds, for counting distinct records for the summary."""
 
 WRITING_S = 0.8
-"""How long after a signal the summary and the journal may still be written. Somebody who stops the
-simulator waits for a second at most, whoever reads its pipes."""
+"""The time after a signal, in real seconds, for writing the summary and the journal. The simulator
+ends within a second even if its pipes are not read."""
 
 TELLING_S = 0.05
-"""How long what is told on standard error may take at the end, even if that time is over."""
+"""The time for writing messages to standard error at the end, even after ``WRITING_S``."""
 
 TOLD_CHARS_MAX = 64 * 1024
-"""Text that waits for standard error: hundreds of lines."""
+"""The maximum number of characters that wait for standard error: hundreds of lines."""
 
 OTHER_FILES_MAX = SPUS_MAX + 100
-"""Open files that are no connections: listeners, and what libraries open."""
+"""The open files other than connections: listeners, and files that libraries open."""
 
 EPILOG = """\b
 Examples:
   spu-simulator --drop 0.1
-      Lose a tenth of all produce requests and a tenth of all their answers.
+      Drop a tenth of all produce requests and a tenth of their responses.
   spu-simulator --drop 0.1 --at response --seed 7
-      Store everything, lose a tenth of the answers: what makes duplicates.
+      Store all records, but drop a tenth of the responses: causes duplicates.
   spu-simulator --delay 'normal(50ms,10ms)' --disconnect 0.01
-      A slow network that resets every hundredth exchange.
+      A slow network that resets the connection in one of a hundred exchanges.
   spu-simulator --faults faults.yaml --journal journal.jsonl
-      Faults at exact moments, and a record of all that happened.
+      Faults that strike exact exchanges, and a file of all events.
 
 \b
-Point a client at it (it finds the SPUs by itself):
+Connect a client (the SC tells it the addresses of the SPUs):
   fluvio profile add simulator 127.0.0.1:9003 && fluvio produce greetings
 
 \b
-Stop it with Ctrl-C: it prints what it stored and what it did.
-The same seed gives the same faults to the same requests.
+Ctrl-C stops the simulator and prints a summary.
+The same seed strikes the same requests with the same faults.
 """
 
 _TOPIC = re.compile(r"([^:]+)(?::([0-9]{1,9}))?")
@@ -94,7 +94,7 @@ class _Topic(click.ParamType[tuple[str, int]]):
 
 
 class _Distribution(click.ParamType[str]):
-    """A distribution of delays, checked here and parsed later."""
+    """A distribution of delays, validated here and parsed later."""
 
     name = "DIST"
 
@@ -107,7 +107,7 @@ class _Distribution(click.ParamType[str]):
 
 
 class _CheckedSize(click.ParamType[str]):
-    """A number of bytes, checked later."""
+    """A number of bytes, validated here and parsed later."""
 
     name = "SIZE"
 
@@ -128,29 +128,29 @@ _PORT = click.IntRange(0, 65535)
     context_settings={"max_content_width": 100, "help_option_names": ["-h", "--help"]},
 )
 @click.version_option(package_name="spu-chaos", message="%(package)s %(version)s")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option(
     "--advertise",
     metavar="HOST",
-    help="The host that clients are told to reach the SPUs under, for clients in a container or "
-    "on another machine.  [default: the value of --host]",
+    help="The host of the SPUs that the SC tells clients, for clients in a container or on "
+    "another machine.  [default: the value of --host]",
 )
 @click.option(
-    "--port", type=_PORT, default=PORT, show_default=True, help="The SC's port; 0 picks one."
+    "--port", type=_PORT, default=PORT, show_default=True, help="The port of the SC; 0 selects one."
 )
 @click.option(
     "--spu-port",
     type=_PORT,
     default=SPU_PORT,
     show_default=True,
-    help="SPU 0's port, the others are 10 apart; 0 picks them.",
+    help="The port of SPU 0; the ports of the others are 10 apart; 0 selects free ones.",
 )
 @click.option(
     "--spus",
     type=click.IntRange(1, SPUS_MAX),
     default=1,
     show_default=True,
-    help="How many SPUs; the partitions of a topic are spread over them.",
+    help="The number of SPUs; the partitions of a topic are distributed over them.",
 )
 @click.option(
     "--topic",
@@ -177,23 +177,23 @@ _PORT = click.IntRange(0, 65535)
     type=click.Choice(["request", "response", "both"]),
     default="both",
     show_default=True,
-    help="Where these four strike: before a request is applied, after it, or at both with a "
-    "chance each.",
+    help="The cut point of these four: before a request is applied, after that, or both with a "
+    "draw for each.",
 )
 @click.option(
     "--api",
     type=click.Choice(["produce", "fetch", "all"]),
     default="produce",
     show_default=True,
-    help="Which requests these four concern.",
+    help="The requests that these four concern.",
 )
 @click.option(
     "--commit-delay",
     type=DurationType(),
-    help="How long after an append the records count as committed: what a ReadCommitted producer "
-    "waits for.  [default: none]",
+    help="The time from an append to its commit, for which a ReadCommitted producer waits."
+    "  [default: none]",
 )
-@click.option("--seed", type=int, help="Where all chance comes from.  [default: drawn and printed]")
+@click.option("--seed", type=int, help="The random seed.  [default: drawn and printed]")
 @click.option(
     "--faults",
     type=click.Path(path_type=Path),
@@ -204,38 +204,38 @@ _PORT = click.IntRange(0, 65535)
     "--journal",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Write every connection, frame, verdict and append there, as JSON Lines.",
+    help="Write all events (connections, frames, faults, appends) to a file, as JSON Lines.",
 )
 @click.option(
     "--summary",
     type=click.Choice(["text", "json"]),
     default="text",
     show_default=True,
-    help="How to say at the end what was stored and done; json is one line for scripts.",
+    help="The format of the summary at the end; json is one line for scripts.",
 )
 @click.option(
     "--memory",
     type=_CheckedSize(),
     default="1GiB",
     show_default=True,
-    help="What it may take: three quarters of it for what is stored, then partitions are full.",
+    help="The memory budget; when stored records fill three quarters of it, partitions are full.",
 )
 @click.option("--quiet", is_flag=True, help="Print only the ready line and the summary.")
-@click.option("-v", "--verbose", is_flag=True, help="Print versions, sizes and client ids too.")
+@click.option("-v", "--verbose", is_flag=True, help="Also print versions, sizes and client ids.")
 def main(summary: str, quiet: bool, verbose: bool, journal: Path | None, **given: Any) -> None:
     """Run a simulated Fluvio cluster that injects network faults from a seed.
 
-    It speaks the real protocol: any Fluvio client connects to it unchanged. It prints a ready line,
-    then a line for each frame, verdict and append, and what it did at the end.
+    It speaks the real protocol, so any Fluvio client connects to it unchanged. It prints a ready
+    line, then a line for each frame, fault and append, and a summary at the end.
     """
     if given["seed"] is None:
         given["seed"] = secrets.randbits(32)
     if len({name for name, _ in given["topics"]}) < len(given["topics"]):
-        raise click.UsageError("--topic: the same name twice")
+        raise click.UsageError("--topic: two topics have the same name")
     given["topics"] = dict(given["topics"])
     config = configure(**cast("Options", {k: v for k, v in given.items() if v is not None}))
     if sys.stdout is None:
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115  for as long as the process lives
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115  open until the process ends
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # names come from peers
     told = Writer(lambda: sys.stderr, lambda _: None, TOLD_CHARS_MAX)
@@ -264,7 +264,7 @@ def main(summary: str, quiet: bool, verbose: bool, journal: Path | None, **given
 
 
 def _tell_warnings(tell: Callable[[str], None]) -> None:
-    """Print what the simulator warns of, without waiting for a reader."""
+    """Print warnings of the simulator without waiting for a reader."""
 
     class Handler(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
@@ -276,7 +276,7 @@ def _tell_warnings(tell: Callable[[str], None]) -> None:
 
 
 def _allow_many_connections() -> None:
-    """Raise this process's limit of open files as far as many connections need and it may go."""
+    """Raise the process's limit of open files to what many connections need, if permitted."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = CONNECTIONS_MAX + OTHER_FILES_MAX
     if hard != resource.RLIM_INFINITY:
@@ -287,16 +287,16 @@ def _allow_many_connections() -> None:
 
 @dataclass
 class _Ending:
-    """What is still printed and written when the simulator is asked to stop."""
+    """The output that remains to be written when a signal stops the simulator."""
 
     output: Output
     journals: list[JournalFile]
     told: Writer
     form: str
-    """Of the summary: ``text`` or ``json``."""
+    """The format of the summary: ``text`` or ``json``."""
 
     def print(self, simulator: Simulator) -> int:
-        """Print the summary and give the files a moment; returns the status of the process."""
+        """Print the summary and wait briefly for the files; return the exit status."""
         asked = trio.current_time()
 
         def left(until_s: float) -> float:
@@ -310,20 +310,20 @@ class _Ending:
                 self.output.say(part)
         status = 0
         if not self.output.finish(max(0.0, left(WRITING_S))):
-            self.told.put("simulator: nobody reads standard output: the summary is cut short\n")
+            self.told.put("simulator: standard output is not read: the summary is incomplete\n")
             status = 1
         for journal in self.journals:
             if not journal.finish(max(0.0, left(WRITING_S))):
-                self.told.put("simulator: the journal lacks its end\n")
+                self.told.put("simulator: the end of the journal is missing\n")
         self.told.finish(max(TELLING_S, left(WRITING_S)))
         return status
 
 
 async def _serve(config: Config, sinks: list[Sink], ending: _Ending) -> None:
-    # Whoever started it under nohup wants it to outlive the terminal.
+    # Under nohup the simulator must outlive the terminal.
     stopping = [n for n in STOPPING if n != SIGHUP or signal.getsignal(n) is not signal.SIG_IGN]
     for number in stopping:
-        # What the receiver restores at its end: a second Ctrl-C must not spoil the summary.
+        # The receiver restores this at its end: a second Ctrl-C must not interrupt the summary.
         signal.signal(number, signal.SIG_IGN)
     with trio.open_signal_receiver(*stopping) as signals:
         async with open_simulator(config, sinks=sinks) as simulator:
@@ -338,7 +338,7 @@ async def _serve(config: Config, sinks: list[Sink], ending: _Ending) -> None:
 
 
 def run() -> None:
-    """Run the command; every mistake of the user is one line on stderr and status 2."""
+    """Run the command; each error of the user is one line on stderr, with status 2."""
     try:
         main(standalone_mode=False)
     except click.ClickException as error:
@@ -346,7 +346,7 @@ def run() -> None:
     except SimulatorError as error:
         message = str(error)
     except FaultFileError as error:
-        # Each line begins with its place, where editors and terminals look for one.
+        # Each line begins with its position, where editors and terminals expect it.
         click.echo(str(error), err=True)
         sys.exit(2)
     except OSError as error:

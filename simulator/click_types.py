@@ -1,4 +1,4 @@
-"""Types of options that several command lines have."""
+"""Types of options that several commands share."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ class DurationType(click.ParamType[float]):
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> float:
-        """The seconds."""
+        """Return the duration in seconds."""
         try:
             return parse_duration(value)
         except ValueError as error:

@@ -1,1 +1,9 @@
-"""simulator/cluster."""
+"""The state of the simulated cluster, plain and synchronous: no sockets, no tasks, no clock.
+
+``cluster``: SPUs, topics, partitions and leaders.
+``log``: the log of one partition.
+``record_set``: the batches of one entry of a produce request.
+``copies``: detects batches that a log has stored before.
+``memory``: the memory budget of a simulator.
+``metadata``: the state of the cluster in the messages of the SC.
+"""

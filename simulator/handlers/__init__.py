@@ -1,8 +1,11 @@
-"""One module per API; its docstring is its contract. Importing this package registers all of them.
+"""The handlers: one module for each API, whose docstring is its contract.
 
-``served_api.py``: what is registered, and which server answers what.
-``context.py``: what a handler is given.
-``codes.py``: how a fault puts an error code into an answer.
+Importing this package registers all handlers.
+
+``served_api``: the registry, and the APIs that each server answers.
+``context``: the context of a request, and the waits of a handler.
+``codes``: error codes of faults in responses.
+``bits``: flipped bits.
 """
 
 import sys

@@ -1,9 +1,10 @@
 """ApiVersions, on the SC and on every SPU.
 
-Served: versions 0 to 2. Emulated: the offer is exactly what is implemented; the SC closes the
-connection when ``client_version`` is not semver, as the real one does
-(``fluvio-sc/src/services/public_api/api_version.rs``); an SPU does not look at it, and says
-``0.0.0`` of its platform. Left out: the SPU's smaller offer of StreamFetch to old clients.
+Served: versions 0 to 2. Emulated: a server offers exactly the APIs that it implements; the SC
+closes the connection when ``client_version`` is not semver, like a real SC
+(``fluvio-sc/src/services/public_api/api_version.rs``); an SPU ignores ``client_version`` and
+answers the platform version ``0.0.0``. Left out: the smaller StreamFetch range of an SPU for old
+clients.
 """
 
 import re
@@ -15,22 +16,22 @@ from wire.api.api_versions import ApiVersionRange, ApiVersionsRequest, ApiVersio
 from wire.codec import WireError
 
 SC_PLATFORM_VERSION = "0.18.1"
-"""The Fluvio release that the simulator stands for; clients refuse an SC below 0.9.0."""
+"""The Fluvio release that the simulator emulates; clients reject an SC below 0.9.0."""
 
 SPU_PLATFORM_VERSION = "0.0.0"
-"""A real SPU never fills it in."""
+"""The platform version of every real SPU."""
 
 _NUMBER = r"(?:0|[1-9][0-9]*)"
 _WORDS = r"[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*"
 _SEMVER = re.compile(rf"{_NUMBER}\.{_NUMBER}\.{_NUMBER}(?:-{_WORDS})?(?:\+{_WORDS})?")
-"""The grammar of semver.org, but for leading zeros in a pre-release, which nobody sends."""
+"""The grammar of semver.org, except that it permits leading zeros in a pre-release."""
 
 
 def handle(request: ApiVersionsRequest, context: Context) -> ApiVersionsResponse:
-    """Say what this server offers.
+    """Return the APIs that this server offers.
 
     Raises:
-        WireError: an SC was told a client version that is not semver.
+        WireError: the server is an SC and the client version is not semver.
     """
     if context.spu is None and not _SEMVER.fullmatch(request.client_version):
         raise WireError(f"client version {request.client_version[:40]!r} is not semver")

@@ -4,12 +4,12 @@ from wire.codec.types import Buffer
 
 
 def with_bit_flipped(data: Buffer, start: int, bit: int) -> bytes:
-    """A copy with one bit flipped.
+    """Return a copy with one bit flipped.
 
     Args:
         data: the bytes.
-        start: where the bits are counted from, in bytes.
-        bit: the number of the bit from there, from 0; below the bits that stand there.
+        start: the position of the first byte that counts.
+        bit: the number of the bit, from 0 at ``start``; less than the number of bits after it.
     """
     copy = bytearray(data)
     copy[start + bit // 8] ^= 1 << bit % 8

@@ -1,8 +1,8 @@
-"""Answers that a fault gives instead of the server: how an error code gets into them.
+"""Responses with the error code of a fault.
 
-An ``error`` fault concerns one partition of a request that names any. The other entries are applied
-as ever, and the answer still mirrors the request entry by entry, since clients pair results by
-position. An API without partitions is answered as a whole.
+An ``error`` fault concerns one partition of a request that names partitions. The other entries are
+applied normally, and the response still mirrors the request entry by entry, because clients pair
+results by position. For an API without partitions the code concerns the whole response.
 """
 
 from abc import ABC, abstractmethod
@@ -13,11 +13,11 @@ from typing import Any
 from wire.error_code import Code, ErrorCode, Other, PartitionFull, RequestTimedOut
 
 INJECTED = "injected by a fault"
-"""What an answer says for a person, where it has room for that."""
+"""The error message of a response that has a field for one."""
 
 
 def code_of(name: str, request: Any, target: tuple[str, int] | None) -> ErrorCode:
-    """The error code of that name, its fields filled in from the request that it answers."""
+    """Return the error code of that name, with fields taken from the request."""
     match name:
         case "Other":
             return Other(text=INJECTED)
@@ -32,15 +32,15 @@ def code_of(name: str, request: Any, target: tuple[str, int] | None) -> ErrorCod
 
 
 class Codes(ABC):
-    """How the answers of one API say an error code."""
+    """Puts error codes into the responses of one API."""
 
     @abstractmethod
     def remaining(self, request: Any, target: tuple[str, int] | None) -> Any | None:
-        """What is still to be applied of a request that is refused, or None for nothing.
+        """Return the part of a refused request that is still to be applied, or None.
 
         Args:
             request: the whole request.
-            target: the partition that is refused, or None for all of the request.
+            target: the partition that is refused, or None for the whole request.
         """
 
     @abstractmethod
@@ -52,13 +52,13 @@ class Codes(ABC):
         code: ErrorCode,
         version: int,
     ) -> Any:
-        """The answer to a request that is refused.
+        """Return the response to a refused request.
 
         Args:
             request: the whole request.
-            response: the answer to what remained of it, or None if nothing did.
-            target: the partition that is refused, or None for all of the request.
-            code: what is answered for it.
+            response: the response to the remaining part, or None if nothing remained.
+            target: the partition that is refused, or None for the whole request.
+            code: the error code for the refused part.
             version: the API version of the request.
 
         Raises:
@@ -67,22 +67,24 @@ class Codes(ABC):
 
     @abstractmethod
     def with_code(self, response: Any, target: tuple[str, int] | None, code: ErrorCode) -> Any:
-        """The answer to a request that was applied, changed to say a code."""
+        """Return the response to an applied request, with its result replaced by a code."""
 
 
 @dataclass(frozen=True, slots=True)
 class CodeInEntry(Codes):
-    """A code in each entry of one partition: requests and answers have ``topics``, and below each
-    of them ``partitions`` with a ``partition_index``, the answers an ``error_code``, too.
+    """Puts a code into each entry of one partition.
+
+    Requests and responses have ``topics`` with ``partitions``. Each of these has a
+    ``partition_index``, and those of a response have an ``error_code``.
     """
 
     entry: Callable[..., Any]
-    """Makes an entry of an answer."""
+    """Creates an entry of a response."""
     offset: str | None = None
-    """The field of an entry that holds an offset, if there is one."""
+    """The field of an entry that holds an offset, or None."""
 
     def remaining(self, request: Any, target: tuple[str, int] | None) -> Any:
-        """The same request less the entries of one partition."""
+        """Return the request without the entries of one partition."""
         topics = [
             replace(
                 topic,
@@ -102,7 +104,7 @@ class CodeInEntry(Codes):
         code: ErrorCode,
         version: int,
     ) -> Any:
-        """The answer to what remained, with the entries that were left out refused."""
+        """Return the response to the remaining part, with refused entries added in place."""
         topics = []
         for asked, answered in zip(request.topics, response.topics, strict=True):
             applied = iter(answered.partitions)
@@ -116,8 +118,8 @@ class CodeInEntry(Codes):
         return replace(response, topics=topics)
 
     def with_code(self, response: Any, target: tuple[str, int] | None, code: ErrorCode) -> Any:
-        """The same answer with the code in the entries of one partition."""
-        # A timeout means that the records are stored, so it alone comes with their offset.
+        """Return the response with the code in the entries of one partition."""
+        # A timeout means that the records are stored, so only a timeout keeps the offset.
         hides = self.offset is not None and not isinstance(code, RequestTimedOut)
         hidden = {self.offset: 0} if self.offset is not None and hides else {}
         topics = [
@@ -137,14 +139,14 @@ class CodeInEntry(Codes):
 
 @dataclass(frozen=True, slots=True)
 class CodeOfAnswer(Codes):
-    """One code for the whole answer, in its ``error_code``."""
+    """Puts one code into the ``error_code`` of the whole response."""
 
     answer: Callable[[Any, int, ErrorCode], Any]
-    """Makes the answer to a request that is not applied, of the request, its version and the code;
-    raises WireError if the request does not decode."""
+    """Creates the response to a request that is not applied, from the request, its version and the
+    code; raises WireError if the request does not decode."""
 
     def remaining(self, request: Any, target: tuple[str, int] | None) -> None:
-        """Nothing."""
+        """Return None: no part of the request is applied."""
 
     def refused(
         self,
@@ -154,9 +156,9 @@ class CodeOfAnswer(Codes):
         code: ErrorCode,
         version: int,
     ) -> Any:
-        """The answer to a request of which nothing was applied."""
+        """Return the response to a request that was not applied."""
         return self.answer(request, version, code)
 
     def with_code(self, response: Any, target: tuple[str, int] | None, code: ErrorCode) -> Any:
-        """The same answer with the code."""
+        """Return the response with the code."""
         return replace(response, error_code=code)

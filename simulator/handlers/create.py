@@ -18,7 +18,7 @@ from wire.error_code import ErrorCode, Other
 
 
 def handle(request: CreateRequest, context: Context) -> Status:
-    """Create a topic, or say why not.
+    """Create a topic; on failure the status has the error code.
 
     Raises:
         WireError: the body of the envelope is not what its label says.
@@ -37,7 +37,7 @@ def handle(request: CreateRequest, context: Context) -> Status:
 
 
 def refused_create(request: CreateRequest, version: int, code: ErrorCode) -> Status:
-    """Answer with a code and create nothing.
+    """Return a status with the code, and create nothing.
 
     Raises:
         WireError: the body of the envelope is not what its label says.
@@ -48,7 +48,7 @@ def refused_create(request: CreateRequest, version: int, code: ErrorCode) -> Sta
 
 
 def unknown_type() -> Status:
-    """What a real SC says of an object that cannot be created or deleted."""
+    """Return the status of a real SC for an object that cannot be created or deleted."""
     return Status(name="create error", error_code=Other(text="unknown admin object type"))
 
 

@@ -2,7 +2,7 @@
 
 Served: versions 15 to 19, topics. Emulated: an unknown topic, a system topic without ``force``,
 news to the watches before the answer (``fluvio-sc``, ``public_api/topic/delete.rs``). Any other
-object is answered with Other("unknown admin object type"). Left out: everything but topics.
+object is answered with Other("unknown admin object type"). Left out: all objects except topics.
 """
 
 from simulator.cluster.cluster import ClusterError
@@ -17,7 +17,7 @@ from wire.error_code import ErrorCode
 
 
 def handle(request: DeleteRequest, context: Context) -> Status:
-    """Delete a topic, or say why not.
+    """Delete a topic; on failure the status has the error code.
 
     Raises:
         WireError: the body of the envelope is not what its label says.
@@ -33,7 +33,7 @@ def handle(request: DeleteRequest, context: Context) -> Status:
 
 
 def refused_delete(request: DeleteRequest, version: int, code: ErrorCode) -> Status:
-    """Answer with a code and delete nothing.
+    """Return a status with the code, and delete nothing.
 
     Raises:
         WireError: the body of the envelope is not what its label says.

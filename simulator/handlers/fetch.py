@@ -1,12 +1,11 @@
-"""Fetch, on the SPU: the plain way to read a log back.
+"""Fetch, on the SPU: reads a log.
 
 Served: versions 0 to 25. Emulated, after ``fluvio-spu/src/services/public/fetch_handler.rs``: one
-answer for each partition of the request, by position, at once and without waiting; only the
-top-level ``max_bytes`` and the isolation are honoured; NotLeaderForPartition for what this SPU does
-not lead; Other for an offset beyond the end. Different on purpose: ``max_bytes`` is for all
-partitions together, and a batch is never cut, while the real SPU cuts (official consumers lose
-records over that). Left out: StreamFetch, which official consumers use, and with it consuming by
-them.
+result for each partition of the request, by position, without waiting; only the top-level
+``max_bytes`` and the isolation are obeyed; NotLeaderForPartition for partitions that this SPU does
+not lead; Other for an offset beyond the end. Different on purpose: ``max_bytes`` applies to all
+partitions together, and a batch is never cut; the real SPU cuts batches, and official consumers
+lose records by that. Left out: StreamFetch, so official consumers cannot consume.
 """
 
 from collections.abc import Generator
@@ -25,15 +24,15 @@ from wire.api.fetch import (
 from wire.error_code import Code, Other
 
 RESPONSE_BYTES_MAX = 16 * 1024 * 1024
-"""The most that one answer holds, beyond its first batch, whatever the client asks for: a request
-of a few bytes could name one partition a hundred times, and frames end at 64 MiB."""
+"""The maximum size of the batches after the first one in a response, whatever the client requests:
+a short request could name one partition a hundred times, and a frame holds at most 64 MiB."""
 
 READ_COMMITTED = 1
-"""The isolation of a reader that wants committed records only."""
+"""The isolation for committed records only."""
 
 
 def handle(request: FetchRequest, context: Context) -> Generator[Pause, object, FetchResponse]:
-    """Read every partition asked for, as long as there is room in the answer."""
+    """Read every partition of the request while the response has room."""
     room = min(max(request.max_bytes, 1), RESPONSE_BYTES_MAX)  # one batch at least
     topics, dealt_with = [], 0
     for topic in request.topics:

@@ -1,10 +1,10 @@
 """List, on the SC.
 
 Served: versions 15 to 19; topics, partitions, SPUs. Emulated, after
-``fluvio-sc/src/services/public_api/list.rs``: name filters match any part of a name, none lists
-everything; ``system`` selects only system objects, or only the others; partitions ignore the name
-filters. Objects that the simulator does not hold are listed as none; a label that Fluvio does not
-know closes the connection. Left out: authorization.
+``fluvio-sc/src/services/public_api/list.rs``: name filters match any part of a name, and without
+filters all objects are listed; ``system`` selects only system objects, or only the others;
+partitions ignore the name filters. The list is empty for types that the simulator does not have; a
+label that Fluvio does not know closes the connection. Left out: authorization.
 """
 
 from simulator.cluster.cluster import Topic
@@ -18,11 +18,11 @@ from wire.api.objects import Partitions, Spus, Topics
 from wire.codec import WireError
 
 EMPTY_LABELS = frozenset(("CustomSpu", "SpuGroup", "SmartModule", "TableFormat", "Mirror"))
-"""What a real SC knows and the simulator has none of."""
+"""The types of objects that a real SC has and the simulator does not."""
 
 
 def handle(request: ListRequest, context: Context) -> ListResponse:
-    """List what the label asks for.
+    """List the objects of the type that the label names.
 
     Raises:
         WireError: the label is unknown, or the body does not decode.

@@ -6,14 +6,14 @@ there is no version check, as in the real SPU). Emulated, after
 position, repeated partitions and zero partitions included; NotLeaderForPartition for what this SPU
 does not lead or know; a record set without records succeeds at offset 0 and stores nothing; a codec
 that the topic does not allow; MessageTooLarge, with nothing of that record set stored; a failed
-storage that stays short-circuited; all entries are applied whatever became of the others; under
-ReadCommitted the wait for the high watermark, entry by entry, each with the whole timeout, and
-RequestTimedOut with the real offset when it runs out: the records stay stored.
+storage that stays short-circuited; every entry is applied even if others fail; under ReadCommitted
+the wait for the high watermark, entry by entry, each with the whole timeout, and on timeout
+RequestTimedOut with the real offset, because the records stay stored.
 
-A record set that does not end with a whole batch closes the connection: the real SPU stops reading
-at the broken batch and takes the rest of it for the fields that follow, which then do not decode.
+A record set that does not end with a complete batch closes the connection: the real SPU stops
+reading at the incomplete batch and decodes the rest of it as the following fields, which fails.
 
-Left out: SmartModules (SmartModuleNotFound, or Other for one sent along), deduplication, mirrors,
+Left out: SmartModules (SmartModuleNotFound, or Other for an ad hoc one), deduplication, mirrors,
 segments on disk, retention.
 """
 
@@ -49,7 +49,7 @@ Steps = Generator[CommitWait | Pause, bool, T]
 
 
 def handle(request: ProduceRequest, context: Context) -> Steps[ProduceResponse]:
-    """Append what can be appended and answer every entry.
+    """Append the batches of each valid entry, and return a result for every entry.
 
     Raises:
         WireError: the timeout is negative, or a record set is not a row of whole batches. Nothing
@@ -57,7 +57,7 @@ def handle(request: ProduceRequest, context: Context) -> Steps[ProduceResponse]:
     """
     if request.timeout_ms < 0:
         raise WireError(f"a timeout of {request.timeout_ms} ms")
-    # Cut everything first: undecodable input must close the connection before anything is stored.
+    # Split all entries first: undecodable input must close the connection before any append.
     cut = iter((yield from _cut(request)))
     response, dealt_with = ProduceResponse(topics=[]), 0
     for topic in request.topics:
@@ -127,7 +127,7 @@ def _produce(
 def _committed(
     topic: str, result: PartitionResult, in_time: bool, request: ProduceRequest, context: Context
 ) -> ErrorCode:
-    """What an entry is answered after its wait; its records are stored in any case."""
+    """Return the code of an entry after its wait; its records are stored in any case."""
     assert context.spu is not None
     if context.cluster.led_by(context.spu, topic, result.partition_index) is None:
         result.base_offset = 0
@@ -150,15 +150,15 @@ def _carried(request: ProduceRequest) -> Carried:
 
 
 def altered(request: ProduceRequest, partition: PartitionName | None, u: float) -> ProduceRequest:
-    """The same request with one bit flipped in the record data of a partition.
+    """Return the request with one bit flipped in the record data of a partition.
 
-    Record data is what stands behind the header of a batch. A request without any stays as it is,
-    and so does one that is not made of whole batches.
+    Record data follows the header and the record count of a batch. A request without record data is
+    unchanged, and so is one with an incomplete batch.
 
     Args:
         request: the request.
-        partition: whose records.
-        u: a number in [0, 1) that says which bit.
+        partition: the partition.
+        u: a number in [0, 1) that selects the bit.
     """
     regions = []  # topic and entry of the request, first byte, bytes
     for t, topic in enumerate(request.topics):

@@ -1,8 +1,8 @@
-"""An endpoint: an API, the handler that serves it, and what faults and events must know about it.
+"""A served API: an API, its handler, and the functions that faults and events need.
 
-Each module of this package registers its endpoint in ``SERVED_APIS``. Which servers offer it, in
-which versions, whether its requests name partitions and whether its answers have a place for an
-error code are facts of the protocol and stand in the ``Api``; here stands how.
+Each module of this package registers its API in ``SERVED_APIS``. The facts of the protocol are in
+the ``Api``: which servers offer it, in which versions, whether its requests name partitions and
+whether its responses have a field for an error code. A ``ServedApi`` holds the implementation.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,10 +20,10 @@ PartitionName: TypeAlias = tuple[str, int]
 """A topic and the index of one of its partitions."""
 
 Carried: TypeAlias = tuple[tuple[str, int, Buffer], ...]
-"""What a request brings to be stored, entry by entry: topic, partition, and batches."""
+"""The batches that a request carries, entry by entry: topic, partition, and batches."""
 
 Handler: TypeAlias = Callable[[Any, Context], Any]
-"""Applies a request and gives its response, or a generator that waits before it does."""
+"""Applies a request and returns its response, or returns a generator that waits first."""
 
 
 def _nothing(request: Any) -> tuple[()]:
@@ -35,29 +35,29 @@ def _unaltered(request: Any, partition: PartitionName | None, u: float) -> Any:
 
 
 def named_by(request: Any) -> tuple[PartitionName, ...]:
-    """The partitions of a request that has ``topics`` and below each of them ``partitions``."""
+    """Return the partitions of a request that has ``topics`` with ``partitions``."""
     return tuple((t.name, p.partition_index) for t in request.topics for p in t.partitions)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServedApi:
-    """How a server answers one API.
+    """The implementation of one API.
 
     Raises:
-        ValueError: what is given does not fit what the API says of itself.
+        ValueError: the arguments contradict the declaration of the API.
     """
 
     api: Api[Any, Any]
     handle: Handler
     partitions: Callable[[Any], Sequence[PartitionName]] = _nothing
-    """The partition of each entry of a request, in its order."""
+    """Returns the partition of each entry of a request, in order."""
     carried: Callable[[Any], Carried] = _nothing
-    """What a request brings to be stored, entry by entry: topic, partition, and batches."""
+    """Returns the batches that a request carries, entry by entry."""
     altered: Callable[[Any, PartitionName | None, float], Any] = _unaltered
-    """The same request with one bit flipped among the records that it brings for a partition; the
-    number in [0, 1) says which."""
+    """Returns the request with one bit flipped in the records of a partition; the number in [0, 1)
+    selects the bit."""
     codes: Codes | None = None
-    """How a fault puts an error code into an answer."""
+    """Puts the error code of a fault into a response."""
 
     def __post_init__(self) -> None:
         if self.api.names_partitions != (self.partitions is not _nothing):
@@ -67,14 +67,14 @@ class ServedApi:
 
 
 SERVED_APIS: Registry[ServedApi] = Registry("endpoint")
-"""Every endpoint, by the name of its API."""
+"""Every served API, by name."""
 
 
 def register_api(served_api: ServedApi) -> None:
-    """Let the servers that offer the API answer it.
+    """Register a served API; the servers that offer it answer it from now on.
 
     Raises:
-        ValueError: the API has an endpoint already, or a server has its key.
+        ValueError: the API is registered already, or another API of a server has the same key.
     """
     for other in SERVED_APIS.values():
         servers = {served_api.api.server, other.api.server}
@@ -84,7 +84,7 @@ def register_api(served_api: ServedApi) -> None:
 
 
 def served_by(server: Literal["sc", "spu"]) -> dict[int, ServedApi]:
-    """What a server answers, by API key, in the order of the keys."""
+    """Return the APIs that a server answers, by API key, in the order of the keys."""
     return _by_key(server, tuple(SERVED_APIS.values()))
 
 

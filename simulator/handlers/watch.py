@@ -1,10 +1,10 @@
 """Watch, on the SC.
 
-Served: versions 15 to 19; topics, partitions, SPUs; any number of watches on one connection up to a
-limit. Emulated, after ``fluvio-sc/src/services/public_api/watch.rs``: the first answer holds all
-objects and leaves at once, the next ones, under the same correlation id, what changed; a deleted
-object comes with its last state. System objects are included. Different on purpose: news is sent
-when topics, leaders or SPUs change, not whenever a log grows. Left out: the summary.
+Served: versions 15 to 19; topics, partitions, SPUs; several watches on one connection up to a
+limit. Emulated, after ``fluvio-sc/src/services/public_api/watch.rs``: the first response is sent
+immediately and holds all objects; later responses, with the same correlation id, hold changes; a
+deleted object has its last state. System objects are included. Different on purpose: the simulator
+sends news when topics, leaders or SPUs change, not whenever a log grows. Left out: the summary.
 """
 
 from collections.abc import Callable, Iterable
@@ -21,12 +21,12 @@ from wire.api.envelope import PARTITION, SPU, TOPIC, seal
 from wire.codec import WireError
 
 WATCHES_MAX = 100
-"""Watches on one connection, each of which gets its own copy of all news. The official client
-opens six; a hundred is a client that repeats itself."""
+"""The maximum number of watches on one connection; each of them gets its own copy of all news. The
+official client opens six."""
 
 
 def handle(request: WatchRequest, context: Context) -> WatchResponse:
-    """Answer with everything there is, and see to it that news follows.
+    """Return all objects of the requested type, and subscribe the client to news.
 
     Raises:
         WireError: the label is unknown, the body does not decode, or there are too many watches.
@@ -46,7 +46,7 @@ def handle(request: WatchRequest, context: Context) -> WatchResponse:
         if isinstance(things[0], family.thing):
             news = cluster.latest_news
             if (label, version) not in news:
-                # One encoding for all watches: of many partitions it takes a good while.
+                # Encoded once for all watches: the encoding of many partitions is slow.
                 update = family.changes(cluster, things, gone)
                 news[label, version] = WatchResponse(object=seal(label, update, version))
             context.push(news[label, version])
@@ -56,7 +56,7 @@ def handle(request: WatchRequest, context: Context) -> WatchResponse:
 
 
 class _Family:
-    """One type of object: how to find all of them, and the messages that carry them."""
+    """One type of object: how to find all its objects, and the messages that hold them."""
 
     def __init__(
         self,
@@ -73,12 +73,12 @@ class _Family:
         self._update = update
 
     def everything(self, cluster: Cluster) -> Any:
-        """An update with all objects."""
+        """Return an update with all objects."""
         things = [self._describe(cluster, thing) for thing in self._find(cluster)]
         return self._update(epoch=cluster.epoch, all=things)
 
     def changes(self, cluster: Cluster, things: list[Thing], gone: bool) -> Any:
-        """An update with the objects that changed."""
+        """Return an update with the changed objects."""
         kind = objects.ChangeKind.DELETE if gone else objects.ChangeKind.UPDATE
         news = [self._change(kind=kind, content=self._describe(cluster, t)) for t in things]
         return self._update(epoch=cluster.epoch, changes=news)

@@ -1,4 +1,4 @@
-"""Applying as much of a request as a fault lets through."""
+"""The application of a request of which a fault refuses a part."""
 
 from collections.abc import Generator
 from types import GeneratorType
@@ -15,19 +15,19 @@ def partly_refused(
     code_name: str,
     target: tuple[str, int] | None,
 ) -> Generator[CommitWait | Pause, bool, Any]:
-    """The answer to a request of which a fault refuses a part; the rest is applied.
+    """Apply the part of a request that a fault does not refuse; return the response.
 
-    Yields what the handler of the rest waits for.
+    Yields the waits of the handler.
 
     Args:
-        served_api: what applies the rest.
+        served_api: the API of the request.
         request: the whole request.
-        context: its surroundings.
-        code_name: what the refused part is answered.
-        target: the partition whose entries are refused, or None for all of the request.
+        context: the context of the request.
+        code_name: the name of the error code for the refused part.
+        target: the partition whose entries are refused, or None for the whole request.
     """
     codes = served_api.codes
-    assert codes is not None, "an error fault needs an API with a place for its code"
+    assert codes is not None, "an error fault needs an API with a field for its code"
     remaining, response = codes.remaining(request, target), None
     if remaining is not None:
         response = served_api.handle(remaining, context)

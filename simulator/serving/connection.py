@@ -1,7 +1,7 @@
 """The task of one server connection: trio around ``exchange.py``.
 
-Requests travel down one delay line and answers down another. The reader has a request applied as
-soon as it is due, and an answer written at once, in the same task: most frames are not delayed.
+Requests pass through one delay line and answers through another. Most frames are not delayed, so
+the task of the reader usually applies a request and writes its answer itself.
 """
 
 from collections.abc import Callable, Iterable
@@ -22,17 +22,17 @@ from simulator.serving.transport import Stream
 from wire.codec import WireError
 
 RECEIVE_BYTES_MIN = 64 * 1024
-"""What one read asks for at least; more only for a large frame under way."""
+"""The minimum size of one read; only a large incomplete frame needs more."""
 
 RECEIVE_BYTES_MAX = 1024 * 1024
-"""What one read asks for at most: larger buffers cost more to allocate than they save."""
+"""The maximum size of one read: larger buffers cost more to allocate than they save."""
 
 FIN_DRAIN_S = 0.001
-"""How long a ``fin`` waits for each piece of input that has arrived. Closing a socket with unread
-input sends a reset instead of the FIN that was asked for."""
+"""The time, in seconds, for which a ``fin`` waits for each chunk of input that has arrived. Closing
+a socket with unread input sends a reset instead of a FIN."""
 
 FIN_DRAIN_PIECES = 1024
-"""How many pieces it reads at most, so that a client that never stops cannot hold it open."""
+"""The maximum number of such chunks, so that a client that never stops cannot prevent the end."""
 
 _GONE = (trio.BrokenResourceError, trio.ClosedResourceError)
 
@@ -41,13 +41,13 @@ class ConnectionTask:
     """Serves one connection.
 
     Args:
-        shared: what the connection shares with the others.
-        number: the number of the connection, from 1 in the order of accepting.
-        stream: what carries the bytes.
-        reset: closes a stream at once, so that the peer sees a reset.
+        shared: the state that all connections share.
+        number: the number of the connection, from 1 in the order in which they are accepted.
+        stream: the stream of the connection.
+        reset: closes a stream immediately so that the peer sees a reset.
         spu: the SPU that the client connected to, or None for the SC.
-        start_soon: starts a task that lives as long as the simulator.
-        transit: the memory for what is on its way.
+        start_soon: starts a task that may live as long as the simulator.
+        transit: the memory budget for requests and answers in transit.
     """
 
     def __init__(
@@ -72,12 +72,12 @@ class ConnectionTask:
 
     @property
     def held_open(self) -> bool:
-        """Whether a fault keeps it open although nothing more is read from it or written to it."""
+        """Whether a fault keeps the connection open although it is no longer read or written."""
         return self.stalled or self._exchanges.writing is WritingState.SILENT
 
     @property
     def stalled(self) -> bool:
-        """Whether a fault keeps it open although nothing more is read from it."""
+        """Whether a fault keeps the connection open although it is no longer read."""
         return self._exchanges.reading is ReadingState.STALLED
 
     async def serve(self) -> None:
@@ -90,7 +90,7 @@ class ConnectionTask:
             await self._close_when_drained()
             await self._requests.drained()
             await self._answers.drained()
-            await self._close_when_drained()  # for an end that had to wait its turn
+            await self._close_when_drained()  # for an end that was queued after answers
             if self.stalled:
                 await self._cut.wait()
         finally:
@@ -98,7 +98,7 @@ class ConnectionTask:
             exchanges.closed()
 
     def cut(self, by: ClosedBy, reason: CloseReason) -> None:
-        """Reset the connection; what was read is still applied."""
+        """Reset the connection; requests that were read are still applied."""
         self._carry_out(self._exchanges.cut(by, reason))
 
     def _cut_unread(self) -> None:
@@ -123,13 +123,13 @@ class ConnectionTask:
         except trio.BrokenResourceError:
             exchanges.client_reset()
         except trio.ClosedResourceError:
-            pass  # one of our own endings closed it and said why
+            pass  # we closed the stream and recorded the reason
         finally:
             exchanges.reader_ended()
             share.dealt_with(exchanges.held)
 
     async def _receive_in_time(self, size: int) -> bytes | bytearray:
-        """Receive more of a large request, unless it makes no progress and others need its room."""
+        """Receive more of a large request; end it if it stalls while others wait for memory."""
         while True:
             with trio.move_on_after(IDLE_S):
                 return await self._stream.receive_some(size)
@@ -140,7 +140,7 @@ class ConnectionTask:
     # --- applying
 
     async def _deliver(self, request: PendingRequest) -> None:
-        """Do what is due for a request; the request line delivers here."""
+        """Process a request that is due."""
         try:
             await self._apply(request)
         finally:
@@ -179,7 +179,7 @@ class ConnectionTask:
     # --- writing
 
     async def _answer(self, item: PendingAnswer | PendingEnd) -> None:
-        """Do what is due for an answer; the answer line delivers here."""
+        """Process an answer that is due."""
         try:
             await self._write(item)
         finally:
@@ -209,7 +209,7 @@ class ConnectionTask:
                 self._carry_out((action,))
 
     def _carry_out(self, actions: Iterable[StreamAction]) -> None:
-        """Carry out actions that take no time."""
+        """Carry out actions that do not wait."""
         for action in actions:
             if action is StreamAction.INTERRUPT:
                 self._reader.cancel()
@@ -221,7 +221,7 @@ class ConnectionTask:
     # --- ending
 
     async def _close_when_drained(self) -> None:
-        """Close for a FIN: when the input that has arrived is read, so that it is no reset."""
+        """Close the stream after a FIN, once the input is read: unread input causes a reset."""
         if self._exchanges.reading is ReadingState.DRAINING:
             await self._drain_input()
             await self._stream.aclose()
@@ -240,7 +240,7 @@ class ConnectionTask:
 
 
 async def _finished(waiting: Any) -> Any:
-    """The response of a handler that waits."""
+    """Run a handler that waits; return its response."""
     try:
         wait = next(waiting)
         while True:
@@ -250,7 +250,7 @@ async def _finished(waiting: Any) -> Any:
 
 
 async def _in_time(wait: CommitWait | Pause) -> bool:
-    """Wait for a commit; whether it came within the timeout. A pause lets other tasks go on."""
+    """Wait for a commit; return False on timeout. A pause lets other tasks run."""
     if isinstance(wait, Pause):
         await trio.lowlevel.checkpoint()
         return True

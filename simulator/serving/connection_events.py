@@ -1,4 +1,4 @@
-"""The events of one connection, as they go into the journal."""
+"""Creates the events of one connection."""
 
 from simulator.cluster.cluster import Partition
 from simulator.events import (
@@ -19,10 +19,10 @@ from simulator.serving.pending import Application, PendingAnswer, PendingRequest
 
 
 class ConnectionEvents:
-    """Makes the events of one connection, as long as a sink takes them.
+    """Creates the events of one connection if the journal is active.
 
     Args:
-        journal: what takes the events.
+        journal: the journal that receives the events.
         connection: the number of the connection.
         server: ``sc``, or ``spu:0`` and so on.
     """
@@ -33,12 +33,12 @@ class ConnectionEvents:
         self._server = server
 
     def opened(self) -> None:
-        """The connection was accepted."""
+        """Record that the connection was accepted."""
         if self._journal.active:
             self._journal.record(ConnectionOpened(connection=self._connection, server=self._server))
 
     def closed(self, by: ClosedBy, reason: CloseReason, error: str | None) -> None:
-        """The connection ended."""
+        """Record that the connection ended."""
         if self._journal.active:
             self._journal.record(
                 ConnectionClosed(
@@ -51,14 +51,14 @@ class ConnectionEvents:
             )
 
     def partly_read(self, size: int) -> None:
-        """Reading ended in the middle of a frame, of which so many bytes had arrived."""
+        """Record that reading ended within a frame of which ``size`` bytes had arrived."""
         if self._journal.active:
             self._journal.record(
                 FramePartlyRead(connection=self._connection, server=self._server, size=size)
             )
 
     def read(self, request: PendingRequest) -> None:
-        """A request was read."""
+        """Record that a request was read."""
         if not self._journal.active:
             return
         topic, partition = request.first_partition
@@ -80,7 +80,7 @@ class ConnectionEvents:
         )
 
     def hit(self, request: PendingRequest, at: CutPoint, decision: Decision) -> None:
-        """A fault struck the request, or an answer to it."""
+        """Record that a fault struck the request or an answer to it."""
         if not self._journal.active:
             return
         topic, partition = decision.partition or request.first_partition
@@ -109,7 +109,7 @@ class ConnectionEvents:
     def appended(
         self, application: Application, partition: Partition, base_offset: int, records: int
     ) -> None:
-        """Applying a request appended records."""
+        """Record that an application appended records."""
         if not self._journal.active:
             return
         request = application.request
@@ -129,7 +129,7 @@ class ConnectionEvents:
         )
 
     def written(self, answer: PendingAnswer, size: int) -> None:
-        """So many bytes of an answer were written."""
+        """Record that ``size`` bytes of an answer were written."""
         if not self._journal.active:
             return
         request = answer.request

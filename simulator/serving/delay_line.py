@@ -1,11 +1,11 @@
-"""A delay line: carries frames one way over a connection, in order, each not before its time.
+"""A delay line: carries frames in one direction of a connection, in order and with delays.
 
-The naive way gives every connection three tasks (read, apply, write) with queues between them, and
-pays a trip through the scheduler for each hop: half of what a request costs. Most frames are not
-delayed, though. So a frame that is due at once on an empty line is delivered by the task that
-brings it; only a frame with a delay, or one behind it, is held, and a task that exists as long as
-something is held delivers it. Bytes on one connection keep their order: a delayed frame holds back
-those behind it, while the delays of frames that follow each other overlap, as on a real network.
+The naive approach gives every connection three tasks (read, apply, write) with queues between them,
+and pays for a task switch at each hop: half of the cost of a request. But most frames are not
+delayed. So the task that puts a frame without a delay on an empty line also delivers it. Only a
+frame with a delay, or one after such a frame, is held, and a separate task delivers held frames.
+Bytes on one connection keep their order: a delayed frame holds back the frames after it, while the
+delays of consecutive frames overlap, as on a real network.
 """
 
 from collections import deque
@@ -15,24 +15,24 @@ from typing import Generic, TypeVar
 import trio
 
 HELD_MAX = 10_000
-"""Frames that a delay line holds; beyond it the reader waits, and through TCP the peer."""
+"""The maximum number of held frames; beyond it the reader waits, and TCP makes the peer wait."""
 
 HELD_BYTES_MAX = 64 * 1024 * 1024
-"""Bytes of frames that it holds, for the same reason; the largest frame alone is as much."""
+"""The maximum number of held bytes, for the same reason; one frame may have this size."""
 
 T = TypeVar("T")
 
 
 class DelayLineFullError(Exception):
-    """Too much is held for a peer that does not take what it asked for."""
+    """The delay line cannot hold another frame: the peer does not read its answers."""
 
 
 class DelayLine(Generic[T]):
     """One direction of one connection.
 
     Args:
-        deliver: takes each item when its time has come; never called twice at once.
-        start_soon: starts a task that outlives the caller, as a nursery's method does.
+        deliver: receives each item when it is due; calls never overlap.
+        start_soon: starts a task that outlives the caller, like the method of a nursery.
     """
 
     def __init__(
@@ -48,16 +48,21 @@ class DelayLine(Generic[T]):
         self._moved = trio.Event()
 
     async def put(self, item: T, size: int, delay_s: float = 0.0) -> None:
-        """Deliver an item of some bytes after a delay and after everything put before it.
+        """Deliver an item after a delay and after all earlier items.
 
-        Returns when it is delivered, if it can be at once; else when it is held.
+        Returns after the delivery if the item is due at once, and otherwise when it is held.
+
+        Args:
+            item: the item.
+            size: its size in bytes.
+            delay_s: the delay in seconds.
         """
         if not delay_s and not self._busy:
             self._busy = True
             try:
                 await self._deliver(item)
             finally:
-                # Even if the caller was cancelled: what others put meanwhile must not be stuck.
+                # Even if the caller was cancelled: items of other tasks must not be stuck.
                 self._busy = False
                 if self._held:
                     self._start()
@@ -67,10 +72,10 @@ class DelayLine(Generic[T]):
         self._hold(item, size, delay_s)
 
     def put_soon(self, item: T, size: int, delay_s: float = 0.0) -> None:
-        """Hold an item for delivery, from a place that cannot wait.
+        """Hold an item for delivery, without waiting for room.
 
         Raises:
-            DelayLineFullError: the delay line holds all it can.
+            DelayLineFullError: the delay line is full.
         """
         if self._full(size):
             raise DelayLineFullError

@@ -1,18 +1,18 @@
 """One server connection without IO: frames and verdicts in, actions out.
 
-Every request frame goes the same way. It is read and numbered; the fault plan is asked once, at the
-cut point *request*; the request waits its time and is applied by its handler; the plan is asked
-again, at *response*, for each answer; the answer waits its time and is written. What a verdict says
-is acted on here and nowhere else: ``connection.py`` waits, runs what it is given, and reports back.
+Every request frame goes through the same steps. It is read and numbered; the fault plan gives a
+verdict at the cut point *request*; after its delay the request is applied by its handler; the fault
+plan gives a verdict at the cut point *response* for each answer; after its delay the answer is
+written. Only this module acts on verdicts: ``connection.py`` waits, carries out actions, and
+reports their results.
 
-The direction from the client and the direction to it have a state each (``states.py``). Requests of
-one connection are applied one after the other, each to its end, as an SPU does
-(``fluvio-spu/src/services/public/mod.rs``). A request that was read is applied even if its client
-has gone meanwhile. Input that does not decode ends this connection and no other; what was read
-before it is still applied, and nothing behind it.
+Each of the two directions has a state (``states.py``). Requests of one connection are applied one
+after the other, each to its end, as in an SPU (``fluvio-spu/src/services/public/mod.rs``). A
+request that was read is applied even if its client is gone. Input that does not decode ends only
+this connection; earlier requests are still applied, later input is not.
 
-An action is carried out before the next one is taken from the iterator that gives it: what follows
-a write depends on whether the write succeeded.
+The caller carries out each action before it takes the next one from the iterator, because the
+action after a write depends on the success of the write.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -35,12 +35,12 @@ from wire.codec import WireError
 from wire.connection import RequestFrame, ServerConnection
 
 RESPONSE_HEADER_BYTES = 8
-"""The length and the correlation id, which stand before an answer."""
+"""The size of the length and the correlation id before the body of an answer."""
 
 
 @dataclass(slots=True)
 class SimulatorState:
-    """What all connections of a simulator share."""
+    """The state that all connections of a simulator share."""
 
     cluster: Cluster
     plan: FaultPlan
@@ -48,21 +48,21 @@ class SimulatorState:
     elapsed: Callable[[], float]
     """Seconds since the faults' clock started."""
     transmissions: int = 0
-    """How many request frames were read."""
+    """The number of request frames read so far."""
 
 
 class StreamAction(Enum):
-    """What the stream of a connection has to do."""
+    """An action on the stream of a connection."""
 
     INTERRUPT = "interrupt"
-    """Wake the reader, which waits for input, and let it end."""
+    """Interrupt the reader, which waits for input, and let it end."""
     SEND_FIN = "send-fin"
-    """Say that nothing more will be written; if that fails no action follows."""
+    """Close the writing direction; if that fails, no further action follows."""
     RESET = "reset"
     """Close both directions at once, so that the peer sees a reset."""
 
 
-# What every request asks for; naming a member of an enum costs more than the question.
+# Used for every request; an attribute look-up on an enum costs more than the comparison.
 _RECEIVING, _APPLYING, _FAILED = ReadingState.RECEIVING, ReadingState.APPLYING, ReadingState.FAILED
 _OPEN = WritingState.OPEN
 _INPUT, _APPLIED = READING[Cause.INPUT], READING[Cause.APPLIED]
@@ -72,10 +72,10 @@ class Exchanges:
     """The exchanges of one connection.
 
     Args:
-        shared: what the connection shares with the others.
-        number: the number of the connection, from 1 in the order of accepting.
+        shared: the state that all connections share.
+        number: the number of the connection, from 1 in the order in which they are accepted.
         spu: the SPU that the client connected to, or None for the SC.
-        push: takes each further answer to a request whose first answer has left.
+        push: receives each answer to a request after its first one.
     """
 
     def __init__(
@@ -101,11 +101,11 @@ class Exchanges:
         self.writing = WritingState.OPEN
 
     def opened(self) -> None:
-        """The connection was accepted."""
+        """Record that the connection was accepted."""
         self._events.opened()
 
     def closed(self) -> None:
-        """The connection has ended, and everything that was read is applied."""
+        """Record that the connection has ended and all requests are applied."""
         for call in self._at_close:
             call()
         self._shared.plan.forget(self._number)
@@ -115,28 +115,28 @@ class Exchanges:
 
     @property
     def receiving(self) -> bool:
-        """Whether the reader is to wait for input."""
+        """Whether the reader should wait for input."""
         return self.reading is _RECEIVING
 
     @property
     def missing(self) -> int:
-        """How many bytes to the end of the request under way, or to the length of the next one."""
+        """The bytes missing from the incomplete request, or from the next length prefix."""
         return self._wire.missing
 
     @property
     def held(self) -> int:
-        """How many bytes have arrived of a request that is not complete."""
+        """The bytes of the incomplete request that have arrived."""
         return self._wire.held
 
     def receive(self, data: bytes) -> Iterator[PendingRequest]:
-        """Take input in and give out the requests to be held for their ``delay_s``, then applied.
+        """Feed input; yield requests, each to be applied after its ``delay_s``.
 
         The reader takes the next request when this one is held or applied.
 
         Args:
-            data: what arrived; empty for the client's FIN.
+            data: the input; empty for the client's FIN.
         """
-        if self.reading is not _RECEIVING:  # it ended while the input was on its way
+        if self.reading is not _RECEIVING:  # the state changed after the input arrived
             return
         if not data:
             self._read_on(Cause.CLIENT_CLOSED)
@@ -155,13 +155,13 @@ class Exchanges:
             self.reading = _APPLIED[self.reading]
 
     def client_reset(self) -> None:
-        """The reader met a reset by the client."""
+        """Record that the client reset the connection."""
         if self.receiving:
             self._read_on(Cause.CLIENT_RESET)
             self._closed = (ClosedBy.CLIENT, CloseReason.RESET)
 
     def reader_ended(self) -> None:
-        """The reader has returned."""
+        """Record that the reader has returned."""
         if self._wire.held:
             self._events.partly_read(self._wire.held)
 
@@ -183,7 +183,7 @@ class Exchanges:
             request.body = frame.decode()
             exchange.partitions = served_api.partitions(request.body)
         finally:
-            # A frame was read, whether its body means something or not.
+            # The frame was read, even if its body does not decode.
             self._events.read(request)
         shared.plan.begin(exchange)
         verdict = self._ask(request, CutPoint.REQUEST) if exchange.marks else None
@@ -191,7 +191,7 @@ class Exchanges:
             request.verdict = verdict
             request.delay_s = verdict.delay_s
             if not verdict.terminal.reads_on:
-                # What stands behind this frame never reaches the server.
+                # Input after this frame never reaches the server.
                 silence = verdict.terminal.silence
                 self._read_on(Cause.STALL_READING if silence else Cause.END_READING)
         return request
@@ -199,11 +199,11 @@ class Exchanges:
     # --- applying
 
     def due(self, request: PendingRequest) -> Sequence[Application | PendingEnd]:
-        """Act on the verdict at the request, whose time has come.
+        """Act on the verdict at the request, after its delay.
 
         Returns:
-            What to do, in this order: apply the request, or put the end of the connection in its
-            turn behind the answers that wait.
+            The steps in order: apply the request, or queue the end of the connection after the
+            pending answers.
         """
         if self.reading is _FAILED:
             return ()
@@ -223,18 +223,18 @@ class Exchanges:
         return (end, first, *copies) if action.reads_on else (end,)
 
     def apply(self, application: Application, now: float) -> Any:
-        """Have the handler apply a request.
+        """Apply a request with its handler.
 
         Args:
             application: the application.
-            now: seconds of the simulator's clock.
+            now: the time, in seconds of the simulator's clock.
 
         Returns:
-            The response, or a generator that yields each ``CommitWait`` and ``Pause``, is sent
+            The response, or a generator that yields each ``CommitWait`` and ``Pause``, receives
             whether the commit came in time, and returns the response.
 
         Raises:
-            WireError: the request has no meaning to its handler.
+            WireError: the handler rejects the request as invalid.
         """
         shared, request = self._shared, application.request
 
@@ -258,7 +258,7 @@ class Exchanges:
         return partly_refused(request.served_api, request.body, context, application.code, target)
 
     def answered(self, application: Application, response: Any) -> PendingAnswer:
-        """Frame a response; the answer is to be held for its ``delay_s``, then written.
+        """Frame a response; the answer must be written after its ``delay_s``.
 
         Raises:
             WireError: the response does not fit into a frame.
@@ -278,17 +278,17 @@ class Exchanges:
         return PendingAnswer(request, frame, verdict, verdict.delay_s, application.stored)
 
     def undecodable(self, error: WireError) -> Iterator[StreamAction]:
-        """Applying a request raised this error: nothing more is read or applied."""
+        """Handle an error of ``apply`` or ``answered``: nothing more is read or applied."""
         yield from self._stop_reading(Cause.UNDECODABLE_REQUEST)
         self._note_undecodable(error)
 
     # --- writing
 
     def answer_due(self, item: PendingAnswer | PendingEnd) -> Iterable[bytes | StreamAction]:
-        """Act on the verdict at the response, whose time has come, or end the connection.
+        """Act on the verdict at the response, after its delay, or end the connection.
 
         Returns:
-            What to do, in this order: write the bytes, or carry out the action.
+            The steps in order: write the bytes, or carry out the action.
         """
         if isinstance(item, PendingEnd):
             return self._end(item.how)
@@ -318,7 +318,7 @@ class Exchanges:
                 yield answer.frame
 
     def written(self, answer: PendingAnswer, size: int) -> None:
-        """The stream took so many bytes of an answer."""
+        """Record that ``size`` bytes of an answer were written."""
         if size == len(answer.frame):
             self._shared.journal.frames += 1
             self._shared.journal.unanswered_records -= answer.stored
@@ -326,7 +326,7 @@ class Exchanges:
         self._events.written(answer, size)
 
     def write_failed(self) -> None:
-        """The stream takes no more bytes."""
+        """Record that the stream accepts no more bytes."""
         self._write_on(Cause.WRITE_FAILED)
 
     # --- ending
@@ -339,11 +339,11 @@ class Exchanges:
         yield StreamAction.RESET
 
     def drained(self) -> None:
-        """The input that had arrived is discarded, and the stream is closed."""
+        """Record that the input was discarded and the stream is closed."""
         self._read_on(Cause.DRAINED)
 
     def _end(self, how: Ending) -> Iterator[StreamAction]:
-        """End the connection the way a fault says."""
+        """End the connection as the fault specifies."""
         if how == "rst":
             yield from self.cut(ClosedBy.FAULT, CloseReason.RESET)
             return
@@ -356,7 +356,7 @@ class Exchanges:
             self._closed = (ClosedBy.FAULT, CloseReason.FIN)
 
     def _stop_reading(self, cause: Cause) -> Iterator[StreamAction]:
-        # A reader that has a request applied notices by itself, when that is applied to its end.
+        # A reader that applies a request checks the state itself when the request is applied.
         interrupts = self.reading is ReadingState.RECEIVING
         self._read_on(cause)
         if interrupts:
@@ -375,7 +375,7 @@ class Exchanges:
         self._error = str(error)
 
     def _ask(self, request: PendingRequest, at: CutPoint) -> FrameVerdict | None:
-        """Ask the fault plan for its verdict and record what struck."""
+        """Get the verdict of the fault plan, and record the faults that struck."""
         verdict = self._shared.plan.verdict(request.exchange, at, self._shared.elapsed())
         if verdict is not None:
             for decision in verdict.decisions:

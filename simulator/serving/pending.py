@@ -1,4 +1,4 @@
-"""What is on its way over a connection: requests to be applied, answers to be written."""
+"""Pending requests, which wait to be applied, and pending answers, which wait to be written."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +12,7 @@ from wire.connection import RequestFrame
 
 @dataclass(slots=True)
 class PendingRequest:
-    """A request that was read, on its way to being applied."""
+    """A request that was read and is not applied yet."""
 
     exchange: Exchange
     frame: RequestFrame
@@ -20,52 +20,52 @@ class PendingRequest:
     transmission: int
     """The number of the request frame, counted over the whole run, from 1."""
     body: Any = None
-    """The decoded request; None while it is not decoded."""
+    """The decoded request; None before it is decoded."""
     verdict: FrameVerdict | None = None
-    """What faults decided at the request."""
+    """The verdict of the faults at the request."""
     delay_s: float = 0.0
-    """How long they hold it back, in seconds."""
+    """The delay of the request, in seconds."""
 
     @property
     def carried(self) -> Carried:
-        """What the request brings to be stored; nothing of one that is not decoded."""
+        """The batches that the request carries; empty before it is decoded."""
         return () if self.body is None else self.served_api.carried(self.body)
 
     @property
     def first_partition(self) -> tuple[str, int] | tuple[None, None]:
-        """The first topic and partition that the request names."""
+        """The first topic and partition that the request names, or None for both."""
         return self.exchange.partitions[0] if self.exchange.partitions else (None, None)
 
 
 @dataclass(slots=True)
 class Application:
-    """One application of a request; a fault may ask for several."""
+    """One application of a request; a fault may cause several."""
 
     request: PendingRequest
     code: str | None = None
-    """The error code that a fault answers with; what it concerns is not applied."""
+    """The error code of a fault; the part of the request that it concerns is not applied."""
     copied_by: str | None = None
     """The fault that made this copy of the request."""
     stored: int = 0
-    """How many records the application has stored."""
+    """The number of records that the application stored."""
 
 
 @dataclass(slots=True)
 class PendingAnswer:
-    """An answer on its way to being written."""
+    """An answer that is not written yet."""
 
     request: PendingRequest
     frame: bytes
     verdict: FrameVerdict | None
-    """What faults decided at the response."""
+    """The verdict of the faults at the response."""
     delay_s: float
-    """How long they hold it back, in seconds."""
+    """The delay of the answer, in seconds."""
     stored: int
-    """Records whose storing this frame acknowledges."""
+    """The number of stored records that this answer acknowledges."""
 
 
 @dataclass(slots=True)
 class PendingEnd:
-    """The end of the connection, in its turn between answers."""
+    """The end of the connection, queued between answers."""
 
     how: Ending

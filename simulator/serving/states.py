@@ -1,7 +1,7 @@
 """The states of a server connection, and every transition between them.
 
-A connection has two directions with a state each. A *cause* moves one of them or both; a pair of a
-state and a cause that stands in no table cannot happen, and is a defect of the simulator.
+A connection has a state for each of its two directions. A *cause* changes one of them or both. A
+pair of a state and a cause without a table entry cannot occur; it is a defect of the simulator.
 """
 
 from collections.abc import Mapping
@@ -10,83 +10,83 @@ from typing import TypeVar
 
 
 class _Member(Enum):
-    # Members are singletons; the hash of their names would cost more than the rest of a transition.
+    # Members are singletons; a hash of their names would cost more than the rest of a transition.
     __hash__ = object.__hash__
 
 
 class ReadingState(_Member):
-    """What becomes of input."""
+    """The state of the direction from the client."""
 
     RECEIVING = "receiving"
-    """The reader waits for input, and can be interrupted."""
+    """The reader waits for input and can be interrupted."""
     APPLYING = "applying"
-    """The reader has requests applied, each to its end."""
+    """The reader applies requests, each to its end."""
     STALLED = "stalled"
     """Nothing more is read; the connection stays open until it is cut."""
     DRAINING = "draining"
-    """Input that has arrived is read and discarded, so that closing makes a FIN and no reset."""
+    """Input that has arrived is read and discarded, so that closing sends a FIN and not a reset."""
     ENDED = "ended"
     """Nothing more is read; requests that were read are still applied."""
     FAILED = "failed"
-    """Nothing more is read or applied: a request had no meaning to its handler."""
+    """Nothing more is read or applied: a handler rejected a request as invalid."""
 
 
 class WritingState(_Member):
-    """What becomes of answers."""
+    """The state of the direction to the client."""
 
     OPEN = "open"
     """Answers are written."""
     SILENT = "silent"
     """Nothing more is written; the connection stays open."""
     ENDED = "ended"
-    """Nothing more is written, and the peer learns so or has gone."""
+    """Nothing more is written; the peer receives a FIN or a reset, or is gone."""
 
 
 class Cause(_Member):
-    """What moves a connection from one state to another."""
+    """The cause of a transition."""
 
     INPUT = "input"
     """Bytes arrived."""
     APPLIED = "applied"
-    """Every request among these bytes is applied, or waits for its time."""
+    """Every request among these bytes is applied or held on the delay line."""
     CLIENT_CLOSED = "client-closed"
     """The client sent its FIN."""
     CLIENT_RESET = "client-reset"
     """The client reset the connection."""
     UNDECODABLE_FRAME = "undecodable-frame"
-    """Input is no request."""
+    """The input is not a request."""
     UNDECODABLE_REQUEST = "undecodable-request"
-    """A request that is being applied has no meaning to its handler, or no answer that fits."""
+    """A handler rejected a request as invalid, or its answer does not fit into a frame."""
     STALL_READING = "stall-reading"
-    """A fault at a request: nothing behind it is read."""
+    """A fault at a request silences the connection: nothing after the request is read."""
     END_READING = "end-reading"
-    """A fault at a request ends the connection in its turn: nothing behind it is read."""
+    """A fault at a request ends the connection: nothing after the request is read."""
     STALL_WRITING = "stall-writing"
-    """A fault at an answer: it is not written, nor is anything behind it."""
+    """A fault at an answer silences the connection: neither it nor later answers are written."""
     END_WRITING = "end-writing"
     """A FIN is sent."""
     DRAIN = "drain"
-    """A FIN was sent, and the connection closes once the input that has arrived is read."""
+    """A FIN was sent, and the connection closes after the input that has arrived is read."""
     DRAINED = "drained"
     """The input that had arrived is discarded."""
     WRITE_FAILED = "write-failed"
-    """The peer takes no more bytes."""
+    """The peer accepts no more bytes."""
     CUT = "cut"
-    """The connection is reset, by a fault or from outside."""
+    """A fault or the simulator resets the connection."""
 
 
 class TransitionError(RuntimeError):
-    """A cause that cannot happen in the present state: a defect of the simulator."""
+    """A cause that cannot occur in the current state: a defect of the simulator."""
 
 
 S = TypeVar("S", bound=_Member)
 
 
 class Moves(dict[S, S]):
-    """Where one cause leads to from each state in which it can happen.
+    """The transitions of one cause, from each state in which it can occur.
 
     Raises:
-        TransitionError: at a look-up, the cause cannot happen in this state.
+        TransitionError: at a look-up, the cause cannot occur in the state.
     """
 
     def __init__(self, cause: Cause, moves: Mapping[S, S]) -> None:
@@ -94,7 +94,7 @@ class Moves(dict[S, S]):
         self._cause = cause
 
     def __missing__(self, state: S) -> S:
-        raise TransitionError(f"{self._cause.value} cannot happen while {state.value}")
+        raise TransitionError(f"{self._cause.value} cannot occur while {state.value}")
 
 
 _R = ReadingState

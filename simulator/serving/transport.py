@@ -1,7 +1,7 @@
-"""Real sockets: how a server listens, and how it resets a connection.
+"""Real sockets: listening, and resetting a connection.
 
-trio's streams have no way to reset, so whoever listens says how. A network in memory offers the
-same two things.
+trio's streams cannot reset a connection, so a transport provides a function for it together with
+its listeners. A network in memory provides the same interface.
 """
 
 import socket
@@ -18,27 +18,27 @@ Stream = trio.abc.HalfCloseableStream
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """A server's place on a network."""
+    """The listeners of a server, its port, and a function that resets its connections."""
 
     listeners: Sequence[trio.abc.Listener[Stream]]
     port: int
     reset: Callable[[Stream], None]
-    """Ends a connection at once, so that the peer sees a reset; what is unsent is lost."""
+    """Closes a connection immediately so that the peer sees a reset; unsent bytes are lost."""
 
 
 Listen = Callable[[str, int], Awaitable[Bound]]
-"""Begins to listen on a host and port (0 picks a free one); raises OSError if it cannot."""
+"""Listens on a host and a port (0 selects a free one); raises OSError on failure."""
 
 
 async def listen_on_tcp(host: str, port: int) -> Bound:
     """Listen on real sockets.
 
     Raises:
-        OSError: the port is taken, or the host is none of this machine's.
+        OSError: the port is in use, or the host is not an address of this machine.
     """
     listeners = await trio.open_tcp_listeners(port, host=host)
     if port == 0:
-        # Each address of the host would get a port of its own; one is enough.
+        # Each address of the host would get its own port; one is enough.
         for extra in listeners[1:]:
             await extra.aclose()
         listeners = listeners[:1]

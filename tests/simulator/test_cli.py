@@ -340,7 +340,7 @@ async def test_a_reader_that_goes_away_stops_nothing(connect: Connect) -> None:
         (["--commit-delay", "5"], "'5' is not a duration"),
         (["--topic", "a:b"], "'a:b' is not a topic; write NAME or NAME:PARTITIONS"),
         (["--topic", "Bad_Name"], "topic Bad_Name: Invalid topic name"),
-        (["--topic", "a", "--topic", "a:2"], "--topic: the same name twice"),
+        (["--topic", "a", "--topic", "a:2"], "--topic: two topics have the same name"),
         (["--host", "0.0.0.0"], "say with --advertise HOST"),
         (["--journal", "no/such/folder/j"], "no/such/folder/j: No such file or directory"),
         (["--spus", "2", "--spu-port", "65530"], "ports end at 65535"),
