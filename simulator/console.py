@@ -81,7 +81,7 @@ class Output:
     """Standard output that never makes the simulator wait.
 
     A program that starts the simulator with a pipe and reads only its first line must not stop it
-    when the pipe is full: lines that nobody takes are counted and left out.
+    when the pipe is full: further lines are counted and left out.
 
     Args:
         failed: called once with the error that ends the output.
@@ -135,9 +135,7 @@ class Output:
 
     def _print(self, what: RenderableType, *, needed: bool) -> None:
         if self._skipped:
-            self._console.print(
-                f"... {self._skipped} lines left out: nobody reads them fast enough"
-            )
+            self._console.print(f"... {self._skipped} lines left out: the reader is too slow")
         self._console.print(what)
         if self._writer.put(self._rendered.take(), needed=needed):
             self._skipped = 0

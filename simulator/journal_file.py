@@ -15,7 +15,7 @@ class JournalFile:
     Events that find the backlog full are left out, and a line says how many.
 
     Args:
-        path: the file; it is written anew. It may be a pipe that nobody reads yet.
+        path: the file, which is overwritten. It may be a pipe without a reader.
         tell: takes one line, from a thread, about a journal that cannot go on.
         backlog_max: characters that may wait for being written.
 

@@ -1,6 +1,6 @@
 """Writing that never makes the simulator wait: a thread for each file, and a bound on its backlog.
 
-A pipe that nobody reads, a terminal that is stopped or a full disk would hold up every connection
+A pipe that is not read, a terminal that is stopped or a full disk would block every connection
 and every signal. So the loop only hands text over; a thread writes it, and text that finds the
 backlog full is refused, for the caller to count. The threads end with the process.
 """

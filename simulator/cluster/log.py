@@ -1,15 +1,14 @@
-"""The log of one partition: stored batches in memory, with offsets as an SPU assigns them.
+"""The log of one partition: stored batches in memory, with offsets assigned as by an SPU.
 
-The naive way decodes what arrives into records and stores those. It costs a microsecond for each
-record and changes the bytes. An SPU does neither
-(``crates/fluvio-storage/src/replica.rs``, ``segment.rs``): it reads the header of each batch,
-believes its record count, writes the base offset into it and stores the rest as it came. So do we:
-one copy for each batch, its records never looked at, its CRC still valid (the base offset is
-outside its range). Records are decoded when somebody reads the log.
+The naive approach decodes batches into records and stores the records. That costs a microsecond for
+each record and changes the bytes. An SPU (``crates/fluvio-storage/src/replica.rs``, ``segment.rs``)
+reads the header of each batch, trusts its record count, writes the base offset and stores the rest
+unchanged. So do we: one copy for each batch, and its CRC stays valid, because it does not cover the
+base offset. Records are decoded only when the log is read.
 
-A log may hold millions of batches, so a batch is no object of its own: its bytes behind the base
-offset are in one list, the base offsets in an array beside it. That halves the memory of a small
-batch, and leaves nothing for the garbage collector to walk through.
+A log may hold millions of batches, so a batch is not a separate object: the bytes after the base
+offset are in one list, and the base offsets are in an array. That halves the memory of a small
+batch, and the garbage collector has nothing to traverse.
 """
 
 from array import array
@@ -31,7 +30,7 @@ BATCH_BYTES_MAX = 32 * 1024 * 1024
 """The largest batch that an SPU stores, header included (``FileReplica::PREFER_MAX_LEN``)."""
 
 SEGMENT_BYTES_DEFAULT = 1024 * 1024 * 1024
-"""The size of a segment where the topic does not say (``fluvio-types/src/defaults.rs``)."""
+"""The default size of a segment (``fluvio-types/src/defaults.rs``)."""
 
 _CODECS_OF: dict[TopicCompression, frozenset[int]] = {
     TopicCompression.ANY: frozenset(Codec),
@@ -44,7 +43,7 @@ _CODECS_OF: dict[TopicCompression, frozenset[int]] = {
 
 
 class StoredBatch(NamedTuple):
-    """One batch as it stands in the log."""
+    """One batch of the log."""
 
     base_offset: int
     records: int
@@ -52,7 +51,7 @@ class StoredBatch(NamedTuple):
 
 
 class AppendedRecords(NamedTuple):
-    """Where a record set was stored; both are 0 if it held no records."""
+    """The position of a stored record set; both fields are 0 if it held no records."""
 
     base_offset: int
     records: int

@@ -1,8 +1,8 @@
-"""The simulator as a whole: listeners, connections, and what reaches in from outside.
+"""The simulator as a whole: listeners, connections, and control from outside.
 
-The one nursery of the simulator is here. It holds a task for each listener, one for each
-connection, one for each delay line that holds frames, and one for each window in which a fault
-keeps a listener closed.
+This module has the only nursery of the simulator. The nursery runs a task for each listener, for
+each connection, for each delay line that holds frames, and for each window in which a fault keeps a
+listener closed.
 """
 
 import errno
@@ -45,26 +45,26 @@ from wire.address import Address, bracketed
 from wire.batch import Record
 
 CONNECTIONS_MAX = 4096
-"""Connections at once; one more is reset. Each costs a task and a few kilobytes, and a client that
-opens so many is out of control."""
+"""The maximum number of open connections; one more is reset. Each costs a task and a few kilobytes,
+and only a defective client opens so many."""
 
 REOPEN_S = 1.0
-"""How often a listener is tried again whose port somebody else took while it was closed."""
+"""The interval, in seconds, between attempts to reopen a listener whose port is in use."""
 
 ACCEPT_AGAIN_S = 0.1
-"""After how long a listener tries again that could not accept for want of files or memory."""
+"""The delay, in seconds, before a listener retries an ``accept`` that lacked files or memory."""
 
 WARN_AGAIN_S = 1.0
-"""How often it says so, all listeners together."""
+"""The minimum interval, in seconds, between warnings about that, for all listeners together."""
 
 _OVERLOADED = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS)
-"""What ``accept`` gives then; a connection that waits is not lost by it."""
+"""The errors of such an ``accept``; the pending connection is not lost."""
 
 logger = logging.getLogger("simulator")
 
 
 class _Node:
-    """One server of the cluster, the SC or an SPU: where it listens and who is connected."""
+    """One server of the cluster, the SC or an SPU: its listener and its connections."""
 
     def __init__(self, spu: Spu | None, host: str, port: int) -> None:
         self.spu = spu
@@ -75,18 +75,18 @@ class _Node:
         self.refused_by: set[str] = set()
         """The names of the faults that keep its listener closed."""
         self.connections: dict[Stream, ConnectionTask | None] = {}
-        """The connections; None where one is left hanging by a fault."""
+        """The connections; None for a connection that a fault leaves hanging."""
         self.bound: Bound | None = None
         self.listening = False
 
     @property
     def index(self) -> int | None:
-        """The index of the SPU, None for the SC."""
+        """The index of the SPU, or None for the SC."""
         return None if self.spu is None else self.spu.index
 
     @property
     def kept_closed(self) -> bool:
-        """Whether something keeps its listener closed."""
+        """Whether ``stop_spu`` or a fault keeps the listener closed."""
         return self.stopped or bool(self.refused_by)
 
     @property
@@ -96,13 +96,13 @@ class _Node:
 
 
 class Simulator:
-    """A running SC with its SPUs; made by ``open_simulator``.
+    """A running SC with its SPUs; created by ``open_simulator``.
 
     Args:
-        config: what it is made of.
-        nursery: what its tasks live in.
-        sinks: what takes the events; if None they are kept, in ``events``.
-        listen: how its servers listen.
+        config: the configuration.
+        nursery: the nursery for all tasks.
+        sinks: the sinks that receive the events; None to keep the events in ``events``.
+        listen: opens the listeners of the servers.
     """
 
     def __init__(
@@ -121,12 +121,11 @@ class Simulator:
                 raise SimulatorError(f"topic {name}: {error.text}") from error
         kept = KeptEvents()
         self.events = kept.events
-        """Everything that happened, unless it goes to other sinks; bytes of requests only of those
-        that were applied."""
+        """All events, unless other sinks receive them; with the bytes of applied requests only."""
         self._plan = FaultPlan(config.faults, config.seed)
         self._plan.active = False
         self._time = trio.lowlevel.current_clock().current_time
-        """Asked often: ``trio.current_time`` takes two calls more to ask the same."""
+        """Called often: ``trio.current_time`` takes two additional calls for the same result."""
         self._ready_at = self._faults_since = self._time()
         self._journal = Journal(self.elapsed, [kept] if sinks is None else [*sinks])
         self._state = SimulatorState(self.cluster, self._plan, self._journal, self._faults_elapsed)
@@ -137,7 +136,7 @@ class Simulator:
         self._connected = 0
         self._left = trio.Event()
         self.defect: Exception | None = None
-        """An error of ours on a connection; ``open_simulator`` raises it."""
+        """An unexpected error on a connection, a defect of ours; ``open_simulator`` raises it."""
         spu_port = config.spu_port
         self._sc = _Node(None, config.host, config.port)
         self._spus = [
@@ -146,7 +145,7 @@ class Simulator:
         ]
 
     async def start(self) -> None:
-        """Listen everywhere, without faults as yet.
+        """Open all listeners; faults are not active yet.
 
         Raises:
             SimulatorError: a port cannot be had.
@@ -160,16 +159,16 @@ class Simulator:
         self._note_topics([*self.cluster.topics.values()], gone=False)
         self.cluster.subscribe(self._note_topics)
 
-    # --- what it tells
+    # --- state
 
     @property
     def address(self) -> str:
-        """Where a Fluvio client connects: the SC's ``host:port``, with the advertised host."""
+        """The address of the SC for clients, ``host:port`` with the advertised host."""
         return str(Address(self._advertised, self._sc.port))
 
     @property
     def spu_addresses(self) -> list[str]:
-        """Where clients reach the SPUs, with the advertised host."""
+        """The addresses of the SPUs for clients, with the advertised host."""
         return [str(Address(self._advertised, node.port)) for node in self._spus]
 
     @property
@@ -178,11 +177,11 @@ class Simulator:
 
     @property
     def seed(self) -> int:
-        """Where all randomness comes from."""
+        """The random seed."""
         return self.config.seed
 
     def log(self, topic: str, partition: int) -> list[Record]:
-        """What one partition holds, in order of offsets.
+        """Return the records of one partition, in order of offsets.
 
         Raises:
             SimulatorError: there is no such partition.
@@ -194,7 +193,7 @@ class Simulator:
         return list(found.log)
 
     def summary(self, hurry: Callable[[], bool] = lambda: False) -> Summary:
-        """What it did so far.
+        """Return a summary of the run so far.
 
         Args:
             hurry: asked now and then; once it says so no more records are told apart.
@@ -202,16 +201,16 @@ class Simulator:
         return summarize(self.cluster, self._plan.counts, self._journal, hurry)
 
     def elapsed(self) -> float:
-        """Seconds since it was ready, the time of the events."""
+        """Return the seconds since the simulator was ready, which is the time of events."""
         return self._time() - self._ready_at
 
     def _faults_elapsed(self) -> float:
         return self._time() - self._faults_since
 
-    # --- what can be done to it
+    # --- control
 
     def begin_faults(self) -> None:
-        """Let faults strike from now on; their clock starts and exchanges count from here."""
+        """Activate the faults; their clock and their ordinals start now."""
         self._faults_since = trio.current_time()
         self._plan.active = True
         for fault in self._plan.faults:
@@ -219,13 +218,13 @@ class Simulator:
                 self._nursery.start_soon(self._refuse, fault)
 
     async def heal(self) -> None:
-        """End all trouble: faults strike no more, SPUs are back, listeners are open.
+        """Heal the cluster: deactivate all faults, start all SPUs and open all listeners.
 
         Frames that are delayed still arrive. Connections that a fault left hanging or stalled are
         reset. Leaders stay where they are.
 
         Raises:
-            SimulatorError: somebody else took a port that was closed meanwhile.
+            SimulatorError: another process uses the port of a closed listener.
         """
         self._plan.active = False
         self._journal.record(Healed())
@@ -245,7 +244,7 @@ class Simulator:
                 self.cluster.set_online(spu, online=True)
 
     def move_leader(self, topic: str, partition: int, to: int) -> None:
-        """Make SPU ``to`` the leader of a partition; the log goes along.
+        """Make SPU ``to`` the leader of a partition, with the whole log.
 
         Raises:
             ClusterError: there is no such partition or SPU.
@@ -254,7 +253,7 @@ class Simulator:
         self._journal.record(LeaderMoved(topic=topic, partition=partition, spu=to))
 
     async def stop_spu(self, spu: int) -> None:
-        """Make an SPU unreachable: nobody listens, connections are reset, its logs are kept.
+        """Stop an SPU: close its listener and reset its connections, but keep its logs.
 
         Raises:
             SimulatorError: there is no such SPU.
@@ -273,10 +272,10 @@ class Simulator:
                 task.cut(ClosedBy.SIMULATOR, CloseReason.SPU_STOPPED)
 
     async def start_spu(self, spu: int) -> None:
-        """Have an SPU listen again, on its old port.
+        """Open the listener of an SPU again, on its old port.
 
         Raises:
-            SimulatorError: there is no such SPU, or somebody else took its port meanwhile.
+            SimulatorError: the SPU does not exist, or another process uses its port.
         """
         node = self._spu(spu)
         assert node.spu is not None
@@ -286,7 +285,7 @@ class Simulator:
         self._journal.record(SpuStarted(spu=spu))
 
     async def drained(self) -> None:
-        """Wait until every connection has ended and all that was read is applied."""
+        """Wait until every connection has ended and all requests that were read are applied."""
         while self._connected:
             self._left = trio.Event()
             await self._left.wait()
@@ -298,7 +297,7 @@ class Simulator:
         return self._spus[index]
 
     def _note_topics(self, things: list[Thing], gone: bool) -> None:
-        """Record which topics came and went; a subscriber of the cluster."""
+        """Record created and deleted topics; a subscriber of the cluster."""
         for thing in things:
             if isinstance(thing, Topic):
                 leaders = tuple(partition.leader for partition in thing.partitions)
@@ -324,7 +323,7 @@ class Simulator:
         node.listening = True
         for listener in node.bound.listeners:
             self._nursery.start_soon(self._accept, node, node.bound, listener)
-        if node.kept_closed:  # since a moment at which the port was still being opened
+        if node.kept_closed:  # closed while the port was being opened
             await self._close(node)
 
     async def _accept(self, node: _Node, bound: Bound, listener: trio.abc.Listener[Stream]) -> None:
@@ -358,7 +357,7 @@ class Simulator:
                 await listener.aclose()
 
     async def _open_again(self, node: _Node) -> None:
-        """Listen again, unless something else keeps the listener closed."""
+        """Open the listener again, unless ``stop_spu`` or another fault keeps it closed."""
         if not node.kept_closed and not node.listening:
             await self._open(node)
 
@@ -380,7 +379,7 @@ class Simulator:
             await self._reopen(node, name)
 
     async def _reopen(self, node: _Node, fault: str) -> None:
-        """End what a fault did to a listener, as soon as the port can be had."""
+        """Undo the effect of a fault on a listener as soon as the port is free."""
         while fault in node.refused_by or not (node.listening or node.kept_closed):
             node.refused_by.discard(fault)
             try:
@@ -419,7 +418,7 @@ class Simulator:
                 node.connections[stream] = None
                 await self._turn_away(node, bound, stream, number, refusal)
         except Exception as error:
-            # While a stream is closed forcefully a cancellation could take this error's place.
+            # A cancellation during a forceful close could replace this error.
             self.defect = error
             raise
         finally:
@@ -429,14 +428,14 @@ class Simulator:
             await trio.aclose_forcefully(stream)
 
     def _has_room(self) -> bool:
-        """Whether one more connection may be; the longest stalled one makes room for it."""
+        """Return whether another connection fits; evict the longest stalled one if necessary."""
         tasks = [task for node in (self._sc, *self._spus) for task in node.connections.values()]
         if len(tasks) < CONNECTIONS_MAX:
             return True
         stalled = next((task for task in tasks if task is not None and task.stalled), None)
         if stalled is None:
             return False
-        # Nothing is read from it, so that nobody knows whether its client is still there.
+        # A stalled connection is not read, so the presence of its client is unknown.
         stalled.cut(ClosedBy.SIMULATOR, CloseReason.EVICTED)
         return True
 
@@ -450,7 +449,7 @@ class Simulator:
             bound.reset(stream)
             return
         with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
-            # Read on, though nobody listens, so that the end of the client is noticed.
+            # Read and discard input to detect that the client has closed the connection.
             while await stream.receive_some():
                 pass
 
@@ -464,7 +463,7 @@ async def open_simulator(
     faults_wait: bool = False,
     **options: Unpack[Options],
 ) -> AsyncIterator[Simulator]:
-    """Run a simulator inside trio for as long as the block lasts.
+    """Run a simulator in trio for the duration of the block.
 
     >>> async def main():
     ...     async with open_simulator(drop=0.1, seed=7) as sim:

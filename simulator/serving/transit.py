@@ -1,15 +1,15 @@
-"""The memory for what is on its way: frames that arrive, and answers that leave.
+"""The memory budget for requests and answers in transit.
 
-All connections share it, half for requests and half for answers. Neither half waits for the other
-in a circle: a request may have to wait until answers have left, and answers wait for their clients
-alone, who can be reset.
+All connections share the budget, half for requests and half for answers. The halves cannot
+deadlock: a request may wait for answers to leave, but an answer waits only for its client, which
+can be reset.
 
-- A large request reserves its room when its length is known; until it gets it, it is not read. The
-  reservations are served in order. One that makes no progress while others wait is reset.
-- A request is applied when the answers under way fit into their half.
-- A client that does not read its answers is reset when others need the room.
+- A large request reserves memory when its length is known, and is read only with a reservation.
+  Reservations are served in order. A request that makes no progress while others wait is reset.
+- A request is applied when the pending answers fit into their half.
+- A client that does not read its answers is reset when others need the memory.
 
-Small frames pass freely: one read of each of 4096 connections is 256 MiB at the very most.
+Small frames need no reservation: one read of each of 4096 connections is at most 256 MiB.
 """
 
 from collections import deque
@@ -18,19 +18,19 @@ from collections.abc import Callable
 import trio
 
 COPIES = 2
-"""What a byte of a request costs: it is received, and copied into what is cut and stored."""
+"""The copies of each byte of a request: it is received, and copied into the split batches."""
 
 FREE_BYTES = 64 * 1024
-"""What a connection may hold without a reservation: the usual read."""
+"""The bytes that a connection may hold without a reservation: the usual size of a read."""
 
 FRAME_OVERHEAD_BYTES = 512
-"""What an answer costs besides its bytes."""
+"""The memory of an answer in addition to its bytes."""
 
 IDLE_S = 5.0
-"""How long a large request may make no progress while another one waits for its room."""
+"""The time, in seconds, for which a large request may make no progress while another one waits."""
 
 UNREAD_S = 1.0
-"""How long an answer may be unread while others wait for its room."""
+"""The time, in seconds, for which an answer may be unread while others wait for memory."""
 
 
 class Transit:
@@ -59,7 +59,7 @@ class Transit:
         return bool(self._waiting)
 
     async def reserve(self, size: int, *, more: bool) -> None:
-        """Charge a large request, as soon as there is room or nobody else has a reservation.
+        """Reserve memory for a large request, when it fits or no other reservation exists.
 
         Args:
             size: bytes.

@@ -36,7 +36,7 @@ class MemoryListener(trio.abc.Listener[Stream]):
         self.closed = True
         self._send.close()
         with suppress(trio.EndOfChannel):
-            while True:  # what nobody accepted is reset, as systems do
+            while True:  # pending connections are reset, as by an operating system
                 reset(self._receive.receive_nowait())
         await trio.lowlevel.checkpoint()
 
@@ -47,7 +47,7 @@ class MemoryNetwork:
 
     listeners: dict[int, MemoryListener] = field(default_factory=dict)
     taken: bool = False
-    """Whether somebody else has every port."""
+    """Whether every port is in use."""
 
     async def listen(self, _host: str, port: int) -> Bound:
         if self.taken:

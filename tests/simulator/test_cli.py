@@ -187,7 +187,7 @@ async def test_a_reader_that_takes_only_the_ready_line_stops_nothing_and_finds_t
         process.process.send_signal(signal.SIGINT)
         assert await process.process.wait() == 0
         printed = await process.rest()
-    assert "lines left out: nobody reads them fast enough" in printed
+    assert "lines left out: the reader is too slow" in printed
     assert json.loads(printed.splitlines()[-1])["partitions"]["greetings/0"]["stored"] == 2000
 
 

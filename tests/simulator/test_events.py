@@ -66,7 +66,7 @@ def test_events_are_numbered_and_stamped_in_the_order_of_happening() -> None:
 
 
 def test_without_a_sink_nothing_is_made() -> None:
-    journal = Journal(lambda: pytest.fail("nobody asked for the time"), [])
+    journal = Journal(lambda: pytest.fail("the clock must not be read"), [])
     assert not journal.active
     journal.record(Healed())
 

@@ -28,7 +28,7 @@ def test_what_does_not_fit_is_left_out_and_counted(tmp_path: Path) -> None:
     os.mkfifo(path)
     size = len(Healed(n=1).to_json()) + 1
     journal = JournalFile(path, unexpected, backlog_max=2 * size)
-    for n in range(1, 6):  # nobody reads: two fit
+    for n in range(1, 6):  # without a reader, two fit
         journal(Healed(n=n, t=0.0))
     with path.open() as reader:
         journal.finish(ENOUGH_S)

@@ -80,7 +80,7 @@ async def test_a_request_larger_than_all_is_read_when_no_other_one_is(
     with trio.move_on_after(1) as scope:
         await other.reserve(FREE_BYTES + 1)
     assert scope.cancelled_caught
-    assert not transit.contended, "who gave up stands in nobody's way"
+    assert not transit.contended, "a cancelled reservation blocks no other"
     share.close()
     await other.reserve(FREE_BYTES + 1)
     other.close()
@@ -108,7 +108,7 @@ async def test_who_reads_no_answer_is_reset_when_others_need_the_room(
         share.answer_made(size)
         transit.writing(share)
     await transit.answers_fit()  # just
-    other.answer_made(1)  # held back by a fault: nobody is to blame
+    other.answer_made(1)  # held back by a fault, not by the client
     assert not other.overdue
     assert slow.overdue
     with trio.move_on_after(UNREAD_S / 2) as scope:
