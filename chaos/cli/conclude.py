@@ -10,7 +10,12 @@ import click
 
 from chaos.cli.terminal import Terminal
 from chaos.report.junit import write_junit
-from chaos.report.scenario_report import STATUS_INTERRUPTED, ScenarioReport, status_of
+from chaos.report.scenario_report import (
+    STATUS_INTERRUPTED,
+    STATUS_NO_VERDICT,
+    ScenarioReport,
+    status_of,
+)
 from chaos.report.summary import summary
 from chaos.report.table import STYLES, firings_table, table, tally
 from chaos.world.stopwatch import Stopwatch
@@ -54,12 +59,12 @@ class Conclusion:
             out: the parent of the run directories; None for the default.
 
         Raises:
-            OSError: they cannot be written; the check comes before the runs, which take time.
+            OSError: they cannot be written, or the directory of the JUnit file does not exist; the
+                check comes before the runs, which take time.
         """
         if out is not None:
             out.mkdir(parents=True, exist_ok=True)
         if self.junit is not None:
-            self.junit.parent.mkdir(parents=True, exist_ok=True)
             self.junit.touch()
         self.seeds = sorted(set(seeds))
         if self.format == "text" and self.seeds:
@@ -67,7 +72,10 @@ class Conclusion:
             self.terminal.say(f"{what} {', '.join(map(str, self.seeds))}")
 
     def end(self, wanted: int, *, interrupted: bool = False) -> int:
-        """Print the results and return the exit status.
+        """Print the results, write the JUnit file, and return the exit status.
+
+        A JUnit file that cannot be written is an error without a verdict of its own: status 2 in
+        place of 0.
 
         Args:
             wanted: the number of runs that were requested.
@@ -77,13 +85,22 @@ class Conclusion:
         status = status_of(reports, bad_input=bool(self.mistakes))
         if interrupted:
             status = STATUS_INTERRUPTED
-        if self.junit is not None:
-            write_junit(self.junit, reports, self.mistakes)
         if self.format == "json":
             self._print_json(reports, wanted, status, interrupted)
         elif reports or interrupted:
             self._print_text(reports, wanted)
-        return status
+        return status if self._write_junit(reports) else status or STATUS_NO_VERDICT
+
+    def _write_junit(self, reports: Sequence[ScenarioReport]) -> bool:
+        """Write the JUnit file if one is wanted; report an error and return False."""
+        if self.junit is None:
+            return True
+        try:
+            write_junit(self.junit, reports, self.mistakes)
+        except OSError as error:
+            complain([f"chaos: {self.junit}: {(error.strerror or str(error)).lower()}"])
+            return False
+        return True
 
     def _print_json(
         self, reports: Sequence[ScenarioReport], wanted: int, status: int, interrupted: bool

@@ -71,8 +71,10 @@ for command in COMMANDS:
 def cli() -> None:
     """Run the command line and end the process with its status."""
     prepare_streams()
-    # On SIGTERM, too, the worker processes must end and the report must be printed.
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    # On these, too, the worker processes must end and the report must be printed.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as SIGHUP under nohup
+            signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         status = main(standalone_mode=False)
         sys.stdout.flush()

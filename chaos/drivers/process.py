@@ -2,12 +2,17 @@
 
 A process may outlive a run. trio's streams belong to one run of trio, so that each run opens its
 own streams on the same pipes (``open_dialogue``).
+
+A program runs in a session of its own and ends with every process that it has started. A Ctrl-C of
+the terminal does not reach it, so that the harness alone decides when it ends. A guard, which waits
+for the end of a pipe, kills the program's process group if the harness is killed.
 """
 
 import os
+import signal
 import subprocess
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 
 import trio
@@ -24,6 +29,9 @@ ENDS_WITHIN_S = 1.0
 """How long to wait for the exit status of a program that has closed its output, in seconds."""
 
 _CHUNK_BYTES = 65536
+
+_GUARD = 'read -r _; kill -s KILL -- "-$0"'
+"""The shell script of the guard; its argument is the process group."""
 
 
 class Process:
@@ -44,10 +52,19 @@ class Process:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env={**os.environ, **environment},
+            start_new_session=True,
+        )
+        self._guard = subprocess.Popen(  # noqa: S603  our own script
+            ["/bin/sh", "-c", _GUARD, str(self._popen.pid)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
         )
         assert self._popen.stdin is not None
         assert self._popen.stdout is not None
         assert self._popen.stderr is not None
+        self._killed = False
         self.pipes = (self._popen.stdin, self._popen.stdout, self._popen.stderr)
 
     @property
@@ -65,10 +82,20 @@ class Process:
             return None
 
     def kill(self) -> None:
-        """Kill the program; no effect if it has ended."""
-        self._popen.kill()
+        """End the program and the processes that it started, whatever they are doing.
+
+        Another call does nothing: the number of the process group may belong to others then.
+        """
+        if self._killed:
+            return
+        self._killed = True
+        self._guard.kill()
+        self._guard.wait()
+        with suppress(ProcessLookupError):
+            os.killpg(self._popen.pid, signal.SIGKILL)
         self._popen.wait()
-        for pipe in self.pipes:
+        assert self._guard.stdin is not None
+        for pipe in (*self.pipes, self._guard.stdin):
             pipe.close()
 
 

@@ -30,6 +30,8 @@ from simulator.documents.quantities import (
 from simulator.documents.strict_model import Conflict, Strict, kind_of, shown
 from simulator.faults.fault_list import FaultList
 from wire.duration import NUMBER_CHARS_MAX
+from wire.framing import FRAME_BYTES_MAX
+from wire.topic_name import SYSTEM_TOPIC, check_topic_name
 
 RECORDS_MAX = 1_000_000
 """The most records of a scenario; each takes about a kilobyte of memory until it is judged."""
@@ -40,6 +42,10 @@ BYTES_MAX = 512 * 1024 * 1024
 PARTITIONS_MAX = 1_000
 SPUS_MAX = 100
 """Each partition costs a probe and a task, each SPU a listener and a connection."""
+
+REQUEST_BYTES_MAX = FRAME_BYTES_MAX - 1024 * 1024
+"""Bytes of one request. The rest of a frame is for its header, and for records that compression
+makes larger; an SPU closes the connection at a larger frame."""
 
 STEPS_MAX = 1_000
 """The most steps of a workload. People write about ten; a longer generated workload is better
@@ -69,11 +75,17 @@ PositiveDuration = Annotated[Duration, AfterValidator(_positive)]
 NonEmptyText = Annotated[str, Field(min_length=1)]
 
 
+def _topic_name(name: str) -> str:
+    if name == SYSTEM_TOPIC:
+        raise ValueError(f"{name} is the system topic of every cluster; write another name")
+    return check_topic_name(name)
+
+
 class TopicOptions(Strict):
     """The topic to which the records are sent."""
 
-    name: NonEmptyText = "greetings"
-    """Its name."""
+    name: Annotated[NonEmptyText, AfterValidator(_topic_name)] = "greetings"
+    """Its name: at most 63 of ``a-z``, ``0-9`` and ``-``, with no ``-`` at either end."""
     partitions: Annotated[Count, _at_most(PARTITIONS_MAX, "partitions")] = 1
     """How many partitions it has; their leaders take turns among the SPUs."""
 
@@ -122,8 +134,10 @@ class ProducerOptions(Strict):
     """The retry policy of at-least-once; no effect under at-most-once."""
     batch_size: Annotated[Size, Field(ge=1)] = 16_384
     """The most bytes in a batch, before compression."""
-    max_request_size: Annotated[Size, Field(ge=1024)] = 1_048_576
-    """The most bytes in a request."""
+    max_request_size: Annotated[
+        Size, Field(ge=1024), _at_most(REQUEST_BYTES_MAX, "bytes of a request")
+    ] = 1_048_576
+    """The most bytes in a request; at most 63 MiB, since an SPU takes frames of up to 64 MiB."""
     batch_queue_size: Count = 100
     """The most batches of one partition that wait to be sent; ``send`` waits when the queue is
     full."""

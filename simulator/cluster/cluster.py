@@ -5,7 +5,6 @@ changes subscribes; subscribers are told at once, before the call that made the 
 that a client's watch hears of a topic before the answer to its creation leaves.
 """
 
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,26 +14,18 @@ from simulator.cluster.memory import Memory
 from wire.api.storage import TopicCompression
 from wire.api.topic import Assigned, Computed, TopicSpec
 from wire.error_code import Code, ErrorCode, SystemSpecDeletionAttempt
+from wire.topic_name import SYSTEM_TOPIC, check_topic_name
 
 SPU_ID_FIRST = 5001
 """The id of SPU 0 on the wire; ``fluvio cluster start --local`` numbers its SPUs like this."""
 
-TOPIC_NAME_MAX = 63
-"""The longest name of a topic (``fluvio-sc-schema/src/shared.rs``)."""
-
 PARTITIONS_MAX = 10_000
 """Partitions in the whole cluster: a watch sends all of them in one frame, of about 1 MB then."""
-
-SYSTEM_TOPIC = "consumer-offset"
-"""Every real cluster has it. A watch without objects would be a trap: a client counts an empty
-answer as none and waits a minute for another."""
 
 RETENTION_SECONDS_MIN = 10
 SEGMENT_BYTES_MIN = 1024
 PARTITION_BYTES_MIN = 2048
 """The least that a topic may ask for (``fluvio-types/src/defaults.rs``)."""
-
-_NAME = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", re.ASCII)
 
 
 class ClusterError(Exception):
@@ -121,6 +112,8 @@ class Cluster:
         """What subscribers made of the latest change, for each other; emptied by the next one."""
         self.memory = memory or Memory()
         self._subscribers: list[Subscriber] = []
+        # A watch without objects would be a trap: a client counts an empty answer as none and waits
+        # a minute for another.
         self.create_topic(SYSTEM_TOPIC, topic_of(1, system=True))
 
     # --- looking things up
@@ -168,12 +161,10 @@ class Cluster:
         Raises:
             ClusterError: the name or the spec is not acceptable.
         """
-        if len(name) > TOPIC_NAME_MAX or not _NAME.fullmatch(name):
-            raise ClusterError(
-                Code.TOPIC_INVALID_NAME,
-                f"Invalid topic name: '{name[:TOPIC_NAME_MAX]}'. At most {TOPIC_NAME_MAX} of "
-                "a-z, 0-9 and '-', with no '-' at either end",
-            )
+        try:
+            check_topic_name(name)
+        except ValueError as error:
+            raise ClusterError(Code.TOPIC_INVALID_NAME, str(error)) from error
         if name in self.topics:
             raise ClusterError(Code.TOPIC_ALREADY_EXISTS, f"Topic '{name}' already exists")
         _check_limits(spec)

@@ -39,6 +39,7 @@ class _Kept:
     def get(self) -> Process:
         """Return the running program; start one if there is none."""
         if self.process is None or not self.process.alive:
+            self.end()
             self.process = Process(
                 # -P: modules in the program's folder must not hide packages of the same names.
                 [sys.executable, "-P", str(PROGRAM)],
@@ -47,8 +48,8 @@ class _Kept:
         return self.process
 
     def end(self) -> None:
-        """Kill the program, if it is running."""
-        if self.process is not None and self.process.alive:
+        """Kill the program and all that it started, also if it has ended by itself."""
+        if self.process is not None:
             self.process.kill()
 
 

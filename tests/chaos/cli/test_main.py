@@ -329,10 +329,29 @@ def test_json_is_one_document_and_nothing_else(write: Write) -> None:
 
 
 def test_junit_is_written_beside_what_is_printed(write: Write, tmp_path: Path) -> None:
-    Ended("run", write(LOST_ANSWER), write(BAD, "bad.yaml"), "--junit", "reports/chaos.xml")
-    text = (tmp_path / "reports/chaos.xml").read_text()
+    Ended("run", write(LOST_ANSWER), write(BAD, "bad.yaml"), "--junit", "chaos.xml")
+    text = (tmp_path / "chaos.xml").read_text()
     assert '<testsuite name="chaos" tests="2" failures="1" errors="1"' in text
     assert "the answer dropped by fault lost-answer" in text
+
+
+@pytest.mark.parametrize(("scenario", "status"), [(LOST_ANSWER, 1), (QUIET, 2)])
+def test_a_junit_file_that_cannot_be_written_hides_no_result(
+    write: Write, scenario: str, status: int
+) -> None:
+    ended = Ended("run", write(scenario), "--junit", "/dev/full")
+    assert ended.status == status
+    assert "1 run: " in ended.out
+    assert ended.err == "chaos: /dev/full: no space left on device\n"
+
+
+def test_a_junit_file_in_a_directory_that_does_not_exist_is_an_error_before_any_run(
+    write: Write, tmp_path: Path
+) -> None:
+    with pytest.raises(FileNotFoundError) as caught:  # which the command reports with status 2
+        Ended("run", write(QUIET), "--junit", "reports/chaos.xml")
+    assert caught.value.filename == "reports/chaos.xml"
+    assert not (tmp_path / "reports").exists()
 
 
 # --- replay

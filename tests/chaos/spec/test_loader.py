@@ -45,6 +45,15 @@ def test_a_scenario_is_loaded(tmp_path: Path) -> None:
         ("name: x", "1:1: the key 'workload' is missing"),
         ("name: ''\nworkload: [flush]",
             "1:1: name: empty text; write something, or leave the key out"),
+        ("name: x\ntopic: {name: ../x}\nworkload: [flush]",
+            "2:9: topic.name: Invalid topic name: '../x'. At most 63 of a-z, 0-9 and '-',"
+            " with no '-' at either end"),
+        ("name: x\ntopic: {name: consumer-offset}\nworkload: [flush]",
+            "2:9: topic.name: consumer-offset is the system topic of every cluster;"
+            " write another name"),
+        ("name: x\nproducer: {max_request_size: 64MiB}\nworkload: [flush]",
+            "2:12: producer.max_request_size: 67108864 is more than 66,060,288 bytes"
+            " of a request, the most"),
         ("name: 5\nworkload: [flush]", "1:1: name: 5 is not text; put it in quotes"),
         ("name: x\nworkload: []", "2:1: workload: 0 items; write 1 at least"),
         ("name: x\nworkload:", "2:1: workload: nothing is not a list"),

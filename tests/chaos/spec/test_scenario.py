@@ -19,8 +19,10 @@ from chaos.spec.step import STEPS
 from chaos.spec.steps.move_leader import MoveLeader
 from chaos.spec.steps.send import Send
 from chaos.spec.steps.sleep import Sleep
+from simulator.cluster.cluster import Cluster, ClusterError, topic_of
 from simulator.faults.kinds.drop import Drop
 from simulator.faults.model import Match
+from wire.topic_name import SYSTEM_TOPIC
 
 LEAST: dict[str, Any] = {"name": "x", "workload": ["flush"]}
 
@@ -124,3 +126,14 @@ def test_arbitrary_data_raises_validation_errors_only(data: dict[str, Any]) -> N
     except ValidationError:
         return
     assert scenario.workload
+
+
+@given(st.text("aZ09-._é", max_size=66) | st.just(SYSTEM_TOPIC))
+def test_a_scenario_takes_the_topic_names_that_its_cluster_takes(name: str) -> None:
+    try:
+        Cluster().create_topic(name, topic_of(1))
+    except ClusterError:
+        with pytest.raises(ValidationError):
+            Scenario.model_validate({**LEAST, "topic": {"name": name}})
+    else:
+        Scenario.model_validate({**LEAST, "topic": {"name": name}})

@@ -2,7 +2,6 @@ import pytest
 
 from simulator.cluster.cluster import (
     PARTITIONS_MAX,
-    SYSTEM_TOPIC,
     Cluster,
     ClusterError,
     Partition,
@@ -32,6 +31,7 @@ from wire.api.topic import (
     TopicSpec,
 )
 from wire.error_code import Code, ErrorCode, SystemSpecDeletionAttempt
+from wire.topic_name import SYSTEM_TOPIC
 
 DEDUPLICATION = Deduplication(
     bounds=DeduplicationBounds(count=1, age=ElapsedTime(seconds=1, nanoseconds=0)),
