@@ -13,7 +13,7 @@ from typing import TypeVar
 import trio
 
 from producer.errors import ConnectError, ConnectionLostError, FluvioError
-from producer.net.connection import Connection
+from producer.net.connection import Call, Connection
 from producer.net.metadata import LABELS, Metadata
 from wire.api import LIST, WATCH
 from wire.api.admin import ListFilter, ListRequest, NameFilter, WatchOptions, WatchRequest
@@ -88,23 +88,27 @@ async def look_up(metadata: Metadata, topic: str, seconds: float) -> None:
 
 async def _look_up_on(metadata: Metadata, connection: Connection, topic: str) -> None:
     for system in (False, True):
-        names = [NameFilter(name=topic)]
-        wanted = ListFilter(name_filters=names, system=system)
-        topics = await _list(connection, TOPIC, wanted, Topics)
-        if any(found.name == topic for found in topics.objects):
-            partitions = await _list(connection, PARTITION, wanted, Partitions)
-            metadata.learn(topics.objects, partitions.objects)
+        wanted = ListFilter(name_filters=[NameFilter(name=topic)], system=system)
+        calls = [_submit_list(connection, label, wanted) for label in (TOPIC, PARTITION)]
+        try:
+            topics, partitions = [await call.answer() for call in calls]
+        finally:
+            for call in calls:
+                connection.forget(call)
+        found = _listed(connection, topics, Topics).objects
+        if any(each.name == topic for each in found):
+            metadata.learn(found, _listed(connection, partitions, Partitions).objects)
             return
 
 
-async def _list(connection: Connection, label: str, wanted: ListFilter, cls: type[M]) -> M:
+def _submit_list(connection: Connection, label: str, wanted: ListFilter) -> Call:
     version = connection.version_of(LIST)
-    call = connection.submit(LIST, ListRequest(object=seal(label, wanted, version)))
-    try:
-        answer = decode(LIST.response, await call.answer(), version)
-    finally:
-        connection.forget(call)
-    return answer.object.open(cls, version)
+    return connection.submit(LIST, ListRequest(object=seal(label, wanted, version)))
+
+
+def _listed(connection: Connection, body: bytes, cls: type[M]) -> M:
+    version = connection.version_of(LIST)
+    return decode(LIST.response, body, version).object.open(cls, version)
 
 
 async def _follow(metadata: Metadata, connection: Connection) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.visibility import Visibility, visibility
+from chaos.spec.bounds import DIAL_BACKOFF_MAX_S, DIAL_BACKOFF_S
 from simulator.events import LeaderMoved, SpuStopped
 from tests.chaos.oracle.checks.playing import played
 
@@ -41,7 +42,7 @@ def test_a_stall_hides_attempts_on_its_own_connection_only() -> None:
 
 def test_a_reset_connection_is_lost_from_then_on() -> None:
     found = seen({"disconnect": {"at": "response", "how": "rst", "nth": 1}})
-    assert found.lost(2) == pytest.approx(0.0011)
+    assert found.lost(2) == pytest.approx(0.0013)
     assert found.lost_by(2) > found.lost(2)
     assert found.lost(3) == inf
     assert not found.clear(0.0, ROOM_S)
@@ -52,7 +53,16 @@ def test_a_refusing_server_hides_attempts(how: str) -> None:
     fault = {"refuse": {"server": "spu", "how": how, "between": ["0ms", "500ms"]}}
     found = seen(fault)
     assert not found.clear(0.0, 0.5)
-    assert found.clear(0.5 + WAIT_S + ROOM_S, 100.0)
+    assert found.clear(0.5 + WAIT_S + DIAL_BACKOFF_MAX_S + ROOM_S, 100.0)
+    assert found.backing_off(0.5, 1.0)
+    assert not found.backing_off(0.5, 0.6 + WAIT_S + DIAL_BACKOFF_MAX_S)
+
+
+def test_the_backoff_is_no_longer_than_the_time_in_which_dials_failed() -> None:
+    fault = {"refuse": {"server": "spu", "how": "refuse", "between": ["0ms", "100ms"]}}
+    found = seen(fault)
+    assert not found.clear(0.15, 0.16)
+    assert found.clear(0.1 + 0.1 + DIAL_BACKOFF_S + ROOM_S, 100.0)
 
 
 def test_a_stopped_spu_hides_attempts_until_it_starts() -> None:
@@ -60,7 +70,7 @@ def test_a_stopped_spu_hides_attempts_until_it_starts() -> None:
     found = seen(workload=[*gone, "wait"])
     assert found.clear(0.0, 0.0)
     assert not found.clear(1.0, 1.1)
-    assert found.clear(2.0 + ROOM_S, 100.0)
+    assert found.clear(2.0 + DIAL_BACKOFF_MAX_S + ROOM_S, 100.0)
 
 
 def test_a_leader_leads_until_it_is_moved_and_not_while_it_is_stopped() -> None:

@@ -40,11 +40,11 @@ def test_the_narrative_of_a_lost_answer_runs_from_sending_to_acknowledgement() -
     fault = {"drop": {"name": "lost-answer", "at": "response", "nth": 1}}
     assert outcome(played(fault), 2) == [
         "    0.001 s  record 2 sent",
-        "    0.001 s  transmitted on connection 2 (request 6, with 2 others)",
+        "    0.001 s  transmitted on connection 2 (request 8, with 2 others)",
         "    0.001 s  stored at greetings/0@2",
         "    0.001 s  the answer dropped by fault lost-answer",
         "    0.816 s  connection 2 ended: closed by the client",
-        "    0.826 s  sent again on connection 3 (request 8, with 2 others)",
+        "    0.826 s  sent again on connection 3 (request 10, with 2 others)",
         "    0.826 s  stored again at greetings/0@5",
         "    0.826 s  answered",
         "    0.826 s  acknowledged: greetings/0@5",
@@ -55,7 +55,7 @@ def test_the_narrative_of_a_lost_answer_runs_from_sending_to_acknowledgement() -
 def test_a_record_that_no_fault_struck_has_a_short_narrative() -> None:
     assert events(outcome(played(workload=["send", "flush"]))) == [
         "record 0 sent",
-        "transmitted on connection 2 (request 6)",
+        "transmitted on connection 2 (request 8)",
         "stored at greetings/0@0",
         "answered",
         "acknowledged: greetings/0@0",
@@ -167,7 +167,7 @@ def test_a_leader_that_moves_in_flight_and_the_answer_of_the_old_one_have_senten
         cluster={"spus": 2},
     )
     lines = events(outcome(narratives))
-    assert lines[1] == "transmitted on connection 2 to spu:0 (request 6)"
+    assert lines[1] == "transmitted on connection 2 to spu:0 (request 8)"
     assert "the leader of greetings/0 moved to spu:1" in lines
     assert "answered with an error code, not stored" in lines
     assert lines[-1] == "in the end: stored at greetings/0@0"
@@ -262,7 +262,7 @@ def test_a_stored_record_that_the_spu_lost_has_a_narrative() -> None:
     history = narratives._evidence.history
     history.logs[0] = []
     lines = events(list(Narrator(Evidence(history)).of(1).lines))
-    assert "2 records of request 6 stored from greetings/0@0 on" in lines
+    assert "2 records of request 8 stored from greetings/0@0 on" in lines
     assert lines[-1] == "in the end: not in the log"
 
 
