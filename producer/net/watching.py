@@ -13,7 +13,7 @@ from typing import TypeVar
 import trio
 
 from producer.errors import ConnectError, ConnectionLostError, FluvioError
-from producer.net.connection import Call, Connection
+from producer.net.connection import Connection, PendingCall
 from producer.net.metadata import LABELS, Metadata
 from wire.api import LIST, WATCH
 from wire.api.admin import ListFilter, ListRequest, NameFilter, WatchOptions, WatchRequest
@@ -101,7 +101,7 @@ async def _look_up_on(metadata: Metadata, connection: Connection, topic: str) ->
             return
 
 
-def _submit_list(connection: Connection, label: str, wanted: ListFilter) -> Call:
+def _submit_list(connection: Connection, label: str, wanted: ListFilter) -> PendingCall:
     version = connection.version_of(LIST)
     return connection.submit(LIST, ListRequest(object=seal(label, wanted, version)))
 
