@@ -11,16 +11,19 @@
 At-least-once with Fluvio's default policy is the default. What was not delivered says so, and says
 whether it may be stored all the same: ``DeliveryError.persisted``.
 
-- ``client.py``, ``producer.py``: what a program uses: a connected client, the producer of one topic
-- ``config.py``: the options of a producer
-- ``output.py``: what a caller gets for a record and waits on
-- ``sender.py``: the task of one partition
-- ``request.py``: one request from the moment its batches are taken until all of them are settled
-- ``delivery/``: what is sent, and what a delivery semantic does next: synchronous, no clock, no IO
-- ``net/``: connections, who shares them, and what the SC says of the cluster
-- ``errors.py``, ``stats.py``: what can go wrong; counters
-- ``profile.py``: Fluvio's profile file
-- ``cli.py``, ``console.py``: the command ``spu-producer``; ``__main__.py`` starts it
+``client``: a client that is connected to a cluster.
+``producer``: the producer of one topic.
+``config``: the options of a producer.
+``output``: what a caller gets for a record and waits on.
+``sender``: the task of one partition.
+``request``: one request from the moment its batches are taken until all of them are settled.
+``delivery``: what is sent, and what a delivery semantic does next: synchronous, no clock, no IO.
+``net``: connections, who shares them, and what the SC says of the cluster.
+``errors``: the errors that a caller may meet.
+``stats``: counters.
+``profile``: Fluvio's profile file.
+``cli``: the options of the command ``spu-producer``.
+``console``: what that command does with lines.
 """
 
 TYPE_CHECKING = False  # typing takes a while to import, and type checkers know the name

@@ -15,12 +15,7 @@ The equivalent in trio is ``async with simulator.open_simulator(drop=0.1, seed=7
 ``handlers``: one module for each API.
 ``serving``: listeners and connections.
 ``events``: typed events, and the journal that numbers them.
-``kept_events``: the events that a simulator keeps in memory.
-``journal_file``: the journal as a file of JSON Lines.
-``writer``: writes to files without blocking the simulator.
-``console``: one printed line for each event.
-``repeats``: requests that repeat an earlier request.
-``summary``: the summary of a run.
+``reporting``: where events go: console, journal, summary.
 ``config``: the configuration of a simulator.
 ``options``: the options in Python, and their validation.
 ``blocking``: a simulator in a thread.
@@ -35,8 +30,8 @@ if TYPE_CHECKING:
     from simulator.events import Event
     from simulator.faults.fault_file import FaultFileError, load_faults
     from simulator.options import Options, SimulatorError
+    from simulator.reporting.summary import Summary
     from simulator.serving.server import Simulator, open_simulator
-    from simulator.summary import Summary
 
 __all__ = [
     "Config",
@@ -61,7 +56,7 @@ _HOMES = {
     "RunningSimulator": "simulator.blocking",
     "Simulator": "simulator.serving.server",
     "SimulatorError": "simulator.options",
-    "Summary": "simulator.summary",
+    "Summary": "simulator.reporting.summary",
     "configure": "simulator.config",
     "load_faults": "simulator.faults.fault_file",
     "open_simulator": "simulator.serving.server",

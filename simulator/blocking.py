@@ -10,8 +10,8 @@ import trio
 from simulator.config import configure
 from simulator.events import Event
 from simulator.options import Options, SimulatorError
+from simulator.reporting.summary import Summary
 from simulator.serving.server import Simulator, open_simulator
-from simulator.summary import Summary
 from wire.batch import Record
 
 T = TypeVar("T")

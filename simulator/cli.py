@@ -19,16 +19,16 @@ import trio
 
 from simulator.click_types import DurationType
 from simulator.config import Config, configure
-from simulator.console import Output
 from simulator.documents.diagnostic import printable
 from simulator.documents.quantities import parse_size
 from simulator.events import Sink
 from simulator.faults.distributions import CLI_FORMS, parse_distribution
 from simulator.faults.fault_file import FaultFileError
-from simulator.journal_file import JournalFile
 from simulator.options import Options, SimulatorError
+from simulator.reporting.console import Output
+from simulator.reporting.journal_file import JournalFile
+from simulator.reporting.writer import Writer
 from simulator.serving.server import CONNECTIONS_MAX, Simulator, open_simulator
-from simulator.writer import Writer
 
 PORT = 9003
 SPU_PORT = 9010

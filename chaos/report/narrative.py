@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from chaos.history import RecordSent, RecordSettled, SentRecord
 from chaos.oracle.evidence import Copy, Evidence
 from chaos.report import phrases
-from simulator.console import closing
 from simulator.documents.diagnostic import printable
 from simulator.events import (
     Appended,
@@ -35,6 +34,7 @@ from simulator.events import (
     SpuStarted,
     SpuStopped,
 )
+from simulator.reporting.console import closing
 
 CLUSTER_EVENTS = (
     ConnectRefused,

@@ -34,13 +34,13 @@ from simulator.events import (
 )
 from simulator.faults.model import Refusal
 from simulator.faults.plan import FaultPlan
-from simulator.kept_events import KeptEvents
 from simulator.options import Options, SimulatorError
+from simulator.reporting.kept_events import KeptEvents
+from simulator.reporting.summary import Summary, summarize
 from simulator.serving.connection import ConnectionTask
 from simulator.serving.exchange import SimulatorState
 from simulator.serving.transit import Transit
 from simulator.serving.transport import Bound, Listen, Stream, listen_on_tcp
-from simulator.summary import Summary, summarize
 from wire.address import Address, bracketed
 from wire.batch import Record
 

@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import chaos.history  # registers the events of the client
-from simulator.console import LINE_CHARACTERS_MAX, Output, line_of
 from simulator.events import (
     EVENTS,
     Event,
@@ -21,6 +20,7 @@ from simulator.events import (
     event_from,
 )
 from simulator.faults.effects import CutPoint
+from simulator.reporting.console import LINE_CHARACTERS_MAX, Output, line_of
 
 READ = FrameRead(
     t=1.2345678,

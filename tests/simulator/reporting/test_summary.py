@@ -5,12 +5,12 @@ import pytest
 from rich.console import Console
 from rich.table import Table
 
-from simulator import summary as summary_module
 from simulator.cluster.cluster import Cluster, topic_of
 from simulator.cluster.record_set import record_set
 from simulator.events import Journal
 from simulator.faults.plan import FaultCount
-from simulator.summary import PartitionSummary, Summary, summarize
+from simulator.reporting import summary as summary_module
+from simulator.reporting.summary import PartitionSummary, Summary, summarize
 from tests.simulator.client import batch
 from wire.batch import HEADER, BatchHeader, Record, decode_batch, encode_batch, encode_record
 from wire.compression import Codec

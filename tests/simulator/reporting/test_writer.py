@@ -4,7 +4,7 @@ from typing import TextIO
 
 import pytest
 
-from simulator.writer import Writer
+from simulator.reporting.writer import Writer
 
 ENOUGH_S = 30.0
 

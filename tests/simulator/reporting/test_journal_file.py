@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from simulator.events import EventsLeftOut, Healed, event_from
-from simulator.journal_file import JournalFile
+from simulator.reporting.journal_file import JournalFile
 
 ENOUGH_S = 30.0
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TextIO
 
 from simulator.events import Event, EventsLeftOut
-from simulator.writer import BACKLOG_CHARS_MAX, Writer
+from simulator.reporting.writer import BACKLOG_CHARS_MAX, Writer
 
 
 class JournalFile:

@@ -37,8 +37,8 @@ from simulator.events import (
     TopicDeleted,
 )
 from simulator.faults.effects import CutPoint
-from simulator.repeats import Repeats
-from simulator.writer import Writer
+from simulator.reporting.repeats import Repeats
+from simulator.reporting.writer import Writer
 
 LINE_CHARACTERS_MAX = 500
 """A line is cut here. Names in it are the peer's word, and a short line always fits into a pipe

@@ -1,9 +1,9 @@
 import pytest
 
 from simulator import repeats as repeats_module
-from simulator.console import line_of
 from simulator.events import ConnectionOpened, FrameRead
-from simulator.repeats import Repeats
+from simulator.reporting.console import line_of
+from simulator.reporting.repeats import Repeats
 from tests.simulator.client import batch
 
 
