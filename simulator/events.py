@@ -1,11 +1,11 @@
-"""What happened in a run: one typed event for each connection, frame, fault, append and change.
+"""Typed events of a run: one for each connection, frame, fault, append and change of the cluster.
 
-Events are the ground truth that a judge, a report and a person read. No event holds a sentence:
-a reporter writes text from the fields, and nothing ever reads that text back.
+Events are the ground truth for the judge, for reports and for people. No event holds prose: a
+reporter creates text from the fields, and no code parses that text.
 
-An ``Appended`` names the *transmission* that stored it: the number of the client's request frame,
-counted over the whole run. Two appends of one transmission are copies that the network made, and
-the second one names the fault that made it; two transmissions are the client's own doing.
+An ``Appended`` names the *transmission* that caused it: the number of the client's request frame in
+the whole run. Two appends of one transmission are copies that the network made, and the second
+names the fault that made it; two transmissions are the work of the client.
 
 Events go to *sinks* as they are made: a list in tests, a file as JSON Lines, the lines on a
 terminal. Without a sink none is made and only the counts are kept, so that a long manual run costs
@@ -32,10 +32,10 @@ Payload = Annotated[
 """Bytes of a frame; base64 in JSON."""
 
 PAYLOADS = frozenset({"carried"})
-"""The fields that hold bytes of frames. A file for people leaves them out."""
+"""The fields that hold bytes of frames. The journal file omits them."""
 
 EVENTS: dict[str, type["Event"]] = {}
-"""Every class of events, by its name."""
+"""Every class of events, by name."""
 
 E = TypeVar("E", bound=type["Event"])
 
@@ -60,10 +60,10 @@ class Event:
     """Seconds since the simulator was ready; ``Journal`` sets it."""
 
     def to_json(self, *, payload: bool = False) -> str:
-        """Write the event as one line of JSON Lines, without the line's end.
+        """Return the event as one line of JSON Lines, without the newline.
 
         Args:
-            payload: whether to write the bytes that frames carried, as base64.
+            payload: whether to include the bytes of frames, as base64.
         """
         name = type(self).__name__
         left_out = {"n", "t"} if payload else {"n", "t", *PAYLOADS}
@@ -74,10 +74,10 @@ class Event:
 
 
 def event_from(data: Mapping[str, Any]) -> Event:
-    """Read an event from the data of its JSON.
+    """Return the event for the data of its JSON.
 
     Raises:
-        ValueError: the data is no event; the text names the field.
+        ValueError: the data is not an event; the message names the field.
     """
     fields = dict(data)
     name = fields.pop("event", None)
@@ -112,17 +112,17 @@ class CloseReason(StrEnum):
     """Why a connection ended."""
 
     FIN = "fin"
-    """Closed in order: by the client, or by a fault ``disconnect``."""
+    """Closed by a FIN of the client or of a fault ``disconnect``."""
     RESET = "rst"
     """Reset by the client, or by a fault ``disconnect``."""
     HALF_CLOSE = "half-close"
     """A fault closed one direction, and the client closed the other one."""
     STALL = "stall"
-    """A fault stalled it, and it was closed later."""
+    """A fault stalled the connection, and it was closed later."""
     UNDECODABLE = "undecodable"
     """The client sent bytes that do not decode."""
     ANSWERS_UNREAD = "answers-unread"
-    """The client did not read its answers."""
+    """The client did not read the answers."""
     EVICTED = "evicted"
     """It was stalled, and another connection needed its place."""
     SPU_STOPPED = "spu-stopped"
@@ -134,10 +134,10 @@ class CloseReason(StrEnum):
 
 @dataclass(slots=True, kw_only=True)
 class ConnectionEvent(Event):
-    """Something that concerns one connection."""
+    """The base of events that concern one connection."""
 
     connection: int
-    """The number of the connection, from 1 in the order of accepting."""
+    """The number of the connection, from 1 in the order in which connections are accepted."""
     server: str
     """``sc``, or ``spu:0`` and so on."""
 
@@ -154,7 +154,7 @@ class ConnectionClosed(ConnectionEvent):
     by: ClosedBy
     reason: CloseReason
     error: str | None = None
-    """Of undecodable input: what does not decode."""
+    """The decoding error, if the input was undecodable."""
 
 
 @event
@@ -171,7 +171,7 @@ class ConnectRefused(ConnectionEvent):
 
 @dataclass(slots=True, kw_only=True)
 class ExchangeEvent(ConnectionEvent):
-    """Something that concerns one request frame and its answers."""
+    """The base of events that concern one request frame and its answers."""
 
     api: str
     """The name of the API, for example ``produce``."""
@@ -179,9 +179,9 @@ class ExchangeEvent(ConnectionEvent):
     transmission: int
     """The number of the request frame, counted over the whole run, from 1."""
     topic: str | None = None
-    """The first topic that the request names; of a fault and an append the one it concerns."""
+    """The topic of a fault or an append; for other events, the first topic of the request."""
     partition: int | None = None
-    """The partition that goes with ``topic``."""
+    """The partition of ``topic``."""
 
 
 @event
@@ -191,9 +191,9 @@ class FrameRead(ExchangeEvent):
     api_version: int
     client_id: str
     size: int
-    """Bytes of the frame on the wire, its length field included."""
+    """The size of the frame on the wire in bytes, including the length field."""
     carried: tuple[tuple[str, int, Payload], ...] = ()
-    """Of a produce request: topic, partition and batches of each entry, as they arrived."""
+    """Topic, partition and batches of each entry of a produce request, as they arrived."""
 
 
 @event
@@ -201,7 +201,7 @@ class FramePartlyRead(ConnectionEvent):
     """A connection ended in the middle of a request frame."""
 
     size: int
-    """Bytes of the frame that had arrived."""
+    """The bytes of the frame that had arrived."""
 
 
 @event
@@ -209,13 +209,13 @@ class FrameWritten(ExchangeEvent):
     """A server wrote a response frame, or the first bytes of one."""
 
     size: int
-    """Bytes that were written."""
+    """The bytes that were written."""
     frame_size: int
-    """Bytes of the whole frame."""
+    """The size of the whole frame in bytes."""
 
     @property
     def whole(self) -> bool:
-        """Whether the frame was written to its end."""
+        """Whether the whole frame was written."""
         return self.size == self.frame_size
 
 
@@ -226,23 +226,23 @@ class FaultHit(ExchangeEvent):
     fault: str
     """The name of the fault."""
     kind: str
-    """The kind of the fault, for example ``drop``; for a person, since effects say what it does."""
+    """The kind of the fault, for example ``drop``; for people, because the judge reads effects."""
     effects: tuple[str, ...]
-    """What a client and a judge must expect, in the words of ``simulator.faults.effects.Effect``. A
-    word that a judge does not know may mean anything."""
+    """The values of ``simulator.faults.effects.Effect``. The judge treats an unknown value as an
+    effect that can do anything."""
     at: CutPoint
     ordinal: int
-    """The position among the exchanges that this fault counts, as ``nth`` has it."""
+    """The position among the exchanges that this fault counts, as in ``nth``."""
     shadowed: bool = False
-    """Whether another fault decided first, so that this one had no effect."""
+    """Whether an earlier fault decided the frame, so that this fault had no effect."""
     delay_s: float = 0.0
-    """Seconds by which the frame is late."""
+    """The delay of the frame, in seconds."""
     code: str | None = None
-    """The error code that the answer gets."""
+    """The error code of the answer."""
     how: str | None = None
-    """How a connection ends."""
+    """How the connection ends."""
     after_bytes: int | None = None
-    """Bytes of the answer that are written before the connection ends."""
+    """The bytes of the answer that are written before the connection ends."""
 
 
 @event
@@ -253,11 +253,11 @@ class Appended(ExchangeEvent):
     """The offset of the first record."""
     records: int
     copied_by: str | None = None
-    """The fault that repeated the request, if this append is of such a copy."""
+    """The fault that repeated the request, if a copy of it caused this append."""
 
     @property
     def end(self) -> int:
-        """The offset behind the last record."""
+        """The offset after the last record."""
         return self.base_offset + self.records
 
 
@@ -333,7 +333,7 @@ class EventsLeftOut(Event):
     """How many events before this line are missing."""
 
 
-# --- where events go
+# --- sinks
 
 Sink = Callable[[Event], None]
 
