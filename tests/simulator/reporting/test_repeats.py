@@ -1,7 +1,7 @@
 import pytest
 
-from simulator import repeats as repeats_module
 from simulator.events import ConnectionOpened, FrameRead
+from simulator.reporting import repeats as repeats_module
 from simulator.reporting.console import line_of
 from simulator.reporting.repeats import Repeats
 from tests.simulator.client import batch
