@@ -54,7 +54,7 @@ def test_a_refusing_server_hides_attempts(how: str) -> None:
     found = seen(fault)
     assert not found.clear(0.0, 0.5)
     assert found.clear(0.5 + WAIT_S + DIAL_BACKOFF_MAX_S + ROOM_S, 100.0)
-    assert found.backing_off(0.5, 1.0)
+    assert found.backing_off(0.2, 0.4)
     assert not found.backing_off(0.5, 0.6 + WAIT_S + DIAL_BACKOFF_MAX_S)
 
 
