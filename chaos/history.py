@@ -186,7 +186,10 @@ class History:
     not_applicable: Sequence[str] = ()
     """What the client cannot do of the requested scenario, and what it did instead."""
     crash: str | None = None
-    """An error of the client outside any call: the client is broken."""
+    """How the client broke: it ended by itself, violated the client protocol, or raised an
+    exception that is not one of its documented errors."""
+    not_started: str | None = None
+    """Why the client could not be started; the run is evidence of nothing."""
     defect: str | None = None
     """An error of the harness itself: the run is evidence of nothing."""
 
@@ -248,7 +251,7 @@ _CALLS: TypeAdapter[Call] = TypeAdapter(Call)
 _UNREADABLE: TypeAdapter[Unreadable] = TypeAdapter(Unreadable)
 _COUNTS: TypeAdapter[dict[str, FaultCount]] = TypeAdapter(dict[str, FaultCount])
 
-_END = ("healed_at", "drained", "silent", "not_applicable", "crash", "defect")
+_END = ("healed_at", "drained", "silent", "not_applicable", "crash", "not_started", "defect")
 """The fields that the last line holds unchanged."""
 
 

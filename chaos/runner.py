@@ -17,7 +17,15 @@ from itertools import count
 
 import trio
 
-from chaos.drivers import Broken, CallFailed, DriverSession, OpenSession, Recorder, Silent
+from chaos.drivers import (
+    Broken,
+    CallFailed,
+    DriverSession,
+    NotStarted,
+    OpenSession,
+    Recorder,
+    Silent,
+)
 from chaos.drivers.adapted import adapted
 from chaos.drivers.kinds.producer import open_producer
 from chaos.history import (
@@ -149,6 +157,9 @@ class _Run(Recorder):
                     history.defect = _one_line(error)
         except CallFailed as failure:
             self._end(call, failure.outcome, str(failure))
+        except NotStarted as failure:
+            self._give_up(call, str(failure))
+            history.not_started = str(failure)
         except (Silent, Broken) as failure:
             self._lost_client(failure)
         except Exception as error:

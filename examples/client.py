@@ -14,7 +14,7 @@ import trio
 import producer
 
 NOT_APPLICABLE = {"compression": "none", "isolation": "read-uncommitted", "send_all": "one by one"}
-OTHERS = {"op", "topic", "delivery_semantic", "retry", *NOT_APPLICABLE}
+OTHERS = {"op", "n", "topic", "delivery_semantic", "retry", *NOT_APPLICABLE}
 
 
 def config_of(question: dict[str, Any]) -> producer.TopicProducerConfig:
@@ -35,9 +35,9 @@ async def main() -> None:
     outputs: dict[int, Any] = {}
     async with AsyncExitStack() as stack:
         async for line in trio.wrap_file(sys.stdin):
-            answer: dict[str, Any] = {"ok": True}
+            answer: dict[str, Any] = {"n": (question := json.loads(line))["n"], "ok": True}
             try:
-                match question := json.loads(line):
+                match question:
                     case {"op": "connect", "address": address}:
                         fluvio = await stack.enter_async_context(producer.Fluvio.connect(address))
                     case {"op": "producer", "topic": topic}:
@@ -52,7 +52,7 @@ async def main() -> None:
                     case {"op": "flush" | "close" as op}:
                         await getattr(client, op)()
             except producer.FluvioError as error:
-                answer = {"error": str(error)}
+                answer = {"n": question["n"], "error": str(error)}
             print(json.dumps(answer), flush=True)
 
 

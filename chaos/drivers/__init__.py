@@ -45,10 +45,19 @@ class Silent(Exception):  # noqa: N818  an outcome, not a mistake
 
 
 class Broken(Exception):  # noqa: N818  an outcome, not a mistake
-    """The client ended or violated the client protocol; the failure is the client's own.
+    """The client ended, violated the client protocol, or raised an undocumented exception; the
+    failure is the client's own.
 
     Args:
         text: what the client did.
+    """
+
+
+class NotStarted(Exception):  # noqa: N818  an outcome, not a mistake
+    """The client could not be started: a program is missing, or ended before its first answer.
+
+    Args:
+        text: why.
     """
 
 
@@ -107,5 +116,6 @@ class DriverSession(ABC):
 
 OpenSession = Callable[[str, Scenario, World, Recorder], AbstractAsyncContextManager[DriverSession]]
 """Opens a session with a client: takes the address of the SC, the scenario, the world, and the
-recorder of outcomes. Raises ``CallFailed`` if the client cannot connect within a limit of its own.
+recorder of outcomes. Raises ``CallFailed`` if the client cannot connect within a limit of its own,
+and ``NotStarted`` if the client cannot be started.
 Leaving the context ends the client at once."""

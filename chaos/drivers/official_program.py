@@ -114,13 +114,13 @@ def main() -> None:
     session = Session()
     for line in sys.stdin:
         question = json.loads(line)
-        op = question.pop("op")
+        op, n = question.pop("op"), question.pop("n")
         try:
             answer = getattr(session, "make_producer" if op == "producer" else op)(**question)
             answer = {"ok": True, **answer}
         except FluviorError as error:
             answer = {"error": str(error)}
-        print(json.dumps(answer), flush=True)  # noqa: T201  the protocol's output
+        print(json.dumps({"n": n, **answer}), flush=True)  # noqa: T201  the protocol's output
 
 
 if __name__ == "__main__":

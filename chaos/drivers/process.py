@@ -45,6 +45,11 @@ class Process:
         OSError: the program cannot be started.
     """
 
+    asked = 0
+    """How many questions the program was asked, in all of its runs."""
+    answered = False
+    """Whether it gave an answer, in any run."""
+
     def __init__(self, command: Sequence[str], environment: Mapping[str, str] = {}) -> None:
         self._popen = subprocess.Popen(  # noqa: S603  the user names the program
             command,
@@ -99,6 +104,19 @@ class Process:
             pipe.close()
 
 
+class Ended(Broken):
+    """The program ended or closed its output.
+
+    Args:
+        text: how.
+        status: its exit status, negative for a signal; None if the program is still running.
+    """
+
+    def __init__(self, text: str, status: int | None) -> None:
+        super().__init__(text)
+        self.status = status
+
+
 class Dialogue:
     """Lines to a process and lines from it, for one run.
 
@@ -123,7 +141,7 @@ class Dialogue:
         try:
             await self._stdin.send_all(line + b"\n")
         except trio.BrokenResourceError:
-            raise Broken(await self._ending()) from None
+            raise await self._ending() from None
 
     async def hear(self) -> bytes:
         """Read a line; return it without its newline.
@@ -138,7 +156,7 @@ class Dialogue:
                 raise Broken(f"the program wrote a line of more than {LINE_BYTES_MAX:,} bytes")
             data = await self._stdout.receive_some(_CHUNK_BYTES)
             if not data:
-                raise Broken(await self._ending())
+                raise await self._ending()
             self._buffer += data
         line = bytes(self._buffer[:end])
         del self._buffer[: end + 1]
@@ -149,14 +167,22 @@ class Dialogue:
         while data := await self._stderr.receive_some(_CHUNK_BYTES):
             self._complaint = (self._complaint + data)[-COMPLAINT_BYTES:]
 
-    async def _ending(self) -> str:
-        """Describe how the process ended."""
+    @property
+    def unfinished(self) -> str:
+        """Describe the bytes that came without a newline; empty if there are none."""
+        count = len(self._buffer)
+        bytes_came = "1 byte" if count == 1 else f"{count:,} bytes"
+        return f" ({bytes_came} came without a newline)" if count else ""
+
+    async def _ending(self) -> Ended:
+        """Describe how the program ended."""
         status = await self._process.ended()
         if status is None:
-            return "the program closed its output"
+            return Ended(f"the program closed its output{self.unfinished}", None)
         how = f"with status {status}" if status >= 0 else f"by signal {-status}"
         lines = [line for line in self._complaint.decode(errors="replace").splitlines() if line]
-        return f"the program ended {how}{': ' + lines[-1].strip() if lines else ''}"
+        why = f": {lines[-1].strip()}" if lines else ""
+        return Ended(f"the program ended {how}{self.unfinished}{why}", status)
 
     async def aclose(self) -> None:
         """Close the pipe ends of this run."""

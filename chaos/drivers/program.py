@@ -2,7 +2,8 @@
 
 ``docs/client-protocol.md`` is the contract. The harness asks one question at a time and waits for
 the answer. A program that does not answer in time is killed: its state is unknown, and its next
-line would answer an earlier question.
+line would answer an earlier question. An answer repeats the number of its question, so that a
+second answer to one question is not taken for the answer to the next.
 """
 
 import json
@@ -13,8 +14,16 @@ from typing import Any
 
 import trio
 
-from chaos.drivers import Broken, CallFailed, DriverSession, OpenSession, Recorder, Silent
-from chaos.drivers.process import Dialogue, Process, open_dialogue
+from chaos.drivers import (
+    Broken,
+    CallFailed,
+    DriverSession,
+    NotStarted,
+    OpenSession,
+    Recorder,
+    Silent,
+)
+from chaos.drivers.process import Dialogue, Ended, Process, open_dialogue
 from chaos.history import Outcome, SentRecord
 from chaos.spec.scenario import Scenario
 from chaos.world.world import World
@@ -28,6 +37,9 @@ TEXT_CHARS_MAX = 1000
 
 PERSISTED: Mapping[object, Outcome] = {"no": "failed", "maybe": "unknown", None: "unknown"}
 """The values of ``persisted`` in an error, and the outcome of each."""
+
+LARGEST: Mapping[str, int] = {"partition": 2**31 - 1, "offset": 2**63 - 1}
+"""The largest numbers that Fluvio can store."""
 
 Answer = dict[str, Any]
 
@@ -47,7 +59,7 @@ def open_program(command: Sequence[str]) -> OpenSession:
             process = Process(command)
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
-            raise Broken(f"{command[0]} cannot be started: {reason}") from error
+            raise NotStarted(f"{command[0]} cannot be started: {reason}") from error
         try:
             async with connected(process, address, scenario, recorder) as client:
                 yield client
@@ -91,8 +103,18 @@ class ProgramSession(DriverSession):
         """Why the session is over; None while it is usable."""
 
     async def connect(self, address: str) -> None:
-        """Have the program connect and create its producer."""
-        await self._ask("connect", address=address)
+        """Have the program connect and create its producer.
+
+        Raises:
+            NotStarted: the program ended by itself before its first answer, as one does that lacks
+                an import.
+        """
+        try:
+            await self._ask("connect", address=address)
+        except Ended as failure:
+            if self._process.answered or failure.status is None or failure.status < 0:
+                raise
+            raise NotStarted(str(failure)) from failure
         topic, producer = self._scenario.topic, self._scenario.producer
         answer = await self._ask("producer", topic=topic.name, **producer.model_dump())
         self.not_applicable = _mapping(answer, "not_applicable")
@@ -132,6 +154,9 @@ class ProgramSession(DriverSession):
                 partition, offset = (_index(answer, name) for name in ("partition", "offset"))
             except CallFailed as failure:
                 self._recorder.failed(record, failure.outcome, str(failure))
+            except Broken as failure:
+                self._lose(failure)
+                raise
             else:
                 self._recorder.stored(record, partition, offset)
             del self._open[record.id]
@@ -154,13 +179,16 @@ class ProgramSession(DriverSession):
         """
         if self._lost is not None:
             raise self._lost
-        line = json.dumps({"op": op, **arguments}).encode()
+        self._process.asked += 1
+        n = self._process.asked
+        line = json.dumps({"op": op, "n": n, **arguments}).encode()
         try:
             with trio.move_on_after(self._patience_s) as scope:
                 await self._dialogue.say(line)
-                answer = _answer(op, await self._dialogue.hear())
+                answer = _answer(op, n, await self._dialogue.hear())
             if scope.cancelled_caught:
-                raise Silent(f"{op}: no answer within {self._patience_s:g} s")
+                came = self._dialogue.unfinished
+                raise Silent(f"{op}: no answer within {self._patience_s:g} s{came}")
         except trio.Cancelled:
             # The call has exceeded its bound; the answer is still outstanding.
             self._lose(Silent(f"{op}: no answer within its bound"))
@@ -168,9 +196,9 @@ class ProgramSession(DriverSession):
         except (Silent, Broken) as failure:
             self._lose(failure)
             raise
+        self._process.answered = True
         if "error" in answer:
-            outcome = PERSISTED.get(answer.get("persisted"), "unknown")
-            raise CallFailed(_one_line(answer["error"]), outcome)
+            raise CallFailed(_one_line(answer["error"]), PERSISTED[answer.get("persisted")])
         return answer
 
     def _lose(self, failure: Exception) -> None:
@@ -186,22 +214,50 @@ def _json(record: SentRecord) -> Mapping[str, Any]:
 # --- answers
 
 
-def _answer(op: str, line: bytes) -> Answer:
+def _answer(op: str, n: int, line: bytes) -> Answer:
+    """Return a valid answer to question ``n``.
+
+    Raises:
+        Broken: the line is none; the message quotes it.
+    """
+    if not line.strip():
+        raise Broken(f"the program answered {op} with an empty line")
     try:
-        answer = json.loads(line)
-    except ValueError:
+        answer = json.loads(line, parse_constant=_no_constant)
+        json.dumps(answer, ensure_ascii=False).encode()
+    except UnicodeEncodeError:  # an escape such as \\ud800
+        raise Broken(f"{_said(op, line)}, which is not Unicode text") from None
+    except (ValueError, RecursionError):
         raise Broken(f"{_said(op, line)}, which is not JSON") from None
     if not isinstance(answer, dict) or ("error" in answer) == (answer.get("ok") is True):
         raise Broken(f'{_said(op, line)}, which is neither {{"ok": true}} nor {{"error": TEXT}}')
+    repeated = answer.get("n")
+    if type(repeated) is int and 0 < repeated < n:
+        raise Broken(
+            f"the program answered question {repeated} twice: {_said(op, line)}, and the question "
+            f'has "n": {n}'
+        )
+    if type(repeated) is not int or repeated != n:
+        raise Broken(f'{_said(op, line)}, which does not repeat "n": {n}')
+    if not isinstance(answer.get("error", ""), str):
+        raise Broken(f"{_said(op, line)}, whose error is not a text")
+    persisted = answer.get("persisted")
+    if "error" in answer and not (persisted is None or persisted in ("no", "maybe")):
+        raise Broken(f'{_said(op, line)}, whose persisted is neither "no" nor "maybe"')
     return answer
+
+
+def _no_constant(text: str) -> None:
+    raise ValueError(f"{text} is not JSON")
 
 
 def _index(answer: Answer, name: str) -> int | None:
     value = answer.get(name)
-    if value is None or (type(value) is int and value >= 0):
+    if value is None or (type(value) is int and 0 <= value <= LARGEST[name]):
         return value
     raise Broken(
-        f"the program answered with {name} {shown(value)}, which is not a whole number from 0 on"
+        f"the program answered with {name} {shown(value)}, which is not a whole number "
+        f"from 0 to {LARGEST[name]}"
     )
 
 

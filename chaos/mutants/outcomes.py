@@ -197,3 +197,15 @@ class GivesUpAtMostOnceTooLate(Mutant):
     semantics = (AT_MOST_ONCE,)
     caught_by = ("bounded",)
     records = 2
+
+
+class AssertsThatAllIsDelivered(Mutant):
+    """A flush asserts that no record was given up.
+
+    Under at-least-once each record is delivered, a programmer may think, and forget the policy.
+    """
+
+    where = "producer.producer:TopicProducer.flush"
+    before = "tally.raise_if_any()"
+    after = "assert not tally.records"
+    caught_by = ("speaks",)

@@ -132,7 +132,8 @@ class RetryTimeline:
         """The longest time from the start of an attempt until its request is read, in seconds."""
         closed = [call.started for call in evidence.history.calls if call.op == "close"]
         self._closed_at = closed[0] if closed else inf
-        self._silent = evidence.history.silent is not None
+        history = evidence.history
+        self._abandoned = history.silent is not None or history.crash is not None
         self._end = evidence.history.events[-1].t if evidence.history.events else 0.0
 
     def attempts(self, group: RecordGroup) -> Iterator[AttemptBounds]:
@@ -193,8 +194,8 @@ class RetryTimeline:
             return None
         end = group.outcome_at
         if end is None:
-            if self._silent:
-                return None  # the client was killed and might have retried
+            if self._abandoned:
+                return None  # the harness ended the client, which might have retried
             attempts = list(self.attempts(group))
             end = attempts[-1].end_by if attempts else self._end
             if end == inf or (attempts and end + self.delays.before(len(attempts)) >= self._end):

@@ -53,7 +53,9 @@ def judge(history: History, *, example: bool = False) -> Result:
     """
     evidence = Evidence(history)
     findings: tuple[Finding, ...] = ()
-    if history.defect is None:  # a history with a defect of the harness is not reliable
+    if (
+        history.defect is None and history.not_started is None
+    ):  # a history with a defect of the harness is not reliable
         semantic = history.scenario.producer.delivery_semantic
         findings = tuple(c.run(evidence) for c in CHECKS.values() if semantic in c.semantics)
     figures = {what: evidence.count(what) for what in FIGURES}
@@ -64,11 +66,20 @@ def judge(history: History, *, example: bool = False) -> Result:
     return Result("inconclusive" if reasons else "valid", findings, reasons, figures, fired)
 
 
+def _no_evidence(history: History) -> str | None:
+    """Return why a history is evidence of nothing; None if it is evidence."""
+    if history.defect is not None:
+        return f"the harness failed: {history.defect}"
+    if history.not_started is not None:
+        return f"the client could not be started: {history.not_started}"
+    return None
+
+
 def _reasons(evidence: Evidence, figures: Mapping[str, int], *, example: bool) -> Iterator[str]:
     """Yield why a run without a broken promise is inconclusive."""
     history = evidence.history
-    if history.defect is not None:
-        yield f"the harness failed: {history.defect}"
+    if (reason := _no_evidence(history)) is not None:
+        yield reason
         return
     connect = next((call for call in history.calls if call.op == "connect"), None)
     if connect is None or connect.outcome != "ok":

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
-from chaos.drivers import CallFailed, DriverSession, Recorder
+from chaos.drivers import Broken, CallFailed, DriverSession, Recorder
 from chaos.drivers.registry import PRODUCER, DriverKind, register_driver
 from chaos.history import Outcome, SentRecord
 from chaos.spec.scenario import ProducerOptions, Scenario
@@ -76,16 +76,16 @@ class ProducerSession(DriverSession):
         """Send one record."""
         try:
             output = await self.producer.send(record.key, record.value)
-        except DeliveryError as error:
-            raise _call_failed(error) from error
+        except Exception as error:
+            raise _failure("send", error) from error
         self._note(record, output)
 
     async def send_all(self, records: Sequence[SentRecord]) -> None:
         """Send several records with one call."""
         try:
             outputs = await self.producer.send_all([(r.key, r.value) for r in records])
-        except DeliveryError as error:
-            raise _call_failed(error) from error
+        except Exception as error:
+            raise _failure("send_all", error) from error
         for record, output in zip(records, outputs, strict=True):
             self._note(record, output)
 
@@ -93,8 +93,8 @@ class ProducerSession(DriverSession):
         """Flush the producer."""
         try:
             await self.producer.flush()
-        except DeliveryError as error:
-            raise _call_failed(error) from error
+        except Exception as error:
+            raise _failure("flush", error) from error
 
     async def wait(self) -> None:
         """Wait for every output."""
@@ -103,13 +103,15 @@ class ProducerSession(DriverSession):
                 await output.wait()
             except DeliveryError:
                 continue  # the delivery callback has recorded the outcome
+            except Exception as error:
+                raise _failure("wait", error) from error
 
     async def close(self) -> None:
         """Close the producer."""
         try:
             await self.producer.close()
-        except DeliveryError as error:
-            raise _call_failed(error) from error
+        except Exception as error:
+            raise _failure("close", error) from error
 
     def _note(self, record: SentRecord, output: ProduceOutput) -> None:
         if output.done:
@@ -176,8 +178,15 @@ def _settled(error: DeliveryError) -> Outcome:
     return "failed" if error.persisted is Persisted.NO else "unknown"
 
 
-def _call_failed(error: DeliveryError) -> CallFailed:
-    return CallFailed(str(error), _settled(error), queue_full=isinstance(error, QueueFull))
+def _failure(op: str, error: Exception) -> CallFailed | Broken:
+    """Return how a call ended: a documented error is an outcome, any other is a defect."""
+    match error:
+        case DeliveryError():
+            return CallFailed(str(error), _settled(error), queue_full=isinstance(error, QueueFull))
+        case FluvioError():  # found before a record is accepted
+            return CallFailed(str(error), "failed")
+    text = " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
+    return Broken(f"{op} raised {text}, which is not a documented error")
 
 
 register_driver(

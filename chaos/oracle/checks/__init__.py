@@ -54,6 +54,7 @@ CHECKS: Registry[Check] = Registry(
         "bounded",
         "flush-settles",
         "alive-after-heal",
+        "speaks",
     ),
 )
 """All checks, by name."""

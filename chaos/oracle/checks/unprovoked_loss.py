@@ -69,8 +69,9 @@ def _unexplained(evidence: Evidence, group: RecordGroup) -> str | None:
 def _unexplained_unseen(evidence: Evidence, view: Visibility, group: RecordGroup) -> str | None:
     times, producer = evidence.once(timing), evidence.scenario.producer
     closed = [call.started for call in evidence.history.calls if call.op == "close"]
-    if group.outcome_at is None and evidence.history.silent is not None:
-        return None  # the client was killed while it held the record
+    abandoned = evidence.history.silent is not None or evidence.history.crash is not None
+    if group.outcome_at is None and abandoned:
+        return None  # the harness ended the client while it held the record
     end = inf if group.outcome_at is None else group.outcome_at
     if closed and end >= closed[0] and group.outcome_at is not None:
         return None

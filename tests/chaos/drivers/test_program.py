@@ -37,16 +37,22 @@ class ScriptedDialogue(Dialogue):
 
     def __init__(self, answers: Answers) -> None:
         self._answers = answers
+        self._buffer = bytearray()
+        self._n = 0
         self.asked: Asked = []
 
     async def say(self, line: bytes) -> None:
-        self.asked.append(json.loads(line))
+        question = json.loads(line)
+        self._n = question.pop("n")
+        self.asked.append(question)
 
     async def hear(self) -> bytes:
         answer = self._answers(self.asked[-1])
         if answer is None:
             await trio.sleep_forever()
         assert answer is not None
+        if answer.startswith('{"') and '"n"' not in answer:
+            answer = f'{{"n": {self._n}, {answer[1:]}'
         return answer.encode()
 
 
@@ -188,6 +194,20 @@ async def test_a_cancelled_call_kills_the_program_too(
         ("{}", "which is neither"),
         ('{"ok": false}', "which is neither"),
         ('{"ok": true, "error": "x"}', "which is neither"),
+        ("", "^the program answered flush with an empty line$"),
+        (" ", "with an empty line"),
+        ('{"ok": true, "offset": NaN}', "which is not JSON"),
+        ("[" * 100_000, "which is not JSON"),
+        ('{"ok": true, "offset": ' + "9" * 5000 + "}", "which is not JSON"),
+        ('{"error": "\\ud800"}', "which is not Unicode text"),
+        ('{"ok": true, "\\ud800": 1}', "which is not Unicode text"),
+        ('{"error": {"a": 1}}', "whose error is not a text"),
+        ('{"error": null}', "whose error is not a text"),
+        ('{"error": "x", "persisted": {}}', "whose persisted is neither"),
+        ('{"error": "x", "persisted": "perhaps"}', "whose persisted is neither"),
+        ('{"ok": true, "n": 7}', 'which does not repeat "n": 1'),
+        ('{"ok": true, "n": true}', 'which does not repeat "n": 1'),
+        ('{"ok": true, "n": null}', 'which does not repeat "n": 1'),
     ],
 )
 async def test_an_invalid_answer_is_a_failure_of_the_program(answer: str, text: str) -> None:
@@ -197,7 +217,15 @@ async def test_an_invalid_answer_is_a_failure_of_the_program(answer: str, text: 
     assert talk.process.killed == 1
 
 
-@pytest.mark.parametrize("offset", ["-1", '"7"', "true", "1.5"])
+async def test_a_second_answer_to_a_question_is_reported() -> None:
+    talk = Talk(lambda q: '{"ok": true, "n": 1}')
+    await talk.client.send(record(1))
+    with pytest.raises(Broken, match=r"^the program answered question 1 twice: .* has \"n\": 2$"):
+        await talk.client.flush()
+    assert talk.process.killed == 1
+
+
+@pytest.mark.parametrize("offset", ["-1", '"7"', "true", "1.5", str(2**63)])
 async def test_an_invalid_offset_is_a_failure_of_the_program(offset: str) -> None:
     talk = Talk(lambda q: f'{{"ok": true, "offset": {offset}}}')
     await talk.client.send(record(1))
@@ -216,11 +244,70 @@ def ran(tmp_path: Path, script: str, **scenario: Any) -> History:
     )
 
 
+ANSWERS = """
+import json, os, sys
+def answer(**fields):
+    print(json.dumps({"n": json.loads(input())["n"], **fields}), flush=True)
+"""
+
+
 def test_a_program_that_ends_is_reported_with_its_last_error_line(tmp_path: Path) -> None:
-    history = ran(tmp_path, "import sys; input(); print('sorry', file=sys.stderr); sys.exit(3)")
+    script = ANSWERS + "answer(ok=True); input(); print('sorry', file=sys.stderr); sys.exit(3)"
+    history = ran(tmp_path, script)
     assert history.crash == "the program ended with status 3: sorry"
     result = judge(history)
-    assert (result.verdict, result.broken[0].check) == ("invalid", "alive-after-heal")
+    assert (result.verdict, [f.check for f in result.broken]) == ("invalid", ["speaks"])
+    assert History.loads(history.dumps()).crash == history.crash
+
+
+@pytest.mark.parametrize("script", ["import nowhere", "input(); raise SystemExit('no config')"])
+def test_a_program_that_ends_before_its_first_answer_has_no_verdict(
+    tmp_path: Path, script: str
+) -> None:
+    history = ran(tmp_path, script)
+    result = judge(history)
+    assert (result.verdict, history.crash) == ("inconclusive", None)
+    [reason] = result.reasons
+    assert reason.startswith("the client could not be started: the program ended with status 1: ")
+    assert History.loads(history.dumps()).not_started == history.not_started
+
+
+def test_a_program_that_is_not_there_has_no_verdict(tmp_path: Path) -> None:
+    scenario = Scenario.model_validate({"name": "x", "worlds": ["tcp"], "workload": ["send"]})
+    result = judge(run_scenario(scenario, "tcp", open_program([str(tmp_path / "nowhere")])))
+    assert (result.verdict, result.broken) == ("inconclusive", ())
+    assert result.reasons[0].endswith("nowhere cannot be started: no such file or directory")
+
+
+@pytest.mark.parametrize(
+    ("rest", "seen"),
+    [
+        ("print('{\"ok\"', end='', flush=True)", "with status 0 (5 bytes came without a newline)"),
+        (
+            "os.write(1, b'x'); os.kill(os.getpid(), 9)",
+            "by signal 9 (1 byte came without a newline)",
+        ),
+    ],
+)
+def test_an_answer_without_a_newline_is_reported_with_its_bytes(
+    tmp_path: Path, rest: str, seen: str
+) -> None:
+    history = ran(tmp_path, ANSWERS + f"answer(ok=True); input(); {rest}")
+    assert history.crash == f"the program ended {seen}"
+
+
+def test_silence_behind_an_answer_without_a_newline_is_reported_with_its_bytes(
+    tmp_path: Path,
+) -> None:
+    script = ANSWERS + "answer(ok=True); input(); os.write(1, b'xyz'); input()"
+    history = ran(tmp_path, script, step_timeout="200ms")
+    assert history.silent == ("producer: no answer within 0.2 s (3 bytes came without a newline)")
+
+
+def test_an_invalid_value_of_persisted_hides_no_loss(tmp_path: Path) -> None:
+    script = ANSWERS + "answer(ok=True); answer(ok=True); answer(ok=True); answer(ok=True)\n"
+    result = judge(ran(tmp_path, script + "answer(error='x', persisted={}); input()"))
+    assert (result.verdict, [f.check for f in result.broken]) == ("invalid", ["speaks"])
 
 
 def test_a_program_that_is_killed_by_a_signal_is_reported(tmp_path: Path) -> None:
@@ -235,10 +322,10 @@ def test_an_endless_line_is_a_failure_of_the_program(tmp_path: Path) -> None:
 
 def test_much_output_on_standard_error_does_not_block_a_program(tmp_path: Path) -> None:
     script = """
-import sys
+import json, sys
 for line in sys.stdin:
     print("x" * 1_000_000, file=sys.stderr)
-    print('{"error": "cannot"}', flush=True)
+    print(json.dumps({"n": json.loads(line)["n"], "error": "cannot"}), flush=True)
 """
     history = ran(tmp_path, script)
     assert history.crash is None
@@ -250,9 +337,10 @@ def test_unsupported_options_are_reported_and_the_client_is_judged_by_its_own(
     tmp_path: Path,
 ) -> None:
     script = """
-import sys
+import json, sys
 for line in sys.stdin:
-    print('{"ok": true, "not_applicable": {"linger": "1s", "colour": "none"}}', flush=True)
+    answer = {"ok": True, "not_applicable": {"linger": "1s", "colour": "none"}}
+    print(json.dumps({"n": json.loads(line)["n"], **answer}), flush=True)
 """
     history = ran(tmp_path, script, producer={"linger": "5ms"})
     assert history.scenario.producer.linger == 1.0

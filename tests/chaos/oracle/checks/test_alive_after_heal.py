@@ -25,12 +25,6 @@ def test_a_probe_that_was_not_acknowledged_is_reported_with_its_error() -> None:
     assert said(alive_after_heal, history)[0].endswith("the client reported no outcome")
 
 
-def test_a_client_that_broke_down_is_reported() -> None:
-    history = played()
-    history.crash = "ValueError: it broke"
-    assert said(alive_after_heal, history) == ["the client broke down: ValueError: it broke"]
-
-
 def test_an_attempt_shorter_than_the_network_latency_is_not_judged() -> None:
     history = played(network={"latency": "300ms"}, producer={"attempt_timeout": "1s"})
     assert not any(record.outcome == "ok" for record in history.records)

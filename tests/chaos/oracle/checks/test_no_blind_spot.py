@@ -123,6 +123,14 @@ CASES = {
             "workload": [{"move_leader": {"to": 1}}],
         },
     ),
+    "speaks": Case(
+        "asserts-that-all-is-delivered",
+        (1, 1),
+        {
+            "faults": [{"error": {"at": "request", "code": "TopicNotFound", "nth": 1}}],
+            "workload": ["send", "flush"],
+        },
+    ),
 }
 
 
