@@ -9,7 +9,7 @@ import pytest
 
 from chaos.cli.interrupt import Interrupted, interruptible
 
-ENDS_S = 30.0
+ENDS_S = 240.0
 """The limit in seconds on the wait for a signal that arrives within milliseconds."""
 
 

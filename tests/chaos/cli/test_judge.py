@@ -28,7 +28,7 @@ def chaos(*arguments: str) -> None:
         env={**os.environ, "PYTHONHASHSEED": "12"},
         stdout=subprocess.DEVNULL,
         check=False,
-        timeout=50,
+        timeout=240,
     )
 
 

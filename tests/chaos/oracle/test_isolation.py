@@ -30,7 +30,7 @@ def test_the_judge_loads_neither_the_producer_nor_the_serving_simulator_nor_trio
         capture_output=True,
         check=True,
         text=True,
-        timeout=50,
+        timeout=240,
     )
     loaded = json.loads(ran.stdout)
     ours = {
