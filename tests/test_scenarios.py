@@ -95,7 +95,8 @@ def test_no_two_concrete_ones_strike_by_the_same_kind_cut_point_semantic_and_tri
 def test_each_kind_strikes_at_each_cut_point_under_each_semantic(
     kind: str, at: str, semantic: str
 ) -> None:
-    assert any((semantic, kind, at) == s[:3] for each in CONCRETE.values() for s in struck(each))
+    found = any((semantic, kind, at) == s[:3] for each in CONCRETE.values() for s in struck(each))
+    assert found, f"add a concrete scenario: {kind} at: {at} under {semantic}"
 
 
 @pytest.mark.parametrize("semantic", SEMANTICS)

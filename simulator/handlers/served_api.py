@@ -66,7 +66,7 @@ class ServedApi:
             raise ValueError(f"{self.api.name}: codes= goes with an API that has_code")
 
 
-SERVED_APIS: Registry[ServedApi] = Registry("endpoint")
+SERVED_APIS: Registry[ServedApi] = Registry("served API")
 """Every served API, by name."""
 
 

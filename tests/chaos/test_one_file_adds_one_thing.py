@@ -202,7 +202,7 @@ def counted() -> Iterator[list[str]]:
 
 def test_a_new_driver_is_named_listed_and_driven(counted: list[str]) -> None:
     assert "  counting:LABEL\n    Our producer, counted.\n" in listed()
-    with pytest.raises(ValueError, match=r"unknown client 'x'; write .*, or counting:LABEL"):
+    with pytest.raises(ValueError, match=r"unknown client 'x'; write .*counting:LABEL"):
         driver_named("x")
     driver = driver_named("counting:a b")
     assert (driver.worlds, driver.unavailable) == (("virtual",), None)

@@ -14,11 +14,14 @@
 ``smartmodule``: SmartModule invocations.
 """
 
+import sys
+
 from wire.api.admin import CREATE, DELETE, LIST, WATCH
 from wire.api.api import APIS, Api, Server
 from wire.api.api_versions import API_VERSIONS
 from wire.api.fetch import FETCH
 from wire.api.produce import PRODUCE
+from wire.registry import import_all
 
 __all__ = [
     "APIS",
@@ -32,3 +35,5 @@ __all__ = [
     "Api",
     "Server",
 ]
+
+import_all(sys.modules[__name__])
