@@ -108,7 +108,7 @@ def test_every_check_has_its_blind_records_counted() -> None:
     history = with_effects(played(LATE, workload=ONE_BY_ONE), "turns-blue")
     semantic = history.scenario.producer.delivery_semantic
     applying = {name for name, check in CHECKS.items() if semantic in check.semantics}
-    sees_through = {"bounded", "flush-settles", "not-persisted-is-absent", "no-phantom"}
+    sees_through = {"bounded", "speaks", "flush-settles", "not-persisted-is-absent", "no-phantom"}
     assert set(blind(history)) == applying - sees_through
     assert Effect.ALTERS_BYTES not in MODELLED
 
