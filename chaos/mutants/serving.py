@@ -182,7 +182,7 @@ class DropsACopyWithAnOffset(Mutant):
     after = """
         refusal = self._refusal(records)
         if self.bodies and self.bodies[-1] == records.bodies[-1]:
-            return Appended(self.end_offset, 0)
+            return AppendedRecords(self.end_offset, 0)
     """
     semantics = (AT_LEAST_ONCE,)
     caught_by = ("offset-is-true",)

@@ -35,7 +35,7 @@ def handle(request: ApiVersionsRequest, context: Context) -> ApiVersionsResponse
     """
     if context.spu is None and not _SEMVER.fullmatch(request.client_version):
         raise WireError(f"client version {request.client_version[:40]!r} is not semver")
-    endpoints = served_by("sc" if context.spu is None else "spu").values()
+    served = served_by("sc" if context.spu is None else "spu").values()
     return ApiVersionsResponse(
         api_keys=[
             ApiVersionRange(
@@ -43,7 +43,7 @@ def handle(request: ApiVersionsRequest, context: Context) -> ApiVersionsResponse
                 min_version=each.api.min_version,
                 max_version=each.api.max_version,
             )
-            for each in endpoints
+            for each in served
             if each.api is not API_VERSIONS  # a server never lists it
         ],
         platform_version=SC_PLATFORM_VERSION if context.spu is None else SPU_PLATFORM_VERSION,

@@ -89,6 +89,6 @@ def served_by(server: Literal["sc", "spu"]) -> dict[int, ServedApi]:
 
 
 @lru_cache
-def _by_key(server: Literal["sc", "spu"], endpoints: tuple[ServedApi, ...]) -> dict[int, ServedApi]:
-    offered = [each for each in endpoints if each.api.offered_by(server)]
+def _by_key(server: Literal["sc", "spu"], served: tuple[ServedApi, ...]) -> dict[int, ServedApi]:
+    offered = [each for each in served if each.api.offered_by(server)]
     return {each.api.key: each for each in sorted(offered, key=lambda each: each.api.key)}
