@@ -22,7 +22,7 @@ TIMEOUT_S = 1.5
 """The official client's defaults (``crates/fluvio/src/producer/config.rs``)."""
 
 RESPONSE_TIMEOUT_S = 10.0
-"""How long at-most-once waits for an answer that nobody needs: as long as one attempt may take."""
+"""How long at-most-once waits for an answer: as long as one attempt may take."""
 
 MAX_REQUEST_SIZE_MIN = 1024
 """Less does not hold the header of a request with the longest topic and a record of any use."""

@@ -1,12 +1,14 @@
 """Mutants as patches: they are applied and removed without a trace, and no two overlap."""
 
+import builtins
+import dis
 import inspect
 
 import pytest
 
 from chaos.mutants import GROUPS, MUTANTS, Mutant
 from chaos.mutants.hunt import properties
-from chaos.mutants.mutant import BOTH
+from chaos.mutants.mutant import BOTH, _function
 from chaos.oracle.checks import CHECKS
 from producer.delivery.delivery import AtLeastOnce, AtMostOnce
 from producer.delivery.semantics import RetryPolicy, RetryStrategy
@@ -97,3 +99,13 @@ def test_names_are_those_of_the_classes() -> None:
     assert Twice.name() == "twice"
     assert MUTANTS["treats-a-final-code-as-retriable"].__name__ == "TreatsAFinalCodeAsRetriable"
     assert "not-there" not in MUTANTS
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_a_patch_uses_no_name_that_its_module_lacks(name: str) -> None:
+    """A stale name would fail the run, and a run that fails shows no defect."""
+    mutant = MUTANTS[name]
+    function = _function(mutant.where)
+    with mutant.applied():
+        used = {i.argval for i in dis.get_instructions(function) if i.opname == "LOAD_GLOBAL"}
+    assert used <= {*function.__globals__, *dir(builtins)}
