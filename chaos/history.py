@@ -9,6 +9,7 @@ import json
 from base64 import b64decode, b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, ClassVar, Literal
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -30,6 +31,24 @@ from wire.batch import Record
 Outcome = Literal["ok", "failed", "unknown"]
 """What the client knows of an operation: *ok*; *failed*, certainly not stored; *unknown*, possibly
 stored, or not reported within the bound."""
+
+
+class Need(StrEnum):
+    """What a history may lack because the world or the driver can never give it."""
+
+    FRAMES = "frames"
+    """The request frames that the servers read, and the answers that they wrote."""
+    APPENDS = "appends"
+    """The batches that the servers stored, each with its request."""
+    LOGS = "logs"
+    """The final log of each partition."""
+    CALLS = "calls"
+    """The calls of the client, with their times and outcomes."""
+    OFFSETS = "offsets"
+    """The partitions and offsets that the client reports for its records."""
+    CLOCK = "clock"
+    """One clock for the servers and the client."""
+
 
 Op = Literal["connect", "send", "send_all", "flush", "wait", "probe", "close"]
 
@@ -185,6 +204,8 @@ class History:
     killed."""
     not_applicable: Sequence[str] = ()
     """What the client cannot do of the requested scenario, and what it did instead."""
+    lacks: Mapping[str, str] = field(default_factory=dict)
+    """By ``Need``, why the history can never have it; a check that needs it is not applicable."""
     crash: str | None = None
     """How the client broke: it ended by itself, violated the client protocol, or raised an
     exception that is not one of its documented errors."""
@@ -251,7 +272,16 @@ _CALLS: TypeAdapter[Call] = TypeAdapter(Call)
 _UNREADABLE: TypeAdapter[Unreadable] = TypeAdapter(Unreadable)
 _COUNTS: TypeAdapter[dict[str, FaultCount]] = TypeAdapter(dict[str, FaultCount])
 
-_END = ("healed_at", "drained", "silent", "not_applicable", "crash", "not_started", "defect")
+_END = (
+    "healed_at",
+    "drained",
+    "silent",
+    "not_applicable",
+    "lacks",
+    "crash",
+    "not_started",
+    "defect",
+)
 """The fields that the last line holds unchanged."""
 
 

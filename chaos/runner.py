@@ -33,6 +33,7 @@ from chaos.history import (
     CallEnded,
     CallStarted,
     History,
+    Need,
     Op,
     Outcome,
     RecordSent,
@@ -170,6 +171,11 @@ class _Run(Recorder):
         self._scenario, self._history.not_applicable = adapted(
             self._scenario, self._session.not_applicable
         )
+        self._history.lacks = {
+            need: str(self._session.not_applicable[need])
+            for need in Need
+            if need in self._session.not_applicable
+        }
         if self._history.not_applicable:
             self._history.requested = self._history.scenario
         self._history.scenario = self._scenario

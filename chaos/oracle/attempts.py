@@ -17,9 +17,16 @@ from math import inf
 from chaos.history import Outcome, SentRecord
 from chaos.oracle.answers import Answers, answers
 from chaos.oracle.evidence import Evidence, Transmission
+from chaos.oracle.finding import CLIENT_ENDED, Ruling, blind, excused, violated
 from chaos.oracle.timing import Timing, timing
 from chaos.oracle.visibility import Visibility, visibility
 from chaos.spec.bounds import Delays, delays
+
+USED_UP = "policy-used-up"
+"""The rule for records that were given up after the last attempt, or the timeout, of the policy."""
+
+HIDDEN_ATTEMPTS = "hidden-attempts"
+"""The cause where attempts may have left no event."""
 
 
 @dataclass(slots=True)
@@ -183,48 +190,47 @@ class RetryTimeline:
         attempt."""
         return {t.connection for t in group.attempts if self.answers.at(t) == inf}
 
-    def unused_budget(self, group: RecordGroup) -> str | None:
-        """Describe what was left of the policy when a group was given up; None if that is not
-        certain.
+    def unused_budget(self, group: RecordGroup) -> Ruling:
+        """Return whether the policy was used up when a group was given up; if not, what was left.
 
         A policy is used up when all attempts were made, or when no further attempt could begin
         within its timeout. A final error code ends it, and so does closing the producer.
         """
-        if group.outcome == "ok" or self._is_final(group):
-            return None
+        if self._is_final(group):
+            return excused("final-code")
         end = group.outcome_at
         if end is None:
             if self._abandoned:
-                return None  # the harness ended the client, which might have retried
+                return excused(CLIENT_ENDED)  # the client might have retried
             attempts = list(self.attempts(group))
             end = attempts[-1].end_by if attempts else self._end
             if end == inf or (attempts and end + self.delays.before(len(attempts)) >= self._end):
-                return None
+                return excused("under-way")
         if end >= self._closed_at:
-            return None
+            return excused("closed")
         made, most = len(group.attempts), 1 + self.retry.max_retries
         if made >= most:
-            return None
+            return excused(USED_UP)
         due = self.missing_retry_due(group)
         if due is not None:
             end, following = due - self.delays.before(made), made
         elif self.visibility.clear(group.earliest, end, self.used_up_connections(group)):
             if not made:
-                return "without a single attempt"
+                return violated("without a single attempt")
             following = made
         else:
             # Some attempts may be invisible; all of them together take at least their delays.
             if end - group.earliest + self.timing.slack >= self.delays.total(
                 self.retry.max_retries
             ):
-                return None
+                return blind(HIDDEN_ATTEMPTS)
             following = self.retry.max_retries
         left = group.earliest + self.retry.timeout - end - self.delays.before(following)
         if left <= self.timing.slack:
-            return None
+            return excused(USED_UP)
         number = "1 attempt" if made == 1 else f"{made} attempts"
         took = f"{end - group.earliest:.3f} s of {self.retry.timeout:g} s"
-        return f"after {number} of {most} and {took}"
+        return violated(f"after {number} of {most} and {took}")
 
     def missing_retry_due(self, group: RecordGroup) -> float | None:
         """Return the latest time at which a retry was due that did not happen.

@@ -1,7 +1,13 @@
-"""The result of a check: its finding, and the violations in it."""
+"""The result of a check: its finding, and the violations in it.
+
+A check accounts for each record (or call) that it concerns. The record is *judged*; or a rule lets
+it off (*excused*, for example a record that was given up after the last attempt of its policy); or
+the evidence cannot tell (*blind*), for a cause that is named. A rule of a check gives a ``Ruling``.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
 
 VIOLATIONS_MAX = 20
 """How many violations of one check are described; further violations are only counted."""
@@ -26,14 +32,65 @@ class Finding:
 
     check: str
     """The name of the check, for example ``no-loss``."""
-    looked_at: int
-    """How many records, calls or gaps the check judged; with 0 the finding says nothing."""
+    judged: int
+    """How many records or calls the check judged; with 0 the finding says nothing."""
     count: int = 0
     """How often the promise was broken."""
     violations: tuple[Violation, ...] = ()
     """The first violations, at most ``VIOLATIONS_MAX``."""
-    blind: int = 0
-    """How many blind records the check did not judge."""
+    excused: dict[str, int] = field(default_factory=dict)
+    """By rule, how many records or calls the rule lets off."""
+    unseen: dict[str, int] = field(default_factory=dict)
+    """By cause, how many records or calls the check could not judge."""
+    not_applicable: str | None = None
+    """What the check needs and the world or the driver can never give; None if the check ran."""
+
+    @property
+    def blind(self) -> int:
+        """How many records or calls the check could not judge."""
+        return sum(self.unseen.values())
+
+    @property
+    def judged_none(self) -> bool:
+        """Whether there was something to judge, and the check judged none of it."""
+        return not self.judged and bool(self.excused or self.unseen)
+
+
+class Ruling(NamedTuple):
+    """What a rule says of some records."""
+
+    kind: Literal["judged", "broken", "excused", "blind"]
+    text: str = ""
+    """The violation, the name of the rule that excuses, or the cause that blinds."""
+
+
+JUDGED = Ruling("judged")
+"""The promise was kept."""
+
+
+def violated(text: str) -> Ruling:
+    """The promise was broken; ``text`` says how."""
+    return Ruling("broken", text)
+
+
+def excused(rule: str) -> Ruling:
+    """A rule lets the records off; rules have names such as ``policy-used-up``."""
+    return Ruling("excused", rule)
+
+
+def blind(cause: str) -> Ruling:
+    """The evidence cannot tell; causes have names such as ``hidden-attempts``."""
+    return Ruling("blind", cause)
+
+
+UNMODELLED_EFFECT = "unmodelled-effect"
+"""The cause that makes a record a blind record."""
+
+CLIENT_ENDED = "client-ended"
+"""The rule for what was open when the client broke, or when the harness ended it."""
+
+NOT_DRAINED = "not-drained"
+"""The cause where the logs were read too early to say that a record is absent."""
 
 
 @dataclass(slots=True)
@@ -46,19 +103,39 @@ class Violations:
     """
 
     check: str
-    unseen: frozenset[int] = frozenset()
+    blind_records: frozenset[int] = frozenset()
     """The ids of blind records."""
-    looked_at: int = 0
-    blind: int = 0
+    judged: int = 0
+    _excused: dict[str, int] = field(default_factory=dict)
+    _unseen: dict[str, int] = field(default_factory=dict)
     _count: int = 0
     _settled: list[Violation] = field(default_factory=list)
 
     def sees(self, *ids: int) -> bool:
         """Return whether records can be judged; count them as blind if not."""
-        if not self.unseen or self.unseen.isdisjoint(ids):
+        if not self.blind_records or self.blind_records.isdisjoint(ids):
             return True
-        self.blind += len(ids)
+        self.blind(UNMODELLED_EFFECT, len(ids))
         return False
+
+    def excuse(self, rule: str, times: int = 1) -> None:
+        """Count records or calls that a rule lets off."""
+        self._excused[rule] = self._excused.get(rule, 0) + times
+
+    def blind(self, cause: str, times: int = 1) -> None:
+        """Count records or calls that the evidence does not suffice to judge."""
+        self._unseen[cause] = self._unseen.get(cause, 0) + times
+
+    def take(self, ruling: Ruling, times: int = 1) -> str | None:
+        """Count records or calls as a rule says; return the text of the violation, if it is one."""
+        match ruling.kind:
+            case "excused":
+                self.excuse(ruling.text, times)
+            case "blind":
+                self.blind(ruling.text, times)
+            case _:
+                self.judged += times
+        return ruling.text if ruling.kind == "broken" else None
 
     @property
     def wanted(self) -> bool:
@@ -79,7 +156,14 @@ class Violations:
 
     def finding(self) -> Finding:
         """Return the finding with all violations so far."""
-        return Finding(self.check, self.looked_at, self._count, tuple(self._settled), self.blind)
+        return Finding(
+            self.check,
+            self.judged,
+            self._count,
+            tuple(self._settled),
+            dict(sorted(self._excused.items())),
+            dict(sorted(self._unseen.items())),
+        )
 
 
 def listed(ids: Sequence[int]) -> str:

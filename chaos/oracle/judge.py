@@ -11,12 +11,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 from chaos.history import History
-from chaos.oracle.checks import CHECKS, Finding
+from chaos.oracle.checks import CHECKS, Check, Finding
 from chaos.oracle.evidence import Evidence
 from simulator.events import FaultHit
 from simulator.faults.effects import DECIDING, CutPoint
 
 Verdict = Literal["valid", "invalid", "inconclusive"]
+
+PROMISE = ("no-loss", "unprovoked-loss", "no-duplicates", "unprovoked-duplicate")
+"""The checks of the promise itself: without any of them a run shows nothing."""
 
 FIGURES = ("sent", "acknowledged", "failed", "unknown", "lost", "duplicated")
 """The figures of each run, in the order of the reports."""
@@ -57,7 +60,7 @@ def judge(history: History, *, example: bool = False) -> Result:
         history.defect is None and history.not_started is None
     ):  # a history with a defect of the harness is not reliable
         semantic = history.scenario.producer.delivery_semantic
-        findings = tuple(c.run(evidence) for c in CHECKS.values() if semantic in c.semantics)
+        findings = tuple(_finding(c, evidence) for c in CHECKS.values() if semantic in c.semantics)
     figures = {what: evidence.count(what) for what in FIGURES}
     fired = {name: count.fired for name, count in history.faults.items()}
     if any(finding.count for finding in findings):
@@ -106,13 +109,24 @@ def _reasons(evidence: Evidence, figures: Mapping[str, int], *, example: bool) -
 
 
 def _blind(findings: tuple[Finding, ...], *, example: bool) -> Iterator[str]:
-    """Yield the checks that could judge none of their records."""
+    """Yield the checks that could judge none of their records, and the promise if none of its
+    checks is applicable."""
+    promise = [finding for finding in findings if finding.check in PROMISE]
+    if promise and all(finding.not_applicable is not None for finding in promise):
+        yield f"the promise cannot be checked: {promise[0].not_applicable}"
     for finding in findings:
-        if finding.blind and not finding.looked_at and not example:
-            yield (
-                f"{finding.check} judged none of its {finding.blind} records: a fault struck them "
-                "with an effect that it does not model"
-            )
+        if finding.blind and not finding.judged and not example:
+            causes = ", ".join(f"{cause} {times:,}" for cause, times in finding.unseen.items())
+            yield f"{finding.check} judged none, for want of sight: {causes}"
+
+
+def _finding(check: Check, evidence: Evidence) -> Finding:
+    """Return the finding of a check, or why it is not applicable."""
+    lacks = evidence.history.lacks
+    missing = [f"{need}: {lacks[need]}" for need in check.needs if need in lacks]
+    if missing:
+        return Finding(check.name, 0, not_applicable="; ".join(missing))
+    return check.run(evidence)
 
 
 def _shadow_over(evidence: Evidence, name: str) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from chaos.history import SentRecord
 from chaos.oracle.evidence import Evidence
+from chaos.oracle.finding import CLIENT_ENDED, JUDGED, Ruling, excused, lasting, violated
 from chaos.oracle.timing import timing
 from chaos.spec.bounds import send_bound
 
@@ -14,31 +15,41 @@ EXPANSION_SHIFT = 6
 """A request must have room for what compression may add; no codec adds a 64th of the size."""
 
 
-def refused_early(evidence: Evidence) -> Iterator[tuple[SentRecord, float]]:
-    """Yield absent records that were rejected without a valid reason, and after how many seconds.
+def refusals(evidence: Evidence) -> Iterator[tuple[SentRecord, Ruling]]:
+    """Yield each record of the workload that the client did not accept, and the ruling on it.
 
     There are two valid reasons: a record too large for any request, and a queue without room for as
     long as ``send`` may wait. The error of a call that sends many records does not say which record
     it is about.
     """
-    refused = [
-        record
-        for record in evidence.sent
-        if record.taken_at is None and record.outcome != "ok" and record.outcome_at is not None
-    ]
+    refused = [record for record in evidence.sent if record.taken_at is None]
     if not refused:
         return
     bound = send_bound(evidence.scenario.producer) - evidence.once(timing).slack
     closed = [call.started for call in evidence.history.calls if call.op == "close"]
     large = {record.call for record in evidence.records if _may_be_too_large(evidence, record)}
     for record in refused:
-        assert record.outcome_at is not None
+        if record.outcome == "ok" or evidence.copies[record.id]:
+            yield record, JUDGED
+            continue
+        if record.outcome_at is None:
+            yield record, excused(CLIENT_ENDED)
+            continue
         waited = record.outcome_at - record.sent_at
-        if waited >= bound or evidence.copies[record.id] or evidence.transmissions[record.id]:
-            continue
-        if record.call in large or (closed and record.outcome_at >= closed[0]):
-            continue
-        yield record, waited
+        if waited >= bound or evidence.transmissions[record.id]:
+            yield record, excused("queue-full")
+        elif record.call in large:
+            yield record, excused("too-large")
+        elif closed and record.outcome_at >= closed[0]:
+            yield record, excused("closed")
+        else:
+            yield (
+                record,
+                violated(
+                    f"refused {lasting(waited)} after it was sent, although it was not too large "
+                    "and the time that send may wait for room was not over"
+                ),
+            )
 
 
 def _may_be_too_large(evidence: Evidence, record: SentRecord) -> bool:

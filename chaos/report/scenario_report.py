@@ -118,8 +118,11 @@ def _by_number(firings: Mapping[int, int]) -> dict[str, int]:
 def _finding_data(finding: Finding) -> dict[str, Any]:
     return {
         "check": finding.check,
-        "looked_at": finding.looked_at,
+        "judged": finding.judged,
+        "excused": dict(finding.excused),
         "blind": finding.blind,
+        "unseen": dict(finding.unseen),
+        "not_applicable": finding.not_applicable,
         "count": finding.count,
         "violations": [
             {"text": violation.text, "records": list(violation.records)}

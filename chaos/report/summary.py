@@ -57,6 +57,14 @@ def _lines(report: ScenarioReport, full: bool) -> Iterator[str]:
         yield from _sentences(finding, full)
     for sentence in report.not_applicable:
         yield f"  not applicable: {sentence}"
+    for finding in report.findings:
+        if finding.not_applicable is not None:
+            yield f"  not applicable: {finding.check}: the run lacks {finding.not_applicable}"
+        elif finding.judged_none:
+            why = ", ".join(
+                f"{name} {n:,}" for name, n in (finding.excused | finding.unseen).items()
+            )
+            yield f"  judged none: {finding.check}: {why}"
     for note in report.notes:
         yield f"  note: {note}"
     if report.directory is not None:

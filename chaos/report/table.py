@@ -83,4 +83,16 @@ def tally(reports: Sequence[ScenarioReport], wanted: int, seconds: float) -> str
     runs = counted(wanted, "run")
     if len(reports) < wanted:
         runs = f"interrupted after {len(reports)} of {runs}"
-    return f"{runs}: {', '.join(counts)}, in {seconds:.1f} s"
+    sentence = f"{runs}: {', '.join(counts)}, in {seconds:.1f} s"
+    findings = [finding for report in reports for finding in report.findings]
+    none = Counter(finding.check for finding in findings if finding.judged_none)
+    not_applicable = Counter(
+        f"{finding.check} ({finding.not_applicable})"
+        for finding in findings
+        if finding.not_applicable is not None
+    )
+    for what, found in (("judged none", none), ("not applicable", not_applicable)):
+        if found:
+            listed = ", ".join(f"{check} in {counted(n, 'run')}" for check, n in found.items())
+            sentence += f"; {what}: {listed}"
+    return sentence

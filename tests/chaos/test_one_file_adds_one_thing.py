@@ -148,11 +148,12 @@ def silence() -> Iterator[ModuleType]:
     def check(evidence: Evidence) -> Finding:
         found = Violations("silence")
         for record in evidence.sent:
-            found.looked_at += 1
+            found.judged += 1
             found.add(f"record {record.id} was sent", [record.id])
         return found.finding()
 
-    for name, value in (("NAME", "silence"), ("SEMANTICS", ("at-least-once",)), ("check", check)):
+    parts = {"NAME": "silence", "SEMANTICS": ("at-least-once",), "NEEDS": (), "check": check}
+    for name, value in parts.items():
         setattr(module, name, value)
     register_check(module)
     yield module

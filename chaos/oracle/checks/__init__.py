@@ -8,8 +8,9 @@ A check is sound: where the evidence permits that a promise was kept, it reports
 ``visibility.py`` says where attempts may be invisible, ``timing.py`` how the times of both sides
 relate, and ``attempts.py`` which records share their requests and outcomes.
 
-A module of this package is a check: it has a ``NAME``, the ``SEMANTICS`` that it applies to, and a
-function ``check``. Importing the package registers all of them in ``CHECKS``.
+A module of this package is a check: it has a ``NAME``, the ``SEMANTICS`` that it applies to, what
+it ``NEEDS`` of a history, and a function ``check``. Importing the package registers all of them in
+``CHECKS``.
 """
 
 import inspect
@@ -18,6 +19,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from types import ModuleType
 
+from chaos.history import Need
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.finding import VIOLATIONS_MAX, Finding, Violation
 from wire.registry import Registry, import_all
@@ -34,6 +36,8 @@ class Check:
     """Its definition; help text."""
     semantics: Collection[str]
     """The delivery semantics that it applies to."""
+    needs: Collection[Need]
+    """What it needs of a history; without one of them it is not applicable."""
     run: Callable[[Evidence], Finding]
     """Checks one run."""
 
@@ -67,7 +71,8 @@ def register_check(module: ModuleType) -> None:
         ValueError: another check has the name.
     """
     text = inspect.getdoc(module) or ""
-    CHECKS.add(module.NAME, Check(module.NAME, text, module.SEMANTICS, module.check))
+    check = Check(module.NAME, text, module.SEMANTICS, module.NEEDS, module.check)
+    CHECKS.add(check.name, check)
 
 
 for _module in import_all(sys.modules[__name__]):

@@ -5,18 +5,20 @@ workload: an acknowledgement is the one thing that a caller can rely on. Whether
 reported offset is a separate check (``offset-is-true``).
 """
 
+from chaos.history import Need
 from chaos.oracle.blind_records import blind_records
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.finding import Finding, Violations, at, listed, were
 
 NAME = "acked-is-stored"
 SEMANTICS = ("at-least-once", "at-most-once")
+NEEDS = (Need.CALLS, Need.LOGS)
 
 
 def check(evidence: Evidence) -> Finding:
     """Check every acknowledged record."""
     found = Violations(NAME, evidence.once(blind_records))
-    copies, unseen, acknowledged = evidence.copies, found.unseen, 0
+    copies, unseen, acknowledged = evidence.copies, found.blind_records, 0
     for record in evidence.records:
         if record.outcome != "ok" or (unseen and not found.sees(record.id)):
             continue
@@ -28,5 +30,5 @@ def check(evidence: Evidence) -> Finding:
                 f"{at(record.outcome_at or 0.0)}, but no copy of it is stored",
                 [record.id],
             )
-    found.looked_at = acknowledged
+    found.judged = acknowledged
     return found.finding()

@@ -11,31 +11,31 @@ enough retries can do no more. A probe that was never transmitted is excused if 
 part of the backoff after a failed dial.
 """
 
-from chaos.history import SentRecord
+from chaos.history import Need, SentRecord
 from chaos.oracle.answers import answers
 from chaos.oracle.blind_records import blind_records
 from chaos.oracle.evidence import Evidence
-from chaos.oracle.finding import Finding, Violations, at
+from chaos.oracle.finding import CLIENT_ENDED, Finding, Violations, at
 from chaos.oracle.timing import timing
 from chaos.oracle.visibility import visibility
 
 NAME = "alive-after-heal"
 SEMANTICS = ("at-least-once", "at-most-once")
+NEEDS = (Need.CALLS, Need.FRAMES, Need.APPENDS, Need.CLOCK)
 
 
 def check(evidence: Evidence) -> Finding:
     """Check every probe."""
     found = Violations(NAME, evidence.once(blind_records))
     history = evidence.history
-    if history.silent is not None:
-        return found.finding()
-    if evidence.once(timing).is_too_slow(evidence.scenario.topic.partitions):
-        return found.finding()
     for record in evidence.records:
         if not record.probe or not found.sees(record.id):
             continue
-        found.looked_at += 1
-        if record.outcome == "ok" or _is_excused(evidence, record) or _backed_off(evidence, record):
+        if record.outcome != "ok" and (rule := _rule(evidence, record)) is not None:
+            found.excuse(rule)
+            continue
+        found.judged += 1
+        if record.outcome == "ok":
             continue
         outcome = record.error or "the client reported no outcome"
         found.add(
@@ -46,7 +46,18 @@ def check(evidence: Evidence) -> Finding:
     return found.finding()
 
 
-def _is_excused(evidence: Evidence, record: SentRecord) -> bool:
+def _rule(evidence: Evidence, record: SentRecord) -> str | None:
+    """Return the rule that excuses a probe that was not acknowledged; None if there is none."""
+    if evidence.history.silent is not None:
+        return CLIENT_ENDED
+    if evidence.once(timing).is_too_slow(evidence.scenario.topic.partitions):
+        return "too-slow"
+    if _knew_no_leader(evidence, record):
+        return "sc-unreachable"
+    return "dial-backoff" if _backed_off(evidence, record) else None
+
+
+def _knew_no_leader(evidence: Evidence, record: SentRecord) -> bool:
     """Return whether a probe failed only because its client did not know of a new leader."""
     view, replies = evidence.once(visibility), evidence.once(answers)
     sent = evidence.transmissions[record.id]

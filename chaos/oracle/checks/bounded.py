@@ -13,14 +13,15 @@ given up.
 
 from collections.abc import Iterable
 
-from chaos.history import Call
+from chaos.history import Call, Need
 from chaos.oracle.evidence import Evidence
-from chaos.oracle.finding import Finding, Violations, at, lasting, listed
+from chaos.oracle.finding import CLIENT_ENDED, Finding, Violations, at, lasting, listed
 from chaos.oracle.timing import timing
 from chaos.spec.bounds import send_bound, settle_bound
 
 NAME = "bounded"
 SEMANTICS = ("at-least-once", "at-most-once")
+NEEDS = (Need.CALLS, Need.FRAMES, Need.CLOCK)
 
 WAITING = ("flush", "wait", "close")
 
@@ -36,10 +37,8 @@ def check(evidence: Evidence) -> Finding:
     for call in evidence.history.calls:
         if call.op not in WAITING:
             continue
-        found.looked_at += 1
-        # Whether a call that the harness gave up would have ended later is not known.
-        end = call.ended if call.ended is not None else call.given_up
-        if end is None or (call.ended is None and evidence.history.crash is not None):
+        end = _end(evidence, call, found)
+        if end is None:
             continue
         if end <= call.started + least + slack:
             continue
@@ -50,6 +49,20 @@ def check(evidence: Evidence) -> Finding:
     return found.finding()
 
 
+def _end(evidence: Evidence, call: Call, found: Violations) -> float | None:
+    """Return when a call ended, or was given up; count it as judged, or excused if the client broke
+    before the call ended.
+
+    Whether a call that the harness gave up would have ended later is not known.
+    """
+    end = call.ended if call.ended is not None else call.given_up
+    if end is None or (call.ended is None and evidence.history.crash is not None):
+        found.excuse(CLIENT_ENDED)
+        return None
+    found.judged += 1
+    return end
+
+
 def _look_at_sends(evidence: Evidence, found: Violations) -> None:
     bound = send_bound(evidence.scenario.producer)
     slack = evidence.once(timing).slack
@@ -57,22 +70,24 @@ def _look_at_sends(evidence: Evidence, found: Violations) -> None:
     for record in evidence.records:
         if calls[record.call].op == "send_all":
             continue
-        found.looked_at += 1
         end = record.taken_at
         if end is None and record.outcome != "ok":
             end = record.outcome_at
         if end is None:
             given_up = calls[record.call].given_up
             short = given_up is not None and given_up <= record.sent_at + bound + slack
-            if evidence.history.crash is None and not short:
-                text = f"send of {listed([record.id])} {at(record.sent_at)} never ended"
-                found.add(text, [record.id])
+            if evidence.history.crash is not None or short:
+                found.excuse(CLIENT_ENDED)
+                continue
+            text = f"send of {listed([record.id])} {at(record.sent_at)} never ended"
+            found.add(text, [record.id])
         elif end > record.sent_at + bound + slack:
             found.add(
                 f"send of {listed([record.id])} {at(record.sent_at)} took "
                 f"{lasting(end - record.sent_at)}; its bound is {bound:g} s",
                 [record.id],
             )
+        found.judged += 1
 
 
 def _look_at_long_sends(evidence: Evidence, found: Violations) -> None:
@@ -82,12 +97,9 @@ def _look_at_long_sends(evidence: Evidence, found: Violations) -> None:
     for call in calls:
         if call.op != "send_all":
             continue
-        found.looked_at += 1
         following = calls[call.n + 1].first if call.n + 1 < len(calls) else len(evidence.records)
-        end = call.ended if call.ended is not None else call.given_up
-        if end is None or (call.ended is None and evidence.history.crash is not None):
-            continue
-        if end <= call.started + bound + slack:
+        end = _end(evidence, call, found)
+        if end is None or end <= call.started + bound + slack:
             continue
         most = bound * max(1, _batches(evidence, range(call.first, following)))
         if end > call.started + most + slack:

@@ -7,6 +7,7 @@ second transmission, and is not visible here. The only explanation for a second 
 fault that duplicated the request: the events say which copies such a fault made.
 """
 
+from chaos.history import Need
 from chaos.oracle.blind_records import blind_records
 from chaos.oracle.copies import surplus
 from chaos.oracle.evidence import Evidence
@@ -14,6 +15,7 @@ from chaos.oracle.finding import Finding, Violations, at, listed
 
 NAME = "no-duplicates"
 SEMANTICS = ("at-most-once",)
+NEEDS = (Need.FRAMES, Need.APPENDS, Need.LOGS)
 
 
 def check(evidence: Evidence) -> Finding:
@@ -22,9 +24,9 @@ def check(evidence: Evidence) -> Finding:
     transmissions = evidence.transmissions
     for record in evidence.sent:
         sent = transmissions[record.id]
-        if found.unseen and not found.sees(record.id):
+        if found.blind_records and not found.sees(record.id):
             continue
-        found.looked_at += bool(sent)
+        found.judged += bool(sent)
         if len(sent) > 1:
             moments = " and ".join(f"{at(t.t)} on connection {t.connection}" for t in sent[:2])
             found.add(

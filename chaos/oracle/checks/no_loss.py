@@ -11,31 +11,36 @@ connection was dead or stalled) the number of attempts is not known. Then only a
 all attempts together take at least the delays between them.
 """
 
+from chaos.history import Need
 from chaos.oracle.attempts import record_groups, retry_timeline
 from chaos.oracle.blind_records import blind_records
 from chaos.oracle.evidence import Evidence
-from chaos.oracle.finding import Finding, Violations, at, lasting, listed, were
-from chaos.oracle.refusals import refused_early
+from chaos.oracle.finding import NOT_DRAINED, Finding, Violations, at, listed, were
+from chaos.oracle.refusals import refusals
 
 NAME = "no-loss"
 SEMANTICS = ("at-least-once",)
+NEEDS = (Need.FRAMES, Need.APPENDS, Need.LOGS, Need.CALLS, Need.CLOCK)
 
 
 def check(evidence: Evidence) -> Finding:
     """Check every record of the workload that is absent and was not acknowledged."""
     found = Violations(NAME, evidence.once(blind_records))
     if not evidence.history.drained:
+        found.blind(NOT_DRAINED, len(evidence.sent))
         return found.finding()
     copies, timeline = evidence.copies, evidence.once(retry_timeline)
-    found.looked_at = len(evidence.sent)
     for group in evidence.once(record_groups):
         if not found.sees(*group.ids):
-            found.looked_at -= len(group.ids)
             continue
-        if group.outcome == "ok":
+        lost = []
+        if group.outcome != "ok":
+            lost = [record.id for record in group.records if not copies[record.id]]
+        found.judged += len(group.records) - len(lost)
+        if not lost:
             continue
-        lost = [record.id for record in group.records if not copies[record.id]]
-        if lost and (unused_budget := timeline.unused_budget(group)) is not None:
+        unused_budget = found.take(timeline.unused_budget(group), len(lost))
+        if unused_budget is not None:
             end = "never" if group.outcome_at is None else at(group.outcome_at)
             last = group.attempts[-1] if group.attempts else None
             where = f", the last one on connection {last.connection} {at(last.t)}" if last else ""
@@ -44,11 +49,7 @@ def check(evidence: Evidence) -> Finding:
                 "before the retry policy was used up",
                 lost,
             )
-    for record, waited in refused_early(evidence):
-        found.add(
-            f"{listed([record.id])} was lost: refused {at(record.sent_at + waited)}, "
-            f"{lasting(waited)} after it was sent, although it was not too large and the time that "
-            "send may wait for room was not over",
-            [record.id],
-        )
+    for record, ruling in refusals(evidence):
+        if found.sees(record.id) and (why := found.take(ruling)) is not None:
+            found.add(f"{listed([record.id])} was lost: {why}", [record.id])
     return found.finding()

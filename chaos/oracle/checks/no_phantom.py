@@ -11,12 +11,14 @@ from functools import lru_cache
 
 from siphashc import siphash
 
+from chaos.history import Need
 from chaos.oracle.blind_records import altered_requests, blind_records
 from chaos.oracle.evidence import Evidence
-from chaos.oracle.finding import Finding, Violations, at, listed
+from chaos.oracle.finding import UNMODELLED_EFFECT, Finding, Violations, at, listed
 
 NAME = "no-phantom"
 SEMANTICS = ("at-least-once", "at-most-once")
+NEEDS = (Need.FRAMES, Need.APPENDS, Need.LOGS)
 
 SHOWN_BYTES = 32
 """How many bytes of an unknown value a sentence shows."""
@@ -27,11 +29,12 @@ _HASH_KEY = b"\0" * 16
 def check(evidence: Evidence) -> Finding:
     """Check everything that is stored and transmitted."""
     found = Violations(NAME, evidence.once(blind_records))
-    found.looked_at = sum(len(log) for log in evidence.history.logs.values())
+    found.judged = sum(len(log) for log in evidence.history.logs.values())
     altered = evidence.once(altered_requests)
     for phantom in evidence.phantoms:
         if altered and evidence.append_at(phantom.partition, phantom.offset) in altered:
-            found.blind += 1
+            found.judged -= 1
+            found.blind(UNMODELLED_EFFECT)
             continue
         shown = phantom.value[:SHOWN_BYTES]
         found.add(f"{phantom.partition}@{phantom.offset} holds {shown!r}, which was never sent")
@@ -42,9 +45,9 @@ def check(evidence: Evidence) -> Finding:
         )
     for batch in evidence.history.unreadable:
         if altered and evidence.append_at(batch.partition, batch.offset) in altered:
-            found.blind += batch.records
+            found.blind(UNMODELLED_EFFECT, batch.records)
             continue
-        found.looked_at += batch.records
+        found.judged += batch.records
         found.add(
             f"{batch.partition}@{batch.offset} begins a batch that does not decode: {batch.why}",
             times=batch.records,

@@ -5,12 +5,14 @@ copy breaks the promise, whether a request or a fault made it. A client that is 
 *unknown* instead.
 """
 
+from chaos.history import Need
 from chaos.oracle.blind_records import blind_records
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.finding import Finding, Violations, at, listed
 
 NAME = "not-persisted-is-absent"
 SEMANTICS = ("at-least-once", "at-most-once")
+NEEDS = (Need.CALLS, Need.LOGS)
 
 
 def check(evidence: Evidence) -> Finding:
@@ -20,7 +22,7 @@ def check(evidence: Evidence) -> Finding:
     for record in evidence.records:
         if record.outcome != "failed" or not found.sees(record.id):
             continue
-        found.looked_at += 1
+        found.judged += 1
         if copies[record.id]:
             copy = copies[record.id][0]
             found.add(

@@ -5,18 +5,20 @@ The check does not apply to a client that reports no offsets. A record that is a
 stored at all breaks another promise (``acked-is-stored``).
 """
 
+from chaos.history import Need
 from chaos.oracle.blind_records import blind_records
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.finding import Finding, Violations, at, listed
 
 NAME = "offset-is-true"
 SEMANTICS = ("at-least-once", "at-most-once")
+NEEDS = (Need.CALLS, Need.LOGS, Need.OFFSETS)
 
 
 def check(evidence: Evidence) -> Finding:
     """Check every record with a reported offset."""
     found = Violations(NAME, evidence.once(blind_records))
-    unseen, reported = found.unseen, 0
+    unseen, reported = found.blind_records, 0
     for record, copies in zip(evidence.records, evidence.copies, strict=True):
         if record.outcome != "ok" or record.offset is None or not copies:
             continue
@@ -34,5 +36,5 @@ def check(evidence: Evidence) -> Finding:
                 f"{at(record.outcome_at or 0.0)}, but it is at {places}",
                 [record.id],
             )
-    found.looked_at = reported
+    found.judged = reported
     return found.finding()

@@ -6,12 +6,14 @@ connections that may end at any time, and therefore keeps order only among recor
 connection.
 """
 
+from chaos.history import Need
 from chaos.oracle.blind_records import blind_records
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.finding import Finding, Violations
 
 NAME = "order"
 SEMANTICS = ("at-least-once", "at-most-once")
+NEEDS = (Need.CALLS, Need.LOGS)
 
 
 def check(evidence: Evidence) -> Finding:
@@ -23,7 +25,7 @@ def check(evidence: Evidence) -> Finding:
     }
     furthest: dict[tuple[int, int | None], tuple[int, int]] = {}
     """By partition and connection, the highest offset of a first copy so far, and its record."""
-    unseen, stored = found.unseen, 0
+    unseen, stored = found.blind_records, 0
     for record, copies in zip(evidence.records, evidence.copies, strict=True):
         if record.outcome != "ok" or not copies or (unseen and not found.sees(record.id)):
             continue
@@ -41,5 +43,5 @@ def check(evidence: Evidence) -> Finding:
             )
         else:
             furthest[line] = copy.offset, record.id
-    found.looked_at = stored
+    found.judged = stored
     return found.finding()

@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from math import inf
 
+from chaos.history import Need
 from chaos.oracle.attempts import (
     AttemptBounds,
     RecordGroup,
@@ -29,10 +30,11 @@ from chaos.oracle.attempts import (
 )
 from chaos.oracle.blind_records import blind_records
 from chaos.oracle.evidence import Evidence
-from chaos.oracle.finding import Finding, Violations, at, lasting, listed, were
+from chaos.oracle.finding import NOT_DRAINED, Finding, Violations, at, lasting, listed, were
 
 NAME = "retry-policy"
 SEMANTICS = ("at-least-once",)
+NEEDS = (Need.FRAMES, Need.APPENDS, Need.LOGS, Need.CALLS, Need.CLOCK)
 
 
 def check(evidence: Evidence) -> Finding:
@@ -43,15 +45,17 @@ def check(evidence: Evidence) -> Finding:
     for group in evidence.once(record_groups):
         if not found.sees(*group.ids):
             continue
-        found.looked_at += len(group.attempts)
+        ids = group.ids
         for text in _broken(timeline, group):
-            found.add(f"{listed(group.ids)} {were(group.ids)} {text}", group.ids)
-        if group.outcome == "ok" or not any(copies[n] for n in group.ids):
+            found.add(f"{listed(ids)} {were(ids)} {text}", ids)
+        if group.outcome == "ok" or not any(copies[n] for n in ids):
+            found.judged += len(ids) if group.attempts else 0
             continue
-        if (
-            evidence.history.drained
-            and (unused_budget := timeline.unused_budget(group)) is not None
-        ):
+        if not evidence.history.drained:
+            found.blind(NOT_DRAINED, len(ids))
+            continue
+        unused_budget = found.take(timeline.unused_budget(group), len(ids))
+        if unused_budget is not None:
             end = (
                 "never settled" if group.outcome_at is None else f"given up {at(group.outcome_at)}"
             )

@@ -8,17 +8,19 @@ first answer never started: the run has no verdict.
 What is open at that moment the harness abandons; no other check holds its loss against the client.
 """
 
+from chaos.history import Need
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.finding import Finding, Violations
 
 NAME = "speaks"
 SEMANTICS = ("at-least-once", "at-most-once")
+NEEDS = (Need.CALLS,)
 
 
 def check(evidence: Evidence) -> Finding:
     """Check every call."""
     found = Violations(NAME)
-    found.looked_at = len(evidence.history.calls)
+    found.judged = len(evidence.history.calls)
     if evidence.history.crash is not None:
         found.add(f"the client broke: {evidence.history.crash}")
     return found.finding()

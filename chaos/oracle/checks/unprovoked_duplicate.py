@@ -10,6 +10,7 @@ log that neither a transmission nor a fault explains is a violation as well.
 from itertools import pairwise
 from math import inf
 
+from chaos.history import Need
 from chaos.oracle.attempts import RecordGroup, RetryTimeline, record_groups, retry_timeline
 from chaos.oracle.blind_records import blind_records
 from chaos.oracle.copies import surplus
@@ -18,6 +19,7 @@ from chaos.oracle.finding import Finding, Violations, at, listed, were
 
 NAME = "unprovoked-duplicate"
 SEMANTICS = ("at-least-once",)
+NEEDS = (Need.FRAMES, Need.APPENDS, Need.LOGS, Need.CLOCK)
 
 
 def check(evidence: Evidence) -> Finding:
@@ -27,7 +29,7 @@ def check(evidence: Evidence) -> Finding:
     for group in evidence.once(record_groups):
         if not group.attempts or not found.sees(*group.ids):
             continue
-        found.looked_at += len(group.records)
+        found.judged += len(group.records)
         if len(group.attempts) > 1 and (pair := _unprovoked(timeline, group)):
             first, again = pair
             records = f"{listed(group.ids)} {were(group.ids)}"

@@ -13,78 +13,92 @@ A record that was never transmitted is not given up before its time (the linger 
 
 from math import inf
 
+from chaos.history import Need
 from chaos.oracle.answers import answers
 from chaos.oracle.attempts import RecordGroup, record_groups
 from chaos.oracle.blind_records import blind_records
 from chaos.oracle.evidence import Evidence, Transmission
-from chaos.oracle.finding import Finding, Violations, at, lasting, listed, were
-from chaos.oracle.refusals import refused_early
+from chaos.oracle.finding import (
+    CLIENT_ENDED,
+    NOT_DRAINED,
+    Finding,
+    Ruling,
+    Violations,
+    at,
+    excused,
+    lasting,
+    listed,
+    violated,
+    were,
+)
+from chaos.oracle.refusals import refusals
 from chaos.oracle.timing import timing
 from chaos.oracle.visibility import Visibility, visibility
 from simulator.faults.effects import CutPoint, Effect
 
 NAME = "unprovoked-loss"
 SEMANTICS = ("at-most-once",)
+NEEDS = (Need.FRAMES, Need.APPENDS, Need.LOGS, Need.CALLS, Need.CLOCK)
 
 
 def check(evidence: Evidence) -> Finding:
     """Check every record of the workload that is absent and was not acknowledged."""
     found = Violations(NAME, evidence.once(blind_records))
     if not evidence.history.drained:
+        found.blind(NOT_DRAINED, len(evidence.sent))
         return found.finding()
     copies = evidence.copies
-    found.looked_at = len(evidence.sent)
     for group in evidence.once(record_groups):
         if not found.sees(*group.ids):
-            found.looked_at -= len(group.ids)
             continue
-        if group.outcome == "ok":
-            continue
-        lost = [record.id for record in group.records if not copies[record.id]]
-        if lost and (why := _unexplained(evidence, group)) is not None:
+        lost = []
+        if group.outcome != "ok":
+            lost = [record.id for record in group.records if not copies[record.id]]
+        found.judged += len(group.records) - len(lost)
+        if lost and (why := found.take(_ruling(evidence, group), len(lost))) is not None:
             found.add(f"{listed(lost)} {were(lost)} lost: {why}", lost)
-    for record, waited in refused_early(evidence):
-        found.add(
-            f"{listed([record.id])} was lost: refused {lasting(waited)} after it was sent, "
-            "although it was not too large and the time that send may wait for room was not over",
-            [record.id],
-        )
+    for record, ruling in refusals(evidence):
+        if found.sees(record.id) and (why := found.take(ruling)) is not None:
+            found.add(f"{listed([record.id])} was lost: {why}", [record.id])
     return found.finding()
 
 
-def _unexplained(evidence: Evidence, group: RecordGroup) -> str | None:
-    """Return why a lost group should not be lost; None if something explains the loss."""
+def _ruling(evidence: Evidence, group: RecordGroup) -> Ruling:
+    """Return whether something explains the loss of a group."""
     view = evidence.once(visibility)
     for transmission in group.attempts:
         if not _was_lost(evidence, view, transmission):
-            return (
+            return violated(
                 f"its request was read on connection {transmission.connection} "
                 f"{at(transmission.t)}, and no fault struck it before it was applied"
             )
     if group.attempts:
-        return None
-    return _unexplained_unseen(evidence, view, group)
+        return excused("request-lost")
+    return _unseen(evidence, view, group)
 
 
-def _unexplained_unseen(evidence: Evidence, view: Visibility, group: RecordGroup) -> str | None:
+def _unseen(evidence: Evidence, view: Visibility, group: RecordGroup) -> Ruling:
+    """Return whether something explains that no request with a group was read."""
     times, producer = evidence.once(timing), evidence.scenario.producer
     closed = [call.started for call in evidence.history.calls if call.op == "close"]
     abandoned = evidence.history.silent is not None or evidence.history.crash is not None
     if group.outcome_at is None and abandoned:
-        return None  # the harness ended the client while it held the record
+        return excused(CLIENT_ENDED)
     end = inf if group.outcome_at is None else group.outcome_at
     if closed and end >= closed[0] and group.outcome_at is not None:
-        return None
+        return excused("closed")
     first, last = group.records[0].sent_at, group.records[-1].sent_at
     life = producer.linger + producer.response_timeout
     if group.outcome == "failed" and end + times.slack < first + life:
-        return (
+        return violated(
             f"it was given up {at(end)}, {lasting(end - first)} after it was sent, and it had "
             f"{life:g} s; no request with it was seen"
         )
     if view.clear(min(first, last), end):
-        return "no request with it was seen, and no fault struck any server or connection meanwhile"
-    return None
+        return violated(
+            "no request with it was seen, and no fault struck any server or connection meanwhile"
+        )
+    return excused("lost-connection")
 
 
 def _was_lost(evidence: Evidence, view: Visibility, transmission: Transmission) -> bool:

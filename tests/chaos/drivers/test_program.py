@@ -348,3 +348,13 @@ for line in sys.stdin:
         "producer.linger: the client has 1, not 0.005",
         "colour: none",
     ]
+
+
+def test_a_client_that_reports_no_offsets_may_say_so(tmp_path: Path) -> None:
+    script = """
+import json, sys
+for line in sys.stdin:
+    answer = {"ok": True, "not_applicable": {"offsets": "it reports none"}}
+    print(json.dumps({"n": json.loads(line)["n"], **answer}), flush=True)
+"""
+    assert ran(tmp_path, script).lacks == {"offsets": "it reports none"}

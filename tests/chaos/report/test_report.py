@@ -212,6 +212,29 @@ def test_the_tally_counts_verdicts() -> None:
     assert tally(reports, 3, 1.25) == "3 runs: 1 valid, 1 invalid, 1 inconclusive, in 1.2 s"
 
 
+def test_the_tally_says_which_checks_judged_none_and_which_were_not_applicable() -> None:
+    findings = [
+        Finding("order", 0),  # nothing to judge
+        Finding("no-loss", 0, excused={"policy-used-up": 3}),
+        Finding("offset-is-true", 0, not_applicable="offsets: it has none"),
+    ]
+    text = tally([report(findings=findings), report(findings=findings[:2])], 2, 0.5)
+    assert text == (
+        "2 runs: 2 valid, 0 invalid, 0 inconclusive, in 0.5 s; judged none: no-loss in 2 runs; "
+        "not applicable: offset-is-true (offsets: it has none) in 1 run"
+    )
+
+
+def test_a_summary_says_why_a_check_judged_none_or_was_not_applicable() -> None:
+    findings = [
+        Finding("no-loss", 0, excused={"policy-used-up": 3}, unseen={"hidden-attempts": 2}),
+        Finding("offset-is-true", 0, not_applicable="offsets: it has none"),
+    ]
+    lines = summary(report(findings=findings))
+    assert "  judged none: no-loss: policy-used-up 3, hidden-attempts 2" in lines
+    assert "  not applicable: offset-is-true: the run lacks offsets: it has none" in lines
+
+
 def test_the_tally_of_an_interrupted_command_counts_the_finished_runs() -> None:
     text = "interrupted after 1 of 9 runs: 1 valid, 0 invalid, 0 inconclusive, in 0.5 s"
     assert tally([report()], 9, 0.5) == text

@@ -52,8 +52,8 @@ def said(check: ModuleType, history: History) -> list[str]:
     return [violation.text for violation in finding.violations]
 
 
-def looked_at(check: ModuleType, history: History) -> int:
-    found: int = check.check(Evidence(history)).looked_at
+def judged(check: ModuleType, history: History) -> int:
+    found: int = check.check(Evidence(history)).judged
     return found
 
 

@@ -1,7 +1,7 @@
 """``acked-is-stored``: what was acknowledged is in the log."""
 
 from chaos.oracle.checks import acked_is_stored
-from tests.chaos.oracle.checks.playing import looked_at, played, said, with_logs
+from tests.chaos.oracle.checks.playing import judged, played, said, with_logs
 
 LOST_REQUESTS = {"drop": {"at": "request", "every": 1}}
 
@@ -9,7 +9,7 @@ LOST_REQUESTS = {"drop": {"at": "request", "every": 1}}
 def test_every_acknowledged_record_has_a_copy_probes_too() -> None:
     history = played()
     assert said(acked_is_stored, history) == []
-    assert looked_at(acked_is_stored, history) == 3 + 1
+    assert judged(acked_is_stored, history) == 3 + 1
 
 
 def test_an_acknowledged_record_without_a_copy_is_reported_with_its_offset() -> None:

@@ -2,7 +2,7 @@
 
 from chaos.oracle.checks import alive_after_heal
 from simulator.events import ConnectRefused, FaultHit
-from tests.chaos.oracle.checks.playing import looked_at, played, said, without
+from tests.chaos.oracle.checks.playing import judged, played, said, without
 
 SILENCE = {"drop": {"at": "request", "every": 1}}
 THREE = {"topic": {"partitions": 3}}
@@ -10,7 +10,7 @@ THREE = {"topic": {"partitions": 3}}
 
 def test_one_probe_for_each_partition_is_looked_at() -> None:
     history = played(SILENCE, **THREE)
-    assert (said(alive_after_heal, history), looked_at(alive_after_heal, history)) == ([], 3)
+    assert (said(alive_after_heal, history), judged(alive_after_heal, history)) == ([], 3)
 
 
 def test_a_probe_that_was_not_acknowledged_is_reported_with_its_error() -> None:
@@ -28,7 +28,7 @@ def test_a_probe_that_was_not_acknowledged_is_reported_with_its_error() -> None:
 def test_an_attempt_shorter_than_the_network_latency_is_not_judged() -> None:
     history = played(network={"latency": "300ms"}, producer={"attempt_timeout": "1s"})
     assert not any(record.outcome == "ok" for record in history.records)
-    assert (said(alive_after_heal, history), looked_at(alive_after_heal, history)) == ([], 0)
+    assert (said(alive_after_heal, history), judged(alive_after_heal, history)) == ([], 0)
 
 
 def test_only_a_client_without_news_of_the_leader_is_excused() -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from chaos.history import Call, History
 from chaos.oracle.checks import bounded
-from tests.chaos.oracle.checks.playing import AT_MOST_ONCE, looked_at, played, said
+from tests.chaos.oracle.checks.playing import AT_MOST_ONCE, judged, played, said
 
 SILENCE = {"drop": {"at": "request", "every": 1}}
 FLUSHED = [{"send": {"count": 3}}, "flush"]
@@ -19,7 +19,7 @@ def test_calls_end_within_their_bound_before_a_silent_spu(semantic: dict[str, st
     options = {"producer": semantic} if semantic else {}
     history = played(SILENCE, workload=FLUSHED, **options)
     assert said(bounded, history) == []
-    assert looked_at(bounded, history) == 3 + 3 + 1  # records, calls that wait, the probe
+    assert judged(bounded, history) == 3 + 3 + 1  # records, calls that wait, the probe
 
 
 @pytest.mark.parametrize("op", ["flush", "wait", "close"])

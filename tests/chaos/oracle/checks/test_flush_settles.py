@@ -2,7 +2,7 @@
 
 from chaos.history import Call, History
 from chaos.oracle.checks import flush_settles
-from tests.chaos.oracle.checks.playing import AT_MOST_ONCE, looked_at, played, said
+from tests.chaos.oracle.checks.playing import AT_MOST_ONCE, judged, played, said
 
 LOST_ANSWER = {"drop": {"at": "response", "nth": 1}}
 FLUSHED = [{"send": {"count": 2}}, "flush"]
@@ -17,7 +17,7 @@ def test_a_flush_waits_for_the_retries() -> None:
     flush = flush_of(history)
     assert flush.ended is not None
     assert flush.ended > 1.1
-    assert (said(flush_settles, history), looked_at(flush_settles, history)) == ([], 1)
+    assert (said(flush_settles, history), judged(flush_settles, history)) == ([], 1)
 
 
 def test_a_record_that_is_open_after_a_flush_is_reported() -> None:
@@ -52,7 +52,7 @@ def test_a_flush_that_never_returned_is_left_to_another_check() -> None:
     history = played(workload=FLUSHED)
     flush = flush_of(history)
     flush.open_after, flush.ended = [0, 1], None
-    assert (said(flush_settles, history), looked_at(flush_settles, history)) == ([], 0)
+    assert (said(flush_settles, history), judged(flush_settles, history)) == ([], 0)
 
 
 def test_at_most_once_only_hands_over() -> None:

@@ -8,7 +8,7 @@ from chaos.oracle.checks import no_duplicates
 from simulator.events import Appended
 from tests.chaos.oracle.checks.playing import (
     AT_MOST_ONCE,
-    looked_at,
+    judged,
     played,
     requests,
     said,
@@ -23,7 +23,7 @@ COPY = {"duplicate": {"name": "copy", "at": "request", "nth": 1}}
 def test_one_transmission_is_no_duplicate_under_any_fault(fault: object) -> None:
     history = played(fault, producer=AT_MOST_ONCE)
     assert said(no_duplicates, history) == []
-    assert looked_at(no_duplicates, history) == 3
+    assert judged(no_duplicates, history) == 3
 
 
 def test_a_second_transmission_is_reported_with_both_times() -> None:

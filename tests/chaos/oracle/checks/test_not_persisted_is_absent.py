@@ -1,7 +1,7 @@
 """``not-persisted-is-absent``: a record reported as not stored is not stored."""
 
 from chaos.oracle.checks import not_persisted_is_absent
-from tests.chaos.oracle.checks.playing import looked_at, played, said
+from tests.chaos.oracle.checks.playing import judged, played, said
 
 TOO_LARGE = {"error": {"at": "request", "code": "MessageTooLarge", "nth": 1}}
 STORED_UNANSWERED = {"drop": {"at": "response", "every": 1}}
@@ -11,14 +11,14 @@ def test_a_refused_record_is_absent() -> None:
     history = played(TOO_LARGE)
     assert [record.outcome for record in history.records[:3]] == ["failed"] * 3
     assert said(not_persisted_is_absent, history) == []
-    assert looked_at(not_persisted_is_absent, history) == 3
+    assert judged(not_persisted_is_absent, history) == 3
 
 
 def test_a_record_that_may_be_stored_may_be_stored() -> None:
     history = played(STORED_UNANSWERED)
     assert [record.outcome for record in history.records[:3]] == ["unknown"] * 3
     assert said(not_persisted_is_absent, history) == []
-    assert looked_at(not_persisted_is_absent, history) == 0
+    assert judged(not_persisted_is_absent, history) == 0
 
 
 def test_one_copy_of_a_record_reported_as_absent_is_a_violation() -> None:

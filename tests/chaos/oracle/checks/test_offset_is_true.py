@@ -1,14 +1,14 @@
 """``offset-is-true``: the reported offset holds the record."""
 
 from chaos.oracle.checks import offset_is_true
-from tests.chaos.oracle.checks.playing import looked_at, played, said, with_logs
+from tests.chaos.oracle.checks.playing import judged, played, said, with_logs
 
 LOST_ANSWER = {"drop": {"at": "response", "nth": 1}}
 
 
 def test_every_reported_offset_is_checked() -> None:
     history = played()
-    assert (said(offset_is_true, history), looked_at(offset_is_true, history)) == ([], 4)
+    assert (said(offset_is_true, history), judged(offset_is_true, history)) == ([], 4)
 
 
 def test_a_wrong_offset_is_reported_with_the_true_one() -> None:
@@ -34,9 +34,9 @@ def test_the_offset_of_either_copy_is_valid() -> None:
 def test_a_client_without_offsets_is_not_judged() -> None:
     history = played()
     history.records[0].offset = None
-    assert looked_at(offset_is_true, history) == 3
+    assert judged(offset_is_true, history) == 3
 
 
 def test_a_record_without_a_copy_is_left_to_another_check() -> None:
     history = with_logs(played(), {0: []})
-    assert (said(offset_is_true, history), looked_at(offset_is_true, history)) == ([], 0)
+    assert (said(offset_is_true, history), judged(offset_is_true, history)) == ([], 0)

@@ -15,7 +15,7 @@ from chaos.search.explore import explore
 from chaos.spec.loader import parse_scenario
 from chaos.spec.scenario import Scenario
 from producer import NotFoundError, TopicProducer
-from tests.chaos.oracle.checks.playing import looked_at, played, said
+from tests.chaos.oracle.checks.playing import judged, played, said
 
 MUTANT = "asserts-that-all-is-delivered"
 
@@ -28,7 +28,7 @@ LOST = {
 
 def test_every_call_is_looked_at() -> None:
     history = played()
-    assert (said(speaks, history), looked_at(speaks, history)) == ([], len(history.calls))
+    assert (said(speaks, history), judged(speaks, history)) == ([], len(history.calls))
 
 
 def test_a_client_that_broke_is_reported() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from chaos.oracle.checks import unprovoked_duplicate
 from simulator.events import Appended
-from tests.chaos.oracle.checks.playing import looked_at, played, requests, said
+from tests.chaos.oracle.checks.playing import judged, played, requests, said
 
 PROVOKED = {
     "lost answer": {"drop": {"at": "response", "nth": 1}},
@@ -23,7 +23,7 @@ PROVOKED = {
 def test_a_provoked_duplicate_is_no_violation(fault: object) -> None:
     history = played(fault)
     assert said(unprovoked_duplicate, history) == []
-    assert looked_at(unprovoked_duplicate, history) == 3
+    assert judged(unprovoked_duplicate, history) == 3
 
 
 def test_a_transmission_after_a_success_is_reported() -> None:
