@@ -37,8 +37,10 @@ trial: setup     ## the official client through its known defects, held against 
 zoo: setup       ## every mutant, small defects that the judge must catch, and nobody else accused
 	$(BIN)/python -m chaos zoo
 
-soak: setup      ## 100,000 examples of the properties that open everything (minutes)
-	$(BIN)/python -m chaos explore scenarios/at-least-once-everything-open.yaml scenarios/at-most-once-everything-open.yaml --examples 50000
+FROM ?= 0
+EXAMPLES ?= 50000
+soak: setup      ## 100,000 examples of the properties that open everything (minutes); FROM=5000 EXAMPLES=1000
+	$(BIN)/python -m chaos explore scenarios/at-least-once-everything-open.yaml scenarios/at-most-once-everything-open.yaml --from $(FROM) --examples $(EXAMPLES)
 
 bench: setup     ## figures for the docs, never a test
 	$(BIN)/python -m benchmarks && $(BIN)/python -m benchmarks.producers && $(BIN)/python -m benchmarks.chaos

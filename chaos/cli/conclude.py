@@ -45,6 +45,8 @@ class Conclusion:
     """The mistakes in files that cannot be run."""
     firings: bool = False
     """Whether to print the table of examples by number of firings."""
+    first: int = 0
+    """The number of the first example of each property."""
     terminal: Terminal = field(default_factory=Terminal)
     watch: Stopwatch = field(default_factory=Stopwatch)
     seeds: Sequence[int] = ()
@@ -134,7 +136,7 @@ class Conclusion:
             self.terminal.say()
             self.terminal.say(firings_table(reports))
         self.terminal.say()
-        self.terminal.say(tally(reports, wanted, self.watch.seconds))
+        self.terminal.say(tally(reports, wanted, self.watch.seconds, self.first))
         for report in failed[:COMMANDS_MAX]:
             self.terminal.say(f"again: {report.command}")
         if len(failed) > COMMANDS_MAX:

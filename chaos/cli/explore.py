@@ -23,6 +23,8 @@ Examples:
       Run ten thousand examples of a property on all cores.
   spu-chaos explore scenarios --for 60s --seed 7
       Run examples of each file for a minute, with another seed.
+  spu-chaos explore mine.yaml --from 5000 --examples 1000
+      Run the examples from 5000 to 5999, as a run from 0 would.
   spu-chaos explore scenarios/at-least-once-reset-at-answer.yaml --examples 500
       Run one concrete scenario with many seeds.
 """
@@ -36,6 +38,15 @@ Examples:
     help="Number of examples of each file.  [default: the number in the file, else 200]",
 )
 @click.option(
+    "--from",
+    "first",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Begin with this example: continue an earlier search, or share one between machines.",
+)
+@click.option(
     "--for",
     "seconds",
     type=DurationType(),
@@ -45,6 +56,7 @@ Examples:
 def explore_command(
     files: Sequence[str],
     examples: int | None,
+    first: int,
     seconds: float | None,
     world: WorldName | None,
     client: Driver,
@@ -77,13 +89,14 @@ def explore_command(
                 seed=seed,
                 out=out,
                 explored=True,
+                first=first,
                 examples=examples,
                 seconds=seconds,
             )
             for each in worlds
         ]
     complain(mistakes)
-    conclusion = Conclusion(form, junit, mistakes, firings=True)
+    conclusion = Conclusion(form, junit, mistakes, firings=True, first=first)
     exploring = _Exploring(conclusion, jobs)
     try:
         with interruptible():

@@ -57,6 +57,8 @@ class Task:
     explored: bool
     """Whether to draw and run examples."""
     slow: bool
+    first: int = 0
+    """The number of the first example."""
     examples: int | None = None
     """The number of examples; None for the number in the file, or no limit with a time limit."""
     given_seconds: float | None = None
@@ -76,6 +78,7 @@ def task_of(
     seed: int | None,
     out: Path | None,
     explored: bool | None = None,
+    first: int = 0,
     examples: int | None = None,
     seconds: float | None = None,
 ) -> Task:
@@ -88,6 +91,7 @@ def task_of(
         seed: the seed that replaces the one in the file; None to keep that one.
         out: the parent of all run directories; None to keep failures only, in the default place.
         explored: whether to draw examples; None to draw them for properties only.
+        first: the number of the first example.
         examples: the number of examples; None for the number in the file.
         seconds: the time limit in seconds of real time; None for no limit.
     """
@@ -103,6 +107,7 @@ def task_of(
         keep=out is not None,
         explored=not prop.concrete if explored is None else explored,
         slow=prop.slow,
+        first=first,
         examples=examples,
         given_seconds=seconds,
     )
@@ -141,6 +146,7 @@ def unfinished(task: Task, reason: str = "") -> ScenarioReport:
         client=task.client,
         seed=task.seed,
         reasons=[reason] if reason else [],
+        first=task.first,
         command=_command(task),
     )
 
@@ -219,6 +225,7 @@ def _explored(
     found = explore(
         parse_scenario(task.text, task.file),
         examples=task.examples,
+        after=task.first,
         seconds=task.given_seconds,
         seed=task.seed,
         jobs=jobs,
@@ -273,6 +280,8 @@ def _with_counterexample(
 def _command(task: Task) -> str:
     words = ["python", "-m", "chaos", "explore" if task.explored else "run", task.file]
     words += ["--world", task.world, *_client(task), "--seed", str(task.seed)]
+    if task.first:
+        words += ["--from", str(task.first)]
     if task.explored and task.examples is not None:
         words += ["--examples", str(task.examples)]
     if task.given_seconds is not None:

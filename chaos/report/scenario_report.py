@@ -52,6 +52,8 @@ class ScenarioReport:
     """By fault, the number of its firings; for a property, in all examples."""
     examples: int | None = None
     """The number of examples of a property; None for a concrete scenario."""
+    first: int = 0
+    """The number of the first example of a property."""
     firings: Mapping[int, int] | None = None
     """By number of firings, the number of examples of a property; None for a concrete scenario."""
     narratives: Sequence[Narrative] = ()
@@ -93,6 +95,7 @@ class ScenarioReport:
             "client": self.client,
             "seed": self.seed,
             "examples": self.examples,
+            "first": None if self.examples is None else self.first,
             "firings": None if self.firings is None else _by_number(self.firings),
             "command": self.command,
             "figures": dict(self.figures),

@@ -79,7 +79,8 @@ def _circumstances(report: ScenarioReport) -> str:
     if report.client != "producer":
         parts.insert(2, f"client {report.client}")
     if report.examples is not None:
-        parts.append(counted(report.examples, "example"))
+        span = f" ({report.first} to {report.first + report.examples - 1})" if report.first else ""
+        parts.append(counted(report.examples, "example") + span)
     return ", ".join(parts)
 
 

@@ -71,19 +71,21 @@ def labels(reports: Sequence[ScenarioReport]) -> list[str]:
     return [files[o.file] if times[files[o.file]] == 1 else o.file for o in reports]
 
 
-def tally(reports: Sequence[ScenarioReport], wanted: int, seconds: float) -> str:
+def tally(reports: Sequence[ScenarioReport], wanted: int, seconds: float, first: int = 0) -> str:
     """Return one sentence about all results.
 
     Args:
         reports: the results.
         wanted: the number of runs that were requested.
         seconds: the duration of all runs in seconds of real time.
+        first: the number of the first example of each property.
     """
     counts = [f"{sum(o.verdict == verdict for o in reports)} {verdict}" for verdict in STYLES]
     runs = counted(wanted, "run")
     if len(reports) < wanted:
         runs = f"interrupted after {len(reports)} of {runs}"
-    sentence = f"{runs}: {', '.join(counts)}, in {seconds:.1f} s"
+    begun = f" from example {first}" if first else ""
+    sentence = f"{runs}{begun}: {', '.join(counts)}, in {seconds:.1f} s"
     findings = [finding for report in reports for finding in report.findings]
     none = Counter(finding.check for finding in findings if finding.judged_none)
     not_applicable = Counter(

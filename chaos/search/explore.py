@@ -10,7 +10,8 @@ ends of their ranges: most defects show with few records, and such examples run 
 
 An example depends on the seed and on its number alone, and on no other round. The number of
 processes that share the work therefore changes nothing: the failing example with the lowest number
-counts.
+counts. Nor does it matter where an exploration begins: a targeted example depends on those before
+it in its round, which run first, uncounted, if the exploration begins between them.
 """
 
 import random
@@ -73,6 +74,7 @@ def explore(
         seconds: the time limit in seconds of real time; None for no limit.
         seed: the seed of all examples.
         after: the number of the first example, that is, how many an earlier exploration has run.
+            The examples from there on are those that an exploration from 0 runs.
         jobs: the number of processes that share the work; with 1, no other process is started.
         stage: the world and the driver.
         saved: scenarios that failed earlier; they run first.
@@ -128,12 +130,16 @@ class _Work:
 def _numbers(
     work: _Work, after: int, examples: int | None, seconds: float | None
 ) -> Iterator[range]:
-    """Yield the example numbers of each batch, up to the limits on examples and time."""
+    """Yield the example numbers of each batch, up to the limits on examples and time.
+
+    A batch ends with a round, so that only the first one begins within a round.
+    """
     # Real time is intended: it is the time that a person wants to spend.
     until = None if seconds is None else time.monotonic() + seconds  # noqa: TID251
-    for first in count(after, BATCHES[work.stage.world]):
+    for first in count(after - after % ROUND, BATCHES[work.stage.world]):
         last = first + BATCHES[work.stage.world]
-        numbers = range(first, last if examples is None else min(last, after + examples))
+        stop = last if examples is None else min(last, after + examples)
+        numbers = range(max(first, after), stop)
         if not numbers or (until is not None and time.monotonic() >= until):  # noqa: TID251
             return
         yield numbers
@@ -143,8 +149,9 @@ def _batch(work: _Work, numbers: range) -> Exploration:
     """Run the examples with these numbers, up to the first that fails."""
     drawing = _drawing(work.text, work.filename)
     found = Exploration(drawing.name, work.stage.world)
-    for first in range(numbers.start, numbers.stop, ROUND):
-        _Round(work, drawing, found).run(range(first, min(first + ROUND, numbers.stop)))
+    for first in range(numbers.start - numbers.start % ROUND, numbers.stop, ROUND):
+        within = range(max(first, numbers.start), min(first + ROUND, numbers.stop))
+        _Round(work, drawing, found).run(within)
         if found.failed is not None:
             break
     return found
@@ -163,22 +170,34 @@ class _Round:
         self._work = work
         self._drawing = drawing
         self._found = found
+        self._targeted: TargetedExample | None = None
 
     def run(self, numbers: range) -> None:
         """Run the examples with these numbers, up to the first that fails."""
-        target: TargetedExample | None = None
-        for number in numbers:
+        first = numbers.start
+        if self._work.targeted and first % ROUND > DRAWN:
+            first -= first % ROUND - DRAWN
+        counted = self._found
+        for number in range(first, numbers.stop):
+            uncounted = number < numbers.start
+            self._found = Exploration(self._drawing.name, counted.world) if uncounted else counted
+            self._run(number)
+            if self._is_over() and not uncounted:
+                return
+
+    def _run(self, number: int) -> None:
+        """Run one example."""
+        if number % ROUND == DRAWN and self._work.targeted:
+            example = self._drawing.example(self._work.seed, number)
+            self._targeted = self._target(example, number)
             if self._is_over():
                 return
-            if number % ROUND == DRAWN and self._work.targeted:
-                target = self._target(self._drawing.example(self._work.seed, number), number)
-                if self._is_over():
-                    return
-            if target is None:  # a drawn example, or no fault can be placed
-                example = self._drawing.example(self._work.seed, number)
-                self._try(example.data, example.scenario, {})
-            else:
-                target.place(self._try(*target.scenario(), target.names_in_file))
+        if self._targeted is None:  # a drawn example, or no fault can be placed
+            example = self._drawing.example(self._work.seed, number)
+            self._try(example.data, example.scenario, {})
+        else:
+            target = self._targeted
+            target.place(self._try(*target.scenario(), target.names_in_file))
 
     def _is_over(self) -> bool:
         return self._found.failed is not None

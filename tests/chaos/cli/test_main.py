@@ -278,6 +278,15 @@ def test_explore_accepts_a_number_of_examples(write: Write) -> None:
     assert "--examples 3" in run["command"]
 
 
+def test_explore_begins_with_any_example(write: Write) -> None:
+    file = write(PROPERTY.replace("0..0.5", "0..0"))
+    options = ("--from", "50", "--examples", "3", "--jobs", "1")
+    (run,) = json.loads(Ended("explore", file, *options, "--format", "json").out)["runs"]
+    assert (run["examples"], run["first"]) == (3, 50)
+    assert "--from 50 --examples 3" in run["command"]
+    assert "1 run from example 50: " in Ended("explore", file, *options).out
+
+
 def test_a_name_that_looks_like_markup_is_a_name(write: Write) -> None:
     file = write(QUIET.replace("nothing happens", "'[/red] nothing'"), "[red] file.yaml")
     ended = Ended("explore", file, "--examples", "1", "--jobs", "1", "--seed", "1")

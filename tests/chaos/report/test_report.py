@@ -235,6 +235,12 @@ def test_a_summary_says_why_a_check_judged_none_or_was_not_applicable() -> None:
     assert "  not applicable: offset-is-true: the run lacks offsets: it has none" in lines
 
 
+def test_the_tally_and_the_summary_name_the_examples_of_a_search_that_goes_on() -> None:
+    explored = report(examples=1000, first=5000)
+    assert tally([explored], 1, 0.5, 5000).startswith("1 run from example 5000: 1 valid")
+    assert "1,000 examples (5000 to 5999)" in summary(explored)[1]
+
+
 def test_the_tally_of_an_interrupted_command_counts_the_finished_runs() -> None:
     text = "interrupted after 1 of 9 runs: 1 valid, 0 invalid, 0 inconclusive, in 0.5 s"
     assert tally([report()], 9, 0.5) == text

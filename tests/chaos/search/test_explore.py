@@ -197,15 +197,22 @@ def test_another_seed_draws_other_examples() -> None:
     assert other.figures != first.figures
 
 
-def test_an_exploration_can_continue_an_earlier_one() -> None:
-    whole = found("at-least-once", examples=3 * ROUND)
-    begun = found("at-least-once", examples=ROUND)
-    begun.merge(found("at-least-once", examples=2 * ROUND, after=ROUND))
-    assert (begun.examples, begun.fired, begun.figures) == (
-        whole.examples,
-        whole.fired,
-        whole.figures,
-    )
+@pytest.mark.parametrize("split", [ROUND, ROUND + 3, ROUND + DRAWN + 1, 2 * ROUND + DRAWN + 2])
+def test_two_parts_of_an_exploration_find_what_the_whole_finds(split: int) -> None:
+    whole, _ = honest("at-least-once")
+    parts = found("at-least-once", examples=split)
+    parts.merge(found("at-least-once", examples=SOME - split, after=split))
+    assert parts == whole
+
+
+def test_a_part_of_an_exploration_fails_with_the_example_of_the_whole(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(RetryPolicy, "delay", lambda self, retry: 0.0)
+    whole = found("at-least-once")
+    number = whole.examples - 1
+    part = found("at-least-once", after=number, examples=1)
+    assert (part.examples, part.failed) == (1, whole.failed)
 
 
 def test_saved_counterexamples_are_tried_first(monkeypatch: pytest.MonkeyPatch) -> None:
