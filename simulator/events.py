@@ -31,7 +31,7 @@ Payload = Annotated[
 ]
 """Bytes of a frame; base64 in JSON."""
 
-PAYLOADS = frozenset({"carried"})
+PAYLOADS = frozenset({"carried", "data"})
 """The fields that hold bytes of frames. The journal file omits them."""
 
 EVENTS: dict[str, type["Event"]] = {}
@@ -202,6 +202,10 @@ class FramePartlyRead(ConnectionEvent):
 
     size: int
     """The bytes of the frame that had arrived."""
+    api: str | None = None
+    """The name of the API; None if its key had not arrived, or is unknown."""
+    data: Payload = b""
+    """These bytes, the length field included: all of them, or the first ones of a long frame."""
 
 
 @event

@@ -38,6 +38,9 @@ API_VERSIONS_VERSION = 2
 CORRELATION_ID_MAX = 0x7FFFFFFF
 """Correlation ids are i32."""
 
+_KEY_BYTES = 2
+"""The size of the API key, with which a request begins."""
+
 Q = TypeVar("Q")
 R = TypeVar("R")
 
@@ -164,6 +167,21 @@ class ServerConnection:
     def held(self) -> int:
         """The bytes of the incomplete request that have arrived."""
         return self._reader.held
+
+    def partial(self, limit: int) -> tuple[str | None, bytes]:
+        """Return what arrived of the incomplete request.
+
+        Args:
+            limit: the largest number of bytes to return.
+
+        Returns:
+            The name of its API, or None if it is unknown so far, and its first bytes, its length
+            included.
+        """
+        data = self._reader.partial(limit)
+        key = data[LENGTH_BYTES : LENGTH_BYTES + _KEY_BYTES]
+        api = self._apis.get(int.from_bytes(key, "big")) if len(key) == _KEY_BYTES else None
+        return (None if api is None else api.name), data
 
     def receive(self, data: bytes) -> Iterator[RequestFrame]:
         """Feed bytes; yield each complete request.

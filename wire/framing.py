@@ -62,6 +62,10 @@ class FrameReader:
         """The bytes of the incomplete frame that have arrived."""
         return len(self._held)
 
+    def partial(self, limit: int) -> bytes:
+        """Return the first ``limit`` bytes of the incomplete frame, its length included."""
+        return bytes(self._held[:limit])
+
     def feed(self, data: bytes) -> Iterator[bytes]:
         """Feed bytes; yield each complete frame, without its length.
 

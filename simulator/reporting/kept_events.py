@@ -2,7 +2,15 @@
 
 from typing import Any
 
-from simulator.events import Appended, ConnectionClosed, Event, FaultHit, FrameRead, FrameWritten
+from simulator.events import (
+    Appended,
+    ConnectionClosed,
+    Event,
+    FaultHit,
+    FramePartlyRead,
+    FrameRead,
+    FrameWritten,
+)
 from simulator.faults.effects import Effect
 
 _NEVER_APPLIED = {Effect.NOT_APPLIED, Effect.NOT_ANSWERED}
@@ -27,6 +35,8 @@ class KeptEvents:
             case FrameRead(carried=carried) if carried:
                 self._aside[event.transmission] = (event, carried)
                 event.carried = ()
+            case FramePartlyRead():
+                event.data = b""
             case Appended():
                 if aside := self._aside.pop(event.transmission, None):
                     aside[0].carried = aside[1]

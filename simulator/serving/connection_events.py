@@ -16,6 +16,11 @@ from simulator.events import (
 from simulator.faults.effects import CutPoint
 from simulator.faults.plan import Decision
 from simulator.serving.pending import Application, PendingAnswer, PendingRequest
+from wire.connection import ServerConnection
+
+PARTLY_READ_BYTES_MAX = 4 * 1024 * 1024
+"""The bytes of an incomplete frame that its event holds: more than a request of the default
+``max_request_size``, and few enough for a run that breaks off many."""
 
 
 class ConnectionEvents:
@@ -50,12 +55,16 @@ class ConnectionEvents:
                 )
             )
 
-    def partly_read(self, size: int) -> None:
-        """Record that reading ended within a frame of which ``size`` bytes had arrived."""
-        if self._journal.active:
-            self._journal.record(
-                FramePartlyRead(connection=self._connection, server=self._server, size=size)
+    def partly_read(self, wire: ServerConnection) -> None:
+        """Record that reading ended within a frame."""
+        if not self._journal.active:
+            return
+        api, data = wire.partial(PARTLY_READ_BYTES_MAX)
+        self._journal.record(
+            FramePartlyRead(
+                connection=self._connection, server=self._server, size=wire.held, api=api, data=data
             )
+        )
 
     def read(self, request: PendingRequest) -> None:
         """Record that a request was read."""

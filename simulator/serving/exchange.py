@@ -163,7 +163,7 @@ class Exchanges:
     def reader_ended(self) -> None:
         """Record that the reader has returned."""
         if self._wire.held:
-            self._events.partly_read(self._wire.held)
+            self._events.partly_read(self._wire)
 
     def _received(self, frame: RequestFrame) -> PendingRequest:
         shared, api = self._shared, frame.api

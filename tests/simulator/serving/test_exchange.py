@@ -28,6 +28,7 @@ from simulator.faults.kinds.stall import Stall
 from simulator.faults.model import Fault
 from simulator.faults.plan import FaultPlan
 from simulator.handlers import CommitWait, Pause
+from simulator.serving.connection_events import PARTLY_READ_BYTES_MAX
 from simulator.serving.exchange import Exchanges, SimulatorState, StreamAction
 from simulator.serving.pending import Application, PendingAnswer, PendingEnd, PendingRequest
 from simulator.serving.states import ReadingState, WritingState
@@ -298,11 +299,31 @@ def test_what_comes_behind_a_request_without_meaning_is_not_applied() -> None:
 
 def test_a_frame_that_was_read_in_part_leaves_an_event_with_its_bytes() -> None:
     scene = Scene()
-    assert list(scene.exchanges.receive(scene.frame()[:9])) == []
+    frame = scene.frame()
+    assert list(scene.exchanges.receive(frame[:9])) == []
     assert list(scene.exchanges.receive(b"")) == []
     scene.closed()
     (partly,) = [event for event in scene.events if isinstance(event, FramePartlyRead)]
-    assert partly.size == 9
+    assert (partly.size, partly.api, partly.data) == (9, "produce", frame[:9])
+
+
+def test_the_api_of_a_frame_whose_key_did_not_arrive_is_not_known() -> None:
+    scene = Scene()
+    assert list(scene.exchanges.receive(scene.frame()[:5])) == []
+    assert list(scene.exchanges.receive(b"")) == []
+    scene.closed()
+    (partly,) = [event for event in scene.events if isinstance(event, FramePartlyRead)]
+    assert (partly.size, partly.api) == (5, None)
+
+
+def test_the_event_of_a_long_frame_that_was_read_in_part_holds_its_first_bytes() -> None:
+    scene, most = Scene(), PARTLY_READ_BYTES_MAX
+    frame = scene.client.request(PRODUCE, produce_request(("greetings", 0, b"x" * 2 * most)), 25)[1]
+    assert list(scene.exchanges.receive(frame[: most + 9])) == []
+    assert list(scene.exchanges.receive(b"")) == []
+    scene.closed()
+    (partly,) = [event for event in scene.events if isinstance(event, FramePartlyRead)]
+    assert (partly.size, bytes(partly.data)) == (most + 9, frame[:most])
 
 
 def test_after_a_failed_write_nothing_is_written() -> None:
