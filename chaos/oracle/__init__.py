@@ -8,6 +8,7 @@
 ``attempts``: record groups and their retry timelines.
 ``timing``: bounds on the skew between server-side timestamps and client-side events.
 ``visibility``: where every attempt of a client leaves an event.
+``disturbances``: when something struck a server.
 ``blind_records``: records that a check cannot judge because of a fault's effects.
 ``copies``: stored copies without an explanation.
 ``refusals``: records that the client did not accept.

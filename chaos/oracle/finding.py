@@ -120,11 +120,13 @@ class Violations:
 
     def excuse(self, rule: str, times: int = 1) -> None:
         """Count records or calls that a rule lets off."""
-        self._excused[rule] = self._excused.get(rule, 0) + times
+        if times:
+            self._excused[rule] = self._excused.get(rule, 0) + times
 
     def blind(self, cause: str, times: int = 1) -> None:
         """Count records or calls that the evidence does not suffice to judge."""
-        self._unseen[cause] = self._unseen.get(cause, 0) + times
+        if times:
+            self._unseen[cause] = self._unseen.get(cause, 0) + times
 
     def take(self, ruling: Ruling, times: int = 1) -> str | None:
         """Count records or calls as a rule says; return the text of the violation, if it is one."""

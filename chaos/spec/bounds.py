@@ -27,6 +27,9 @@ DIAL_BACKOFF_MAX_S = 1.0
 """The first and the longest pause between a failed dial to a server and the next one; the pause
 doubles after each failed dial."""
 
+DIAL_SILENCE_S = 1.0
+"""How long a server may be silent while it is dialled before the client may dial again."""
+
 GRACE_S = 1.0
 """How long after its bound the harness gives a call up: late calls are thus distinguished from
 calls that never end."""

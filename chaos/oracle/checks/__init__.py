@@ -58,6 +58,8 @@ CHECKS: Registry[Check] = Registry(
         "bounded",
         "flush-settles",
         "alive-after-heal",
+        "recovers",
+        "connections",
         "speaks",
     ),
 )

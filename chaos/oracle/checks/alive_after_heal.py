@@ -52,12 +52,12 @@ def _rule(evidence: Evidence, record: SentRecord) -> str | None:
         return CLIENT_ENDED
     if evidence.once(timing).is_too_slow(evidence.scenario.topic.partitions):
         return "too-slow"
-    if _knew_no_leader(evidence, record):
+    if knew_no_leader(evidence, record):
         return "sc-unreachable"
     return "dial-backoff" if _backed_off(evidence, record) else None
 
 
-def _knew_no_leader(evidence: Evidence, record: SentRecord) -> bool:
+def knew_no_leader(evidence: Evidence, record: SentRecord) -> bool:
     """Return whether a probe failed only because its client did not know of a new leader."""
     view, replies = evidence.once(visibility), evidence.once(answers)
     sent = evidence.transmissions[record.id]

@@ -27,6 +27,21 @@ class Case(NamedTuple):
 AT_MOST_ONCE = {"delivery_semantic": "at-most-once"}
 TWO_SPUS = {"cluster": {"spus": 2}, "topic": {"partitions": 2}}
 
+STALE_LEADER = {
+    "cluster": {"spus": 2},
+    "producer": {**AT_MOST_ONCE, "response_timeout": "1300us"},
+    "faults": [{"stall": {"at": "response", "nth": 1, "match": {"api": "watch"}}}],
+    "workload": [
+        "stop_spu",
+        "send",
+        {"sleep": "2500ms"},
+        "start_spu",
+        {"move_leader": {"to": 1}},
+        {"send": {"count": 34, "pace": "94ms"}},
+    ],
+}
+"""The SC cannot tell the client of a new leader."""
+
 CASES = {
     "acked-is-stored": Case(
         "loses-the-log-on-restart",
@@ -122,6 +137,16 @@ CASES = {
             "producer": {"retry": {"max_retries": 1}},
             "workload": [{"move_leader": {"to": 1}}],
         },
+    ),
+    "recovers": Case(
+        "renews-the-metadata-when-it-is-quiet",
+        (35, 4),
+        STALE_LEADER,
+    ),
+    "connections": Case(
+        "dials-although-one-is-under-way",
+        (0, 0),
+        {"topic": {"partitions": 2}, "workload": ["flush"]},
     ),
     "speaks": Case(
         "asserts-that-all-is-delivered",

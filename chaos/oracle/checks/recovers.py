@@ -1,0 +1,198 @@
+"""After a transient fault delivery resumes while traffic goes on.
+
+A probe shows only that a client works once it is idle and everything has healed. A client that one
+lost greeting has broken for good, for as long as records keep coming, passes every probe. So the
+check looks at quiet intervals: R after the last disturbance of the servers that a partition needs,
+until the next disturbance, the healing, or the end. In such an interval at least one of the records
+that are sent to that partition is delivered. It is a violation that records were sent in it, at
+least one of them was given up in it, and no copy of any of them is stored.
+
+R is the time of one attempt (at-most-once: ``response_timeout``), the longest retry pause and the
+longest dial backoff that the client can have reached, one undisturbed dial and exchange, and two
+seconds more if the SC was struck. Records in shorter intervals are excused. A client that the SC
+could not tell of a new leader learns of it only from the rejection of a record, and has R from then
+on.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from math import inf
+from typing import NamedTuple
+
+from chaos.history import Need, SentRecord
+from chaos.oracle.blind_records import blind_records
+from chaos.oracle.checks.alive_after_heal import knew_no_leader
+from chaos.oracle.disturbances import SC, Disturbances, disturbances
+from chaos.oracle.evidence import Evidence
+from chaos.oracle.finding import Finding, Violations, listed, were
+from chaos.oracle.timing import timing
+from chaos.spec.bounds import DIAL_BACKOFF_MAX_S, DIAL_BACKOFF_S, DIAL_SILENCE_S, delays
+
+NAME = "recovers"
+SEMANTICS = ("at-least-once", "at-most-once")
+NEEDS = (Need.CALLS, Need.FRAMES, Need.APPENDS, Need.LOGS, Need.CLOCK)
+
+NO_TIME = "no-quiet-interval"
+"""The rule for records whose time was not part of a quiet interval."""
+
+SC_STRUCK_S = 2.0
+"""How much longer recovery may take if the SC was struck: a look-up has a second, and the SC may
+have to be dialled again."""
+
+
+class _Quiet(NamedTuple):
+    """An interval in which a client has recovered, in seconds."""
+
+    start: float
+    end: float
+    recovery: float
+    """R, the time that the client had to recover."""
+
+
+def check(evidence: Evidence) -> Finding:
+    """Check every quiet interval of every partition."""
+    found = Violations(NAME, evidence.once(blind_records))
+    struck = evidence.once(disturbances)
+    too_slow = evidence.once(timing).too_slow
+    for partition, records in _by_partition(evidence).items():
+        if too_slow:
+            found.excuse("too-slow", len(records))
+            continue
+        place = 0
+        for quiet in _quiet(evidence, struck, partition):
+            before = place
+            while place < len(records) and records[place].sent_at < quiet.start:
+                place += 1
+            found.excuse(NO_TIME, place - before)
+            learning, first = records[before:place], place
+            while place < len(records) and records[place].sent_at < quiet.end:
+                place += 1
+            learned = _learned(evidence, quiet, [*learning, *records[first:place]])
+            _look_at(evidence, found, partition, quiet, learned, records[first:place])
+        found.excuse(NO_TIME, len(records) - place)
+    return found.finding()
+
+
+def _look_at(
+    evidence: Evidence,
+    found: Violations,
+    partition: int | None,
+    quiet: _Quiet,
+    learned: float,
+    records: list[SentRecord],
+) -> None:
+    """Check one quiet interval, from the time at which the client has learned of the leader."""
+    records = [record for record in records if found.sees(record.id)]
+    given_up = [r for r in records if _was_given_up(evidence, r, quiet.end)]
+    if not given_up and all(record.outcome != "ok" for record in records):
+        found.excuse(NO_TIME, len(records))
+        return
+    found.excuse("sc-unreachable", sum(record.sent_at < learned for record in records))
+    records = [record for record in records if record.sent_at >= learned]
+    given_up = [record for record in given_up if record.sent_at >= learned]
+    found.judged += len(records)
+    if not given_up or any(evidence.copies[record.id] for record in records):
+        return
+    if partition is None and _anything_delivered(evidence, quiet):
+        return
+    ids = [record.id for record in given_up]
+    where = "" if partition is None else f" of partition {partition}"
+    found.add(
+        f"{listed(ids)}{where} {were(ids)} given up, and nothing that was sent from "
+        f"{quiet.start:.3f} s to {records[-1].sent_at:.3f} s was delivered, although nothing "
+        "struck in that time and the client had recovered by then",
+        ids,
+    )
+
+
+def _learned(evidence: Evidence, quiet: _Quiet, records: list[SentRecord]) -> float:
+    """Return when a client has learned of a leader of which the SC could not tell it."""
+    since = quiet.start - quiet.recovery
+    for record in records:
+        if record.sent_at >= since and record.outcome != "ok" and knew_no_leader(evidence, record):
+            return (record.outcome_at or record.sent_at) + quiet.recovery
+    return quiet.start
+
+
+def _was_given_up(evidence: Evidence, record: SentRecord, end: float) -> bool:
+    """Return whether the client gave a record up before the end of an interval."""
+    if record.taken_at is None or record.outcome == "ok":
+        return False
+    slack = evidence.once(timing).slack
+    return record.outcome_at is not None and record.outcome_at + slack < end
+
+
+def _anything_delivered(evidence: Evidence, quiet: _Quiet) -> bool:
+    return any(
+        quiet.start <= record.sent_at < quiet.end and evidence.copies[record.id]
+        for record in evidence.sent
+    )
+
+
+def _by_partition(evidence: Evidence) -> dict[int | None, list[SentRecord]]:
+    """Return the workload records of each partition; those of unknown partition are under None.
+
+    A record that was transmitted shows its partition, and so does one with the same key.
+    """
+    only = 0 if evidence.scenario.topic.partitions == 1 else None
+    transmissions = evidence.transmissions
+    of_key: dict[bytes | None, int] = {}
+    for record in evidence.sent:
+        if record.key and transmissions[record.id]:
+            of_key[record.key] = transmissions[record.id][0].partition
+    found: defaultdict[int | None, list[SentRecord]] = defaultdict(list)
+    for record in evidence.sent:
+        sent = transmissions[record.id]
+        found[sent[0].partition if sent else of_key.get(record.key or None, only)].append(record)
+    return found
+
+
+def _quiet(evidence: Evidence, struck: Disturbances, partition: int | None) -> Iterator[_Quiet]:
+    """Yield the intervals in which a client has recovered from every disturbance."""
+    stop = _end(evidence, struck)
+    began = 0.0
+    last = 0.0
+    sc = sorted(struck.by_server.get(SC, ()))
+    first_sc = sc[0][0] if sc else inf
+    first: float | None = None
+    for start, end in [*struck.of(partition), (stop, stop)]:
+        start = min(start, stop)
+        recovered = began + _recovery_s(evidence, last, first)
+        if began >= first_sc:
+            recovered += SC_STRUCK_S
+        if recovered < start:
+            yield _Quiet(recovered, start, recovered - began)
+        if start >= stop:
+            return
+        first = start if first is None else first
+        began = last = max(began, end)
+
+
+def _end(evidence: Evidence, struck: Disturbances) -> float:
+    """Return when the last interval ends: at the healing, or with the client."""
+    ends = [struck.healed_at]
+    ends += [call.started for call in evidence.history.calls if call.op == "close"]
+    ends += [call.given_up for call in evidence.history.calls if call.given_up is not None]
+    return min(ends)
+
+
+def _recovery_s(evidence: Evidence, last: float, first: float | None) -> float:
+    """Return R after a disturbance that ended at ``last``, the first one having begun at ``first``.
+
+    A pause is only reached when the pauses before it are over, all of them since the first
+    disturbance.
+    """
+    times, producer = evidence.once(timing), evidence.scenario.producer
+    elapsed = 0.0 if first is None else last + times.wait - first
+    pause = 0.0
+    if producer.retries:
+        sequence = delays(producer.retry)
+        passed = 0.0
+        for retry in range(1, min(producer.retry.max_retries, len(sequence.rising) + 1) + 1):
+            if passed > elapsed:
+                break
+            pause = max(pause, sequence.before(retry))
+            passed += sequence.before(retry)
+    backoff = min(DIAL_BACKOFF_MAX_S, elapsed + DIAL_BACKOFF_S)
+    silence = min(times.wait, DIAL_SILENCE_S)
+    return times.wait + pause + backoff + silence + times.trip + times.slack

@@ -1,0 +1,141 @@
+"""When something struck a server: faults, closed listeners, and steps that change the cluster.
+
+A *disturbance* is an interval from the time at which something strikes to the time at which its
+direct effect ends: a delayed frame arrives, a listener opens again, a stopped SPU starts. What it
+leaves behind in the client, such as an attempt that waits for an answer, is not part of it.
+"""
+
+from collections import defaultdict
+from math import inf
+from typing import TypeAlias
+
+from chaos.oracle.evidence import Evidence
+from simulator.events import (
+    ClosedBy,
+    ConnectionClosed,
+    ConnectRefused,
+    Event,
+    FaultHit,
+    Healed,
+    LeaderMoved,
+    ListenerClosed,
+    ListenerReopened,
+    SpuStarted,
+    SpuStopped,
+    TopicCreated,
+    TopicDeleted,
+)
+
+Interval: TypeAlias = tuple[float, float]
+"""Start and end, in seconds."""
+
+SC = "sc"
+
+
+class Disturbances:
+    """All disturbances of one run.
+
+    Args:
+        evidence: the run.
+    """
+
+    def __init__(self, evidence: Evidence) -> None:
+        self._topic = evidence.scenario.topic.name
+        self.by_server: defaultdict[str, list[Interval]] = defaultdict(list)
+        """By server, its disturbances."""
+        self.by_partition: defaultdict[int, list[Interval]] = defaultdict(list)
+        """By partition, the moves of its leader."""
+        self.of_topic: list[Interval] = []
+        """The times at which the topic did not exist."""
+        self.leaders: defaultdict[int, set[str]] = defaultdict(set)
+        """By partition, every SPU that led it."""
+        self.healed_at = inf
+        self._open: dict[tuple[str, str], float] = {}
+        """By server and cause, since when a disturbance lasts."""
+        for happened in evidence.history.events:
+            if type(happened) in _RELEVANT:
+                self._add(happened)
+        for (server, _), since in self._open.items():
+            self.by_server[server].append((since, inf))
+
+    def of(self, partition: int | None) -> list[Interval]:
+        """Return the disturbances of the servers that a partition needs, by their starts.
+
+        Args:
+            partition: the partition; None for all of them.
+        """
+        if partition is None:
+            servers = set(self.by_server)
+            moves = [move for moves in self.by_partition.values() for move in moves]
+        else:
+            servers = {SC, *self.leaders[partition]}
+            moves = self.by_partition[partition]
+        found = [*self.of_topic, *moves]
+        for server in servers:
+            found += self.by_server.get(server, ())
+        return sorted(found)
+
+    # --- gathering
+
+    def _add(self, happened: Event) -> None:
+        match happened:
+            case FaultHit(shadowed=False, server=server):
+                self.by_server[server].append((happened.t, happened.t + happened.delay_s))
+            case ConnectRefused(server=server):
+                self.by_server[server].append((happened.t, happened.t))
+            case ConnectionClosed(server=server) if happened.by is not ClosedBy.CLIENT:
+                self.by_server[server].append((happened.t, happened.t))
+            case ListenerClosed(server=server, fault=fault):
+                self._open.setdefault((server, fault), happened.t)
+            case ListenerReopened(server=server, fault=fault):
+                self._close(server, fault, happened.t)
+            case Healed():
+                self.healed_at = happened.t
+            case _:
+                self._change(happened)
+
+    def _change(self, happened: Event) -> None:
+        match happened:
+            case SpuStopped(spu=spu):
+                self._open.setdefault((f"spu:{spu}", ""), happened.t)
+            case SpuStarted(spu=spu):
+                self._close(f"spu:{spu}", "", happened.t)
+                self.by_server[f"spu:{spu}"].append((happened.t, happened.t))
+            case TopicCreated() if happened.topic == self._topic:
+                for partition, spu in enumerate(happened.leaders):
+                    self.leaders[partition].add(f"spu:{spu}")
+                if self.of_topic and self.of_topic[-1][1] == inf:
+                    self.of_topic[-1] = self.of_topic[-1][0], happened.t
+            case TopicDeleted() if happened.topic == self._topic:
+                self.of_topic.append((happened.t, inf))
+            case LeaderMoved() if happened.topic == self._topic:
+                self.leaders[happened.partition].add(f"spu:{happened.spu}")
+                self.by_partition[happened.partition].append((happened.t, happened.t))
+
+    def _close(self, server: str, cause: str, t: float) -> None:
+        since = self._open.pop((server, cause), None)
+        if since is not None:
+            self.by_server[server].append((since, t))
+
+
+_RELEVANT = frozenset(
+    {
+        ConnectRefused,
+        ConnectionClosed,
+        FaultHit,
+        Healed,
+        LeaderMoved,
+        ListenerClosed,
+        ListenerReopened,
+        SpuStarted,
+        SpuStopped,
+        TopicCreated,
+        TopicDeleted,
+    }
+)
+"""The events about disturbances."""
+
+
+def disturbances(evidence: Evidence) -> Disturbances:
+    """Return the disturbances of a run; for ``Evidence.once``."""
+    return Disturbances(evidence)

@@ -1,0 +1,92 @@
+"""``connections``: one dial and one connection in use to each SPU."""
+
+from dataclasses import replace
+from typing import Any
+
+from chaos.history import History
+from chaos.mutants.connecting import DialsAlthoughOneIsUnderWay
+from chaos.oracle.checks import connections
+from simulator.events import ConnectionOpened, FrameRead
+from tests.chaos.oracle.checks.playing import AT_MOST_ONCE, judged, played, said
+
+MANY = {
+    "topic": {"partitions": 8},
+    "network": {"latency": "20ms"},
+    "workload": [{"send": {"count": 16}}, "wait"],
+}
+LOST_GREETING = {"drop": {"at": "response", "limit": 1, "match": {"api": "api-versions"}}}
+
+
+def with_second_connection(history: History, after: float) -> History:
+    """Return a run in which the SPU accepted one more connection, some time after the first."""
+    events: list[Any] = []
+    for happened in history.events:
+        events.append(happened)
+        if isinstance(happened, ConnectionOpened) and happened.server == "spu:0":
+            events.append(replace(happened, connection=99, t=happened.t + after))
+    return replace(history, events=events)
+
+
+def test_many_partitions_share_one_dial() -> None:
+    history = played(**MANY)
+    assert said(connections, history) == []
+    assert judged(connections, history) == 1
+
+
+def test_a_dial_beside_a_dial_is_reported() -> None:
+    with DialsAlthoughOneIsUnderWay.applied():
+        history = played(**MANY)
+    text, *_ = said(connections, history)
+    assert text.startswith("connection 3 to spu:0 was dialled at ")
+    assert text.endswith(" is being dialled and in use")
+
+
+def test_a_dial_beside_a_connection_is_reported() -> None:
+    history = with_second_connection(played(**MANY), after=0.15)
+    (text,) = said(connections, history)
+    assert text.endswith(" is open and in use")
+
+
+def test_a_silent_dial_may_be_given_up_after_a_second() -> None:
+    history = played(LOST_GREETING, **MANY, producer=AT_MOST_ONCE)
+    assert judged(connections, history) > 1
+    assert said(connections, history) == []
+
+
+def test_a_silent_dial_may_not_be_given_up_at_once() -> None:
+    history = played({"stall": LOST_GREETING["drop"]}, **MANY)
+    assert judged(connections, history) == 2
+    assert said(connections, history) == []
+    history = with_second_connection(played(**MANY), after=0.01)
+    assert len(said(connections, history)) == 1
+
+
+def test_a_connection_with_an_overdue_answer_may_be_replaced() -> None:
+    history = played({"drop": {"at": "response", "nth": 1}}, **MANY)
+    assert judged(connections, history) == 2
+    assert said(connections, history) == []
+
+
+def test_a_connection_that_a_fault_ended_may_be_replaced() -> None:
+    for how in ("rst", "fin", "half-close"):
+        history = played({"disconnect": {"at": "response", "how": how, "limit": 1}}, **MANY)
+        assert judged(connections, history) == 2
+        assert said(connections, history) == []
+
+
+def test_a_request_on_the_older_of_two_connections_is_reported() -> None:
+    history = played(
+        {"drop": {"at": "response", "nth": 1}},
+        workload=["send", "wait", {"sleep": "1s"}, "send", "wait"],
+    )
+    assert said(connections, history) == []
+    older, newer = (
+        e.connection
+        for e in history.events
+        if isinstance(e, ConnectionOpened) and e.server == "spu:0"
+    )
+    last = [e for e in history.events if isinstance(e, FrameRead) and e.carried][-2]
+    assert last.connection == newer
+    last.connection = older
+    (text,) = said(connections, history)
+    assert text.startswith(f"a request was begun on connection {older} to spu:0 at ")

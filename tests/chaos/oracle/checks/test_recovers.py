@@ -1,0 +1,80 @@
+"""``recovers``: after a transient fault delivery resumes while traffic goes on."""
+
+from dataclasses import replace
+from typing import Any
+
+from chaos.history import History
+from chaos.mutants.connecting import GivesUpTheDialOfAll
+from chaos.oracle.checks import recovers
+from chaos.oracle.evidence import Evidence
+from simulator.events import FaultHit
+from tests.chaos.oracle.checks.playing import judged, played, said
+
+STREAM: dict[str, Any] = {
+    "network": {"latency": "5ms"},
+    "producer": {
+        "delivery_semantic": "at-most-once",
+        "response_timeout": "200ms",
+        "batch_size": 1,
+    },
+    "workload": [{"send": {"count": 100, "pace": "10ms"}}, {"sleep": "1s"}],
+}
+LOST_GREETING = {"drop": {"at": "response", "limit": 1, "match": {"api": "api-versions"}}}
+
+
+def broken() -> History:
+    with GivesUpTheDialOfAll.applied():
+        return played(LOST_GREETING, **STREAM)
+
+
+def excused(history: History) -> dict[str, int]:
+    return recovers.check(Evidence(history)).excused
+
+
+def test_a_stream_recovers_from_a_lost_greeting() -> None:
+    history = played(LOST_GREETING, **STREAM)
+    assert said(recovers, history) == []
+    assert judged(recovers, history) > 20
+    assert excused(history) == {"no-quiet-interval": 100 - judged(recovers, history)}
+
+
+def test_a_stream_that_never_recovers_is_reported() -> None:
+    (text,) = said(recovers, broken())
+    assert text.startswith("records ")
+    assert text.endswith(
+        "although nothing struck in that time and the client had recovered by then"
+    )
+
+
+def test_one_record_that_is_delivered_is_enough() -> None:
+    history = broken()
+    sent = next(record for record in reversed(history.records) if not record.probe)
+    stored = history.logs[0][-1]
+    history.logs[0] = [*history.logs[0], replace(stored, value=sent.value, offset=99)]
+    assert said(recovers, history) == []
+
+
+def test_records_are_excused_while_faults_go_on_striking() -> None:
+    history = broken()
+    hit = next(event for event in history.events if isinstance(event, FaultHit))
+    again = [replace(hit, t=hit.t + n / 10) for n in range(1, 12)]
+    history.events = sorted([*history.events, *again], key=lambda event: event.t)
+    assert said(recovers, history) == []
+    assert judged(recovers, history) == 0
+    assert excused(history)["no-quiet-interval"] == 100
+
+
+def test_a_closed_listener_disturbs_until_it_opens_again() -> None:
+    refuse = {"refuse": {"server": "spu", "how": "refuse", "between": ["0s", "500ms"]}}
+    longer = {**STREAM, "workload": [{"send": {"count": 300, "pace": "10ms"}}, {"sleep": "1s"}]}
+    history = played(refuse, **longer)
+    assert any(record.outcome == "failed" for record in history.records)
+    assert said(recovers, history) == []
+    assert 0 < judged(recovers, history) < 200
+
+
+def test_an_interval_without_an_outcome_says_nothing() -> None:
+    history = played(**{**STREAM, "workload": [{"send": {"count": 3}}]})
+    for record in history.records:
+        record.outcome, record.outcome_at = "unknown", None
+    assert judged(recovers, history) == 0
