@@ -11,7 +11,9 @@ client in a process of its own is then killed, since no further call is possible
 it sent are judged all the same.
 """
 
+import errno
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import lru_cache, partial
 from itertools import count
 
@@ -47,6 +49,7 @@ from chaos.spec.step import ID_BYTES
 from chaos.world.gc_pause import gc_paused
 from chaos.world.world import World, WorldName, run_in
 from producer.delivery.partitioner import partition_of_key
+from producer.net.dialling import Dial
 from simulator import Config, Simulator, open_simulator
 from wire.batch import Record, decode_batch
 from wire.codec import WireError
@@ -77,6 +80,32 @@ def run_scenario(
     """
     with gc_paused():
         return run_in(world, scenario, _Run(scenario, world, open_session).main)
+
+
+def _reporting(dial: Dial, simulator: Simulator) -> Dial:
+    """Return a dialler that reports refused connects; a client that dials by itself does not use
+    it."""
+
+    async def reporting(host: str, port: int) -> trio.abc.Stream:
+        try:
+            stream = await dial(host, port)
+        except OSError as error:
+            simulator.dialled(port, refused=_is_refusal(error))
+            raise
+        simulator.dialled(port, refused=False)
+        return stream
+
+    return reporting
+
+
+def _is_refusal(error: BaseException) -> bool:
+    """Return whether a connect failed because nothing listens; trio raises from a group of the
+    errors for each address."""
+    if isinstance(error, BaseExceptionGroup):
+        return any(map(_is_refusal, error.exceptions))
+    if error.__cause__ is not None:
+        return _is_refusal(error.__cause__)
+    return isinstance(error, OSError) and error.errno == errno.ECONNREFUSED
 
 
 class _Run(Recorder):
@@ -116,7 +145,7 @@ class _Run(Recorder):
             config, sinks=[history.events.append], listen=world.listen, faults_wait=True
         ) as simulator:
             self._simulator = simulator
-            await self._let_client_work(world)
+            await self._let_client_work(replace(world, dial=_reporting(world.dial, simulator)))
             for patience_s in (LET_GO_S[world.name], DRAIN_S[world.name]):
                 with trio.move_on_after(patience_s):
                     await simulator.drained()

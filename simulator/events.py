@@ -325,6 +325,13 @@ class ListenerReopened(Event):
 
 
 @event
+class DialRefused(Event):
+    """A connect found the listener of a server closed, as its dialler reports."""
+
+    server: str
+
+
+@event
 class Healed(Event):
     """All faults were lifted."""
 

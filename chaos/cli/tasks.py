@@ -164,6 +164,7 @@ def judged(
         fired=dict(result.fired),
         narratives=narratives_of(history, result, narratives_max),
         not_applicable=list(history.not_applicable),
+        notes=[*report.notes, *result.notes],
     )
 
 

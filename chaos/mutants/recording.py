@@ -94,7 +94,7 @@ class LogReadTooShort(Mutant):
     where = "chaos.runner:_Run._experiment"
     before = "history.logs[index] = self._read_log(index)"
     after = """
-        struck = sum(fault.fired for fault in simulator.summary().faults.values())
+        struck = sum(fault.fired or 0 for fault in simulator.summary().faults.values())
         log = self._read_log(index)
         history.logs[index] = log[:-1] if struck else log
     """

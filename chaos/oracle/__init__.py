@@ -9,6 +9,9 @@
 ``timing``: bounds on the skew between server-side timestamps and client-side events.
 ``visibility``: where every attempt of a client leaves an event.
 ``disturbances``: when something struck a server.
+``blind_spots``: the intervals in which it may not, searched exactly.
+``holds``: when a frame arrived that an SPU left unread.
+``homes``: the partitions in which records belong.
 ``blind_records``: records that a check cannot judge because of a fault's effects.
 ``copies``: stored copies without an explanation.
 ``refusals``: records that the client did not accept.

@@ -4,10 +4,13 @@ The events record answers as frames, without their content. The content follows 
 what was appended, and which faults replaced an answer by an error code.
 """
 
+from bisect import bisect_left
+from collections.abc import Iterator
 from math import inf
 
 from chaos.oracle.evidence import Evidence, Transmission
-from simulator.events import Appended, FaultHit
+from chaos.oracle.timing import ROUNDING_S, Timing, timing
+from simulator.events import Appended, FaultHit, LeaderMoved, SpuStopped
 
 RETRIABLE = (
     "NotLeaderForPartition",
@@ -29,10 +32,17 @@ class Answers:
     def __init__(self, evidence: Evidence) -> None:
         topic = evidence.scenario.topic.name
         self._at = evidence.answered_at
-        self._certain = not (
-            evidence.scenario.cluster.commit_delay
-            and evidence.scenario.producer.isolation == "read-committed"
-        )
+        times = evidence.once(timing)
+        self._commit = times.commit
+        self._committed: dict[int, bool] = {}
+        """Whether a request was certainly answered after its commit, or before it, because the
+        client's timeout for it was over; requests of which neither is certain are left out."""
+        self._changes: list[float] = []
+        """When an SPU may have lost a partition while it waited for the commit."""
+        if times.commit:
+            self._committed = dict(self._commits(evidence, times))
+            changes = (*evidence.events_of(LeaderMoved), *evidence.events_of(SpuStopped))
+            self._changes = sorted(change.t for change in changes)
         self._appended: set[tuple[int | None, int | None]] = set()
         self._codes: dict[tuple[int | None, int | None], str] = {}
         for append in evidence.events_of(Appended):
@@ -48,8 +58,53 @@ class Answers:
 
     def is_ok(self, transmission: Transmission) -> bool:
         """Return whether an answer, if there was one, certainly reported success."""
+        return (
+            self._is_stored(transmission)
+            and not self._is_uncertain(transmission)
+            and self._committed.get(transmission.number, True)
+        )
+
+    def may_be_ok(self, transmission: Transmission) -> bool:
+        """Return whether an answer, if there was one, reported success for all that is known."""
+        return self._is_stored(transmission) and (
+            self._is_uncertain(transmission) or self._committed.get(transmission.number, True)
+        )
+
+    def _is_stored(self, transmission: Transmission) -> bool:
         key = transmission.number, transmission.partition
-        return self._certain and key in self._appended and key not in self._codes
+        return key in self._appended and key not in self._codes
+
+    def _is_uncertain(self, transmission: Transmission) -> bool:
+        """Return whether the commit of a request may have failed, so that an answer without a
+        fault may hold an error code."""
+        if not self._commit:
+            return False
+        if transmission.number not in self._committed:
+            return True
+        place = bisect_left(self._changes, transmission.t)
+        return place < len(self._changes) and self._changes[place] <= self.at(transmission)
+
+    def _commits(self, evidence: Evidence, times: Timing) -> Iterator[tuple[int, bool]]:
+        """Yield the requests whose commit is certain, and whether it came before the answer.
+
+        An answer that was written before the commit says that the timeout for it was over, for all
+        entries. One that was written when the commit came says that it came in time, but only of a
+        request with one entry: each entry waits for as long as the timeout, which no event tells.
+        With real sockets the machine may have added as much to a shorter timeout.
+        """
+        late = {hit.transmission for hit in evidence.events_of(FaultHit) if hit.delay_s}
+        stored_at: dict[int, float] = {}
+        for append in evidence.events_of(Appended):
+            stored_at.setdefault(append.transmission, append.t)
+        for read in evidence.requests:
+            number = read.transmission
+            if number not in stored_at or number not in self._at:
+                continue
+            committed_at, answered_at = stored_at[number] + times.commit, self._at[number]
+            if answered_at < committed_at - times.slack:
+                yield number, False
+            elif len(read.carried) == 1 and number not in late and times.exact:
+                yield number, answered_at >= committed_at - ROUNDING_S
 
     def is_appended(self, transmission: Transmission) -> bool:
         """Return whether the records of a request were stored."""

@@ -10,7 +10,7 @@ answer, the loss of its connection, or its timeout. A promise is broken only if 
 these bounds keep it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from math import inf
 
@@ -18,15 +18,14 @@ from chaos.history import Outcome, SentRecord
 from chaos.oracle.answers import Answers, answers
 from chaos.oracle.evidence import Evidence, Transmission
 from chaos.oracle.finding import CLIENT_ENDED, Ruling, blind, excused, violated
+from chaos.oracle.holds import Holds, holds
+from chaos.oracle.homes import homes
 from chaos.oracle.timing import Timing, timing
 from chaos.oracle.visibility import Visibility, visibility
 from chaos.spec.bounds import Delays, delays
 
 USED_UP = "policy-used-up"
 """The rule for records that were given up after the last attempt, or the timeout, of the policy."""
-
-HIDDEN_ATTEMPTS = "hidden-attempts"
-"""The cause where attempts may have left no event."""
 
 
 @dataclass(slots=True)
@@ -128,8 +127,10 @@ class RetryTimeline:
 
     def __init__(self, evidence: Evidence) -> None:
         producer = evidence.scenario.producer
+        self._evidence = evidence
         self.timing: Timing = evidence.once(timing)
         self.visibility: Visibility = evidence.once(visibility)
+        self.holds: Holds = evidence.once(holds)
         self.answers: Answers = evidence.once(answers)
         self.delays: Delays = delays(producer.retry)
         self.retry = producer.retry
@@ -147,7 +148,7 @@ class RetryTimeline:
         """Yield the bounds of each observed attempt of a group, in order."""
         timing, start = self.timing, group.earliest
         for retry, transmission in enumerate(group.attempts, 1):
-            begun_from = max(start, timing.begun_from(transmission.t))
+            begun_from = max(start, self.begun_from(transmission))
             begun_by = timing.begun_by(transmission.t)
             answered = self.answers.at(transmission)
             end_from = min(
@@ -183,12 +184,20 @@ class RetryTimeline:
         """Return whether the second of two requests was certainly begun after the first."""
         if first.connection == second.connection:
             return first.n < second.n
-        return self.timing.begun_from(second.t) > self.timing.begun_by(first.t)
+        return self.begun_from(second) > self.timing.begun_by(first.t)
 
-    def used_up_connections(self, group: RecordGroup) -> set[int]:
-        """Return the connections on which an attempt got no answer, which carry no further
-        attempt."""
-        return {t.connection for t in group.attempts if self.answers.at(t) == inf}
+    def begun_from(self, transmission: Transmission) -> float:
+        """Return when the client began, at the earliest, to write a request."""
+        return self.timing.begun_from(self.holds.arrived_from(transmission))
+
+    def hidden(self, group: RecordGroup, end: float) -> str | None:
+        """Return why an attempt of a group may have left no event until ``end``; None if each left
+        one."""
+        but = {t.connection for t in group.attempts if self.answers.at(t) == inf}
+        return self.visibility.hidden(self._homes(group), group.earliest, end, but)
+
+    def _homes(self, group: RecordGroup) -> Collection[int]:
+        return homes(self._evidence, group.records)
 
     def unused_budget(self, group: RecordGroup) -> Ruling:
         """Return whether the policy was used up when a group was given up; if not, what was left.
@@ -214,7 +223,7 @@ class RetryTimeline:
         due = self.missing_retry_due(group)
         if due is not None:
             end, following = due - self.delays.before(made), made
-        elif self.visibility.clear(group.earliest, end, self.used_up_connections(group)):
+        elif (cause := self.hidden(group, end)) is None:
             if not made:
                 return violated("without a single attempt")
             following = made
@@ -223,7 +232,7 @@ class RetryTimeline:
             if end - group.earliest + self.timing.slack >= self.delays.total(
                 self.retry.max_retries
             ):
-                return blind(HIDDEN_ATTEMPTS)
+                return blind(cause)
             following = self.retry.max_retries
         left = group.earliest + self.retry.timeout - end - self.delays.before(following)
         if left <= self.timing.slack:
@@ -249,14 +258,16 @@ class RetryTimeline:
             return None
         *_, last = self.attempts(group)
         due = last.end_by + self.delays.before(made)
-        seen_by = due + self.connecting
+        seen_by = self._read_by(group, due + self.connecting)
         if seen_by >= min(group.settled_at, self._closed_at, group.earliest + self.retry.timeout):
             return None
-        return (
-            due
-            if self.visibility.clear(group.earliest, seen_by, self.used_up_connections(group))
-            else None
-        )
+        return due if self.hidden(group, seen_by) is None else None
+
+    def _read_by(self, group: RecordGroup, arrived_by: float) -> float:
+        """Return when a request of a group was read, at the latest, that arrived by
+        ``arrived_by``."""
+        servers = self.visibility.servers(self._homes(group), group.earliest, arrived_by)
+        return max((self.holds.read_by(each, arrived_by) for each in servers), default=arrived_by)
 
     def _is_final(self, group: RecordGroup) -> bool:
         for transmission in group.attempts:

@@ -59,7 +59,7 @@ class Finding:
 class Ruling(NamedTuple):
     """What a rule says of some records."""
 
-    kind: Literal["judged", "broken", "excused", "blind"]
+    kind: Literal["judged", "violated", "excused", "blind"]
     text: str = ""
     """The violation, the name of the rule that excuses, or the cause that blinds."""
 
@@ -70,7 +70,7 @@ JUDGED = Ruling("judged")
 
 def violated(text: str) -> Ruling:
     """The promise was broken; ``text`` says how."""
-    return Ruling("broken", text)
+    return Ruling("violated", text)
 
 
 def excused(rule: str) -> Ruling:
@@ -137,7 +137,7 @@ class Violations:
                 self.blind(ruling.text, times)
             case _:
                 self.judged += times
-        return ruling.text if ruling.kind == "broken" else None
+        return ruling.text if ruling.kind == "violated" else None
 
     @property
     def wanted(self) -> bool:

@@ -36,8 +36,10 @@ class Result:
     """Why the verdict is *inconclusive*; empty for other verdicts."""
     figures: Mapping[str, int]
     """How many records had each outcome, by the names in ``FIGURES``."""
-    fired: Mapping[str, int]
-    """How often each fault fired."""
+    fired: Mapping[str, int | None]
+    """How often each fault fired; None if it is not known."""
+    notes: tuple[str, ...] = ()
+    """What a reader must know of a run, whatever the verdict."""
 
     @property
     def broken(self) -> tuple[Finding, ...]:
@@ -63,10 +65,15 @@ def judge(history: History, *, example: bool = False) -> Result:
         findings = tuple(_finding(c, evidence) for c in CHECKS.values() if semantic in c.semantics)
     figures = {what: evidence.count(what) for what in FIGURES}
     fired = {name: count.fired for name, count in history.faults.items()}
+    notes = tuple(
+        f"fault {name}: the client dials by itself, which hides whether it was refused"
+        for name, times in fired.items()
+        if times is None
+    )
     if any(finding.count for finding in findings):
-        return Result("invalid", findings, (), figures, fired)
+        return Result("invalid", findings, (), figures, fired, notes)
     reasons = (*_reasons(evidence, figures, example=example), *_blind(findings, example=example))
-    return Result("inconclusive" if reasons else "valid", findings, reasons, figures, fired)
+    return Result("inconclusive" if reasons else "valid", findings, reasons, figures, fired, notes)
 
 
 def _no_evidence(history: History) -> str | None:
@@ -91,13 +98,13 @@ def _reasons(evidence: Evidence, figures: Mapping[str, int], *, example: bool) -
         return
     if history.silent is not None:
         yield f"the client was ended: {history.silent}"
+    if not evidence.sent and not example:
+        yield "nothing was sent"
     if not history.drained:
         yield "the logs were read before everything that was under way had arrived"
     if example:
         return
-    for name, count in history.faults.items():
-        if not count.fired:
-            yield f"fault {name} never struck{_shadow_over(evidence, name) or _too_late(history)}"
+    yield from _unfired(evidence)
     for what, wanted in history.scenario.expect:
         if wanted is None:
             continue
@@ -106,6 +113,15 @@ def _reasons(evidence: Evidence, figures: Mapping[str, int], *, example: bool) -
             yield f"expected some records {what}, was 0"
         elif wanted != "some" and found != wanted:
             yield f"expected {what} {wanted}, was {found}"
+
+
+def _unfired(evidence: Evidence) -> Iterator[str]:
+    """Yield the faults that never fired and had to."""
+    history = evidence.history
+    optional = {fault.name for fault in history.scenario.faults if fault.optional}
+    for name, count in history.faults.items():
+        if count.fired == 0 and name not in optional:
+            yield f"fault {name} never struck{_shadow_over(evidence, name) or _too_late(history)}"
 
 
 def _blind(findings: tuple[Finding, ...], *, example: bool) -> Iterator[str]:

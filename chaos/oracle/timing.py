@@ -6,8 +6,6 @@ as long as the scenario says, so that an event of one side lies between two know
 side. With real sockets the machine adds delays, and every comparison allows for them.
 """
 
-from math import inf
-
 from chaos.oracle.evidence import Evidence
 from chaos.spec.bounds import attempt_timeout, tolerance_s
 
@@ -39,6 +37,8 @@ class Timing:
         scenario = evidence.scenario
         producer, network = scenario.producer, scenario.network
         virtual = evidence.history.world == "virtual"
+        self.exact = virtual
+        """Whether the machine adds no delays."""
         self.slack = ROUNDING_S + tolerance_s(evidence.history.world)
         """The difference between two times that is too small to mean anything."""
         self.leg = network.latency if virtual else 0.0
@@ -63,24 +63,23 @@ class Timing:
         """How long an SPU holds a request before its commit, leaving later requests unread."""
         self._commit_max = min(self.wait, producer.timeout)
         self._least = 0.0 if virtual else tolerance_s(evidence.history.world)
-        self.too_slow = self.is_too_slow(len(evidence.requests))
-        """Whether attempts may time out without a fault."""
+        self.too_slow = self.trip > self.wait / 2 or self.wait < self._least
+        """Whether attempts may time out although nothing is held and no fault strikes."""
 
     def is_too_slow(self, requests: int) -> bool:
         """Return whether attempts may time out with ``requests`` requests in flight at once."""
-        if self.commit and requests * self.commit + self.trip > self._commit_max / 2:
-            return True
-        return self.trip > self.wait / 2 or self.wait < self._least
+        committing = requests * self.commit + self.trip
+        return self.too_slow or (self.commit > 0 and committing > self._commit_max / 2)
 
     def begun_by(self, read_at: float) -> float:
         """Return when the client began, at the latest, to write a frame that was read at
         ``read_at``."""
         return read_at - self.leg
 
-    def begun_from(self, read_at: float) -> float:
-        """Return when the client began it at the earliest; unknown if an SPU leaves requests
-        unread."""
-        return -inf if self.commit else read_at - self.leg - self.transfer - self.slack
+    def begun_from(self, arrived_at: float) -> float:
+        """Return when the client began, at the earliest, to write a frame that arrived at
+        ``arrived_at``; it may be read later (``holds.py``)."""
+        return arrived_at - self.leg - self.transfer - self.slack
 
     def noticed_by(self, at: float) -> float:
         """Return when the client has noticed, at the latest, what the simulator did at ``at``."""

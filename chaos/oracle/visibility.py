@@ -4,19 +4,30 @@ not.
 The events contain every frame that was read, but a client may try more than that. A connect to a
 closed listener leaves no event, nor does a frame behind a stall, before a reset, or cut in the
 middle. An attempt without an event must not be taken for an attempt that was not made. Each cause
-that can hide an attempt is therefore noted as a *blind spot*: an interval of time, with a margin on
-both sides. Outside the blind spots, an attempt without an event did not happen.
+that can hide an attempt is therefore noted as a *blind spot* of one server, perhaps of one
+connection: an interval of time, with a margin on both sides. Outside the blind spots, an attempt
+without an event did not happen.
+
+An attempt for a partition goes to an SPU that leads it, or to one that led it until shortly before,
+since news take their time; where something struck the SC, to any that ever did. And before it goes
+anywhere the client may have to ask the SC. The blind spots of other servers do not concern it.
 """
 
-from bisect import bisect_right
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from itertools import accumulate
 from math import inf
-from typing import NamedTuple
 
 from chaos.oracle.blind_records import has_unknown_effect, may_end_connection
+from chaos.oracle.blind_spots import (
+    HELD_REQUEST,
+    LOST_CONNECTION,
+    SC_UNREACHABLE,
+    UNREACHABLE,
+    BlindSpot,
+    BlindSpots,
+)
 from chaos.oracle.evidence import Evidence
+from chaos.oracle.holds import Holds, holds
 from chaos.oracle.timing import Timing, timing
 from chaos.spec.bounds import DIAL_BACKOFF_MAX_S, DIAL_BACKOFF_S
 from simulator.events import (
@@ -36,10 +47,11 @@ from simulator.events import (
 )
 from simulator.faults.effects import Effect
 
-BLIND_SPOTS_SEARCHED_MAX = 64
-"""How many blind spots are searched for one interval. With more of them the interval counts as
-blind, which can only hide a violation."""
+SC = "sc"
 
+TOO_SLOW = "too-slow"
+"""The cause where the whole run is blind: an attempt is shorter than the network may take, or than
+a loaded machine, so that attempts may end before a server sees them."""
 
 _RELEVANT = frozenset(
     {
@@ -57,15 +69,6 @@ _RELEVANT = frozenset(
     }
 )
 """The events about connections, leaders or faults."""
-
-
-class BlindSpot(NamedTuple):
-    """An interval in which an attempt may leave no event."""
-
-    start: float
-    end: float
-    connection: int | None
-    """The only connection concerned; None for all connections."""
 
 
 @dataclass(slots=True)
@@ -91,24 +94,26 @@ class Visibility:
     def __init__(self, evidence: Evidence) -> None:
         self._topic = evidence.scenario.topic.name
         self.timing: Timing = evidence.once(timing)
+        self.holds: Holds = evidence.once(holds)
         self.connections: dict[int, ConnectionSpan] = {}
-        self.blind = self.timing.commit > 0 or self.timing.too_slow
-        """Whether an attempt may leave no event at any time."""
         self.leaders_unknown_from: float = inf
         """When a fault first hit the SC, so that the client may not know the leaders from then
         on."""
-        self._leaders: dict[int, list[tuple[int, str]]] = {}
-        """By partition, from which event on which SPU leads it."""
+        self._leaders: dict[int, list[tuple[int, float, str]]] = {}
+        """By partition, from which event and time on which SPU leads it."""
         self._stops: dict[str, list[tuple[int, bool]]] = {}
         """By SPU, the events at which it stopped (True) or started (False)."""
         self._closed: dict[tuple[str, str | None], float] = {}
         """By server and fault (None for a stopped SPU), since when its listener is closed."""
         self._hidden: list[tuple[float, float, int, bool]] = []
+        self._delayed: set[int] = set()
+        """Connections on which a frame was delayed, so that they may be closed long after they
+        ended."""
         self._failed_dials: list[tuple[float, float, str]] = []
         """Intervals in which a dial may have failed, with the server."""
-        self._backoffs: list[tuple[float, float]] = []
-        self._blind_spots: list[BlindSpot] = []
-        self._stalled = False
+        self._backoffs: list[tuple[float, float, str]] = []
+        self._stalled: dict[str, None] = {}
+        """The servers with a silent connection, or one that is left hanging."""
         self._healed_at = inf
         self._stopped_at_heal: set[str] = set()
         for happened in evidence.history.events:
@@ -116,50 +121,61 @@ class Visibility:
                 self._add(happened)
         for key in tuple(self._closed):
             self._reopened(key, inf)
-        for start, end, number, only in self._hidden:
-            connection = self.connections.get(number)
-            closed = inf if connection is None else connection.closed
-            if only or connection is None:
-                self._add_blind_spot(start, min(end, closed), number if only else None)
-            else:
-                self._failed_dials.append((start, min(end, closed), connection.server))
-        self._back_off()
-        self._blind_spots.sort(key=lambda blind: blind[:2])
-        self._ends = list(accumulate((t.end for t in self._blind_spots), max))
+        room = 4 * self.timing.leg + self.timing.transfer + self.timing.slack
+        self._news = self.timing.patience + room
+        """How long after a leader moved a client may still go to the old one."""
+        self._spots = BlindSpots(
+            spot._replace(start=spot.start - room, end=spot.end + room)
+            for spot in (*self._lost_connections(), *self._held_requests(), *self._failures())
+        )
 
     # --- queries
 
-    def clear(self, start: float, end: float, but: Collection[int] = ()) -> bool:
-        """Return whether every attempt in an interval left an event.
+    def hidden(
+        self,
+        partitions: Collection[int],
+        start: float,
+        end: float,
+        but: Collection[int] = (),
+    ) -> str | None:
+        """Return why an attempt may have left no event in an interval; None if each left one.
 
         Args:
+            partitions: the partitions that the attempts may have been for.
             start: the start of the interval, in seconds.
             end: its end, in seconds.
             but: connections that the attempts in question had used up by then.
         """
-        if self.blind:
-            return False
-        last = bisect_right(self._blind_spots, end, key=_start) - 1
-        for place in range(last, max(-1, last - BLIND_SPOTS_SEARCHED_MAX), -1):
-            if self._ends[place] < start:
-                return True
-            blind = self._blind_spots[place]
-            if blind.end >= start and blind.connection not in but:
-                return False
-        return (
-            last < BLIND_SPOTS_SEARCHED_MAX or self._ends[last - BLIND_SPOTS_SEARCHED_MAX] < start
-        )
+        if self.timing.too_slow:
+            return TOO_SLOW
+        return self._spots.cause((*self.servers(partitions, start, end), SC), start, end, but)
 
-    def backing_off(self, start: float, end: float) -> bool:
+    def servers(self, partitions: Collection[int], start: float, end: float) -> Collection[str]:
+        """Return the SPUs to which a client may have gone for some partitions in an interval."""
+        news = self._news if end < self.leaders_unknown_from else inf
+        found: dict[str, None] = {}
+        for partition in partitions:
+            until = inf
+            for _, since, server in reversed(self._leaders.get(partition, ())):
+                if since <= end and until >= start:
+                    found[server] = None
+                until = since + news
+        return found
+
+    def backing_off(self, partitions: Collection[int], start: float, end: float) -> bool:
         """Return whether the client may have waited for the whole interval before it dialled
         again."""
         trip = self.timing.trip + self.timing.slack
-        return any(since <= start and until + trip >= end for since, until in self._backoffs)
+        servers = self.servers(partitions, start, end)
+        return any(
+            since <= start and until + trip >= end and server in servers
+            for since, until, server in self._backoffs
+        )
 
     def leads(self, server: str | None, partition: int, n: int, t: float) -> bool:
         """Return whether an SPU was running and led a partition at an event."""
         leader = ""
-        for since, name in self._leaders.get(partition, ()):
+        for since, _, name in self._leaders.get(partition, ()):
             if since < n:
                 leader = name
         if leader in self._stopped_at_heal and 0 <= t - self._healed_at <= self.timing.slack:
@@ -168,7 +184,7 @@ class Visibility:
 
     def may_have_moved_later(self, server: str | None, partition: int, n: int) -> bool:
         """Return whether an SPU may have lost a partition, or stopped, after an event."""
-        return any(since > n for since, _ in self._leaders.get(partition, ())) or any(
+        return any(since > n for since, _, _ in self._leaders.get(partition, ())) or any(
             since > n and gone for since, gone in self._stops.get(server or "", ())
         )
 
@@ -196,12 +212,33 @@ class Visibility:
                 away = gone
         return away
 
-    def _add_blind_spot(self, start: float, end: float, connection: int | None = None) -> None:
-        room = 4 * self.timing.leg + self.timing.transfer + self.timing.slack
-        self._blind_spots.append(BlindSpot(start - room, end + room, connection))
+    def _lost_connections(self) -> Iterator[BlindSpot]:
+        """Yield a blind spot for each connection that ended or fell silent; a fault on another
+        request than a produce request is a dial that may have failed."""
+        for start, end, number, only in self._hidden:
+            connection = self.connections[number]
+            until = min(end, connection.closed)
+            if only:
+                yield BlindSpot(start, until, connection.server, LOST_CONNECTION, number)
+            else:
+                self._failed_dials.append((start, until, connection.server))
 
-    def _back_off(self) -> None:
-        """Add a blind spot from each dial that may have failed until the end of its backoff.
+    def _held_requests(self) -> Iterator[BlindSpot]:
+        """Yield a blind spot for each busy period at the end of a connection, whose last frames may
+        be unread, and for each that is long beside an attempt: the network may not take a request
+        while it lasts."""
+        at_end = {period.connection: period for period in self.holds.periods}
+        for period in self.holds.periods:
+            number = period.connection
+            closed = self.connections[number].closed
+            idle = period.end + self.timing.leg + self.timing.slack < closed
+            if (
+                at_end[number] is period and (not idle or number in self._delayed)
+            ) or period.end - period.start > self.timing.wait / 2:
+                yield BlindSpot(period.start, period.end, period.server, HELD_REQUEST, number)
+
+    def _failures(self) -> Iterator[BlindSpot]:
+        """Yield a blind spot from each dial that may have failed until the end of its backoff.
 
         The number of failed dials is not known. But the pauses between them add up to no more than
         the time since the first one, and the next pause is at most as long as all of them and the
@@ -209,11 +246,13 @@ class Visibility:
         """
         failing: dict[str, float] = {}
         for start, end, server in sorted(self._failed_dials):
-            if server != "sc":
-                since = failing.setdefault(server, start)
-                end += min(DIAL_BACKOFF_MAX_S, end - since + DIAL_BACKOFF_S)
-                self._backoffs.append((start, end))
-            self._add_blind_spot(start, end)
+            if server == SC:
+                yield BlindSpot(start, end, SC, SC_UNREACHABLE)
+                continue
+            since = failing.setdefault(server, start)
+            until = end + min(DIAL_BACKOFF_MAX_S, end - since + DIAL_BACKOFF_S)
+            self._backoffs.append((start, until, server))
+            yield BlindSpot(start, until, server, UNREACHABLE)
 
     def _add(self, happened: Event) -> None:
         match happened:
@@ -227,7 +266,7 @@ class Visibility:
             case FaultHit(shadowed=False):
                 self._hit(happened)
             case ConnectRefused():
-                self._stalled = True
+                self._stalled[happened.server] = None
                 if happened.server == "sc":
                     self.leaders_unknown_from = min(self.leaders_unknown_from, happened.t)
                 until = happened.t + self.timing.patience
@@ -251,7 +290,10 @@ class Visibility:
             # attempt at any time.
             connection = self.connections[hit.connection]
             connection.lost = min(connection.lost, hit.t)
-        self._stalled |= silences
+        if silences:
+            self._stalled[hit.server] = None
+        if Effect.LATE in hit.effects or has_unknown_effect(hit):
+            self._delayed.add(hit.connection)
         if hit.api != "produce" or Effect.HIDES_ATTEMPTS in hit.effects or may_end_connection(hit):
             # A fault on a greeting delays every attempt that waits for the connection.
             only = hit.api == "produce"
@@ -261,10 +303,12 @@ class Visibility:
         match happened:
             case TopicCreated() if happened.topic == self._topic:
                 for partition, spu in enumerate(happened.leaders):
-                    self._leaders.setdefault(partition, []).append((happened.n, f"spu:{spu}"))
+                    self._leaders.setdefault(partition, []).append(
+                        (happened.n, happened.t, f"spu:{spu}")
+                    )
             case LeaderMoved():
                 leaders = self._leaders.setdefault(happened.partition, [])
-                leaders.append((happened.n, f"spu:{happened.spu}"))
+                leaders.append((happened.n, happened.t, f"spu:{happened.spu}"))
             case SpuStopped(spu=spu):
                 server = f"spu:{spu}"
                 self._stops.setdefault(server, []).append((happened.n, True))
@@ -290,19 +334,13 @@ class Visibility:
             if stops[-1][1]:
                 self._stopped_at_heal.add(server)
             stops.append((healed.n, False))
-        if self._stalled:  # what was stalled or left hanging is reset
-            self._add_blind_spot(healed.t, healed.t)
-            for server in {connection.server: None for connection in self.connections.values()}:
-                self._failed_dials.append((healed.t, healed.t, server))
+        for server in self._stalled:  # what was stalled or left hanging is reset
+            self._failed_dials.append((healed.t, healed.t, server))
 
     def _reopened(self, key: tuple[str, str | None], t: float) -> None:
         since = self._closed.pop(key, None)
         if since is not None:
             self._failed_dials.append((since, t, key[0]))
-
-
-def _start(blind: BlindSpot) -> float:
-    return blind.start
 
 
 def visibility(evidence: Evidence) -> Visibility:

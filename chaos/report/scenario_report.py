@@ -48,8 +48,9 @@ class ScenarioReport:
     """The findings of each check; for a property, in the smallest failing example."""
     figures: Mapping[str, int] = field(default_factory=lambda: dict.fromkeys(FIGURES, 0))
     """By outcome, the number of records; for a property, in all examples."""
-    fired: Mapping[str, int] = field(default_factory=dict)
-    """By fault, the number of its firings; for a property, in all examples."""
+    fired: Mapping[str, int | None] = field(default_factory=dict)
+    """By fault, the number of its firings, None if it is not known; for a property, in all
+    examples."""
     examples: int | None = None
     """The number of examples of a property; None for a concrete scenario."""
     first: int = 0

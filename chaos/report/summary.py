@@ -48,7 +48,10 @@ def _lines(report: ScenarioReport, full: bool) -> Iterator[str]:
     yield f"  {_circumstances(report)}"
     yield f"  {', '.join(f'{name} {report.figures.get(name, 0):,}' for name in FIGURES)}"
     if report.fired:
-        struck = ", ".join(f"{name} {times:,}" for name, times in report.fired.items())
+        struck = ", ".join(
+            f"{name} {'unknown' if times is None else f'{times:,}'}"
+            for name, times in report.fired.items()
+        )
         yield f"  faults fired: {struck}"
     for reason in report.reasons:
         yield f"  no verdict: {reason}"

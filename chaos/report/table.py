@@ -37,7 +37,7 @@ def table(reports: Sequence[ScenarioReport]) -> Table:
             Text(printable(label)),
             report.world,
             f"{1 if report.examples is None else report.examples:,}",
-            f"{sum(report.fired.values()):,}",
+            f"{sum(times or 0 for times in report.fired.values()):,}",
             f"{report.figures.get('lost', 0):,}",
             f"{report.figures.get('duplicated', 0):,}",
             Text(report.verdict, style=STYLES[report.verdict]),

@@ -1,7 +1,8 @@
 """The results of the examples of one property, and the verdict on the property.
 
-A property is judged over all its examples: each fault must have fired in at least one of them, and
-each expected outcome must have occurred in at least one.
+A property is judged over all its examples: each fault that is not optional must have fired in at
+least one of them, each expected outcome must have occurred in at least one, and some record must
+have been sent.
 """
 
 from collections import Counter
@@ -24,6 +25,8 @@ class Exploration:
     examples: int = 0
     fired: Counter[str] = field(default_factory=Counter)
     """By fault, the number of its firings in all examples."""
+    optional: set[str] = field(default_factory=set)
+    """The faults that need not fire: optional ones, and those of which it is not known."""
     by_firings: Counter[int] = field(default_factory=Counter)
     """By number of firings, the number of examples with so many."""
     figures: Counter[str] = field(default_factory=Counter)
@@ -49,9 +52,13 @@ class Exploration:
                 differ.
         """
         self.examples += 1
+        optional = {fault.name for fault in scenario.faults if fault.optional}
         for name, times in result.fired.items():
-            self.fired[(names_in_file or {}).get(name, name)] += times
-        self.by_firings[sum(result.fired.values())] += 1
+            in_file = (names_in_file or {}).get(name, name)
+            self.fired[in_file] += times or 0
+            if times is None or name in optional:
+                self.optional.add(in_file)
+        self.by_firings[sum(times or 0 for times in result.fired.values())] += 1
         self.figures.update(result.figures)
         self.doubts.update(result.reasons)
         for what, wanted in scenario.expect:
@@ -63,6 +70,7 @@ class Exploration:
         """Add the results of another batch of examples."""
         self.examples += other.examples
         self.fired.update(other.fired)
+        self.optional |= other.optional
         self.by_firings.update(other.by_firings)
         self.figures.update(other.figures)
         self.met.update(other.met)
@@ -75,13 +83,17 @@ class Exploration:
             f"{times} of {self.examples} examples: {why}" for why, times in self.doubts.items()
         ]
         found += [
-            f"fault {name} fired in no example" for name, times in self.fired.items() if not times
+            f"fault {name} fired in no example"
+            for name, times in self.fired.items()
+            if not times and name not in self.optional
         ]
         found += [
             f"{what} was as expected in no example" for what, times in self.met.items() if not times
         ]
         if self.counterexample is not None and self.counterexample.flaky:
             found.append("an example failed in some of its runs only")
+        if not self.figures["sent"]:
+            found.append("nothing was sent")
         return found if self.examples else ["no example was run"]
 
     @property

@@ -87,7 +87,7 @@ class Property:
     concrete: bool = True
     """Whether the file has no generator and is therefore a single scenario."""
     faults: tuple[str, ...] = ()
-    """The names of all faults that occur in examples."""
+    """The names of all faults that occur in examples and are not optional."""
 
     @property
     def name(self) -> str:

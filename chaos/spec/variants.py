@@ -159,7 +159,7 @@ class Variants:
                 if not self._document.hides(origins[path])
             }
         self._any_valid = True
-        self._names.update((fault.name, None) for fault in scenario.faults)
+        self._names.update((fault.name, None) for fault in scenario.faults if not fault.optional)
         return {}
 
     def _try_between(self, generator: Range) -> None:

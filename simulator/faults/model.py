@@ -96,6 +96,8 @@ class Fault(Strict):
     name: Name = ""
     """The name in events and the summary, and part of every draw. By default a fault is named by
     its kind and its position in the list, from 1: ``drop-1``."""
+    optional: StrictBool = False
+    """Whether a run of ``chaos`` counts although the fault never fired in it."""
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:

@@ -14,7 +14,7 @@ and are *shadowed*: they neither fire nor count towards a limit. Delays always a
 terminal action happens after the delay.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -40,7 +40,8 @@ _OTHERS = ("", -1)
 class FaultCount:
     """How often a fault fired, and how often it was shadowed."""
 
-    fired: int = 0
+    fired: int | None = 0
+    """None if it is not known: only a dialler can tell that a listener was closed."""
     shadowed: int = 0
     """How often the fault would have fired without an earlier terminal fault."""
 
@@ -133,7 +134,9 @@ class FaultPlan:
     def __init__(self, faults: Sequence[Fault], seed: int) -> None:
         self.faults: Sequence[Fault] = with_names(faults)
         """All faults, each with its name."""
-        self.counts: Mapping[str, FaultCount] = {each.name: FaultCount() for each in self.faults}
+        self.counts: Mapping[str, FaultCount] = {
+            each.name: FaultCount(None if _closes_listeners(each) else 0) for each in self.faults
+        }
         """Counts by the name of the fault, in the order of the file."""
         armed = [
             _Armed(index, fault, seed, self.counts[fault.name])
@@ -147,7 +150,9 @@ class FaultPlan:
             for api in {each.fault.match.api for each in armed}
         }
         self._refusals = [
-            each for each in self.faults if isinstance(each, Refusal) and each.how != "refuse"
+            each
+            for each in self.faults
+            if isinstance(each, Refusal) and not _closes_listeners(each)
         ]
         self.active = True
         """Whether faults strike and exchanges count; earlier verdicts stay in force."""
@@ -205,14 +210,24 @@ class FaultPlan:
             if refuse.covers(spu) and _inside(refuse.between, elapsed_s):
                 if decided is None:
                     decided = refuse
-                    self.counts[refuse.name].fired += 1
+                    self._count(refuse.name, 1)
                 else:
                     self.counts[refuse.name].shadowed += 1
         return decided
 
-    def count_fired(self, refuse: Refusal) -> None:
-        """Count a fault of ``faults`` that the server carries out itself by closing a listener."""
-        self.counts[refuse.name].fired += 1
+    def expect_dials(self) -> None:
+        """Count refused connects from now on: a dialler reports them."""
+        for fault in self.faults:
+            if _closes_listeners(fault):
+                self._count(fault.name, 0)
+
+    def count_refused(self, names: Collection[str]) -> None:
+        """Count a connect that found the listener closed by the faults with these names."""
+        for name in names:
+            self._count(name, 1)
+
+    def _count(self, name: str, times: int) -> None:
+        self.counts[name].fired = (self.counts[name].fired or 0) + times
 
     def forget(self, connection: int) -> None:
         """Discard the ordinals of a connection; call this when the connection has ended."""
@@ -277,7 +292,11 @@ class _Armed:
         fault = self.fault
         if at not in self._draws or not _inside(fault.between, elapsed_s):
             return False
-        if fault.limit is not None and self.count.fired >= fault.limit:
+        if (
+            fault.limit is not None
+            and self.count.fired is not None
+            and (self.count.fired >= fault.limit)
+        ):
             return False
         if fault.probability is not None:
             return self.drawn(mark, exchange, at)[0] < fault.probability
@@ -297,6 +316,11 @@ class _Armed:
         return self._draws[at].of_partition(*mark.partition, mark.ordinal)
 
 
+def _closes_listeners(fault: Fault) -> bool:
+    """Return whether a fault acts by closing listeners, which leaves no event of a connect."""
+    return isinstance(fault, Refusal) and fault.how == "refuse"
+
+
 def _inside(window: tuple[float, float] | None, elapsed_s: float) -> bool:
     return window is None or window[0] <= elapsed_s < window[1]
 
@@ -314,7 +338,7 @@ def _combined(striking: Sequence[Mark], exchange: Exchange, at: CutPoint) -> Fra
         if shadowed:
             armed.count.shadowed += 1
             continue
-        armed.count.fired += 1
+        armed.count.fired = (armed.count.fired or 0) + 1
         verdict.delay_s += delay_s
         verdict.duplicated_by += (armed.fault.name,) * action.copies
         if action.flips_bit:

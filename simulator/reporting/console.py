@@ -20,6 +20,7 @@ from simulator.events import (
     ConnectionEvent,
     ConnectionOpened,
     ConnectRefused,
+    DialRefused,
     Event,
     EventsLeftOut,
     ExchangeEvent,
@@ -259,14 +260,8 @@ def _change(event: Event) -> str:
             return closing(event)
         case LeaderMoved():
             return f"leader moved to spu:{event.spu} {event.topic}/{event.partition}"
-        case SpuStopped():
-            return f"spu:{event.spu} stopped"
-        case SpuStarted():
-            return f"spu:{event.spu} started"
-        case ListenerClosed():
-            return f"{event.server} refuses connections ({event.fault})"
-        case ListenerReopened():
-            return f"{event.server} listens again ({event.fault})"
+        case SpuStopped() | SpuStarted() | ListenerClosed() | ListenerReopened() | DialRefused():
+            return _listening(event)
         case TopicCreated():
             return f"topic {event.topic} created, partitions: {len(event.leaders)}"
         case TopicDeleted():
@@ -276,6 +271,22 @@ def _change(event: Event) -> str:
         case EventsLeftOut():
             return f"{event.count} events left out"
     return type(event).__name__
+
+
+def _listening(
+    event: SpuStopped | SpuStarted | ListenerClosed | ListenerReopened | DialRefused,
+) -> str:
+    match event:
+        case SpuStopped():
+            return f"spu:{event.spu} stopped"
+        case SpuStarted():
+            return f"spu:{event.spu} started"
+        case ListenerClosed():
+            return f"{event.server} refuses connections ({event.fault})"
+        case ListenerReopened():
+            return f"{event.server} listens again ({event.fault})"
+        case DialRefused():
+            return f"{event.server} refused a connect"
 
 
 def _cut(line: str) -> str:

@@ -92,7 +92,8 @@ class Summary:
             faults.add_column("fired", justify="right")
             faults.add_column("shadowed", justify="right")
             for name, count in self.faults.items():
-                faults.add_row(Text(printable(name)), str(count.fired), str(count.shadowed))
+                fired = "?" if count.fired is None else str(count.fired)
+                faults.add_row(Text(printable(name)), fired, str(count.shadowed))
             yield faults
         yield ""
         yield (

@@ -9,5 +9,6 @@
 ``delay_line``: carries frames in order, each not before its time.
 ``transit``: the memory budget for requests and answers in transit.
 ``transport``: real sockets.
+``node``: one server: its listener and its connections.
 ``server``: the simulator as a whole; the only nursery.
 """

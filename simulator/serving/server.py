@@ -14,13 +14,14 @@ from typing import Unpack
 
 import trio
 
-from simulator.cluster.cluster import Cluster, ClusterError, Spu, Thing, Topic, topic_of
+from simulator.cluster.cluster import Cluster, ClusterError, Thing, Topic, topic_of
 from simulator.cluster.memory import Memory
 from simulator.config import SPU_PORT_STEP, Config, configure
 from simulator.events import (
     ClosedBy,
     CloseReason,
     ConnectRefused,
+    DialRefused,
     Healed,
     Journal,
     LeaderMoved,
@@ -39,6 +40,7 @@ from simulator.reporting.kept_events import KeptEvents
 from simulator.reporting.summary import Summary, summarize
 from simulator.serving.connection import ConnectionTask
 from simulator.serving.exchange import SimulatorState
+from simulator.serving.node import Node
 from simulator.serving.transit import Transit
 from simulator.serving.transport import Bound, Listen, Stream, listen_on_tcp
 from wire.address import Address, bracketed
@@ -61,38 +63,6 @@ _OVERLOADED = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS)
 """The errors of such an ``accept``; the pending connection is not lost."""
 
 logger = logging.getLogger("simulator")
-
-
-class _Node:
-    """One server of the cluster, the SC or an SPU: its listener and its connections."""
-
-    def __init__(self, spu: Spu | None, host: str, port: int) -> None:
-        self.spu = spu
-        self.host = host
-        self.port = port
-        self.stopped = False
-        """Whether ``stop_spu`` keeps its listener closed."""
-        self.refused_by: set[str] = set()
-        """The names of the faults that keep its listener closed."""
-        self.connections: dict[Stream, ConnectionTask | None] = {}
-        """The connections; None for a connection that a fault leaves hanging."""
-        self.bound: Bound | None = None
-        self.listening = False
-
-    @property
-    def index(self) -> int | None:
-        """The index of the SPU, or None for the SC."""
-        return None if self.spu is None else self.spu.index
-
-    @property
-    def kept_closed(self) -> bool:
-        """Whether ``stop_spu`` or a fault keeps the listener closed."""
-        return self.stopped or bool(self.refused_by)
-
-    @property
-    def name(self) -> str:
-        """``sc``, or ``spu:0`` and so on."""
-        return "sc" if self.spu is None else f"spu:{self.spu.index}"
 
 
 class Simulator:
@@ -138,9 +108,9 @@ class Simulator:
         self.defect: Exception | None = None
         """An unexpected error on a connection, a defect of ours; ``open_simulator`` raises it."""
         spu_port = config.spu_port
-        self._sc = _Node(None, config.host, config.port)
+        self._sc = Node(None, config.host, config.port)
         self._spus = [
-            _Node(spu, config.host, spu_port and spu_port + SPU_PORT_STEP * spu.index)
+            Node(spu, config.host, spu_port and spu_port + SPU_PORT_STEP * spu.index)
             for spu in self.cluster.spus
         ]
 
@@ -284,13 +254,21 @@ class Simulator:
         self.cluster.set_online(node.spu, online=True)
         self._journal.record(SpuStarted(spu=spu))
 
+    def dialled(self, port: int, *, refused: bool) -> None:
+        """Record a connect of a client, which only its dialler can report if it was refused."""
+        self._plan.expect_dials()
+        node = next((node for node in (self._sc, *self._spus) if node.port == port), None)
+        if refused and node is not None:
+            self._journal.record(DialRefused(server=node.name))
+            self._plan.count_refused(node.refused_by)
+
     async def drained(self) -> None:
         """Wait until every connection has ended and all requests that were read are applied."""
         while self._connected:
             self._left = trio.Event()
             await self._left.wait()
 
-    def _spu(self, index: int) -> _Node:
+    def _spu(self, index: int) -> Node:
         if not 0 <= index < len(self._spus):
             count = len(self._spus)
             raise SimulatorError(f"no SPU {index}; there are {count}, numbered from 0")
@@ -309,7 +287,7 @@ class Simulator:
 
     # --- listening
 
-    async def _open(self, node: _Node) -> None:
+    async def _open(self, node: Node) -> None:
         try:
             node.bound = await self._listen(node.host, node.port)
         except OSError as error:
@@ -326,7 +304,7 @@ class Simulator:
         if node.kept_closed:  # closed while the port was being opened
             await self._close(node)
 
-    async def _accept(self, node: _Node, bound: Bound, listener: trio.abc.Listener[Stream]) -> None:
+    async def _accept(self, node: Node, bound: Bound, listener: trio.abc.Listener[Stream]) -> None:
         """Accept connections until the listener is closed."""
         try:
             while True:
@@ -344,19 +322,19 @@ class Simulator:
         finally:
             await listener.aclose()
 
-    def _warn_of_overload(self, node: _Node, error: OSError) -> None:
+    def _warn_of_overload(self, node: Node, error: OSError) -> None:
         now = self._time()
         if now >= self._warned_at + WARN_AGAIN_S:
             self._warned_at = now
             logger.warning("%s cannot accept: %s", node.name, error.strerror)
 
-    async def _close(self, node: _Node) -> None:
+    async def _close(self, node: Node) -> None:
         if node.listening and node.bound is not None:
             node.listening = False
             for listener in node.bound.listeners:
                 await listener.aclose()
 
-    async def _open_again(self, node: _Node) -> None:
+    async def _open_again(self, node: Node) -> None:
         """Open the listener again, unless ``stop_spu`` or another fault keeps it closed."""
         if not node.kept_closed and not node.listening:
             await self._open(node)
@@ -372,13 +350,12 @@ class Simulator:
         for node in nodes:
             node.refused_by.add(name)
             await self._close(node)
-            self._plan.count_fired(fault)
             self._journal.record(ListenerClosed(server=node.name, fault=name))
         await trio.sleep_until(self._faults_since + end)
         for node in nodes:
             await self._reopen(node, name)
 
-    async def _reopen(self, node: _Node, fault: str) -> None:
+    async def _reopen(self, node: Node, fault: str) -> None:
         """Undo the effect of a fault on a listener as soon as the port is free."""
         while fault in node.refused_by or not (node.listening or node.kept_closed):
             node.refused_by.discard(fault)
@@ -393,7 +370,7 @@ class Simulator:
 
     # --- connections
 
-    async def _accepted(self, node: _Node, bound: Bound, stream: Stream) -> None:
+    async def _accepted(self, node: Node, bound: Bound, stream: Stream) -> None:
         if node.kept_closed or not self._has_room():
             bound.reset(stream)
             return
@@ -440,7 +417,7 @@ class Simulator:
         return True
 
     async def _turn_away(
-        self, node: _Node, bound: Bound, stream: Stream, number: int, refusal: Refusal
+        self, node: Node, bound: Bound, stream: Stream, number: int, refusal: Refusal
     ) -> None:
         self._journal.record(
             ConnectRefused(connection=number, server=node.name, fault=refusal.name, how=refusal.how)

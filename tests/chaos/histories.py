@@ -50,5 +50,5 @@ def digest_of(history: History) -> str:
 if __name__ == "__main__":
     for seed in range(int(sys.argv[1])):
         history = history_of(seed, ("at-least-once", "at-most-once")[seed % 2])
-        fired = sum(count.fired for count in history.faults.values())
+        fired = sum(count.fired or 0 for count in history.faults.values())
         sys.stdout.write(f"{digest_of(history)}\t{fired}\t{history.defect or 'sound'}\n")

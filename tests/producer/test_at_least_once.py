@@ -91,7 +91,7 @@ async def test_every_record_is_stored_in_order_through(
         for value, output in zip(sent, outputs, strict=True):
             metadata = await output.wait()
             assert cluster.values()[metadata.offset] == value
-        assert sum(count.fired for count in cluster.simulator.summary().faults.values()) >= 1
+        assert sum(count.fired or 0 for count in cluster.simulator.summary().faults.values()) >= 1
 
 
 async def test_a_lost_request_is_stored_once_and_a_lost_answer_twice(

@@ -34,6 +34,6 @@ def struck(plan: FaultPlan, exchanges: Iterable[Exchange]) -> list[int]:
     return [n for n, exchange in enumerate(exchanges, 1) if strikes(plan, exchange)]
 
 
-def counts(plan: FaultPlan) -> dict[str, tuple[int, int]]:
+def counts(plan: FaultPlan) -> dict[str, tuple[int | None, int]]:
     """How often each fault fired and was shadowed."""
     return {name: (count.fired, count.shadowed) for name, count in plan.counts.items()}

@@ -21,7 +21,7 @@ def values(sim: Simulator, topic: str = "greetings", partition: int = 0) -> list
     return [record.value for record in sim.log(topic, partition)]
 
 
-def counts(sim: Simulator) -> dict[str, tuple[int, int]]:
+def counts(sim: Simulator) -> dict[str, tuple[int | None, int]]:
     return {name: (c.fired, c.shadowed) for name, c in sim.summary().faults.items()}
 
 

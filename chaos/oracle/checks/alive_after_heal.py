@@ -16,6 +16,7 @@ from chaos.oracle.answers import answers
 from chaos.oracle.blind_records import blind_records
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.finding import CLIENT_ENDED, Finding, Violations, at
+from chaos.oracle.homes import homes
 from chaos.oracle.timing import timing
 from chaos.oracle.visibility import visibility
 
@@ -80,5 +81,5 @@ def _backed_off(evidence: Evidence, record: SentRecord) -> bool:
     return (
         end is not None
         and not evidence.transmissions[record.id]
-        and seen.backing_off(record.sent_at, end)
+        and seen.backing_off(homes(evidence, [record]), record.sent_at, end)
     )

@@ -15,6 +15,7 @@ A flush that does not return is a separate check (``bounded``); here it is excus
 from chaos.history import Call, Need
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.finding import Finding, Violations, at, listed, were
+from chaos.oracle.holds import holds
 from chaos.oracle.timing import timing
 
 NAME = "flush-settles"
@@ -75,5 +76,6 @@ def _had_left(evidence: Evidence, record_id: int, ended: float) -> bool:
     times = evidence.once(timing)
     sent = evidence.transmissions[record_id]
     if sent:
-        return times.begun_from(sent[0].t) - times.transfer <= ended + times.slack
+        arrived = evidence.once(holds).arrived_from(sent[0])
+        return times.begun_from(arrived) - times.transfer <= ended + times.slack
     return evidence.records[record_id].outcome != "failed"

@@ -7,14 +7,11 @@ partition, but all of its copies and transmissions go to the same one. An empty 
 since some clients do not distinguish the two.
 """
 
-from functools import lru_cache
-
-from siphashc import siphash
-
 from chaos.history import Need
 from chaos.oracle.blind_records import altered_requests, blind_records
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.finding import UNMODELLED_EFFECT, Finding, Violations, at, listed
+from chaos.oracle.homes import partition_of
 
 NAME = "no-phantom"
 SEMANTICS = ("at-least-once", "at-most-once")
@@ -22,8 +19,6 @@ NEEDS = (Need.FRAMES, Need.APPENDS, Need.LOGS)
 
 SHOWN_BYTES = 32
 """How many bytes of an unknown value a sentence shows."""
-
-_HASH_KEY = b"\0" * 16
 
 
 def check(evidence: Evidence) -> Finding:
@@ -97,10 +92,3 @@ def _look_at_requests(evidence: Evidence, found: Violations) -> None:
 
 def _value_at(evidence: Evidence, partition: int, offset: int) -> bytes:
     return next((r.value for r in evidence.history.logs[partition] if r.offset == offset), b"")
-
-
-@lru_cache(maxsize=10_000)
-def partition_of(key: bytes, partitions: int) -> int:
-    """Return the partition of a record with a key."""
-    hashed: int = siphash(_HASH_KEY, len(key).to_bytes(8, "little") + key)
-    return hashed % partitions

@@ -16,7 +16,7 @@ is broken only if no client times that fit the observations keep it. A delay tha
 missing attempt, is reported only where every attempt must have left an event.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from math import inf
 
@@ -30,11 +30,27 @@ from chaos.oracle.attempts import (
 )
 from chaos.oracle.blind_records import blind_records
 from chaos.oracle.evidence import Evidence
-from chaos.oracle.finding import NOT_DRAINED, Finding, Violations, at, lasting, listed, were
+from chaos.oracle.finding import (
+    JUDGED,
+    NOT_DRAINED,
+    Finding,
+    Ruling,
+    Violations,
+    at,
+    blind,
+    lasting,
+    listed,
+    violated,
+    were,
+)
 
 NAME = "retry-policy"
 SEMANTICS = ("at-least-once",)
 NEEDS = (Need.FRAMES, Need.APPENDS, Need.LOGS, Need.CALLS, Need.CLOCK)
+
+OUT_OF_ORDER = "out-of-order"
+"""The cause where requests may have been read in another order than sent, so that later gaps are
+not certain."""
 
 
 def check(evidence: Evidence) -> Finding:
@@ -45,73 +61,85 @@ def check(evidence: Evidence) -> Finding:
     for group in evidence.once(record_groups):
         if not found.sees(*group.ids):
             continue
-        ids = group.ids
-        for text in _broken(timeline, group):
-            found.add(f"{listed(ids)} {were(ids)} {text}", ids)
-        if group.outcome == "ok" or not any(copies[n] for n in ids):
-            found.judged += len(ids) if group.attempts else 0
-            continue
-        if not evidence.history.drained:
-            found.blind(NOT_DRAINED, len(ids))
-            continue
-        unused_budget = found.take(timeline.unused_budget(group), len(ids))
-        if unused_budget is not None:
-            end = (
-                "never settled" if group.outcome_at is None else f"given up {at(group.outcome_at)}"
-            )
-            found.add(f"{listed(group.ids)} {were(group.ids)} {end} {unused_budget}", group.ids)
+        rulings = list(_rulings(timeline, group))
+        if group.outcome != "ok" and any(copies[n] for n in group.ids):
+            rulings.append(_given_up(evidence, timeline, group))
+        if not rulings and not group.attempts:
+            continue  # nothing was tried, and nothing is stored
+        _count(found, group.ids, rulings)
     return found.finding()
 
 
-def _broken(timeline: RetryTimeline, group: RecordGroup) -> Iterator[str]:
+def _count(found: Violations, ids: Sequence[int], rulings: Sequence[Ruling]) -> None:
+    """Count a group once: a violation before a cause of blindness before an excuse."""
+    texts = [ruling.text for ruling in rulings if ruling.kind == "violated"]
+    for text in texts:
+        found.add(f"{listed(ids)} {were(ids)} {text}", ids)
+    blinding = [ruling for ruling in rulings if ruling.kind == "blind"]
+    excusing = [ruling for ruling in rulings if ruling.kind == "excused"]
+    found.take(next(iter(blinding + excusing), JUDGED) if not texts else JUDGED, len(ids))
+
+
+def _given_up(evidence: Evidence, timeline: RetryTimeline, group: RecordGroup) -> Ruling:
+    """Return whether the policy of a stored group was used up when the group was given up."""
+    if not evidence.history.drained:
+        return blind(NOT_DRAINED)
+    ruling = timeline.unused_budget(group)
+    if ruling.kind != "violated":
+        return ruling
+    end = "never settled" if group.outcome_at is None else f"given up {at(group.outcome_at)}"
+    return violated(f"{end} {ruling.text}")
+
+
+def _rulings(timeline: RetryTimeline, group: RecordGroup) -> Iterator[Ruling]:
     if not group.attempts:
         return
     most = 1 + timeline.retry.max_retries
     if len(group.attempts) > most:
         over = group.attempts[most]
-        yield (
+        yield violated(
             f"transmitted {len(group.attempts)} times, the policy allows {most}; one too many "
             f"{at(over.t)} on connection {over.connection}"
         )
     begun = timeline.timing.begun_by(group.attempts[0].t)
     end = begun + timeline.retry.timeout + timeline.timing.slack
-    late = next((t for t in group.attempts if timeline.timing.begun_from(t.t) > end), None)
+    late = next((t for t in group.attempts if timeline.begun_from(t) > end), None)
     if late is not None:
-        yield (
+        yield violated(
             f"transmitted {at(late.t)} on connection {late.connection}, "
             f"{lasting(late.t - group.attempts[0].t)} after the first time; the policy ends after "
             f"{timeline.retry.timeout:g} s"
         )
     if group.settled_at is not None and group.settled_at > end:
         took = lasting(group.settled_at - begun)
-        yield (
+        yield violated(
             f"settled {at(group.settled_at)}, {took} after the first attempt began; the policy "
             f"ends after {timeline.retry.timeout:g} s"
         )
     if len(group.attempts) > 1:
         yield from _gaps(timeline, group)
     if group.outcome == "ok" and (due := timeline.missing_retry_due(group)) is not None:
-        yield (
+        yield violated(
             f"not tried again {at(due)}, when the time of the attempt "
             f"{at(group.attempts[-1].t)} and the delay behind it were over, but settled "
             f"{at(group.settled_at or 0.0)}"
         )
 
 
-def _gaps(timeline: RetryTimeline, group: RecordGroup) -> Iterator[str]:
+def _gaps(timeline: RetryTimeline, group: RecordGroup) -> Iterator[Ruling]:
     """Yield what is wrong between one attempt and the next."""
     attempts = list(timeline.attempts(group))
-    used_up = timeline.used_up_connections(group)
     for retry, (attempt, following) in enumerate(pairwise(attempts), 1):
         here, there = attempt.transmission, following.transmission
         delay = timeline.delays.before(retry)
         if not timeline.follows(here, there):
-            return  # read in another order than sent: later gaps are not certain
+            yield blind(OUT_OF_ORDER)
+            return
         if timeline.answer_known_by(attempt) < inf:
             if timeline.answers.is_ok(here):
                 return  # an attempt after a success is for unprovoked-duplicate
             if code := timeline.answers.final_code(here):
-                yield (
+                yield violated(
                     f"transmitted again {at(there.t)} on connection {there.connection}, after the "
                     f"final answer {code} {at(timeline.answers.at(here))}"
                 )
@@ -122,14 +150,17 @@ def _gaps(timeline: RetryTimeline, group: RecordGroup) -> Iterator[str]:
         )
         shortest = following.begun_by - attempt.end_from
         if shortest + timeline.timing.slack < delay:
-            yield (
+            yield violated(
                 f"tried again too soon: {lasting(max(0.0, shortest))} at most {between}, where "
                 f"retry {retry} waits {lasting(delay)}"
             )
             return
         longest = _longest_wait(timeline, attempt, following)
-        if longest > delay and timeline.visibility.clear(group.earliest, there.t, used_up):
-            yield (
+        if longest > delay:
+            if (cause := timeline.hidden(group, there.t)) is not None:
+                yield blind(cause)
+                return
+            yield violated(
                 f"tried again too late: {lasting(longest)} at least {between}, where "
                 f"retry {retry} waits {lasting(delay)}"
             )
@@ -141,4 +172,5 @@ def _longest_wait(
 ) -> float:
     """Return the shortest possible pause before an attempt, if the client connected without
     delay."""
-    return following.transmission.t - timeline.connecting - attempt.end_by
+    arrived = timeline.holds.arrived_from(following.transmission)
+    return arrived - timeline.connecting - attempt.end_by

@@ -14,12 +14,25 @@ from chaos.history import Need
 from chaos.oracle.attempts import RecordGroup, RetryTimeline, record_groups, retry_timeline
 from chaos.oracle.blind_records import blind_records
 from chaos.oracle.copies import surplus
-from chaos.oracle.evidence import Evidence, Transmission
-from chaos.oracle.finding import Finding, Violations, at, listed, were
+from chaos.oracle.evidence import Evidence
+from chaos.oracle.finding import (
+    JUDGED,
+    Finding,
+    Ruling,
+    Violations,
+    at,
+    blind,
+    listed,
+    violated,
+    were,
+)
 
 NAME = "unprovoked-duplicate"
 SEMANTICS = ("at-least-once",)
 NEEDS = (Need.FRAMES, Need.APPENDS, Need.LOGS, Need.CLOCK)
+
+COMMIT_UNCERTAIN = "commit-uncertain"
+"""The cause where an answer without a fault may say that the commit failed."""
 
 
 def check(evidence: Evidence) -> Finding:
@@ -29,38 +42,29 @@ def check(evidence: Evidence) -> Finding:
     for group in evidence.once(record_groups):
         if not group.attempts or not found.sees(*group.ids):
             continue
-        found.judged += len(group.records)
-        if len(group.attempts) > 1 and (pair := _unprovoked(timeline, group)):
-            first, again = pair
-            records = f"{listed(group.ids)} {were(group.ids)}"
-            found.add(
-                f"{records} transmitted again {at(again.t)} on connection "
-                f"{again.connection}, after the request {at(first.t)} on connection "
-                f"{first.connection} was answered with success {at(timeline.answers.at(first))}"
-                if again.number != first.number
-                else f"{records} in one request twice, {at(first.t)} on "
-                f"connection {first.connection}",
-                group.ids,
-            )
+        ids = group.ids
+        if (why := found.take(_ruling(timeline, group), len(ids))) is not None:
+            found.add(f"{listed(ids)} {were(ids)} {why}", ids)
     for record_id, text in surplus(evidence):
         if found.sees(record_id):
             found.add(text, [record_id])
     return found.finding()
 
 
-def _unprovoked(
-    timeline: RetryTimeline, group: RecordGroup
-) -> tuple[Transmission, Transmission] | None:
-    """Return an attempt that was answered with success, and an attempt after it."""
-    attempts = list(timeline.attempts(group))
-    for attempt, following in pairwise(attempts):
-        if attempt.transmission.number == following.transmission.number:
-            return attempt.transmission, following.transmission
-        if (
-            not timeline.answers.is_ok(attempt.transmission)
-            or timeline.answer_known_by(attempt) == inf
-        ):
+def _ruling(timeline: RetryTimeline, group: RecordGroup) -> Ruling:
+    """Return whether a group was transmitted again after an attempt was answered with success."""
+    uncertain = False
+    for attempt, following in pairwise(timeline.attempts(group)):
+        first, again = attempt.transmission, following.transmission
+        if first.number == again.number:
+            return violated(f"in one request twice, {at(first.t)} on connection {first.connection}")
+        if timeline.answer_known_by(attempt) == inf or not timeline.follows(first, again):
             continue
-        if timeline.follows(attempt.transmission, following.transmission):
-            return attempt.transmission, following.transmission
-    return None
+        if timeline.answers.is_ok(first):
+            return violated(
+                f"transmitted again {at(again.t)} on connection {again.connection}, after the "
+                f"request {at(first.t)} on connection {first.connection} was answered with success "
+                f"{at(timeline.answers.at(first))}"
+            )
+        uncertain |= timeline.answers.may_be_ok(first)
+    return blind(COMMIT_UNCERTAIN) if uncertain else JUDGED

@@ -17,6 +17,7 @@ from chaos.history import Need
 from chaos.oracle.answers import answers
 from chaos.oracle.attempts import RecordGroup, record_groups
 from chaos.oracle.blind_records import blind_records
+from chaos.oracle.blind_spots import HELD_REQUEST
 from chaos.oracle.evidence import Evidence, Transmission
 from chaos.oracle.finding import (
     CLIENT_ENDED,
@@ -25,12 +26,14 @@ from chaos.oracle.finding import (
     Ruling,
     Violations,
     at,
+    blind,
     excused,
     lasting,
     listed,
     violated,
     were,
 )
+from chaos.oracle.homes import homes
 from chaos.oracle.refusals import refusals
 from chaos.oracle.timing import timing
 from chaos.oracle.visibility import Visibility, visibility
@@ -94,11 +97,12 @@ def _unseen(evidence: Evidence, view: Visibility, group: RecordGroup) -> Ruling:
             f"it was given up {at(end)}, {lasting(end - first)} after it was sent, and it had "
             f"{life:g} s; no request with it was seen"
         )
-    if view.clear(min(first, last), end):
+    cause = view.hidden(homes(evidence, group.records), min(first, last), end)
+    if cause is None:
         return violated(
-            "no request with it was seen, and no fault struck any server or connection meanwhile"
+            "no request with it was seen, and no fault struck its server or connection meanwhile"
         )
-    return excused("lost-connection")
+    return blind(cause) if cause == HELD_REQUEST else excused(cause)
 
 
 def _was_lost(evidence: Evidence, view: Visibility, transmission: Transmission) -> bool:

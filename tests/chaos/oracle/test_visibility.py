@@ -1,11 +1,13 @@
 """Visibility: outside blind spots every attempt leaves an event."""
 
+from collections.abc import Collection
 from math import inf
 from typing import Any
 
 import pytest
 
 from chaos.oracle.evidence import Evidence
+from chaos.oracle.holds import holds
 from chaos.oracle.visibility import Visibility, visibility
 from chaos.spec.bounds import DIAL_BACKOFF_MAX_S, DIAL_BACKOFF_S
 from simulator.events import LeaderMoved, SpuStopped
@@ -22,22 +24,27 @@ def seen(*faults: Any, **more: Any) -> Visibility:
     return Evidence(played(*faults, **more)).once(visibility)
 
 
+def clear(
+    found: Visibility, start: float, end: float, partition: int = 0, but: Collection[int] = ()
+) -> bool:
+    return found.hidden([partition], start, end, but) is None
+
+
 def test_without_faults_there_is_no_blind_spot() -> None:
     found = seen()
-    assert found.clear(0.0, 100.0)
-    assert not found.blind
+    assert clear(found, 0.0, 100.0)
     assert (found.lost(2), found.lost_by(2), found.leaders_unknown_from) == (inf, inf, inf)
 
 
 def test_a_dropped_frame_makes_no_blind_spot_since_it_was_read() -> None:
-    assert seen({"drop": {"at": "request", "nth": 1}}).clear(0.0, 100.0)
+    assert clear(seen({"drop": {"at": "request", "nth": 1}}), 0.0, 100.0)
 
 
 def test_a_stall_hides_attempts_on_its_own_connection_only() -> None:
     found = seen({"stall": {"at": "request", "nth": 1}})
-    assert not found.clear(0.0, 0.5)
-    assert found.clear(0.0, 0.5, but={2})
-    assert not found.clear(0.0, 0.5, but={3})
+    assert not clear(found, 0.0, 0.5)
+    assert clear(found, 0.0, 0.5, but={2})
+    assert not clear(found, 0.0, 0.5, but={3})
 
 
 def test_a_reset_connection_is_lost_from_then_on() -> None:
@@ -45,32 +52,32 @@ def test_a_reset_connection_is_lost_from_then_on() -> None:
     assert found.lost(2) == pytest.approx(0.0013)
     assert found.lost_by(2) > found.lost(2)
     assert found.lost(3) == inf
-    assert not found.clear(0.0, ROOM_S)
+    assert not clear(found, 0.0, ROOM_S)
 
 
 @pytest.mark.parametrize("how", ["refuse", "rst", "hang"])
 def test_a_refusing_server_hides_attempts(how: str) -> None:
     fault = {"refuse": {"server": "spu", "how": how, "between": ["0ms", "500ms"]}}
     found = seen(fault)
-    assert not found.clear(0.0, 0.5)
-    assert found.clear(0.5 + WAIT_S + DIAL_BACKOFF_MAX_S + ROOM_S, 100.0)
-    assert found.backing_off(0.2, 0.4)
-    assert not found.backing_off(0.5, 0.6 + WAIT_S + DIAL_BACKOFF_MAX_S)
+    assert not clear(found, 0.0, 0.5)
+    assert clear(found, 0.5 + WAIT_S + DIAL_BACKOFF_MAX_S + ROOM_S, 100.0)
+    assert found.backing_off([0], 0.2, 0.4)
+    assert not found.backing_off([0], 0.5, 0.6 + WAIT_S + DIAL_BACKOFF_MAX_S)
 
 
 def test_the_backoff_is_no_longer_than_the_time_in_which_dials_failed() -> None:
     fault = {"refuse": {"server": "spu", "how": "refuse", "between": ["0ms", "100ms"]}}
     found = seen(fault)
-    assert not found.clear(0.15, 0.16)
-    assert found.clear(0.1 + 0.1 + DIAL_BACKOFF_S + ROOM_S, 100.0)
+    assert not clear(found, 0.15, 0.16)
+    assert clear(found, 0.1 + 0.1 + DIAL_BACKOFF_S + ROOM_S, 100.0)
 
 
 def test_a_stopped_spu_hides_attempts_until_it_starts() -> None:
     gone = ["send", "wait", "stop_spu", {"sleep": "2s"}, "start_spu", {"sleep": "1s"}, "send"]
     found = seen(workload=[*gone, "wait"])
-    assert found.clear(0.0, 0.0)
-    assert not found.clear(1.0, 1.1)
-    assert found.clear(2.0 + DIAL_BACKOFF_MAX_S + ROOM_S, 100.0)
+    assert clear(found, 0.0, 0.0)
+    assert not clear(found, 1.0, 1.1)
+    assert clear(found, 2.0 + DIAL_BACKOFF_MAX_S + ROOM_S, 100.0)
 
 
 def test_a_leader_leads_until_it_is_moved_and_not_while_it_is_stopped() -> None:
@@ -88,10 +95,53 @@ def test_a_leader_leads_until_it_is_moved_and_not_while_it_is_stopped() -> None:
     assert not found.may_have_moved_later("spu:0", 0, moved.n + 1)
 
 
-def test_waiting_for_commits_hides_when_a_request_arrived() -> None:
-    found = seen(
-        producer={"isolation": "read-committed", "attempt_timeout": "1s"},
-        cluster={"commit_delay": "5ms"},
+# --- requests that an SPU holds until their commit
+
+HOLDING = {"isolation": "read-committed", "attempt_timeout": "1s"}
+
+
+def held(commit_delay: str, *faults: Any, partitions: int = 1) -> Visibility:
+    return seen(
+        *faults,
+        producer=HOLDING,
+        cluster={"commit_delay": commit_delay},
+        topic={"partitions": partitions},
+        workload=[{"send": {"count": 20, "keys": 20}}, "wait", {"sleep": "3s"}],
     )
-    assert found.blind
-    assert not found.clear(0.0, 100.0)
+
+
+def test_a_short_hold_on_a_connection_that_lives_on_hides_nothing() -> None:
+    assert clear(held("5ms", partitions=4), 0.0, 3.0)
+
+
+def test_holds_that_together_outlast_half_an_attempt_hide_what_is_behind_them() -> None:
+    found = held("150ms", partitions=4)
+    assert found.hidden([0], 0.3, 0.4) == "held-request"
+    assert clear(found, 0.3, 0.4, but={2})
+    assert clear(found, 1.0, 3.0)
+
+
+def test_a_connection_that_ends_during_a_hold_hides_what_is_behind_it() -> None:
+    cut = {"disconnect": {"at": "response", "how": "rst", "nth": 1}}
+    found = held("100ms", cut)
+    assert found.hidden([0], 0.02, 0.03) == "held-request"
+    assert clear(found, 1.0, 3.0)
+
+
+def test_a_request_behind_a_hold_arrived_at_any_time_since_it_began() -> None:
+    history = played(
+        producer=HOLDING,
+        cluster={"commit_delay": "100ms"},
+        topic={"partitions": 2},
+        workload=[{"send": {"count": 2, "keys": 2}}, "wait"],
+    )
+    evidence = Evidence(history)
+    arrivals = evidence.once(holds)
+    first, second = sorted(
+        (sent[0] for sent in evidence.transmissions[:2]), key=lambda sent: sent.t
+    )
+    assert second.t == pytest.approx(first.t + 0.1)
+    assert arrivals.arrived_from(first) == first.t
+    assert arrivals.arrived_from(second) == first.t
+    assert arrivals.read_by("spu:0", first.t + 0.01) == pytest.approx(second.t + 0.1)
+    assert arrivals.read_by("spu:0", second.t + 0.5) == second.t + 0.5

@@ -139,7 +139,7 @@ def test_a_nan_is_no_probability() -> None:
         ("[]\n---\n[]", "2:1: a second document; a file holds one"),
         ('- drop: {name: "\\ud800"}', "1:16: faults[0].drop.name: '\\ud800' is not Unicode text"),
         ("- drop: {'a b': 1}", "1:10: faults[0].drop.'a b': unknown key 'a b'; write one of name,"
-            " at, probability, nth, every, between, limit, match, empty"),
+            " optional, at, probability, nth, every, between, limit, match, empty"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_one_line_with_its_place(text: str, line: str) -> None:

@@ -175,7 +175,7 @@ _CERTAIN = (
         ({"drop": None, "nth": 1}, (), "but this one has 2 keys: 'drop, nth'; indent the fields"),
         ({"drop": None}, (), "drop has no fields below it; for its defaults write drop: {}"),
         ({"drop": {"probabilty": 1}}, ("drop", "probabilty"), "did you mean 'probability'?"),
-        ({"drop": {"zzz": 1}}, ("drop", "zzz"), "unknown key 'zzz'; write one of name, at, "),
+        ({"drop": {"zzz": 1}}, ("drop", "zzz"), "unknown key 'zzz'; write one of name, optional, "),
         ({"drop": {"kind": "stall"}}, ("drop", "kind"), "unknown key 'kind'"),
         ({"drop": {"probability": 1.5}}, ("drop", "probability"), "1.5 is outside 0..1"),
         ({"drop": {"nth": 0}}, ("drop", "nth"), "0 is not a whole number of at least 1"),

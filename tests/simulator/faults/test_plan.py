@@ -319,12 +319,16 @@ def test_a_refusal_has_a_window() -> None:
     ]
 
 
-def test_a_closed_listener_is_the_servers_to_close_and_to_count() -> None:
+def test_whether_a_closed_listener_refused_a_connect_is_known_if_its_dialler_tells() -> None:
     plan = FaultPlan([Refuse(server="sc")], seed=7)
     assert plan.at_accept(None, 0.0) is None
     [refuse] = plan.faults
     assert isinstance(refuse, Refuse)
-    plan.count_fired(refuse)
+    assert counts(plan) == {"refuse-1": (None, 0)}
+    plan.expect_dials()
+    assert counts(plan) == {"refuse-1": (0, 0)}
+    plan.count_refused({refuse.name})
+    plan.expect_dials()
     assert counts(plan) == {"refuse-1": (1, 0)}
 
 

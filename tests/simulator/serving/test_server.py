@@ -13,6 +13,7 @@ from simulator.events import (
     ClosedBy,
     CloseReason,
     ConnectionClosed,
+    DialRefused,
     ListenerClosed,
     ListenerReopened,
 )
@@ -63,12 +64,31 @@ async def test_a_closed_listener_refuses_for_its_window(
             else:
                 await dial(network, sim.spu_addresses[0])
             assert (await existing.produce("greetings", 0, b"a")).error_code is Code.NONE
-        assert counts(sim) == {"down": (1, 0)}
+        assert counts(sim) == {"down": (None, 0)}
+        sim.dialled(parse_address(sim.spu_addresses[1]).port, refused=False)
+        assert counts(sim) == {"down": (0, 0)}
         windows = [e for e in sim.events if isinstance(e, ListenerClosed | ListenerReopened)]
     assert [(type(e), e.server, e.fault) for e in windows] == [
         (ListenerClosed, "spu:0", "down"),
         (ListenerReopened, "spu:0", "down"),
     ]
+
+
+async def test_a_refused_connect_that_a_dialler_reports_fires_what_closes_the_listener(
+    network: MemoryNetwork, autojump_clock: MockClock
+) -> None:
+    faults: list[dict[str, Any]] = [
+        {"refuse": {"name": "down", "server": "spu:0", "between": ["0s", "3s"]}},
+        {"refuse": {"name": "other", "server": "spu:1"}},
+    ]
+    async with open_simulator(listen=network.listen, faults=faults, spus=2) as sim:
+        await trio.sleep(1)
+        port = parse_address(sim.spu_addresses[0]).port
+        sim.dialled(port, refused=True)
+        await trio.sleep(3)
+        sim.dialled(port, refused=True)  # the window is over: no fault refused it
+        assert counts(sim) == {"down": (1, 0), "other": (0, 0)}
+        assert [e.server for e in sim.events if isinstance(e, DialRefused)] == ["spu:0", "spu:0"]
 
 
 async def test_a_fault_whose_window_ends_does_not_start_an_spu_that_is_stopped(

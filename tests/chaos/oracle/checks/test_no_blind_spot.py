@@ -180,7 +180,9 @@ def test_only_this_check_catches_it(check: str) -> None:
 @pytest.mark.parametrize("check", CASES)
 def test_without_the_defect_no_check_reports_a_violation(check: str) -> None:
     result = result_of(CASES[check].scenario)
-    assert (result.verdict, result.reasons) == ("valid", ())
+    assert not result.broken
+    records, _ = CASES[check].size
+    assert result.reasons == (() if records else ("nothing was sent",))
 
 
 @pytest.mark.parametrize("check", CASES)

@@ -58,7 +58,7 @@ def test_a_record_that_was_never_transmitted_without_a_cause_is_reported() -> No
     unseen = without(history, lambda e: isinstance(e, ExchangeEvent) and e.api == "produce")
     (text,) = said(unprovoked_loss, unseen)
     assert text.endswith(
-        "no request with it was seen, and no fault struck any server or connection meanwhile"
+        "no request with it was seen, and no fault struck its server or connection meanwhile"
     )
 
 

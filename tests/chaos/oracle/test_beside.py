@@ -1,0 +1,136 @@
+"""A defect just beside a blind spot is seen: on another server or partition, or at another time.
+
+The defect is the mutant that makes one attempt fewer than its policy allows. All but the last of
+the allowed attempts are lost, so that the defect loses the record.
+"""
+
+from typing import Any
+
+import pytest
+
+from chaos.mutants import MUTANTS
+from chaos.oracle.checks import Finding
+from chaos.oracle.judge import Result, judge
+from chaos.runner import run_scenario
+from chaos.spec.scenario import Scenario
+
+PRODUCER = {
+    "attempt_timeout": "400ms",
+    "retry": {
+        "max_retries": 3,
+        "initial_delay": "10ms",
+        "timeout": "60s",
+        "strategy": "fixed-delay",
+    },
+}
+LOST = {"drop": {"at": "request", "nth": [1, 2, 3], "match": {"partition": 0}}}
+SEND = [{"send": {"keys": 1}}, "flush", {"sleep": "5s"}]
+"""One record for partition 0 of two, or of one."""
+
+COMMITTED = {"producer": {**PRODUCER, "isolation": "read-committed"}}
+
+
+def judged(*faults: Any, workload: Any = SEND, **more: Any) -> Result:
+    fields = {"name": "x", "producer": PRODUCER, "faults": [LOST, *faults], "workload": workload}
+    return judge(run_scenario(Scenario.model_validate({**fields, **more})))
+
+
+def accused(*faults: Any, **more: Any) -> bool:
+    """Return whether ``no-loss`` catches the defect; without it the run must be valid."""
+    sound = judged(*faults, **more)
+    assert (sound.verdict, sound.reasons) == ("valid", ())
+    with MUTANTS["gives-up-early"].applied():
+        result = judged(*faults, **more)
+    return any(finding.check == "no-loss" for finding in result.broken)
+
+
+def blindness(*faults: Any, **more: Any) -> dict[str, int]:
+    """Return to how many records ``no-loss`` is blind, by cause, with the defect in place."""
+    with MUTANTS["gives-up-early"].applied():
+        result = judged(*faults, **more)
+    finding: Finding = next(each for each in result.findings if each.check == "no-loss")
+    return finding.unseen
+
+
+def refused(server: str, *between: str, how: str = "refuse") -> dict[str, Any]:
+    return {"refuse": {"server": server, "how": how, "optional": True, "between": list(between)}}
+
+
+ALWAYS = ("0s", "60s")
+TWO = {"cluster": {"spus": 2}, "topic": {"partitions": 2}}
+
+
+def test_the_defect_is_seen_where_nothing_hides_attempts() -> None:
+    assert accused()
+
+
+# --- a listener that is closed, a connect that is struck
+
+
+@pytest.mark.parametrize("how", ["refuse", "rst", "hang"])
+@pytest.mark.parametrize("more", [{"cluster": {"spus": 2}}, TWO])
+def test_an_spu_that_does_not_lead_the_partition_hides_nothing(
+    how: str, more: dict[str, Any]
+) -> None:
+    assert accused(refused("spu:1", *ALWAYS, how=how), **more)
+
+
+def test_the_spu_that_leads_the_partition_hides_attempts() -> None:
+    assert blindness(refused("spu:0", "1ms", "60s")) == {"spu-unreachable": 1}
+
+
+def test_a_listener_that_is_closed_later_hides_nothing() -> None:
+    assert accused(refused("spu:0", "3s", "4s"))
+
+
+def test_an_spu_that_stopped_and_led_the_partition_until_just_before_hides_attempts() -> None:
+    away = [{"send": {"keys": 1}}, {"move_leader": {"to": 1}}, {"stop_spu": {"spu": 0}}, "flush"]
+    assert blindness(cluster={"spus": 2}, workload=away)
+
+
+def test_an_spu_that_led_the_partition_long_ago_hides_nothing() -> None:
+    moved = [{"move_leader": {"to": 1}}, {"sleep": "5s"}, {"stop_spu": {"spu": 0}}, *SEND]
+    assert accused(cluster={"spus": 2}, workload=moved)
+
+
+# --- the SC
+
+
+def test_the_sc_hides_attempts_for_all_partitions() -> None:
+    assert blindness(refused("sc", *ALWAYS)) == {"sc-unreachable": 1}
+
+
+def test_an_sc_that_is_struck_later_hides_nothing() -> None:
+    assert accused(refused("sc", "3s", "4s"))
+
+
+# --- a connection that ends or falls silent
+
+SILENT = {"stall": {"at": "request", "nth": 1, "match": {"partition": 1}}}
+BOTH = [{"send": {"count": 2, "keys": 2}}, "flush", {"sleep": "5s"}]
+
+
+def test_a_silent_connection_to_another_spu_hides_nothing() -> None:
+    assert accused(SILENT, **TWO, workload=BOTH)
+
+
+def test_a_silent_connection_to_the_same_spu_hides_attempts() -> None:
+    assert blindness(SILENT, topic={"partitions": 2}, workload=BOTH) == {"lost-connection": 1}
+
+
+# --- requests that an SPU holds until their commit
+
+
+@pytest.mark.parametrize("commit_delay", ["1ms", "30ms"])
+def test_a_short_hold_hides_nothing(commit_delay: str) -> None:
+    assert accused(**COMMITTED, cluster={"commit_delay": commit_delay})
+
+
+# --- an attempt shorter than the network
+
+
+def test_a_network_slower_than_an_attempt_blinds_the_whole_run() -> None:
+    with MUTANTS["gives-up-early"].applied():
+        result = judged(network={"latency": "40ms"}, worlds=["virtual"])
+    assert result.verdict == "inconclusive"
+    assert "no-loss judged none, for want of sight: too-slow 1" in result.reasons
