@@ -302,6 +302,24 @@ expect: {duplicated: some, acknowledged: some}
     ]
 
 
+def test_an_optional_fault_need_fire_in_no_example_drawn_or_not() -> None:
+    text = """
+name: quiet
+faults:
+  - drop: {name: late, nth: 90, optional: true}
+  - some: [drop: {name: later, nth: 95, optional: true}]
+workload: [send: {count: 1..3}, flush]
+"""
+    assert explore(parse_scenario(text, "quiet.yaml"), examples=20).verdict == "valid"
+
+
+def test_a_property_that_sends_nothing_is_inconclusive() -> None:
+    explored = explore(
+        parse_scenario("name: idle\nworkload: [sleep: 1ms..2ms]", "x.yaml"), examples=9
+    )
+    assert (explored.verdict, explored.reasons) == ("inconclusive", ["nothing was sent"])
+
+
 def test_a_time_limit_ends_an_exploration_at_the_end_of_a_batch() -> None:
     explored = found("at-least-once", examples=None, seconds=1e-9)
     assert (explored.examples, explored.verdict) == (0, "inconclusive")
