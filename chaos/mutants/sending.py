@@ -215,3 +215,18 @@ class CompressesTwice(Mutant):
     """
     semantics = (AT_LEAST_ONCE,)
     caught_by = ("no-phantom", "acked-is-stored")
+
+
+class OneBatchInARequest(Mutant):
+    """Each batch has a request of its own, and waits for the answer to the one before.
+
+    A request with one entry is easier to build and to read.
+    """
+
+    where = "producer.delivery.accumulator:Accumulator.take"
+    before = "while self._queue and (not taken or len(self._queue[0].data) + ENTRY_BYTES <= left):"
+    after = "while self._queue and not taken:"
+    semantics = (AT_LEAST_ONCE,)
+    caught_by = ("always",)
+    records = 4
+    faults = 0

@@ -4,6 +4,7 @@
 ``checks``: one module for each promise.
 ``finding``: what a check returns: its violations, and how many records it looked at.
 ``evidence``: a history, indexed for the checks.
+``expectations``: what a scenario demands, held against a run.
 ``answers``: the answers to produce requests.
 ``attempts``: record groups and their retry timelines.
 ``timing``: bounds on the skew between server-side timestamps and client-side events.

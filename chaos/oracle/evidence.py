@@ -254,7 +254,7 @@ class Evidence:
     @cached_property
     def figures(self) -> Mapping[str, int]:
         """How many workload records were ``sent`` and how many had each outcome, by the keys of
-        ``Expect``."""
+        ``Expectations``."""
         outcome = {"ok": 0, "failed": 0, "unknown": 0}
         lost = duplicated = 0
         for record, copies in zip(self.records, self.copies, strict=True):

@@ -1,7 +1,7 @@
 """The verdict on one run: the findings of the checks, and whether the run tested anything.
 
 *invalid*: a check found a broken promise. *inconclusive*: no check did, but the run cannot show
-that the promises were kept: a fault never fired, an expectation was not met, the logs were read
+that the promises were kept: a fault never fired, what must occur did not, the logs were read
 before everything had arrived, or the harness failed. *valid*: neither.
 """
 
@@ -13,6 +13,7 @@ from typing import Literal
 from chaos.history import History
 from chaos.oracle.checks import CHECKS, Check, Finding
 from chaos.oracle.evidence import Evidence
+from chaos.oracle.expectations import Assessed, assessed
 from simulator.events import FaultHit
 from simulator.faults.effects import DECIDING, CutPoint
 
@@ -40,6 +41,8 @@ class Result:
     """How often each fault fired; None if it is not known."""
     notes: tuple[str, ...] = ()
     """What a reader must know of a run, whatever the verdict."""
+    expectations: tuple[Assessed, ...] = ()
+    """What the scenario demands, held against the run."""
 
     @property
     def broken(self) -> tuple[Finding, ...]:
@@ -53,16 +56,18 @@ def judge(history: History, *, example: bool = False) -> Result:
     Args:
         history: the run.
         example: whether the run is one of many examples of a property. Then a fault that did not
-            fire and an expectation that was not met do not make it inconclusive: both are judged
-            over all examples (``chaos/search/explore.py``).
+            fire and an expectation under ``sometimes`` that did not occur do not make it
+            inconclusive: both are judged over all examples (``chaos/search/exploration.py``).
     """
     evidence = Evidence(history)
     findings: tuple[Finding, ...] = ()
+    expectations: tuple[Assessed, ...] = ()
     if (
         history.defect is None and history.not_started is None
     ):  # a history with a defect of the harness is not reliable
         semantic = history.scenario.producer.delivery_semantic
         findings = tuple(_finding(c, evidence) for c in CHECKS.values() if semantic in c.semantics)
+        expectations = evidence.once(assessed)
     figures = {what: evidence.count(what) for what in FIGURES}
     fired = {name: count.fired for name, count in history.faults.items()}
     notes = tuple(
@@ -71,9 +76,10 @@ def judge(history: History, *, example: bool = False) -> Result:
         if times is None
     )
     if any(finding.count for finding in findings):
-        return Result("invalid", findings, (), figures, fired, notes)
-    reasons = (*_reasons(evidence, figures, example=example), *_blind(findings, example=example))
-    return Result("inconclusive" if reasons else "valid", findings, reasons, figures, fired, notes)
+        return Result("invalid", findings, (), figures, fired, notes, expectations)
+    reasons = (*_reasons(evidence, example=example), *_blind(findings, example=example))
+    verdict: Verdict = "inconclusive" if reasons else "valid"
+    return Result(verdict, findings, reasons, figures, fired, notes, expectations)
 
 
 def _no_evidence(history: History) -> str | None:
@@ -85,7 +91,7 @@ def _no_evidence(history: History) -> str | None:
     return None
 
 
-def _reasons(evidence: Evidence, figures: Mapping[str, int], *, example: bool) -> Iterator[str]:
+def _reasons(evidence: Evidence, *, example: bool) -> Iterator[str]:
     """Yield why a run without a broken promise is inconclusive."""
     history = evidence.history
     if (reason := _no_evidence(history)) is not None:
@@ -105,14 +111,11 @@ def _reasons(evidence: Evidence, figures: Mapping[str, int], *, example: bool) -
     if example:
         return
     yield from _unfired(evidence)
-    for what, wanted in history.scenario.expect:
-        if wanted is None:
-            continue
-        found = figures[what]
-        if wanted == "some" and not found:
-            yield f"expected some records {what}, was 0"
-        elif wanted != "some" and found != wanted:
-            yield f"expected {what} {wanted}, was {found}"
+    for each in evidence.once(assessed):
+        if each.figure is None:
+            yield f"{each.name} was not judged: {each.found}"
+        elif each.kind == "sometimes" and not each.met:
+            yield f"{each.name} did not occur: {each.found}"
 
 
 def _unfired(evidence: Evidence) -> Iterator[str]:

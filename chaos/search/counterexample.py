@@ -3,17 +3,23 @@
 In the virtual world a scenario that failed once always fails. With real sockets it may not, and a
 counterexample counts only if it fails ``REPEATS`` times in a row; one that fails less often is
 reported as flaky and does not make a property invalid.
+
+What a scenario demands under ``always`` is demanded of its cluster, network and producer, which
+therefore stay as they are. An example that only falls short of a demand (fewer records acknowledged
+than demanded) is not shrunk: with less to do any run would fall short.
 """
 
 import time
 from dataclasses import dataclass
 from math import inf
+from typing import Final
 
 from pydantic import ValidationError
 
 from chaos.drivers.driver import driver_named
 from chaos.drivers.registry import PRODUCER
 from chaos.history import History
+from chaos.oracle.expectations import missed
 from chaos.oracle.judge import Result, judge
 from chaos.runner import run_scenario
 from chaos.search.injection_points import Data
@@ -45,6 +51,12 @@ class Stage:
         return run_scenario(scenario, self.world, driver_named(self.client).open)
 
 
+ALWAYS: Final = "always"
+"""The check of a scenario's own demands."""
+
+DEMANDED_OF = ("cluster", "topic", "network", "producer")
+"""The keys of which a scenario demands what stands under ``always``."""
+
 VIRTUAL = Stage()
 """Our producer in the virtual world."""
 
@@ -74,6 +86,9 @@ def shrunk(data: Data, stage: Stage) -> Counterexample:
     if not result.broken:
         return Counterexample(data, result, world, flaky=True)
     gravest = result.broken[0].check
+    over = exceeded(result)
+    if gravest == ALWAYS and not over:
+        return Counterexample(data, result, world)
     # Real time is intended: a person waits for the result.
     until = inf if world == "virtual" else time.monotonic() + SHRINK_TCP_S  # noqa: TID251
 
@@ -81,9 +96,13 @@ def shrunk(data: Data, stage: Stage) -> Counterexample:
         nonlocal result
         if until < inf and time.monotonic() > until:  # noqa: TID251
             return False
+        if gravest == ALWAYS and any(candidate.get(key) != data.get(key) for key in DEMANDED_OF):
+            return False
         found = broken(candidate, stage, gravest)
-        result = found or result
-        return found is not None
+        if found is None or (gravest == ALWAYS and over.isdisjoint(exceeded(found))):
+            return False
+        result = found
+        return True
 
     fired = as_fired(data, history)
     start = fired if fails(fired) else data
@@ -92,6 +111,11 @@ def shrunk(data: Data, stage: Stage) -> Counterexample:
     # shrink() returns the last candidate that it accepted, so ``result`` belongs to that one.
     smallest = shrink(start, fails, RUNS_MAX if world == "virtual" else RUNS_MAX_TCP)
     return Counterexample(smallest, result, world)
+
+
+def exceeded(result: Result) -> frozenset[str]:
+    """Return the expectations under ``always`` that a run exceeded."""
+    return frozenset(each.name for each in missed(ALWAYS, result.expectations) if each.exceeded)
 
 
 def broken(data: Data, stage: Stage, check: str | None = None) -> Result | None:

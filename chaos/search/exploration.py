@@ -1,8 +1,8 @@
 """The results of the examples of one property, and the verdict on the property.
 
 A property is judged over all its examples: each fault that is not optional must have fired in at
-least one of them, each expected outcome must have occurred in at least one, and some record must
-have been sent.
+least one of them, each expectation under ``sometimes`` must have occurred in at least one, each
+under ``always`` must have been judged in at least one, and some record must have been sent.
 """
 
 from collections import Counter
@@ -14,6 +14,9 @@ from chaos.search.counterexample import Counterexample
 from chaos.search.injection_points import Data
 from chaos.spec.scenario import Scenario
 from chaos.world.world import WorldName
+
+_NONE = {"always": "was judged", "sometimes": "occurred"}
+"""By kind of expectation, what must happen in at least one example."""
 
 
 @dataclass(slots=True)
@@ -32,7 +35,8 @@ class Exploration:
     figures: Counter[str] = field(default_factory=Counter)
     """By outcome, the number of records in all examples."""
     met: Counter[str] = field(default_factory=Counter)
-    """By expected outcome, the number of examples in which it occurred."""
+    """By expectation, the number of examples in which it occurred; by one under ``always``, in
+    which it was judged."""
     doubts: Counter[str] = field(default_factory=Counter)
     """By reason for an inconclusive verdict, the number of examples."""
     failed: Data | None = None
@@ -61,10 +65,8 @@ class Exploration:
         self.by_firings[sum(times or 0 for times in result.fired.values())] += 1
         self.figures.update(result.figures)
         self.doubts.update(result.reasons)
-        for what, wanted in scenario.expect:
-            if wanted is not None:
-                records = result.figures[what]
-                self.met[what] += records > 0 if wanted == "some" else records == wanted
+        for each in result.expectations:
+            self.met[each.name] += each.met if each.kind == "sometimes" else each.figure is not None
 
     def merge(self, other: "Exploration") -> None:
         """Add the results of another batch of examples."""
@@ -88,7 +90,9 @@ class Exploration:
             if not times and name not in self.optional
         ]
         found += [
-            f"{what} was as expected in no example" for what, times in self.met.items() if not times
+            f"{name} {_NONE[name.partition(':')[0]]} in no example"
+            for name, times in self.met.items()
+            if not times
         ]
         if self.counterexample is not None and self.counterexample.flaky:
             found.append("an example failed in some of its runs only")

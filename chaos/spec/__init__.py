@@ -8,6 +8,7 @@
 ``variants``: finds the mistakes of a file with generators.
 ``property``: a scenario with generators, and its examples.
 ``bounds``: the time bounds that the documentation promises.
+``expectations``: what a scenario demands under ``always`` and ``sometimes``.
 ``schema``: the JSON Schema of scenario files.
 ``guide``: the tables in the guide to scenarios.
 """

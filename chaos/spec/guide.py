@@ -11,9 +11,9 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from chaos.spec.expectations import CallTimes, Expectations
 from chaos.spec.scenario import (
     ClusterOptions,
-    Expect,
     NetworkOptions,
     ProducerOptions,
     RetryOptions,
@@ -32,7 +32,8 @@ MODELS = {
         NetworkOptions,
         ProducerOptions,
         RetryOptions,
-        Expect,
+        Expectations,
+        CallTimes,
     )
 }
 """The models that can have a table of keys."""
@@ -132,7 +133,7 @@ def _form(form: Json) -> str:
         case "boolean":
             return "`true`, `false`"
         case "string":
-            return "text"
+            return str(form.get("description", "text"))
     return "keys"
 
 

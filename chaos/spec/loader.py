@@ -26,12 +26,13 @@ VALUES_MAX = 20_000
 """The most values and keys of a file. A thousand steps have about five thousand; each takes
 microseconds to validate, and an invalid one a hundred times as long."""
 
-FIXED = ("name", "description", "worlds", "slow", "examples", "expect")
+FIXED = ("name", "description", "worlds", "slow", "examples", "always", "sometimes")
 """The keys that have the same value in all examples of a property."""
 
-_Place: TypeAlias = Literal["fixed", "faults", "fault", "elsewhere"]
+_Place: TypeAlias = Literal["fixed", "interval", "faults", "fault", "elsewhere"]
 _ITEMS: Mapping[_Place, _Place] = {
     "fixed": "fixed",
+    "interval": "interval",
     "faults": "fault",
     "fault": "elsewhere",
     "elsewhere": "elsewhere",
@@ -139,6 +140,8 @@ class _ScenarioReader:
         return value
 
     def _text(self, value: str, path: PathInFile, place: _Place) -> Any:
+        if place == "interval":
+            return value  # a..b is an expectation here
         try:
             found = read_range(value, path, dict(self._above))
         except ValueError as error:
@@ -152,7 +155,7 @@ class _ScenarioReader:
         return found
 
     def _any(self, options: Any, path: PathInFile, place: _Place) -> Any:
-        if place == "fixed":
+        if place in ("fixed", "interval"):
             return self._refuse_fixed(path, "any:")
         if not path:
             return self._refuse(path, "a scenario as a whole is not drawn; write any: below a key")
@@ -169,7 +172,7 @@ class _ScenarioReader:
         return node
 
     def _some(self, members: Any, path: PathInFile, place: _Place) -> Any:
-        if place == "fixed":
+        if place in ("fixed", "interval"):
             return self._refuse_fixed(path, "some:")
         if place == "elsewhere":
             text = "some: leaves out faults and stands only in faults:; write any: or one value"
@@ -194,8 +197,12 @@ class _ScenarioReader:
 
 
 def _place_below(path: PathInFile, key: str, place: _Place) -> _Place:
-    if place == "fixed" or (not path and key in FIXED):
+    if not path and key in ("always", "sometimes"):
+        return "interval"
+    if not path and key in FIXED:
         return "fixed"
+    if place in ("fixed", "interval"):
+        return place
     return "faults" if not path and key == "faults" else "elsewhere"
 
 

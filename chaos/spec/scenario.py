@@ -11,12 +11,11 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import (
     AfterValidator,
     Field,
-    PlainValidator,
     StrictBool,
-    WithJsonSchema,
 )
 
 import chaos.spec.steps  # noqa: F401  registers every step
+from chaos.spec.expectations import Expectations, missing_word
 from chaos.spec.step import STEPS, Step
 from simulator.documents.one_of import OneOf
 from simulator.documents.quantities import (
@@ -24,7 +23,6 @@ from simulator.documents.quantities import (
     Duration,
     Index,
     Size,
-    check_index,
     parse_size,
 )
 from simulator.documents.strict_model import Conflict, Strict, kind_of, shown
@@ -165,43 +163,6 @@ OneStep: TypeAlias = Annotated[Step, OneOf("step", STEPS)]
 """A field that holds one step."""
 
 
-# --- what is expected
-
-
-def _expected(value: object) -> int | Literal["some"]:
-    if value == "some":
-        return "some"
-    try:
-        return check_index(value)
-    except ValueError:
-        raise ValueError(
-            f"{shown(value)} is not a number of records; write one, or some for at least one"
-        ) from None
-
-
-Expected = Annotated[
-    int | Literal["some"],
-    PlainValidator(_expected),
-    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 0}, {"const": "some"}]}),
-]
-"""A number of records, or ``some``, which is at least one."""
-
-
-class Expect(Strict):
-    """What must occur for the run to be conclusive; probes do not count."""
-
-    lost: Expected | None = None
-    """Records without a stored copy."""
-    duplicated: Expected | None = None
-    """Records with more than one stored copy."""
-    acknowledged: Expected | None = None
-    """Records that the client reported as stored."""
-    failed: Expected | None = None
-    """Records that the client reported as certainly not stored."""
-    unknown: Expected | None = None
-    """Records that the client reported as possibly stored, or did not report at all."""
-
-
 def _every_world() -> list[Literal["virtual", "tcp"]]:
     return ["virtual", "tcp"]
 
@@ -229,10 +190,18 @@ class Scenario(Strict):
     """The faults, in order of evaluation; they are active from the first step on."""
     workload: Annotated[list[OneStep], Field(min_length=1, max_length=STEPS_MAX)]
     """The steps of the client."""
-    expect: Expect = Expect()
-    """What must occur."""
+    always: Expectations = Expectations()
+    """What must hold in every run; a miss is a broken promise."""
+    sometimes: Expectations = Expectations()
+    """What must occur in some example of a property, or in the run of a concrete scenario; a miss
+    is inconclusive."""
     seed: Index = 0
     """Random seed."""
+
+    @classmethod
+    def unknown_key(cls, key: str) -> str:
+        """Return the message about an unknown key."""
+        return missing_word(key) or super().unknown_key(key)
 
     @classmethod
     def conflicts(cls, written: Mapping[str, Any]) -> Iterator[Conflict]:

@@ -54,13 +54,18 @@ class Strict(BaseModel):
         """
         yield from ()
 
+    @classmethod
+    def unknown_key(cls, key: str) -> str:
+        """Return the message about an unknown key."""
+        return f"unknown key {shown(key)}{hint(key, cls.model_fields)}"
+
     @model_validator(mode="wrap")
     @classmethod
     def _name_every_mistake(cls, value: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
         if not isinstance(value, Mapping):
             return handler(value)
         found = [
-            Conflict((str(key),), f"unknown key {shown(key)}{hint(str(key), cls.model_fields)}")
+            Conflict((str(key),), cls.unknown_key(str(key)))
             for key in value
             if key not in cls.model_fields
         ]

@@ -61,6 +61,7 @@ CHECKS: Registry[Check] = Registry(
         "recovers",
         "connections",
         "speaks",
+        "always",
     ),
 )
 """All checks, by name."""

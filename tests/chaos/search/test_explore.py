@@ -292,13 +292,15 @@ def test_a_fault_that_never_fires_and_an_outcome_that_never_occurs_are_inconclus
 name: quiet
 faults: [drop: {name: late, nth: 90}]
 workload: [send: {count: 1..3}, flush]
-expect: {duplicated: some, acknowledged: some}
+always: {flush: {max: ..10ms}, recovery: ..1s}
+sometimes: {duplicated: 1.., acknowledged: 1..}
 """
     explored = explore(parse_scenario(text, "quiet.yaml"), examples=20)
     assert explored.verdict == "inconclusive"
     assert explored.reasons == [
         "fault late fired in no example",
-        "duplicated was as expected in no example",
+        "always: recovery ..1s was judged in no example",
+        "sometimes: duplicated 1.. occurred in no example",
     ]
 
 
@@ -318,6 +320,34 @@ def test_a_property_that_sends_nothing_is_inconclusive() -> None:
         parse_scenario("name: idle\nworkload: [sleep: 1ms..2ms]", "x.yaml"), examples=9
     )
     assert (explored.verdict, explored.reasons) == ("inconclusive", ["nothing was sent"])
+
+
+DEMANDING = """
+name: demanding
+worlds: [virtual]
+producer: {retry: {max_retries: 1, timeout: 1s}}
+faults:
+  - drop: {name: lost, at: response, probability: 0.3..0.9}
+workload: [send: {count: 5..40, wait: true}, flush]
+"""
+
+
+def test_a_demand_that_is_exceeded_is_shrunk_and_stays_as_it_is() -> None:
+    prop = parse_scenario(DEMANDING + "always: {duplicated: ..2, lost: 0..7}", "demanding.yaml")
+    explored = explore(prop, examples=100)
+    assert explored.verdict == "invalid"
+    assert explored.counterexample is not None
+    data = explored.counterexample.data
+    assert data["always"] == {"duplicated": "..2"}
+    assert (records(data), firings(data)) == (3, 3)
+    assert [f.check for f in explored.counterexample.result.broken] == ["always"]
+
+
+def test_a_demand_that_is_fallen_short_of_is_not_shrunk() -> None:
+    prop = parse_scenario(DEMANDING + "always: {acknowledged: 40..}", "demanding.yaml")
+    explored = explore(prop, examples=100)
+    assert explored.counterexample is not None
+    assert explored.counterexample.data == explored.failed
 
 
 def test_a_time_limit_ends_an_exploration_at_the_end_of_a_batch() -> None:

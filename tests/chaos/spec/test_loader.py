@@ -146,8 +146,19 @@ def test_a_mistake_is_one_line_with_its_place(text: str, line: str) -> None:
             "3:12: producer.max_request_size: 1023 is less than 1,024, the least"),
         ("producer: {compression: zip}", "3:12: producer.compression: 'zip' is not known;"
             " did you mean 'gzip'?"),
-        ("expect: {lost: some, duplicated: -1}", "3:22: expect.duplicated: -1 is not a number of"
-            " records; write one, or some for at least one"),
+        ("expect: {lost: 0}", "3:1: expect: there is no 'expect'; write always: for what must hold"
+            " in every run, or sometimes: for what must occur in some example (and 1.. in place of"
+            " some)"),
+        ("always: {lost: 0, duplicated: -1}", "3:19: always.duplicated: -1 is not a number and no"
+            " interval; write a number, or 1.. for at least one, ..5 for at most five, 2..5"),
+        ("always: {lost: 5..2}", "3:10: always.lost: 5..2 ends below its start; write the smaller"
+            " end first"),
+        ("always: {recovery: 2s}", "3:10: always.recovery: '2s' is no interval of times; write ..2s"
+            " for at most two seconds, or 1s..2s"),
+        ("always: {flush: {max: ..2}}", "3:18: always.flush.max: '2' is not a duration; write a"
+            " number and one of us, ms, s, m, for example 50ms"),
+        ("sometimes: {flush: ..2s}", "3:13: sometimes.flush: '..2s' is not a mapping of keys to"
+            " values"),
         ("faults: {}", "3:1: faults: a mapping is not a list"),
         ("faults: [drop: {nth: 0}]",
             "3:17: faults[0].drop.nth: 0 is not a whole number of at least 1"),
@@ -234,7 +245,7 @@ faults:
 workload:
   - send: {count: {any: [0, 5, x]}}
   - stop_spu: {spu: 3..1}
-expect: {lost: 1..2}
+always: {lost: x..2}
 extra: 1
 """
     assert [line.split(": ")[0:2] for line in _lines(text)] == [
@@ -245,7 +256,7 @@ extra: 1
         ["7:26", "workload[0].send.count.any[0]"],
         ["7:32", "workload[0].send.count.any[2]"],
         ["8:16", "workload[1].stop_spu.spu"],
-        ["9:10", "expect.lost"],
+        ["9:10", "always.lost"],
         ["10:1", "extra"],
     ]
 
@@ -258,7 +269,7 @@ WORDS = st.sampled_from(
             "name:",
             "workload:",
             "faults:",
-            "expect:",
+            "always:",
             "lost:",
             "topic:",
             "partitions:",
@@ -332,7 +343,7 @@ VALUES = st.recursive(
 @given(
     st.dictionaries(
         st.sampled_from(
-            ["cluster", "topic", "network", "worlds", "producer", "faults", "workload", "expect"]
+            ["cluster", "topic", "network", "worlds", "producer", "faults", "workload", "always"]
         ),
         VALUES,
     )

@@ -3,6 +3,7 @@
 import pytest
 
 import chaos.spec.variants
+from chaos.spec.expectations import Interval
 from chaos.spec.loader import FIXED, ScenarioFileError, parse_scenario
 
 LEAST = "name: x\nworkload: [flush]\n"
@@ -138,8 +139,15 @@ def test_a_mistake_in_a_generator_is_reported_at_its_place(text: str, line: str)
     assert len({found.split(": ")[0] for found in _lines(LEAST + text)}) <= 2
 
 
-@pytest.mark.parametrize("written", ["1..2", "{any: [1, 2]}", "{some: [1, 2]}"])
-@pytest.mark.parametrize("key", FIXED)
+@pytest.mark.parametrize(
+    ("key", "written"),
+    [
+        (key, written)
+        for key in FIXED
+        for written in ("1..2", "{any: [1, 2]}", "{some: [1, 2]}")
+        if written != "1..2" or key not in ("always", "sometimes")
+    ],
+)
 def test_a_key_that_all_examples_share_cannot_be_drawn(key: str, written: str) -> None:
     rest = {"name": "name: x\n", "workload": "workload: [flush]\n"}
     rest.pop(key, None)
@@ -147,8 +155,15 @@ def test_a_key_that_all_examples_share_cannot_be_drawn(key: str, written: str) -
     [line] = _lines(f"{key}: {written}\n" + "".join(rest.values()))
     assert line == (
         f"1:1: {key}: no generator ({word}) can stand here:"
-        " name, description, worlds, slow, examples, expect are the same for all examples"
+        " name, description, worlds, slow, examples, always, sometimes are the same for all"
+        " examples"
     )
+
+
+def test_an_expectation_is_an_interval_and_makes_no_property() -> None:
+    found = parse_scenario(LEAST + "always: {lost: 0..2, flush: {max: 1ms..2s}}", "s.yaml")
+    assert found.concrete
+    assert found.scenario().always.lost == Interval("0..2", 0, 2)
 
 
 def test_a_scenario_as_a_whole_is_not_drawn() -> None:
@@ -158,8 +173,8 @@ def test_a_scenario_as_a_whole_is_not_drawn() -> None:
 
 
 def test_generators_below_a_fixed_key_are_rejected() -> None:
-    [line] = _lines(LEAST + "expect: {lost: {any: [0, some]}}")
-    assert line.startswith("3:10: expect.lost: no generator (any:) can stand here")
+    [line] = _lines(LEAST + "always: {lost: {any: [0, 1..]}}")
+    assert line.startswith("3:10: always.lost: no generator (any:) can stand here")
 
 
 # --- mistakes that depend on several generators

@@ -36,7 +36,7 @@ workload:
   - send: {count: 1..200, size: 8..2KiB}
   - move_leader: {to: 0..1}
   - any: [flush, wait, {sleep: 0ms..2s}]
-expect: {lost: 0}
+always: {lost: 0}
 """
 
 
@@ -83,7 +83,7 @@ def test_each_example_is_a_valid_scenario_within_the_ranges(example: Example) ->
     assert data["workload"][0]["send"]["count"] in range(1, 201)
     assert 8 <= parse_size(data["workload"][0]["send"]["size"]) <= 2048
     assert data["workload"][1]["move_leader"]["to"] < scenario.cluster.spus
-    assert data["expect"] == {"lost": 0}
+    assert data["always"] == {"lost": 0}
     assert 0 <= scenario.seed <= SEED_MAX
     by_name = {fault.name: fault.kind for fault in scenario.faults}
     assert len(by_name) == len(scenario.faults)
@@ -104,9 +104,9 @@ def test_an_example_written_as_a_file_loads_as_the_same_scenario(example: Exampl
 def test_examples_share_no_mutable_data() -> None:
     first, second = smallest(ALL), smallest(ALL)
     first["workload"][0]["send"]["count"] = "changed"
-    first["expect"]["lost"] = "changed"
+    first["always"]["lost"] = "changed"
     assert second["workload"][0]["send"]["count"] == 1
-    assert ALL.data["expect"] == {"lost": 0}
+    assert ALL.data["always"] == {"lost": 0}
 
 
 @pytest.mark.parametrize(

@@ -156,6 +156,16 @@ CASES = {
             "workload": ["send", "flush"],
         },
     ),
+    "always": Case(
+        "one-batch-in-a-request",
+        (3, 0),
+        {
+            "network": {"latency": "10ms"},
+            "producer": {"batch_size": 1},
+            "workload": [{"send": {"count": 3}}, "flush"],
+            "always": {"flush": {"max": "..90ms"}},
+        },
+    ),
 }
 
 
