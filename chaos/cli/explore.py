@@ -13,6 +13,7 @@ from chaos.cli.tasks import Task, perform, task_of, unfinished, with_reached
 from chaos.drivers.driver import Driver
 from chaos.report.phrases import counted
 from chaos.search.exploration import Exploration
+from chaos.search.known import KnownDefect, KnownFileError, load_known
 from chaos.world.world import WorldName
 from simulator.click_types import DurationType
 from simulator.documents.diagnostic import printable
@@ -47,6 +48,13 @@ Examples:
     help="Begin with this example: continue an earlier search, or share one between machines.",
 )
 @click.option(
+    "--known",
+    "known_file",
+    type=click.Path(dir_okay=False),
+    metavar="FILE",
+    help="Count the known defects of this file, and go on past them.",
+)
+@click.option(
     "--for",
     "seconds",
     type=DurationType(),
@@ -57,6 +65,7 @@ def explore_command(
     files: Sequence[str],
     examples: int | None,
     first: int,
+    known_file: str | None,
     seconds: float | None,
     world: WorldName | None,
     client: Driver,
@@ -73,9 +82,14 @@ def explore_command(
     scenario and as a test that replays it, and run first the next time. Without --world, examples
     run in virtual time.
 
+    With --known, an example that breaks nothing but known promises is counted, and does not fail.
+
     Status: 0 no example fails, 1 an example fails, 2 no verdict or bad input, 130 interrupted.
     """
     sources, mistakes = gather(files)
+    known = _known(known_file, mistakes)
+    if known is None:
+        sources = []
     tasks: list[Task] = []
     for source in sources:
         worlds = source.worlds(world, client, explored=True)
@@ -90,6 +104,8 @@ def explore_command(
                 out=out,
                 explored=True,
                 first=first,
+                known=known or (),
+                known_file=known_file,
                 examples=examples,
                 seconds=seconds,
             )
@@ -107,6 +123,15 @@ def explore_command(
         exploring.give_up()
         return conclusion.end(len(tasks), interrupted=True)
     return conclusion.end(len(tasks))
+
+
+def _known(file: str | None, mistakes: list[str]) -> tuple[KnownDefect, ...] | None:
+    """Return the known defects; None if their file has mistakes, which are added to the others."""
+    try:
+        return () if file is None else load_known(file)
+    except KnownFileError as error:
+        mistakes += error.lines
+        return None
 
 
 class _Exploring:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from chaos.drivers.driver import Driver
 from chaos.report.run_directory import slug_of
+from chaos.search.known import KNOWN_FILE
 from chaos.spec.loader import ScenarioFileError, load_scenario_file
 from chaos.spec.property import Property
 from chaos.world.world import WorldName
@@ -58,7 +59,7 @@ def not_there(source: Source, wanted: WorldName | None, client: Driver) -> str:
 
 
 def gather(paths: Sequence[str]) -> tuple[list[Source], list[str]]:
-    """Read files, and all ``*.yaml`` files of directories.
+    """Read files, and all ``*.yaml`` files of directories but those of known defects.
 
     Returns:
         The valid files in order, and one line for each mistake in the others.
@@ -79,7 +80,8 @@ def _files(path: str, mistakes: list[str]) -> list[str]:
     if not directory.is_dir():
         return [path]
     try:
-        found = sorted(str(file) for file in directory.glob("*.yaml"))
+        files = (file for file in directory.glob("*.yaml") if file.name != KNOWN_FILE)
+        found = sorted(map(str, files))
     except OSError as error:
         mistakes.append(f"{path}: {(error.strerror or str(error)).lower()}")
         return []

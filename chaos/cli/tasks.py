@@ -31,6 +31,7 @@ from chaos.runner import run_scenario
 from chaos.search.counterexample import Counterexample, Stage
 from chaos.search.exploration import Exploration
 from chaos.search.explore import explore
+from chaos.search.known import KnownDefect
 from chaos.spec.loader import parse_scenario
 from chaos.spec.scenario import Scenario
 from chaos.world.gc_pause import gc_paused
@@ -59,6 +60,10 @@ class Task:
     slow: bool
     first: int = 0
     """The number of the first example."""
+    known: tuple[KnownDefect, ...] = ()
+    """Defects that do not make an example fail."""
+    known_file: str | None = None
+    """The file that they are from."""
     examples: int | None = None
     """The number of examples; None for the number in the file, or no limit with a time limit."""
     given_seconds: float | None = None
@@ -79,6 +84,8 @@ def task_of(
     out: Path | None,
     explored: bool | None = None,
     first: int = 0,
+    known: tuple[KnownDefect, ...] = (),
+    known_file: str | None = None,
     examples: int | None = None,
     seconds: float | None = None,
 ) -> Task:
@@ -92,6 +99,8 @@ def task_of(
         out: the parent of all run directories; None to keep failures only, in the default place.
         explored: whether to draw examples; None to draw them for properties only.
         first: the number of the first example.
+        known: defects that do not make an example fail.
+        known_file: the file that they are from.
         examples: the number of examples; None for the number in the file.
         seconds: the time limit in seconds of real time; None for no limit.
     """
@@ -108,6 +117,8 @@ def task_of(
         explored=not prop.concrete if explored is None else explored,
         slow=prop.slow,
         first=first,
+        known=known,
+        known_file=known_file,
         examples=examples,
         given_seconds=seconds,
     )
@@ -230,7 +241,7 @@ def _explored(
         seconds=task.given_seconds,
         seed=task.seed,
         jobs=jobs,
-        stage=Stage(task.world, task.client),
+        stage=Stage(task.world, task.client, task.known),
         saved=saved_counterexample(Path(task.directory), task.name),
         progress=progress,
     )
@@ -251,6 +262,7 @@ def with_reached(report: ScenarioReport, found: Exploration) -> ScenarioReport:
         report,
         examples=found.examples,
         firings=dict(found.by_firings),
+        known=dict(found.known),
         figures={name: found.figures[name] for name in report.figures},
         fired=dict(found.fired),
     )
@@ -281,6 +293,8 @@ def _with_counterexample(
 def _command(task: Task) -> str:
     words = ["python", "-m", "chaos", "explore" if task.explored else "run", task.file]
     words += ["--world", task.world, *_client(task), "--seed", str(task.seed)]
+    if task.known_file is not None:
+        words += ["--known", task.known_file]
     if task.first:
         words += ["--from", str(task.first)]
     if task.explored and task.examples is not None:

@@ -55,6 +55,8 @@ class ScenarioReport:
     """The number of examples of a property; None for a concrete scenario."""
     first: int = 0
     """The number of the first example of a property."""
+    known: Mapping[str, int] = field(default_factory=dict)
+    """By known defect, the number of examples in which it explains a broken promise."""
     firings: Mapping[int, int] | None = None
     """By number of firings, the number of examples of a property; None for a concrete scenario."""
     narratives: Sequence[Narrative] = ()
@@ -97,6 +99,7 @@ class ScenarioReport:
             "seed": self.seed,
             "examples": self.examples,
             "first": None if self.examples is None else self.first,
+            "known": dict(self.known),
             "firings": None if self.firings is None else _by_number(self.firings),
             "command": self.command,
             "figures": dict(self.figures),

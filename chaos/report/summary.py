@@ -53,6 +53,8 @@ def _lines(report: ScenarioReport, full: bool) -> Iterator[str]:
             for name, times in report.fired.items()
         )
         yield f"  faults fired: {struck}"
+    for name, examples in report.known.items():
+        yield f"  known: {name}, in {counted(examples, 'example')}"
     for reason in report.reasons:
         yield f"  no verdict: {reason}"
     for finding in report.broken:

@@ -93,8 +93,15 @@ def tally(reports: Sequence[ScenarioReport], wanted: int, seconds: float, first:
         for finding in findings
         if finding.not_applicable is not None
     )
-    for what, found in (("judged none", none), ("not applicable", not_applicable)):
+    known = Counter[str]()
+    for report in reports:
+        known.update(report.known)
+    for what, unit, found in (
+        ("judged none", "run", none),
+        ("not applicable", "run", not_applicable),
+        ("known", "example", known),
+    ):
         if found:
-            listed = ", ".join(f"{check} in {counted(n, 'run')}" for check, n in found.items())
+            listed = ", ".join(f"{name} in {counted(n, unit)}" for name, n in found.items())
             sentence += f"; {what}: {listed}"
     return sentence

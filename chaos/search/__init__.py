@@ -4,6 +4,7 @@
 ``exploration``: the results of the examples of one property, and the verdict on it.
 ``injection_points``: the exchanges of a run at which faults can be pinned, and the pinned faults.
 ``target``: puts the faults of an example on injection points that its run reaches.
+``known``: known defects, which an exploration counts and passes over.
 ``shrink``: reduces a failing scenario to the smallest one that fails in the same way.
 ``counterexample``: shrinks and confirms the scenario that an exploration found.
 ``pool``: the worker processes that share tasks.

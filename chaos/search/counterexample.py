@@ -23,6 +23,7 @@ from chaos.oracle.expectations import missed
 from chaos.oracle.judge import Result, judge
 from chaos.runner import run_scenario
 from chaos.search.injection_points import Data
+from chaos.search.known import KnownDefect, sorted_out
 from chaos.search.shrink import RUNS_MAX, as_fired, shrink
 from chaos.spec.scenario import Scenario
 from chaos.world.world import WorldName
@@ -39,16 +40,37 @@ candidate takes as long as a step may. In the virtual world only the candidates 
 
 
 @dataclass(frozen=True, slots=True)
+class ExampleOutcome:
+    """The verdict on one example, and what of it is known."""
+
+    history: History
+    result: Result
+    failed: tuple[str, ...]
+    """The checks that found a broken promise for another cause than a known one."""
+    known: tuple[str, ...]
+    """The names of the known defects that explain broken promises."""
+
+
+@dataclass(frozen=True, slots=True)
 class Stage:
-    """The world in which scenarios run, and the driver of the client under test."""
+    """The world in which scenarios run, the driver of the client, and its known defects."""
 
     world: WorldName = "virtual"
     client: str = PRODUCER
     """The name of the driver (``chaos/drivers/driver.py``)."""
+    known: tuple[KnownDefect, ...] = ()
+    """Defects that do not make an example fail."""
 
     def run(self, scenario: Scenario) -> History:
         """Run a scenario once and return its history."""
         return run_scenario(scenario, self.world, driver_named(self.client).open)
+
+    def outcome(self, scenario: Scenario) -> ExampleOutcome:
+        """Run an example once and judge it."""
+        history = self.run(scenario)
+        result = judge(history, example=True)
+        unknown, names = sorted_out(self.known, history, result)
+        return ExampleOutcome(history, result, tuple(finding.check for finding in unknown), names)
 
 
 ALWAYS: Final = "always"
@@ -81,11 +103,11 @@ def shrunk(data: Data, stage: Stage) -> Counterexample:
         stage: the world and the driver with which it failed.
     """
     world = stage.world
-    history = stage.run(Scenario.model_validate(data))
-    result = judge(history, example=True)
-    if not result.broken:
+    outcome = stage.outcome(Scenario.model_validate(data))
+    result = outcome.result
+    if not outcome.failed:
         return Counterexample(data, result, world, flaky=True)
-    gravest = result.broken[0].check
+    gravest = outcome.failed[0]
     over = exceeded(result)
     if gravest == ALWAYS and not over:
         return Counterexample(data, result, world)
@@ -104,7 +126,7 @@ def shrunk(data: Data, stage: Stage) -> Counterexample:
         result = found
         return True
 
-    fired = as_fired(data, history)
+    fired = as_fired(data, outcome.history)
     start = fired if fails(fired) else data
     if start is data and not fails(data):
         return Counterexample(data, result, world, flaky=True)
@@ -124,7 +146,7 @@ def broken(data: Data, stage: Stage, check: str | None = None) -> Result | None:
     Args:
         data: the scenario as plain data.
         stage: the world and the driver.
-        check: the check that must find the broken promise; None for any check.
+        check: the check that must find a broken promise that is not known; None for any check.
 
     Returns:
         None if one run breaks no such promise, or if ``data`` is not a valid scenario.
@@ -135,7 +157,8 @@ def broken(data: Data, stage: Stage, check: str | None = None) -> Result | None:
         return None
     result: Result | None = None
     for _ in range(REPEATS[stage.world]):
-        result = judge(stage.run(scenario), example=True)
-        if not any(check in (None, finding.check) for finding in result.broken):
+        outcome = stage.outcome(scenario)
+        result = outcome.result
+        if not any(check in (None, failed) for failed in outcome.failed):
             return None
     return result

@@ -6,7 +6,7 @@ under ``always`` must have been judged in at least one, and some record must hav
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from chaos.oracle.judge import Result, Verdict
@@ -37,15 +37,23 @@ class Exploration:
     met: Counter[str] = field(default_factory=Counter)
     """By expectation, the number of examples in which it occurred; by one under ``always``, in
     which it was judged."""
+    known: Counter[str] = field(default_factory=Counter)
+    """By known defect, the number of examples in which it explains a broken promise."""
     doubts: Counter[str] = field(default_factory=Counter)
     """By reason for an inconclusive verdict, the number of examples."""
     failed: Data | None = None
     """The first example that fails, as it was drawn."""
+    failed_checks: tuple[str, ...] = ()
+    """The checks that found a broken promise in that example which is not known."""
     counterexample: Counterexample | None = None
     """The shrunk form of that example, or a counterexample that was saved earlier."""
 
     def add(
-        self, scenario: Scenario, result: Result, names_in_file: Mapping[str, str] | None = None
+        self,
+        scenario: Scenario,
+        result: Result,
+        names_in_file: Mapping[str, str] | None = None,
+        known: Iterable[str] = (),
     ) -> None:
         """Add the result of one example.
 
@@ -54,6 +62,7 @@ class Exploration:
             result: the verdict on it.
             names_in_file: by the name of a fault in the example, its name in the file, if the two
                 differ.
+            known: the known defects that explain broken promises.
         """
         self.examples += 1
         optional = {fault.name for fault in scenario.faults if fault.optional}
@@ -65,6 +74,7 @@ class Exploration:
         self.by_firings[sum(times or 0 for times in result.fired.values())] += 1
         self.figures.update(result.figures)
         self.doubts.update(result.reasons)
+        self.known.update(known)
         for each in result.expectations:
             self.met[each.name] += each.met if each.kind == "sometimes" else each.figure is not None
 
@@ -77,6 +87,7 @@ class Exploration:
         self.figures.update(other.figures)
         self.met.update(other.met)
         self.doubts.update(other.doubts)
+        self.known.update(other.known)
 
     @property
     def reasons(self) -> list[str]:
@@ -95,7 +106,8 @@ class Exploration:
             if not times
         ]
         if self.counterexample is not None and self.counterexample.flaky:
-            found.append("an example failed in some of its runs only")
+            checks = f" ({', '.join(self.failed_checks)})" if self.failed_checks else ""
+            found.append(f"an example failed in some of its runs only{checks}")
         if not self.figures["sent"]:
             found.append("nothing was sent")
         return found if self.examples else ["no example was run"]

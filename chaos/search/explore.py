@@ -24,7 +24,6 @@ from hashlib import blake2b
 from itertools import count
 
 from chaos.history import History
-from chaos.oracle.judge import judge
 from chaos.search.counterexample import VIRTUAL, Counterexample, Stage, broken, shrunk
 from chaos.search.exploration import Exploration
 from chaos.search.injection_points import Data
@@ -76,7 +75,7 @@ def explore(
         after: the number of the first example, that is, how many an earlier exploration has run.
             The examples from there on are those that an exploration from 0 runs.
         jobs: the number of processes that share the work; with 1, no other process is started.
-        stage: the world and the driver.
+        stage: the world, the driver, and the known defects.
         saved: scenarios that failed earlier; they run first.
         progress: called with the results so far after each batch.
         targeted: whether three of eight examples are targeted.
@@ -104,7 +103,8 @@ def explore(
     with WorkerPool(jobs) as pool:
         for batch in pool.in_order(tasks):
             found.merge(batch)
-            found.failed = batch.failed or found.failed
+            if batch.failed is not None:
+                found.failed, found.failed_checks = batch.failed, batch.failed_checks
             progress(found)
             if batch.failed is not None:
                 found.counterexample = shrunk(batch.failed, stage)
@@ -215,23 +215,21 @@ class _Round:
             target = TargetedExample(replace(example, pinned=pinned), seed)
             data, scenario = target.scenario()
             with gc_paused():
-                history = self._work.stage.run(scenario)
-                result = judge(history, example=True)
-            if result.verdict == "invalid":  # the example fails without any floating fault
-                self._found.add(scenario, result)
-                self._found.failed = data
-            elif target.place(history):
+                outcome = self._work.stage.outcome(scenario)
+            if outcome.failed:  # the example fails without any floating fault
+                self._found.add(scenario, outcome.result, known=outcome.known)
+                self._found.failed, self._found.failed_checks = data, outcome.failed
+            elif target.place(outcome.history):
                 return target
         return None
 
     def _try(self, data: Data, scenario: Scenario, names_in_file: Mapping[str, str]) -> History:
         with gc_paused():  # the collector would traverse little but the history
-            history = self._work.stage.run(scenario)
-            result = judge(history, example=True)
-        self._found.add(scenario, result, names_in_file)
-        if result.verdict == "invalid":
-            self._found.failed = data
-        return history
+            outcome = self._work.stage.outcome(scenario)
+        self._found.add(scenario, outcome.result, names_in_file, outcome.known)
+        if outcome.failed:
+            self._found.failed, self._found.failed_checks = data, outcome.failed
+        return outcome.history
 
 
 # --- drawing

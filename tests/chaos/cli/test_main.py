@@ -68,7 +68,7 @@ def strict(history: History, *, example: bool = False) -> Result:
 
 @pytest.fixture(autouse=True)
 def _strict_judge(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for module in ("cli.tasks", "cli.replay", "search.explore", "search.counterexample"):
+    for module in ("cli.tasks", "cli.replay", "search.counterexample"):
         monkeypatch.setattr(f"chaos.{module}.judge", strict)
     monkeypatch.chdir(tmp_path)
 
@@ -285,6 +285,24 @@ def test_explore_begins_with_any_example(write: Write) -> None:
     assert (run["examples"], run["first"]) == (3, 50)
     assert "--from 50 --examples 3" in run["command"]
     assert "1 run from example 50: " in Ended("explore", file, *options).out
+
+
+def test_explore_passes_over_known_defects_and_refuses_a_file_that_has_none(
+    write: Write,
+) -> None:
+    file = write(PROPERTY)
+    effects = "cause: {effects: [not-answered]}"
+    known = write(f"known: [{{name: old, check: no-duplicates, {effects}}}]", "known.yaml")
+    options = ("--examples", "20", "--jobs", "1", "--known", str(known))
+    ended = Ended("explore", file, *options, "--format", "json")
+    (run,) = json.loads(ended.out)["runs"]
+    assert (ended.status, run["examples"]) == (0, 20)
+    assert run["known"]["old"] > 5
+    assert f"--known {known}" in run["command"]
+    write("known: 5", "known.yaml")
+    ended = Ended("explore", file, *options)
+    assert (ended.status, ended.out) == (2, "")
+    assert "known.yaml:1:1: known: 5 is not a list" in ended.err
 
 
 def test_a_name_that_looks_like_markup_is_a_name(write: Write) -> None:

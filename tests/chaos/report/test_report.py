@@ -121,6 +121,12 @@ def test_a_summary_has_three_narratives_and_counts_the_similar_ones() -> None:
     ]
 
 
+def test_known_defects_are_in_the_summary_and_behind_the_tally() -> None:
+    explored = report(examples=9, known={"never retries": 2})
+    assert "  known: never retries, in 2 examples" in summary(explored)
+    assert tally([explored, explored], 2, 1.0).endswith("; known: never retries in 4 examples")
+
+
 def test_a_summary_has_the_reasons_for_no_verdict() -> None:
     assert "  no verdict: fault lost-answer never struck" in summary(unclear())
 
