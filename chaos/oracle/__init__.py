@@ -2,16 +2,16 @@
 
 ``judge``: runs all checks and gives the verdict of a run.
 ``checks``: one module for each promise.
-``finding``: what a check returns: its violations, and how many records it looked at.
+``finding``: what a check returns: its violations, and an account of its records.
 ``evidence``: a history, indexed for the checks.
 ``expectations``: what a scenario demands, held against a run.
 ``answers``: the answers to produce requests.
 ``attempts``: record groups and their retry timelines.
 ``timing``: bounds on the skew between server-side timestamps and client-side events.
 ``visibility``: where every attempt of a client leaves an event.
-``disturbances``: when something struck a server.
 ``blind_spots``: the intervals in which it may not, searched exactly.
 ``holds``: when a frame arrived that an SPU left unread.
+``disturbances``: when something struck a server.
 ``homes``: the partitions in which records belong.
 ``blind_records``: records that a check cannot judge because of a fault's effects.
 ``copies``: stored copies without an explanation.

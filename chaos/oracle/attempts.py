@@ -188,7 +188,8 @@ class RetryTimeline:
 
     def begun_from(self, transmission: Transmission) -> float:
         """Return when the client began, at the earliest, to write a request."""
-        return self.timing.begun_from(self.holds.arrived_from(transmission))
+        arrived = self.holds.arrived_from(transmission.number, transmission.t)
+        return self.timing.begun_from(arrived)
 
     def hidden(self, group: RecordGroup, end: float) -> str | None:
         """Return why an attempt of a group may have left no event until ``end``; None if each left

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 from math import inf
 
-from chaos.oracle.evidence import Evidence, Transmission
+from chaos.oracle.evidence import Evidence
 from chaos.oracle.timing import timing
 from simulator.events import FaultHit, FrameRead
 from simulator.faults.effects import CutPoint, Effect
@@ -56,9 +56,10 @@ class Holds:
         if times.commit:
             self._gather(evidence, times.commit, times.slack)
 
-    def arrived_from(self, transmission: Transmission) -> float:
-        """Return when a request arrived at the SPU, at the earliest."""
-        return self._arrived.get(transmission.number, transmission.t)
+    def arrived_from(self, number: int, read_at: float) -> float:
+        """Return when the request with a number, which was read at ``read_at``, arrived at the SPU
+        at the earliest."""
+        return self._arrived.get(number, read_at)
 
     def read_by(self, server: str, arrived_by: float) -> float:
         """Return when a frame was read, at the latest, that arrived by ``arrived_by`` on some

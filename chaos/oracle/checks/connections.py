@@ -20,6 +20,7 @@ from chaos.history import Need
 from chaos.oracle.attempts import record_groups, retry_timeline
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.finding import Finding, Violations, at
+from chaos.oracle.holds import holds
 from chaos.oracle.timing import Timing, timing
 from chaos.oracle.visibility import visibility
 from chaos.spec.bounds import DIAL_SILENCE_S
@@ -50,8 +51,8 @@ class _Use:
     """When the client had certainly read the answer to its greeting."""
     held: list[tuple[float, float]] = field(default_factory=list)
     """Intervals in which the SPU held frames, so that it may have seen a close too late."""
-    requests: list[float] = field(default_factory=list)
-    """When its produce requests were read."""
+    requests: list[tuple[float, float]] = field(default_factory=list)
+    """When its produce requests arrived, at the earliest, and when they were read."""
 
     def end(self, t: float) -> None:
         """Note a reason to give the connection up."""
@@ -88,8 +89,8 @@ def _look_at_older(uses: list[_Use], times: Timing, server: str, found: Violatio
             late = next(
                 (
                     read
-                    for read in use.requests
-                    if successor.greeted_at < times.begun_from(read) < successor.unusable_from
+                    for arrived, read in use.requests
+                    if successor.greeted_at < times.begun_from(arrived) < successor.unusable_from
                 ),
                 None,
             )
@@ -135,7 +136,7 @@ def _may_have_closed(use: _Use, times: Timing) -> float:
     """
     closed = use.closed
     if times.commit and use.requests:
-        closed = min(closed, use.requests[-1])
+        closed = min(closed, use.requests[-1][1])
     for start, end in reversed(use.held):
         if end + times.slack >= closed:
             closed = min(closed, start)
@@ -166,11 +167,13 @@ def _note_hits(evidence: Evidence, times: Timing, uses: dict[int, _Use]) -> None
 def _note_overdue(evidence: Evidence, times: Timing, uses: dict[int, _Use]) -> None:
     """End each connection when an answer on it may be overdue."""
     begun, answered = _begun(evidence), evidence.answered_at
+    arrivals = evidence.once(holds)
     for read in evidence.requests:
         use = uses.get(read.connection)
         if use is None:
             continue
-        use.requests.append(read.t)
+        arrived = arrivals.arrived_from(read.transmission, read.t)
+        use.requests.append((arrived, read.t))
         overdue = begun[read.transmission] + times.wait - times.slack
         if times.noticed_by(answered.get(read.transmission, inf)) >= overdue:
             use.end(overdue)

@@ -76,6 +76,6 @@ def _had_left(evidence: Evidence, record_id: int, ended: float) -> bool:
     times = evidence.once(timing)
     sent = evidence.transmissions[record_id]
     if sent:
-        arrived = evidence.once(holds).arrived_from(sent[0])
+        arrived = evidence.once(holds).arrived_from(sent[0].number, sent[0].t)
         return times.begun_from(arrived) - times.transfer <= ended + times.slack
     return evidence.records[record_id].outcome != "failed"

@@ -53,7 +53,7 @@ def check(evidence: Evidence) -> Finding:
     """Check every quiet interval of every partition."""
     found = Violations(NAME, evidence.once(blind_records))
     struck = evidence.once(disturbances)
-    too_slow = evidence.once(timing).too_slow
+    too_slow = evidence.once(timing).is_too_slow(len(evidence.requests))
     for partition, records in _by_partition(evidence).items():
         if too_slow:
             found.excuse("too-slow", len(records))

@@ -172,5 +172,6 @@ def _longest_wait(
 ) -> float:
     """Return the shortest possible pause before an attempt, if the client connected without
     delay."""
-    arrived = timeline.holds.arrived_from(following.transmission)
+    here = following.transmission
+    arrived = timeline.holds.arrived_from(here.number, here.t)
     return arrived - timeline.connecting - attempt.end_by

@@ -141,7 +141,7 @@ def test_a_request_behind_a_hold_arrived_at_any_time_since_it_began() -> None:
         (sent[0] for sent in evidence.transmissions[:2]), key=lambda sent: sent.t
     )
     assert second.t == pytest.approx(first.t + 0.1)
-    assert arrivals.arrived_from(first) == first.t
-    assert arrivals.arrived_from(second) == first.t
+    assert arrivals.arrived_from(first.number, first.t) == first.t
+    assert arrivals.arrived_from(second.number, second.t) == first.t
     assert arrivals.read_by("spu:0", first.t + 0.01) == pytest.approx(second.t + 0.1)
     assert arrivals.read_by("spu:0", second.t + 0.5) == second.t + 0.5
