@@ -61,6 +61,11 @@ class Holds:
         at the earliest."""
         return self._arrived.get(number, read_at)
 
+    @property
+    def longest_s(self) -> float:
+        """The longest busy period, in seconds; 0 if nothing is held."""
+        return max((period.end - period.start for period in self.periods), default=0.0)
+
     def read_by(self, server: str, arrived_by: float) -> float:
         """Return when a frame was read, at the latest, that arrived by ``arrived_by`` on some
         connection of a server."""

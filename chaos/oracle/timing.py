@@ -66,10 +66,13 @@ class Timing:
         self.too_slow = self.trip > self.wait / 2 or self.wait < self._least
         """Whether attempts may time out although nothing is held and no fault strikes."""
 
-    def is_too_slow(self, requests: int) -> bool:
-        """Return whether attempts may time out with ``requests`` requests in flight at once."""
-        committing = requests * self.commit + self.trip
-        return self.too_slow or (self.commit > 0 and committing > self._commit_max / 2)
+    def is_too_slow(self, held_s: float) -> bool:
+        """Return whether attempts may time out without a fault.
+
+        Args:
+            held_s: how long a request may have to wait for commits, its own included, in seconds.
+        """
+        return self.too_slow or (held_s > 0 and held_s + self.trip > self._commit_max / 2)
 
     def begun_by(self, read_at: float) -> float:
         """Return when the client began, at the latest, to write a frame that was read at

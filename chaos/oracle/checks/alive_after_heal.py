@@ -51,7 +51,8 @@ def _rule(evidence: Evidence, record: SentRecord) -> str | None:
     """Return the rule that excuses a probe that was not acknowledged; None if there is none."""
     if evidence.history.silent is not None:
         return CLIENT_ENDED
-    if evidence.once(timing).is_too_slow(evidence.scenario.topic.partitions):
+    times = evidence.once(timing)
+    if times.is_too_slow(evidence.scenario.topic.partitions * times.commit):
         return "too-slow"
     if knew_no_leader(evidence, record):
         return "sc-unreachable"

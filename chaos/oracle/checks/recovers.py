@@ -25,6 +25,7 @@ from chaos.oracle.checks.alive_after_heal import knew_no_leader
 from chaos.oracle.disturbances import SC, Disturbances, disturbances
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.finding import Finding, Violations, listed, were
+from chaos.oracle.holds import holds
 from chaos.oracle.timing import timing
 from chaos.spec.bounds import DIAL_BACKOFF_MAX_S, DIAL_BACKOFF_S, DIAL_SILENCE_S, delays
 
@@ -53,7 +54,7 @@ def check(evidence: Evidence) -> Finding:
     """Check every quiet interval of every partition."""
     found = Violations(NAME, evidence.once(blind_records))
     struck = evidence.once(disturbances)
-    too_slow = evidence.once(timing).is_too_slow(len(evidence.requests))
+    too_slow = evidence.once(timing).is_too_slow(evidence.once(holds).longest_s)
     for partition, records in _by_partition(evidence).items():
         if too_slow:
             found.excuse("too-slow", len(records))

@@ -51,3 +51,15 @@ def test_a_lost_request_loses_a_record_of_at_most_once() -> None:
     )
     assert (verdict, figures) == ("valid", {"sent": 1, "unknown": 1, "lost": 1})
     assert not_applicable == ["producer.compression: the client has 'none', not 'gzip'"]
+
+
+def test_whether_a_closed_listener_refused_a_client_that_dials_by_itself_is_unknown() -> None:
+    later = {"refuse": {"name": "later", "server": "spu", "between": ["60s", "61s"]}}
+    scenario = Scenario.model_validate(
+        {"name": "x", "worlds": ["tcp"], "faults": [later], "workload": ["send", "flush"]}
+    )
+    client = open_program([sys.executable, str(EXAMPLE)])
+    result = judge(run_scenario(scenario, "tcp", client))
+    assert (result.verdict, dict(result.fired)) == ("valid", {"later": None})
+    own = judge(run_scenario(scenario, "tcp"))
+    assert (own.reasons, dict(own.fired)) == (("fault later never struck",), {"later": 0})
