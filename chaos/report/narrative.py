@@ -22,6 +22,7 @@ from simulator.events import (
     Appended,
     ConnectionClosed,
     ConnectRefused,
+    DialRefused,
     Event,
     ExchangeEvent,
     FaultHit,
@@ -38,6 +39,7 @@ from simulator.reporting.console import closing
 
 CLUSTER_EVENTS = (
     ConnectRefused,
+    DialRefused,
     Healed,
     LeaderMoved,
     ListenerClosed,

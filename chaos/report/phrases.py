@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from chaos.history import SentRecord
 from simulator.events import (
     ConnectRefused,
+    DialRefused,
     Event,
     FaultHit,
     Healed,
@@ -103,6 +104,8 @@ def around(event: Event) -> str:
         case ConnectRefused():
             how = _TURNED_AWAY.get(event.how, "refused")
             return f"a connect to {event.server} {how} by fault {event.fault}"
+        case DialRefused():
+            return f"a connect to {event.server} refused: nothing listens there"
         case Healed():
             return "all faults lifted"
         case LeaderMoved():

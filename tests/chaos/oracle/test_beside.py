@@ -10,9 +10,12 @@ import pytest
 
 from chaos.mutants import MUTANTS
 from chaos.oracle.checks import Finding
+from chaos.oracle.evidence import Evidence
 from chaos.oracle.judge import Result, judge
 from chaos.runner import run_scenario
 from chaos.spec.scenario import Scenario
+from simulator.events import ExchangeEvent
+from tests.chaos.oracle.checks.playing import AT_MOST_ONCE, played, without
 
 PRODUCER = {
     "attempt_timeout": "400ms",
@@ -134,3 +137,30 @@ def test_a_network_slower_than_an_attempt_blinds_the_whole_run() -> None:
         result = judged(network={"latency": "40ms"}, worlds=["virtual"])
     assert result.verdict == "inconclusive"
     assert "no-loss judged none, for want of sight: too-slow 1" in result.reasons
+
+
+# --- at-most-once: a record that was never transmitted
+
+
+def vanished(*faults: Any, **more: Any) -> set[str]:
+    """Return the checks that fail if a request with the only record was never seen."""
+    history = played(drop, *faults, producer=AT_MOST_ONCE, **more)
+    assert not judge(history).broken
+    unseen = without(
+        history,
+        lambda event: (
+            isinstance(event, ExchangeEvent)
+            and event.transmission == Evidence(history).requests[0].transmission
+        ),
+    )
+    return {finding.check for finding in judge(unseen).broken}
+
+
+drop = {"drop": {"at": "request", "nth": 1}}
+
+
+@pytest.mark.parametrize("more", [{"cluster": {"spus": 2}}, TWO])
+def test_another_spu_explains_no_loss_of_at_most_once(more: dict[str, Any]) -> None:
+    workload = [{"send": {"keys": 1}}, "wait"]
+    assert vanished(refused("spu:1", *ALWAYS), **more, workload=workload) == {"unprovoked-loss"}
+    assert vanished(refused("spu:0", "5ms", "60s"), **more, workload=workload) == set()
