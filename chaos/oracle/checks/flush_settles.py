@@ -8,9 +8,15 @@ allows, and the client does not report it later as certainly not stored unless a
 A flush of at-least-once that reports success does so for every record that was accepted since the
 previous flush, unless the outcome was reported before: none of these records was given up.
 
+A client in another process is asked for outcomes only after its flush has ended. Then the server's
+side decides: a record that is acknowledged in the end, and was first answered by an SPU after the
+flush had ended, was unsettled.
+
 A flush that does not return is a separate check (``bounded``); here it is excused as
 ``never-ended``.
 """
+
+from math import inf
 
 from chaos.history import Call, Need
 from chaos.oracle.evidence import Evidence
@@ -37,6 +43,7 @@ def check(evidence: Evidence) -> Finding:
         if evidence.scenario.producer.retries:
             if call.outcome == "ok":
                 _look_at_success(evidence, call, range(flushed, call.first), found)
+                _look_at_answers(evidence, call, found)
             flushed = call.first
         late = list(call.open_after)
         if not evidence.scenario.producer.retries:
@@ -68,6 +75,37 @@ def _look_at_success(evidence: Evidence, call: Call, ids: range, found: Violatio
             f"the flush {at(call.started)} reported success, but {listed(ids_given_up)} "
             f"{were(ids_given_up)} given up: {given_up[0].error}",
             ids_given_up,
+        )
+
+
+def _look_at_answers(evidence: Evidence, call: Call, found: Violations) -> None:
+    """Report records that an SPU first answered after the client's flush had ended.
+
+    Only for a client that reports outcomes when it is asked: it is asked once its flush has ended.
+    """
+    asked = [
+        (record.asked_at, record)
+        for record in evidence.records[: call.first]
+        if record.asked_at is not None
+        and call.ended is not None
+        and call.started <= record.asked_at <= call.ended
+    ]
+    if not asked:
+        return
+    times, answered_at = evidence.once(timing), evidence.answered_at
+    ended = min(at for at, _ in asked)
+    late = [
+        record.id
+        for _, record in asked
+        if record.outcome == "ok"
+        and (sent := evidence.transmissions[record.id])
+        and min(answered_at.get(t.number, inf) for t in sent) > ended + times.leg + times.slack
+    ]
+    if late:
+        found.add(
+            f"{listed(late)} {were(late)} still unsettled when the flush {at(call.started)} ended "
+            f"{at(ended)}: an SPU first answered later",
+            late,
         )
 
 

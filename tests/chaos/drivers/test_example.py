@@ -11,6 +11,7 @@ from chaos.oracle.evidence import Evidence
 from chaos.oracle.judge import judge
 from chaos.runner import run_scenario
 from chaos.spec.scenario import Scenario
+from tests.chaos.drivers.programs import program
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "client.py"
 
@@ -37,6 +38,25 @@ def test_a_lost_answer_makes_a_duplicate_and_no_loss(workload: list[Any]) -> Non
         workload=workload,
     )
     assert (verdict, figures) == ("valid", {"sent": 1, "acknowledged": 1, "duplicated": 1})
+
+
+@pytest.mark.parametrize("semantic", ["at-least-once", "at-most-once"])
+def test_a_flush_that_does_nothing_is_seen_by_the_servers_side(
+    tmp_path: Path, semantic: str
+) -> None:
+    script = EXAMPLE.read_text().replace("await getattr(client, op)()", "pass")
+    assert script != EXAMPLE.read_text()
+    data = {
+        "name": "x",
+        "worlds": ["tcp"],
+        "producer": {"linger": "1s", "delivery_semantic": semantic},
+        "workload": [{"send": {"count": 2}}, "flush"],
+    }
+    driver = open_program(program(tmp_path, script))
+    result = judge(run_scenario(Scenario.model_validate(data), "tcp", driver))
+    (finding,) = result.broken
+    assert finding.check == "flush-settles"
+    assert "records 0 and 1 were still" in finding.violations[0].text
 
 
 def test_a_lost_request_loses_a_record_of_at_most_once() -> None:

@@ -55,6 +55,22 @@ def test_a_flush_that_never_returned_is_left_to_another_check() -> None:
     assert (said(flush_settles, history), judged(flush_settles, history)) == ([], 0)
 
 
+def test_a_client_that_is_asked_after_its_flush_is_judged_by_the_answers_of_the_spu() -> None:
+    history = played(LOST_ANSWER, workload=FLUSHED)
+    flush = flush_of(history)
+    for record in history.records[:2]:
+        record.asked_at = flush.ended
+    assert said(flush_settles, history) == []
+    for record in history.records[:2]:
+        record.asked_at = flush.started + 0.5
+    (text,) = said(flush_settles, history)
+    assert text.startswith("records 0 and 1 were still unsettled when the flush at 0.001 s ended")
+    assert text.endswith("at 0.501 s: an SPU first answered later")
+    history.records[0].outcome = history.records[1].outcome = "unknown"
+    flush.outcome = "unknown"
+    assert said(flush_settles, history) == []
+
+
 def test_at_most_once_only_hands_over() -> None:
     history = played(LOST_ANSWER, workload=FLUSHED, producer=AT_MOST_ONCE)
     assert flush_of(history).open_after == [0, 1]
