@@ -58,7 +58,7 @@ FAULTS: list[dict[str, Any]] = [
     {"drop": {"probability": 0.05, "match": {"api": "api-versions"}}},
     {"disconnect": {"probability": 0.02, "how": "rst", "match": {"api": "watch"}}},
 ]
-"""Every kind at a rate that a client survives, but for ``corrupt``: the protocol has no checksum for
+"""Every kind at a rate that a client survives, but for ``corrupt``: the protocol has no checksum of
 answers, so that a client believes an offset with a flipped bit."""
 
 
