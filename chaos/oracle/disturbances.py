@@ -26,7 +26,7 @@ from simulator.events import (
     TopicDeleted,
 )
 
-Interval: TypeAlias = tuple[float, float]
+Disturbance: TypeAlias = tuple[float, float]
 """Start and end, in seconds."""
 
 SC = "sc"
@@ -41,11 +41,11 @@ class Disturbances:
 
     def __init__(self, evidence: Evidence) -> None:
         self._topic = evidence.scenario.topic.name
-        self.by_server: defaultdict[str, list[Interval]] = defaultdict(list)
+        self.by_server: defaultdict[str, list[Disturbance]] = defaultdict(list)
         """By server, its disturbances."""
-        self.by_partition: defaultdict[int, list[Interval]] = defaultdict(list)
+        self.by_partition: defaultdict[int, list[Disturbance]] = defaultdict(list)
         """By partition, the moves of its leader."""
-        self.of_topic: list[Interval] = []
+        self.of_topic: list[Disturbance] = []
         """The times at which the topic did not exist."""
         self.leaders: defaultdict[int, set[str]] = defaultdict(set)
         """By partition, every SPU that led it."""
@@ -58,7 +58,7 @@ class Disturbances:
         for (server, _), since in self._open.items():
             self.by_server[server].append((since, inf))
 
-    def of(self, partition: int | None) -> list[Interval]:
+    def of(self, partition: int | None) -> list[Disturbance]:
         """Return the disturbances of the servers that a partition needs, by their starts.
 
         Args:
