@@ -195,6 +195,10 @@ class History:
     """Stored batches that do not decode; their records are not in ``logs``."""
     faults: Mapping[str, FaultCount] = field(default_factory=dict)
     """By name, how often each fault fired."""
+    zero_ns: Sequence[int] = ()
+    """The client's time of day at the time 0 of the run, in nanoseconds since 1970, as it follows
+    from its clock at the start and at the end of the run; empty if the clock was not read. The two
+    differ if the clock was set in between."""
     healed_at: float | None = None
     """When all faults were lifted; None if the run did not reach this point."""
     drained: bool = False
@@ -275,6 +279,7 @@ _COUNTS: TypeAdapter[dict[str, FaultCount]] = TypeAdapter(dict[str, FaultCount])
 _END = (
     "healed_at",
     "drained",
+    "zero_ns",
     "silent",
     "not_applicable",
     "lacks",

@@ -145,7 +145,9 @@ class _Run(Recorder):
             config, sinks=[history.events.append], listen=world.listen, faults_wait=True
         ) as simulator:
             self._simulator = simulator
+            started_ns = self._zero_ns(world)
             await self._let_client_work(replace(world, dial=_reporting(world.dial, simulator)))
+            history.zero_ns = [started_ns, self._zero_ns(world)]
             for patience_s in (LET_GO_S[world.name], DRAIN_S[world.name]):
                 with trio.move_on_after(patience_s):
                     await simulator.drained()
@@ -408,6 +410,10 @@ class _Run(Recorder):
     def now(self) -> float:
         """Return the time of the run in seconds."""
         return self._simulator.elapsed()
+
+    def _zero_ns(self, world: World) -> int:
+        """Return the time of day at the time 0 of the run, by the clock of now."""
+        return world.now_ns() - round(self.now() * 1e9)
 
     # --- outcomes, as the client reports them
 

@@ -192,6 +192,12 @@ class FrameRead(ExchangeEvent):
     client_id: str
     size: int
     """The size of the frame on the wire in bytes, including the length field."""
+    offered: bool = True
+    """Whether the server offers this version of the API."""
+    acks: int | None = None
+    """Of a produce request: negative for an answer after the commit, else after the append."""
+    timeout_ms: int | None = None
+    """Of a produce request: how long the SPU may wait for the commit of each entry."""
     carried: tuple[tuple[str, int, Payload], ...] = ()
     """Topic, partition and batches of each entry of a produce request, as they arrived."""
 
@@ -256,6 +262,8 @@ class Appended(ExchangeEvent):
     base_offset: int
     """The offset of the first record."""
     records: int
+    high_watermark: int = 0
+    """The offset up to which the records of the partition are committed, after the append."""
     copied_by: str | None = None
     """The fault that repeated the request, if a copy of it caused this append."""
 

@@ -137,6 +137,11 @@ class RequestFrame:
         """The size of the frame on the wire in bytes, including the length prefix."""
         return len(self.data) + LENGTH_BYTES
 
+    @property
+    def offered(self) -> bool:
+        """Whether the version in the header is one that the server offers."""
+        return self.api.min_version <= self.header.api_version <= self.api.max_version
+
     def decode(self) -> Any:
         """Decode the body at the version in the header, whether the server offers it or not.
 

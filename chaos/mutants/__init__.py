@@ -9,6 +9,7 @@ catch every one. Without faults none of the defects breaks a promise.
 ``retrying``: defects in the number, the delay and the conditions of retries.
 ``outcomes``: defects in the outcomes that the producer reports.
 ``sending``: defects in what the producer sends, to which SPU, and when it considers it done.
+``configuring``: defects of the producer in how it follows its options.
 ``connecting``: defects in how the producer connects.
 ``serving``: defects of the simulator.
 ``recording``: defects in the events, outcomes and logs that the checks read.
@@ -17,12 +18,12 @@ catch every one. Without faults none of the defects breaks a promise.
 ``page``: the lists of mutants in the documentation.
 """
 
-from chaos.mutants import connecting, outcomes, recording, retrying, sending, serving
+from chaos.mutants import configuring, connecting, outcomes, recording, retrying, sending, serving
 from chaos.mutants.mutant import Mutant
 
 __all__ = ["GROUPS", "MUTANTS", "Mutant"]
 
-GROUPS = (retrying, outcomes, sending, connecting, serving, recording)
+GROUPS = (retrying, outcomes, sending, configuring, connecting, serving, recording)
 """The modules that define mutants, in the order of the documentation."""
 
 MUTANTS = {

@@ -45,7 +45,8 @@ class Mutant:
     """The checks that may catch the mutant."""
     records: ClassVar[int] = 1
     faults: ClassVar[int] = 1
-    """The smallest numbers of records, and of faults and cluster steps, with which it shows."""
+    """The smallest numbers of records, and of faults and cluster steps, with which it shows; with 0
+    faults the defect breaks a promise in every run."""
     examples: ClassVar[int] = 500
     """The budget of examples for the hunt: at least four times the largest number that twelve seeds
     needed, so that neither another seed nor a change elsewhere makes the hunt fail."""

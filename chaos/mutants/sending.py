@@ -1,6 +1,6 @@
 """Defects of the producer in what it sends, to which SPU, and when it considers it done."""
 
-from chaos.mutants.mutant import AT_LEAST_ONCE, Mutant
+from chaos.mutants.mutant import AT_LEAST_ONCE, AT_MOST_ONCE, Mutant
 
 
 class RetriesOnTheDeadConnection(Mutant):
@@ -230,3 +230,16 @@ class OneBatchInARequest(Mutant):
     caught_by = ("always",)
     records = 4
     faults = 0
+
+
+class ForgetsThatALargeRequestBegan(Mutant):
+    """A large request counts as begun only when all of it has left.
+
+    It is written in pieces, and whoever cuts it up does not say when the first one leaves.
+    """
+
+    where = "producer.net.connection:PendingCall.begin"
+    before = "if self._begun_hook is not None:"
+    after = "if self._begun_hook is not None and len(self.frame) < 65_536:"
+    semantics = (AT_MOST_ONCE,)
+    caught_by = ("no-duplicates",)

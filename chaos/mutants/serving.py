@@ -186,3 +186,36 @@ class DropsACopyWithAnOffset(Mutant):
     """
     semantics = (AT_LEAST_ONCE,)
     caught_by = ("offset-is-true",)
+
+
+class AnswersBeforeTheCommit(Mutant):
+    """Read-committed is answered as soon as the records are appended.
+
+    The commit is taken to happen with the append, as it does with a single replica.
+    """
+
+    where = "simulator.handlers.produce:_until_committed"
+    before = "committed_at, dealt_with = context.now + context.cluster.commit_delay_s, 0"
+    after = "committed_at, dealt_with = context.now, 0"
+    caught_by = ("acked-is-stored",)
+    records = 0
+    faults = 0
+
+
+class ForgetsTheHighWatermark(Mutant):
+    """An SPU that restarts begins with a high watermark of 0.
+
+    The log is read again from the disk, and the high watermark is not stored there.
+    """
+
+    where = "simulator.cluster.cluster:Cluster.set_online"
+    before = "spu.online = online"
+    after = """
+        spu.online = online
+        for partition in self.partitions():
+            if online and partition.leader == spu.index:
+                partition.log._committed = 0
+    """
+    caught_by = ("acked-is-stored",)
+    records = 3
+    examples = 2_000

@@ -26,7 +26,14 @@ from simulator.cluster.record_set import RecordSet
 from simulator.handlers.bits import with_bit_flipped
 from simulator.handlers.codes import CodeInEntry
 from simulator.handlers.context import ENTRIES_PER_TURN, PAUSE, CommitWait, Context, Pause
-from simulator.handlers.served_api import Carried, PartitionName, ServedApi, named_by, register_api
+from simulator.handlers.served_api import (
+    Carried,
+    CommitTerms,
+    PartitionName,
+    ServedApi,
+    named_by,
+    register_api,
+)
 from wire.api import PRODUCE
 from wire.api.produce import PartitionResult, ProduceRequest, ProduceResponse, TopicResult
 from wire.api.smartmodule import Predefined, SmartModuleInvocation
@@ -149,6 +156,10 @@ def _carried(request: ProduceRequest) -> Carried:
     )
 
 
+def _commit_terms(request: ProduceRequest) -> CommitTerms:
+    return CommitTerms(request.acks, request.timeout_ms)
+
+
 def altered(request: ProduceRequest, partition: PartitionName | None, u: float) -> ProduceRequest:
     """Return the request with one bit flipped in the record data of a partition.
 
@@ -197,6 +208,7 @@ register_api(
         handle=handle,
         partitions=named_by,
         carried=_carried,
+        commit_terms=_commit_terms,
         altered=altered,
         codes=CodeInEntry(PartitionResult, offset="base_offset"),
     )

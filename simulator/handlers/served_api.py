@@ -8,7 +8,7 @@ whether its responses have a field for an error code. A ``ServedApi`` holds the 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from simulator.handlers.codes import Codes
 from simulator.handlers.context import Context
@@ -22,12 +22,26 @@ PartitionName: TypeAlias = tuple[str, int]
 Carried: TypeAlias = tuple[tuple[str, int, Buffer], ...]
 """The batches that a request carries, entry by entry: topic, partition, and batches."""
 
+
+class CommitTerms(NamedTuple):
+    """When a client wants the answer to a request that stores records."""
+
+    acks: int
+    """Negative for an answer after the commit, else after the append."""
+    timeout_ms: int
+    """How long the server may wait for the commit of each entry."""
+
+
 Handler: TypeAlias = Callable[[Any, Context], Any]
 """Applies a request and returns its response, or returns a generator that waits first."""
 
 
 def _nothing(request: Any) -> tuple[()]:
     return ()
+
+
+def _no_terms(request: Any) -> None:
+    return None
 
 
 def _unaltered(request: Any, partition: PartitionName | None, u: float) -> Any:
@@ -53,6 +67,8 @@ class ServedApi:
     """Returns the partition of each entry of a request, in order."""
     carried: Callable[[Any], Carried] = _nothing
     """Returns the batches that a request carries, entry by entry."""
+    commit_terms: Callable[[Any], CommitTerms | None] = _no_terms
+    """Returns when the client wants the answer to a request."""
     altered: Callable[[Any, PartitionName | None, float], Any] = _unaltered
     """Returns the request with one bit flipped in the records of a partition; the number in [0, 1)
     selects the bit."""

@@ -71,7 +71,7 @@ class ConnectionEvents:
         if not self._journal.active:
             return
         topic, partition = request.first_partition
-        frame = request.frame
+        frame, terms = request.frame, request.commit_terms
         self._journal.record(
             FrameRead(
                 connection=self._connection,
@@ -84,6 +84,9 @@ class ConnectionEvents:
                 topic=topic,
                 partition=partition,
                 size=frame.size,
+                offered=frame.offered,
+                acks=None if terms is None else terms.acks,
+                timeout_ms=None if terms is None else terms.timeout_ms,
                 carried=request.carried,
             )
         )
@@ -116,7 +119,12 @@ class ConnectionEvents:
         )
 
     def appended(
-        self, application: Application, partition: Partition, base_offset: int, records: int
+        self,
+        application: Application,
+        partition: Partition,
+        base_offset: int,
+        records: int,
+        now: float,
     ) -> None:
         """Record that an application appended records."""
         if not self._journal.active:
@@ -132,6 +140,7 @@ class ConnectionEvents:
                 partition=partition.index,
                 base_offset=base_offset,
                 records=records,
+                high_watermark=partition.log.high_watermark(now),
                 transmission=request.transmission,
                 copied_by=application.copied_by,
             )

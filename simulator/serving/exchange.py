@@ -241,7 +241,7 @@ class Exchanges:
         def appended(partition: Partition, base_offset: int, records: int) -> None:
             application.stored += records
             shared.journal.unanswered_records += records
-            self._events.appended(application, partition, base_offset, records)
+            self._events.appended(application, partition, base_offset, records, now)
 
         context = Context(
             cluster=shared.cluster,

@@ -6,7 +6,7 @@ from typing import Any
 from simulator.faults.effects import Ending
 from simulator.faults.plan import Exchange, FrameVerdict
 from simulator.handlers import ServedApi
-from simulator.handlers.served_api import Carried
+from simulator.handlers.served_api import Carried, CommitTerms
 from wire.connection import RequestFrame
 
 
@@ -30,6 +30,12 @@ class PendingRequest:
     def carried(self) -> Carried:
         """The batches that the request carries; empty before it is decoded."""
         return () if self.body is None else self.served_api.carried(self.body)
+
+    @property
+    def commit_terms(self) -> CommitTerms | None:
+        """When the client wants the answer; None if the request does not say, or before it is
+        decoded."""
+        return None if self.body is None else self.served_api.commit_terms(self.body)
 
     @property
     def first_partition(self) -> tuple[str, int] | tuple[None, None]:

@@ -60,6 +60,7 @@ CHECKS: Registry[Check] = Registry(
         "alive-after-heal",
         "recovers",
         "connections",
+        "as-configured",
         "speaks",
         "always",
     ),

@@ -3,8 +3,10 @@ network.
 
 A second request with the same record is a violation, whatever happened to the first one; so is a
 request that holds a record twice. Connecting again before the first byte of a record has left is no
-second transmission, and is not visible here. The only explanation for a second copy in the log is a
-fault that duplicated the request: the events say which copies such a fault made.
+second transmission, and is not visible here. A request that was read in part, because its
+connection ended, transmitted the records of which a byte arrived. The only explanation for a second
+copy in the log is a fault that duplicated the request: the events say which copies such a fault
+made.
 """
 
 from chaos.history import Need
@@ -12,6 +14,7 @@ from chaos.oracle.blind_records import blind_records
 from chaos.oracle.copies import surplus
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.finding import Finding, Violations, at, listed
+from chaos.oracle.frames.partial import partial_transmissions
 
 NAME = "no-duplicates"
 SEMANTICS = ("at-most-once",)
@@ -22,15 +25,19 @@ def check(evidence: Evidence) -> Finding:
     """Check every record of the workload that was transmitted or stored."""
     found = Violations(NAME, evidence.once(blind_records))
     transmissions = evidence.transmissions
+    parts = evidence.once(partial_transmissions)
     for record in evidence.sent:
         sent = transmissions[record.id]
         if found.blind_records and not found.sees(record.id):
             continue
-        found.judged += bool(sent)
-        if len(sent) > 1:
-            moments = " and ".join(f"{at(t.t)} on connection {t.connection}" for t in sent[:2])
+        in_part = parts.get(record.id, ()) if parts else ()
+        found.judged += bool(sent or in_part)
+        if len(sent) + len(in_part) > 1:
+            moments = [f"in part until {t.t:.3f} s on connection {t.connection}" for t in in_part]
+            moments += [f"{at(t.t)} on connection {t.connection}" for t in sent]
             found.add(
-                f"{listed([record.id])} was transmitted {len(sent)} times: {moments}",
+                f"{listed([record.id])} was transmitted {len(moments)} times: "
+                f"{' and '.join(moments[:2])}",
                 [record.id],
             )
     for record_id, text in surplus(evidence):

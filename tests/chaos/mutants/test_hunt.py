@@ -121,8 +121,8 @@ def test_an_accusation_without_a_mutant_is_reported() -> None:
 
 
 def test_each_semantic_has_its_own_properties() -> None:
-    assert (len(properties([AT_LEAST_ONCE])), len(properties([AT_MOST_ONCE]))) == (6, 4)
-    assert len(properties(BOTH)) == 10
+    assert (len(properties([AT_LEAST_ONCE])), len(properties([AT_MOST_ONCE]))) == (7, 6)
+    assert len(properties(BOTH)) == 13
 
 
 def test_the_size_counts_records_and_disturbances() -> None:

@@ -1,4 +1,4 @@
-"""Without faults no mutant breaks a promise."""
+"""Without faults no mutant that needs one breaks a promise."""
 
 from typing import Any
 
@@ -41,7 +41,7 @@ BUSY: dict[str, Any] = {
 """Many small batches of three partitions on two SPUs, and ``send`` waits for room."""
 
 
-@pytest.mark.parametrize("name", MUTANTS)
+@pytest.mark.parametrize("name", [name for name in MUTANTS if MUTANTS[name].faults])
 def test_a_mutant_keeps_every_promise_as_long_as_no_fault_strikes(name: str) -> None:
     mutant = MUTANTS[name]
     for semantic in mutant.semantics:

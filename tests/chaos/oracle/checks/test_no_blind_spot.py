@@ -148,6 +148,14 @@ CASES = {
         (0, 0),
         {"topic": {"partitions": 2}, "workload": ["flush"]},
     ),
+    "as-configured": Case(
+        "keeps-the-leader-of-a-request",
+        (1, 1),
+        {
+            "cluster": {"spus": 2},
+            "workload": [{"send": {"pace": "380us"}}, {"move_leader": {"to": 1}}],
+        },
+    ),
     "speaks": Case(
         "asserts-that-all-is-delivered",
         (1, 1),

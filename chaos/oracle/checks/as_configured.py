@@ -1,0 +1,138 @@
+"""What is on the wire is what the options say.
+
+- Each request has a version of its API that the server offers, and the ``acks`` of the isolation.
+- The ``timeout`` of a request is at most the option, under read-committed also at most the share of
+  each entry in the wait of an attempt; and no less than half of these.
+- A batch has the codec of the option. It exceeds ``batch_size``, and a request exceeds
+  ``max_request_size``, only with one record.
+- The timestamp of a record is the time of its ``send``. The largest one of a batch is that of its
+  last record or of its latest one. Offsets in a batch count 0, 1, 2, as many as its header says.
+- No more than ``batch_queue_size`` batches of a partition wait to be sent.
+- A batch is sent once ``linger`` is over, if nothing holds the client up.
+- Records without a key take turns among the partitions that have a leader.
+- A request goes to the leader of its partition, as far as the SC's news had reached the client.
+- The SC is not asked without a reason.
+
+That a key goes to the partition of its hash is the check ``no-phantom``.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from chaos.history import Need
+from chaos.oracle.blind_records import blind_records
+from chaos.oracle.evidence import Evidence
+from chaos.oracle.finding import Finding, Violations, at, lasting, listed
+from chaos.oracle.frames.batches import SentBatch, sent_batches
+from chaos.oracle.frames.routing import asked_too_often, missed_turns, wrong_leaders
+from chaos.oracle.frames.waiting import late_requests, overfull_queues
+from chaos.oracle.timing import READ_UNCOMMITTED, timing
+from chaos.spec.bounds import attempt_timeout
+from simulator.events import FrameRead
+from wire.compression import Codec
+
+NAME = "as-configured"
+SEMANTICS = ("at-least-once", "at-most-once")
+NEEDS = (Need.FRAMES, Need.CALLS, Need.LOGS, Need.CLOCK)
+
+TIMEOUT_SHARE_MIN = 0.5
+"""The least part of its longest value that a ``timeout`` has; a client may keep time for the
+answer."""
+
+_RULES = (overfull_queues, late_requests, missed_turns, wrong_leaders, asked_too_often)
+
+
+def check(evidence: Evidence) -> Finding:
+    """Check every request, and every record in the first request that carried it."""
+    found = Violations(NAME, evidence.once(blind_records))
+    for read in evidence.events_of(FrameRead):
+        ids = evidence.ids_by_transmission.get(read.transmission, [])
+        if not found.blind_records.isdisjoint(ids):
+            continue  # counted below, with its batches
+        for text in _wrong_in_request(evidence, read, len(ids)):
+            found.add(f"{_named(read)} {text}", ids[:1])
+    for batch in evidence.once(sent_batches).batches:
+        if not found.sees(*batch.ids):
+            continue
+        found.judged += len(batch.ids)
+        for text, concerned in _wrong_in_batch(evidence, batch):
+            found.add(f"a batch in {_named(batch.read)} {text}", concerned)
+    for rule in _RULES:
+        for text, concerned in rule(evidence):
+            if found.blind_records.isdisjoint(concerned):
+                found.add(text, concerned)
+    return found.finding()
+
+
+def _named(read: FrameRead) -> str:
+    return f"the {read.api} request {at(read.t)} on connection {read.connection}"
+
+
+def _wrong_in_request(evidence: Evidence, read: FrameRead, records: int) -> Iterator[str]:
+    producer = evidence.scenario.producer
+    if not read.offered:
+        yield f"has version {read.api_version}, which {read.server} does not offer"
+    if read.acks is None or read.timeout_ms is None:
+        return
+    committed = producer.isolation != READ_UNCOMMITTED
+    if (read.acks < 0) != committed:
+        yield f"has acks {read.acks}, but the isolation is {producer.isolation}"
+    wait = attempt_timeout(producer) if producer.retries else producer.response_timeout
+    share = wait / max(1, len(read.carried))
+    most = _ms(min(producer.timeout, share) if committed else producer.timeout)
+    least = _ms(TIMEOUT_SHARE_MIN * min(producer.timeout, share))
+    if not least <= read.timeout_ms <= most:
+        yield (
+            f"has a timeout of {read.timeout_ms} ms, not {least} to {most} ms; the option is "
+            f"{lasting(producer.timeout)}, the share of each entry {lasting(share)}"
+        )
+    if read.size > producer.max_request_size and records > 1:
+        yield (
+            f"has {read.size:,} bytes and {records} records; max_request_size is "
+            f"{producer.max_request_size:,}"
+        )
+
+
+def _ms(seconds: float) -> int:
+    """Return the whole milliseconds of a duration."""
+    return round(seconds * 1e9) // 1_000_000
+
+
+def _wrong_in_batch(evidence: Evidence, batch: SentBatch) -> Iterator[tuple[str, Sequence[int]]]:
+    producer, header, first = evidence.scenario.producer, batch.header, batch.ids[:1]
+    if batch.codec is not Codec[producer.compression.upper()]:
+        yield f"is compressed with {batch.codec.name.lower()}, not {producer.compression}", first
+    if batch.size > producer.batch_size and batch.count > 1:
+        sizes = f"{batch.size:,} bytes before compression and {batch.count} records"
+        yield f"has {sizes}; batch_size is {producer.batch_size:,}", first
+    if header.record_count != batch.count:
+        yield f"has {batch.count} records, its header says {header.record_count}", first
+    if not batch.in_order:
+        yield "has records whose offset deltas are not 0, 1, 2 and so on", first
+    deltas = batch.timestamp_deltas
+    if not deltas:
+        return
+    base = header.first_timestamp_ms
+    if header.max_timestamp_ms not in (base + deltas[-1], base + max(deltas)):
+        largest = f"has the largest timestamp {header.max_timestamp_ms}"
+        yield f"{largest}; that of its last record is {base + deltas[-1]}", first
+    if len(batch.ids) == len(deltas):  # else it holds records that were not sent
+        yield from _wrong_timestamps(evidence, batch)
+
+
+def _wrong_timestamps(evidence: Evidence, batch: SentBatch) -> Iterator[tuple[str, Sequence[int]]]:
+    """Yield the records whose timestamp is not the time of their send."""
+    zero, records = evidence.history.zero_ns, evidence.records
+    if not zero:
+        return
+    slack, base = evidence.once(timing).slack, batch.header.first_timestamp_ms
+    # In seconds of the run: a whole millisecond begins and ends within these times of its record.
+    start = (base * 1_000_000 - max(zero)) / 1e9 - slack
+    end = (base * 1_000_000 - min(zero)) / 1e9 + slack + 0.001
+    for record_id, delta in zip(batch.ids, batch.timestamp_deltas, strict=True):
+        record, seconds = records[record_id], delta / 1000
+        taken = record.taken_at
+        if end + seconds < record.sent_at or (taken is not None and start + seconds > taken):
+            stamped = f"{start + slack + seconds:.3f} s of the run"
+            when = f"sent {at(record.sent_at)}" + ("" if taken is None else f", taken {at(taken)}")
+            text = f"gives {listed([record_id])}, {when}, the timestamp {base + delta}, {stamped}"
+            yield text, [record_id]

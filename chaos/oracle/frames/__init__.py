@@ -1,0 +1,8 @@
+"""What request frames hold, when they leave, where they go, and what the servers do with them.
+
+``batches``: the transmitted batches, decoded as far as no other check looks at them.
+``waiting``: how many batches wait for their request, and for how long.
+``routing``: which partition, which leader, and how often the SC is asked.
+``partial``: the records of requests that were read in part.
+``commits``: what the servers commit, and when they answer.
+"""

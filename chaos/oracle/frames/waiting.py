@@ -1,0 +1,110 @@
+"""How many batches wait for their request, and for how long.
+
+``batch_queue_size`` bounds the batches of a partition that no request has taken yet. A client takes
+several batches into one request, and may then wait for a connection before a byte of them leaves;
+so the batches of the next request are not counted. What waits is certain only for a batch whose
+request was begun later than the moment in question.
+
+``linger`` bounds how long a batch that is not full waits, and ends when the previous request of the
+partition is answered, if that is later. It is judged until the first event that can hold a client
+up: afterwards a batch may wait for a connection or a retry.
+"""
+
+from collections.abc import Iterator, Sequence
+from math import inf
+
+from chaos.oracle.evidence import Evidence
+from chaos.oracle.finding import at, lasting, listed
+from chaos.oracle.frames.batches import sent_batches
+from chaos.oracle.timing import timing
+from simulator.events import (
+    ConnectionClosed,
+    ConnectRefused,
+    Event,
+    FaultHit,
+    FramePartlyRead,
+    LeaderMoved,
+    ListenerClosed,
+    SpuStarted,
+    SpuStopped,
+    TopicDeleted,
+)
+
+Complaint = tuple[str, Sequence[int]]
+"""A sentence and the ids of the records concerned."""
+
+_STRIKES: tuple[type[Event], ...] = (
+    ConnectRefused,
+    ConnectionClosed,
+    FaultHit,
+    FramePartlyRead,
+    LeaderMoved,
+    ListenerClosed,
+    SpuStarted,
+    SpuStopped,
+    TopicDeleted,
+)
+"""The events that can hold a client up."""
+
+
+def struck_at(evidence: Evidence) -> float:
+    """Return when something first held the client up, if it did; for ``Evidence.once``."""
+    return min(
+        (events[0].t for cls in _STRIKES if (events := evidence.events_of(cls))), default=inf
+    )
+
+
+def overfull_queues(evidence: Evidence) -> Iterator[Complaint]:
+    """Yield the partitions whose queue held more batches than ``batch_queue_size``."""
+    most = evidence.scenario.producer.batch_queue_size
+    records = evidence.records
+    for partition, requests in evidence.once(sent_batches).requests.items():
+        firsts = [request for request in requests if request.is_first]
+        opened = sorted(
+            (taken, n, record_id)
+            for n, request in enumerate(firsts)
+            for record_id in request.first_ids
+            if (taken := records[record_id].taken_at) is not None
+        )
+        counts, waiting, following = [0] * len(firsts), 0, 0
+        for taken, n, record_id in opened:
+            while following < len(firsts) and firsts[following].begun_from <= taken:
+                waiting -= counts[following]
+                following += 1
+            if n < following:
+                continue
+            counts[n] += 1
+            waiting += 1
+            if waiting <= most:
+                continue
+            behind = waiting - next(filter(None, counts[following : n + 1]))
+            if behind > most:
+                besides = f"waited for partition {partition} besides those of its next request"
+                yield f"{at(taken)} {behind} batches {besides}; the limit is {most}", [record_id]
+                break
+
+
+def late_requests(evidence: Evidence) -> Iterator[Complaint]:
+    """Yield the batches that lingered too long."""
+    times, until = evidence.once(timing), evidence.once(struck_at)
+    if times.is_too_slow(len(evidence.requests)):
+        return
+    linger, records = evidence.scenario.producer.linger, evidence.records
+    partitions = evidence.scenario.topic.partitions
+    connecting = 2 * times.trip + partitions * times.transfer + 2 * times.slack
+    for requests in evidence.once(sent_batches).requests.values():
+        free_at: float = 0.0
+        for request in requests:
+            taken = records[request.first_ids[0]].taken_at
+            if taken is None or not request.is_first:
+                break
+            due = max(taken + linger, free_at) + connecting
+            if due >= until:
+                break
+            if request.begun_from > due:
+                record = f"{listed(request.first_ids[:1])}, accepted {at(taken)}"
+                when = f"{at(request.read.t)}, although nothing held it up"
+                text = f"{record}, was first transmitted {when}; linger is {lasting(linger)}"
+                yield text, request.first_ids[:1]
+            answered = evidence.answered_at.get(request.read.transmission, inf)
+            free_at = times.noticed_by(answered)

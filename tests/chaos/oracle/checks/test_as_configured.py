@@ -1,0 +1,235 @@
+"""``as-configured``: what is on the wire is what the options say.
+
+Each rule has a defect of the zoo that breaks it, and that no other check sees.
+"""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from chaos.history import History
+from chaos.mutants import MUTANTS, configuring
+from chaos.oracle.checks import as_configured
+from chaos.oracle.judge import judge
+from chaos.runner import run_scenario
+from chaos.spec.scenario import Scenario
+from simulator.events import FrameRead, FrameWritten
+from tests.chaos.oracle.checks.playing import (
+    AT_MOST_ONCE,
+    judged,
+    measured_by,
+    played,
+    said,
+    with_logs,
+    without,
+)
+
+COMMITTED = {"isolation": "read-committed"}
+LINGERING = {"linger": "20ms"}
+SLOWLY = {"send": {"count": 3, "pace": "1ms"}}
+
+BROKEN: dict[str, tuple[dict[str, Any], str]] = {
+    "ignores-the-isolation": (
+        {"producer": COMMITTED},
+        "has acks 1, but the isolation is read-committed",
+    ),
+    "sends-the-timeout-in-seconds": ({}, "has a timeout of 1 ms, not 750 to 1500 ms"),
+    "sends-the-whole-timeout": (
+        {"producer": {**COMMITTED, "attempt_timeout": "1s"}},
+        "has a timeout of 1500 ms, not 500 to 1000 ms",
+    ),
+    "ignores-the-compression": (
+        {"producer": {"compression": "gzip"}},
+        "is compressed with none, not gzip",
+    ),
+    "forgets-the-header-of-a-batch": (
+        {"producer": {"batch_size": 218}},
+        "has 279 bytes before compression and 2 records; batch_size is 218",
+    ),
+    "fills-a-request-beyond-its-limit": (
+        {
+            "producer": {"max_request_size": 1024, "batch_size": 1},
+            "workload": [{"send": {"count": 2, "size": 443}}, "flush"],
+        },
+        "has 1,092 bytes and 2 records; max_request_size is 1,024",
+    ),
+    "counts-the-wrong-queue": (
+        {
+            "producer": {"max_request_size": 1024, "batch_queue_size": 1},
+            "workload": [{"send": {"count": 3, "size": 500}}, "flush"],
+        },
+        "2 batches waited for partition 0 besides those of its next request; the limit is 1",
+    ),
+    "lingers-twice": (
+        {"producer": LINGERING, "workload": ["send", {"sleep": "1s"}]},
+        "although nothing held it up; linger is 20.000 ms",
+    ),
+    "stamps-when-it-closes": (
+        {"producer": LINGERING, "workload": ["send", {"sleep": "1s"}]},
+        "sent at 0.001 s, taken at 0.001 s, the timestamp 170000000002",
+    ),
+    "stamps-by-the-wrong-clock": ({}, "the timestamp 0, -1700000000.000 s of the run"),
+    "largest-timestamp-of-the-first": (
+        {"producer": LINGERING, "workload": [SLOWLY, "flush"]},
+        "has the largest timestamp 1700000000000; that of its last record is 1700000000002",
+    ),
+    "offset-deltas-of-zero": (
+        {"workload": [{"send": {"count": 3, "keys": 1}}, "flush"]},
+        "has records whose offset deltas are not 0, 1, 2 and so on",
+    ),
+    "speaks-a-newer-version": ({}, "has version 20, which sc does not offer"),
+    "takes-no-turns": (
+        {"topic": {"partitions": 2}, "workload": [SLOWLY, "flush"]},
+        "without a key, went to partition 0 out of turn: 2 partitions have a leader",
+    ),
+    "takes-offline-partitions": (
+        {
+            "cluster": {"spus": 2},
+            "topic": {"partitions": 2},
+            "workload": [{"stop_spu": {"spu": 0}}, {"sleep": "1ms"}, SLOWLY],
+        },
+        "went to partition 0, although the client knew that it has no leader",
+    ),
+    "asks-before-every-request": (
+        {"workload": [{"send": {"count": 4, "wait": True}}]},
+        "the SC was asked 5 times until",
+    ),
+    "keeps-the-leader-of-a-request": (
+        {"cluster": {"spus": 2}, "workload": [SLOWLY, {"move_leader": {"to": 1}}, "send"]},
+        "although the client knew from 0.004 s on that spu:1 leads it",
+    ),
+}
+
+
+def scenario(data: dict[str, Any]) -> Scenario:
+    whole = {"name": "options", "worlds": ["virtual"], "workload": [SLOWLY, "flush"], **data}
+    return Scenario.model_validate(whole)
+
+
+def test_each_defect_of_the_options_has_a_case() -> None:
+    assert {m.name() for m in MUTANTS.values() if m.__module__ == configuring.__name__} == {*BROKEN}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_only_this_check_sees_a_defect_of_the_options(name: str) -> None:
+    data, text = BROKEN[name]
+    if name in ("stamps-by-the-wrong-clock", "forgets-the-header-of-a-batch"):
+        data = {"workload": [{"send": {"count": 2}}, "flush"], **data}
+    sound = judge(run_scenario(scenario(data)))
+    assert (sound.verdict, sound.reasons) == ("valid", ())
+    with MUTANTS[name].applied():
+        (finding,) = judge(run_scenario(scenario(data))).broken
+    assert finding.check == "as-configured"
+    assert any(text in violation.text for violation in finding.violations), finding.violations
+
+
+def with_frames(history: History, **fields: Any) -> History:
+    """Return the same run with other fields in each produce request."""
+    events = [
+        replace(event, **fields)
+        if isinstance(event, FrameRead) and event.api == "produce"
+        else event
+        for event in history.events
+    ]
+    return replace(history, events=events)
+
+
+def test_every_transmitted_record_is_judged_once() -> None:
+    lost = {"drop": {"at": "response", "nth": 1}}
+    history = played(lost)
+    assert judged(as_configured, history) == len(history.records) == 4
+
+
+def test_any_positive_acks_means_after_the_append() -> None:
+    assert said(as_configured, with_frames(played(), acks=0)) == []
+    assert len(said(as_configured, with_frames(played(), acks=-2))) == 2
+
+
+def test_one_record_may_exceed_every_size() -> None:
+    sizes = {"batch_size": 200, "max_request_size": 1024}
+    history = played(workload=[{"send": {"size": 900}}, "wait"], producer=sizes)
+    assert said(as_configured, history) == []
+    small = measured_by(history, max_request_size=500, batch_size=1)
+    assert said(as_configured, small) == []
+
+
+def test_a_batch_whose_header_counts_other_records_is_reported() -> None:
+    history = played(producer={"linger": "1ms"})
+    texts = said(as_configured, _with_count(history, 7))
+    assert texts[0].endswith("has 3 records, its header says 7")
+
+
+def _with_count(history: History, count: int) -> History:
+    """Return the same run with another record count in the header of each batch of several."""
+    events = []
+    for event in history.events:
+        if isinstance(event, FrameRead) and event.carried:
+            ((topic, partition, data),) = event.carried
+            raw = bytearray(data)
+            if raw[26]:
+                raw[23:27] = (count - 1).to_bytes(4, "big")
+            event = replace(event, carried=((topic, partition, bytes(raw)),))
+        events.append(event)
+    return replace(history, events=events)
+
+
+def test_without_the_time_of_day_no_timestamp_is_judged() -> None:
+    with MUTANTS["stamps-by-the-wrong-clock"].applied():
+        history = played()
+    assert said(as_configured, history)
+    assert said(as_configured, replace(history, zero_ns=())) == []
+
+
+def test_a_clock_that_was_set_widens_the_times() -> None:
+    history = played(producer={"linger": "1ms"})
+    start, end = history.zero_ns
+    hour = 3600 * 10**9
+    assert said(as_configured, replace(history, zero_ns=[start - hour, end])) == []
+    assert said(as_configured, replace(history, zero_ns=[start - hour, end - hour]))
+
+
+def test_a_change_of_the_cluster_before_the_linger_is_over_excuses_the_wait() -> None:
+    with MUTANTS["lingers-twice"].applied():
+        lingered = played(workload=["send", {"sleep": "1s"}], producer=LINGERING)
+        struck = played(workload=["send", "start_spu", {"sleep": "1s"}], producer=LINGERING)
+    assert said(as_configured, lingered)
+    assert said(as_configured, struck) == []
+
+
+@pytest.mark.parametrize("producer", [{}, AT_MOST_ONCE], ids=["at least once", "at most once"])
+def test_the_batches_of_the_next_request_do_not_count_as_queued(producer: Any) -> None:
+    queued = {**producer, "batch_queue_size": 5, "max_request_size": 1024}
+    history = played(workload=[{"send": {"count": 6, "size": 500}}, "flush"], producer=queued)
+    assert said(as_configured, measured_by(history, batch_queue_size=4)) == []
+    assert len(said(as_configured, measured_by(history, batch_queue_size=3))) == 1
+
+
+def test_turns_may_begin_anew_with_each_answer_of_the_sc() -> None:
+    workload = [{"send": {"count": 3, "pace": "1ms"}}] * 2
+    both = {"cluster": {"spus": 2}, "topic": {"partitions": 2}}
+    moved = [workload[0], {"move_leader": {"to": 1}}, {"sleep": "1ms"}, workload[1]]
+    history = played(workload=moved, **both)
+    assert said(as_configured, history) == []
+    silent = without(
+        history, lambda event: isinstance(event, FrameWritten) and event.api == "watch"
+    )
+    assert said(as_configured, silent) == []  # without news nothing is known of the leaders
+
+
+def test_a_client_that_sends_empty_keys_takes_no_turns() -> None:
+    with MUTANTS["takes-no-turns"].applied():
+        history = played(workload=[SLOWLY, "wait"], topic={"partitions": 2})
+    assert said(as_configured, history)
+    empty = {p: [replace(r, key=r.key or b"") for r in log] for p, log in history.logs.items()}
+    assert said(as_configured, with_logs(history, empty)) == []
+
+
+def test_leaders_are_not_judged_once_the_sc_was_struck() -> None:
+    closed = {"refuse": {"server": "sc"}}
+    workload = [SLOWLY, {"move_leader": {"to": 1}}, "send", "wait"]
+    with MUTANTS["keeps-the-leader-of-a-request"].applied():
+        told = played(workload=workload, cluster={"spus": 2})
+        untold = played(closed, workload=workload, cluster={"spus": 2})
+    assert len(said(as_configured, told)) >= 1
+    assert said(as_configured, untold) == []
