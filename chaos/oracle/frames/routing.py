@@ -1,28 +1,34 @@
 """Which partition and which SPU requests go to, and how often the SC is asked.
 
-A client knows the cluster by the SC's news, which reach it one leg after they were written. Where
-the client stands is therefore certain only between two changes of the cluster, once the news of the
-earlier one have arrived; a fault at the SC ends all certainty.
+A client knows the cluster by the SC's news, which reach it one leg after they were written. What it
+knows is therefore certain only between two changes of the cluster, once the news of the earlier one
+have arrived. A fault at the SC ends all certainty, and so does a change that this module does not
+know.
 """
 
 from bisect import bisect_right
 from collections.abc import Iterator
 from math import inf
 
-from chaos.history import SentRecord
+from chaos.history import CLIENT_EVENTS, SentRecord
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.finding import at, listed
 from chaos.oracle.frames.batches import begun_from
-from chaos.oracle.frames.waiting import Complaint, struck_at
+from chaos.oracle.frames.waiting import Complaint, first_of_others, struck_at
 from chaos.oracle.timing import timing
 from chaos.oracle.visibility import visibility
 from simulator.events import (
+    ConnectionEvent,
     ConnectionOpened,
+    DialRefused,
     Event,
     FaultHit,
     FrameRead,
     FrameWritten,
+    Healed,
     LeaderMoved,
+    ListenerClosed,
+    ListenerReopened,
     SpuStarted,
     SpuStopped,
     TopicCreated,
@@ -47,6 +53,17 @@ _CHANGES: tuple[type[Event], ...] = (
 )
 """The events that change which partitions have a leader, and which SPU it is."""
 
+_KNOWN: tuple[type[Event], ...] = (
+    *_CHANGES,
+    ConnectionEvent,
+    DialRefused,
+    ListenerClosed,
+    ListenerReopened,
+    Healed,
+    *CLIENT_EVENTS,
+)
+"""These, and the events that change nothing of it."""
+
 
 class News:
     """The changes of the cluster, and when the client knew of them.
@@ -58,6 +75,9 @@ class News:
     def __init__(self, evidence: Evidence) -> None:
         self._times, self._visibility = evidence.once(timing), evidence.once(visibility)
         self._topic = evidence.scenario.topic.name
+        self._unknown_from = min(
+            self._visibility.leaders_unknown_from, first_of_others(evidence, _KNOWN)
+        )
         pushed = [w for w in evidence.events_of(FrameWritten) if w.server == "sc" and w.whole]
         self.written_at = [written.t for written in pushed]
         numbers = [written.n for written in pushed]
@@ -89,7 +109,7 @@ class News:
         None if the client may have known another state.
         """
         last = bisect_right(self._at, t + self._times.slack) - 1
-        if last < 0 or self._known_at[last] > t or t >= self._visibility.leaders_unknown_from:
+        if last < 0 or self._known_at[last] > t or t >= self._unknown_from:
             return None
         return self._known_at[last], self._leaders[last]
 

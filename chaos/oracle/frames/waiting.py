@@ -13,45 +13,48 @@ up: afterwards a batch may wait for a connection or a retry.
 from collections.abc import Iterator, Sequence
 from math import inf
 
+from chaos.history import CLIENT_EVENTS
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.finding import at, lasting, listed
 from chaos.oracle.frames.batches import sent_batches
 from chaos.oracle.timing import timing
 from simulator.events import (
-    ConnectionClosed,
-    ConnectRefused,
+    EVENTS,
+    Appended,
+    ConnectionOpened,
     Event,
-    FaultHit,
-    FramePartlyRead,
-    LeaderMoved,
-    ListenerClosed,
-    SpuStarted,
-    SpuStopped,
-    TopicDeleted,
+    FrameRead,
+    FrameWritten,
+    Healed,
+    ListenerReopened,
+    TopicCreated,
 )
 
 Complaint = tuple[str, Sequence[int]]
 """A sentence and the ids of the records concerned."""
 
-_STRIKES: tuple[type[Event], ...] = (
-    ConnectRefused,
-    ConnectionClosed,
-    FaultHit,
-    FramePartlyRead,
-    LeaderMoved,
-    ListenerClosed,
-    SpuStarted,
-    SpuStopped,
-    TopicDeleted,
+_HARMLESS: tuple[type[Event], ...] = (
+    ConnectionOpened,
+    FrameRead,
+    FrameWritten,
+    Appended,
+    TopicCreated,
+    ListenerReopened,
+    Healed,
+    *CLIENT_EVENTS,
 )
-"""The events that can hold a client up."""
+"""The events that hold no client up; any other one may."""
 
 
 def struck_at(evidence: Evidence) -> float:
-    """Return when something first held the client up, if it did; for ``Evidence.once``."""
-    return min(
-        (events[0].t for cls in _STRIKES if (events := evidence.events_of(cls))), default=inf
-    )
+    """Return when something may first have held the client up; for ``Evidence.once``."""
+    return first_of_others(evidence, _HARMLESS)
+
+
+def first_of_others(evidence: Evidence, known: tuple[type[Event], ...]) -> float:
+    """Return the time of the first event that is none of some classes; infinity without one."""
+    others = (cls for cls in EVENTS.values() if not issubclass(cls, known))
+    return min((events[0].t for cls in others if (events := evidence.events_of(cls))), default=inf)
 
 
 def overfull_queues(evidence: Evidence) -> Iterator[Complaint]:
