@@ -69,6 +69,7 @@ class ForgetsTheHeaderOfABatch(Mutant):
     caught_by = CAUGHT_BY
     records = 2
     faults = 0
+    examples = 1_000
 
 
 class FillsARequestBeyondItsLimit(Mutant):
@@ -98,6 +99,7 @@ class CountsTheWrongQueue(Mutant):
     caught_by = CAUGHT_BY
     records = 3
     faults = 0
+    examples = 1_000
 
 
 class LingersTwice(Mutant):
@@ -233,6 +235,7 @@ class AsksBeforeEveryRequest(Mutant):
     caught_by = CAUGHT_BY
     records = 4
     faults = 0
+    examples = 1_000
 
 
 class KeepsTheLeaderOfARequest(Mutant):
