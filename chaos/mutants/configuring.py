@@ -73,14 +73,14 @@ class ForgetsTheHeaderOfABatch(Mutant):
 
 
 class FillsARequestBeyondItsLimit(Mutant):
-    """A request takes one more batch as long as there is any room.
+    """A batch takes no room in a request but that of the fields before it.
 
-    The room is compared with nothing instead of with the size of the next batch.
+    The size of an entry is a constant, and the batch in it is forgotten.
     """
 
     where = "producer.delivery.accumulator:Accumulator.take"
-    before = "while self._queue and (not taken or len(self._queue[0].data) + ENTRY_BYTES <= left):"
-    after = "while self._queue and (not taken or left > 0):"
+    before = "left -= len(batch.data) + ENTRY_BYTES"
+    after = "left -= ENTRY_BYTES"
     caught_by = CAUGHT_BY
     records = 2
     faults = 0

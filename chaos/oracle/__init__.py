@@ -14,7 +14,6 @@
 ``disturbances``: when something struck a server.
 ``homes``: the partitions in which records belong.
 ``blind_records``: records that a check cannot judge because of a fault's effects.
-``copies``: stored copies without an explanation.
 ``frames``: what request frames hold, when they leave and where they go.
 ``refusals``: records that the client did not accept.
 """

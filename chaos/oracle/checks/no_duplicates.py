@@ -11,9 +11,9 @@ made.
 
 from chaos.history import Need
 from chaos.oracle.blind_records import blind_records
-from chaos.oracle.copies import surplus
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.finding import Finding, Violations, at, listed
+from chaos.oracle.frames.copies import surplus
 from chaos.oracle.frames.partial import partial_transmissions
 
 NAME = "no-duplicates"

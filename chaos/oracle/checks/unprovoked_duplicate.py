@@ -13,7 +13,6 @@ from math import inf
 from chaos.history import Need
 from chaos.oracle.attempts import RecordGroup, RetryTimeline, record_groups, retry_timeline
 from chaos.oracle.blind_records import blind_records
-from chaos.oracle.copies import surplus
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.finding import (
     JUDGED,
@@ -26,6 +25,7 @@ from chaos.oracle.finding import (
     violated,
     were,
 )
+from chaos.oracle.frames.copies import surplus
 
 NAME = "unprovoked-duplicate"
 SEMANTICS = ("at-least-once",)

@@ -4,5 +4,6 @@
 ``waiting``: how many batches wait for their request, and for how long.
 ``routing``: which partition, which leader, and how often the SC is asked.
 ``partial``: the records of requests that were read in part.
+``copies``: stored copies that no frame explains.
 ``commits``: what the servers commit, and when they answer.
 """

@@ -9,7 +9,7 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from chaos.oracle.evidence import Evidence, Transmission
+from chaos.oracle.evidence import Evidence
 from chaos.oracle.holds import holds
 from chaos.oracle.timing import timing
 from simulator.events import FrameRead
@@ -163,8 +163,8 @@ def _deltas(data: bytes, count: int) -> tuple[list[int], bool]:
 
 def begun_from(evidence: Evidence, read: FrameRead) -> float:
     """Return when the client began to write a request, at the earliest."""
-    sent = Transmission(read.transmission, read.t, read.connection, 0, read.client_id, read.n)
-    return evidence.once(timing).begun_from(evidence.once(holds).arrived_from(sent))
+    arrived_from = evidence.once(holds).arrived_from(read.transmission, read.t)
+    return evidence.once(timing).begun_from(arrived_from)
 
 
 def sent_batches(evidence: Evidence) -> SentBatches:

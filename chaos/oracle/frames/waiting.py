@@ -90,7 +90,7 @@ def overfull_queues(evidence: Evidence) -> Iterator[Complaint]:
 def late_requests(evidence: Evidence) -> Iterator[Complaint]:
     """Yield the batches that lingered too long."""
     times, until = evidence.once(timing), evidence.once(struck_at)
-    if times.is_too_slow(len(evidence.requests)):
+    if times.is_too_slow(len(evidence.requests) * times.commit):
         return
     linger, records = evidence.scenario.producer.linger, evidence.records
     partitions = evidence.scenario.topic.partitions
