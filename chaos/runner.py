@@ -44,8 +44,8 @@ from chaos.history import (
     Unreadable,
 )
 from chaos.spec.bounds import GRACE_S, send_bound, settle_bound
+from chaos.spec.record_form import ID_BYTES, RecordForm
 from chaos.spec.scenario import Scenario
-from chaos.spec.step import ID_BYTES
 from chaos.world.gc_pause import gc_paused
 from chaos.world.world import World, WorldName, run_in
 from producer.delivery.partitioner import partition_of_key
@@ -53,6 +53,9 @@ from producer.net.dialling import Dial
 from simulator import Config, Simulator, open_simulator
 from wire.batch import Record, decode_batch
 from wire.codec import WireError
+
+PROBE = RecordForm(size=ID_BYTES)
+"""The form of a probe, whose key chooses its partition."""
 
 LET_GO_S = {"virtual": 3600.0, "tcp": 1.0}
 """How long a closed client may take to close its connections by itself, in seconds."""
@@ -251,10 +254,10 @@ class _Run(Recorder):
 
     # --- the interface for steps: ``chaos.spec.step.Harness``
 
-    async def send(self, count: int, size: int, keys: int, *, wait: bool, pace: float) -> None:
+    async def send(self, count: int, form: RecordForm, *, wait: bool, pace: float) -> None:
         """Send records one by one."""
         call = self._begin("send")
-        records = (self._new_record(call, size, _key(n, keys)) for n in range(count))
+        records = (self._formed(call, form, n) for n in range(count))
         await self._send_each(records, wait=wait, pace=pace)
         self._end(call, "ok")
 
@@ -287,10 +290,10 @@ class _Run(Recorder):
             if pace:
                 await self.sleep(pace)
 
-    async def send_all(self, count: int, size: int, keys: int) -> None:
+    async def send_all(self, count: int, form: RecordForm) -> None:
         """Send records with one call."""
         call = self._begin("send_all")
-        records = [self._new_record(call, size, _key(n, keys)) for n in range(count)]
+        records = [self._formed(call, form, n) for n in range(count)]
         self._open.update((record.id, record) for record in records)
         bound = send_bound(self._scenario.producer) * len(records)
         with trio.move_on_after(bound + GRACE_S):
@@ -342,7 +345,7 @@ class _Run(Recorder):
         partitions = self._scenario.topic.partitions
         call = self._begin("probe")
         probes = [
-            self._new_record(call, ID_BYTES, key, probe=True)
+            self._new_record(call, key, PROBE.value_of(self._next_id), probe=True)
             for key in _keys_for_each_of(partitions)
         ]
         await self._send_each(probes)
@@ -396,12 +399,19 @@ class _Run(Recorder):
             CallEnded(t=call.given_up, call=call.n, outcome="unknown", error=why, given_up=True)
         )
 
+    @property
+    def _next_id(self) -> int:
+        return len(self._history.records)
+
+    def _formed(self, call: Call, form: RecordForm, n: int) -> SentRecord:
+        """Return the next record of a step."""
+        return self._new_record(call, form.key_of(n, self._next_id), form.value_of(self._next_id))
+
     def _new_record(
-        self, call: Call, size: int, key: bytes | None, *, probe: bool = False
+        self, call: Call, key: bytes | None, value: bytes, *, probe: bool = False
     ) -> SentRecord:
         records = self._history.records
         now = self.now()
-        value = (b"%08x" % len(records)).ljust(size, b".")
         record = SentRecord(len(records), key, value, call.n, now, probe=probe)
         records.append(record)
         self._history.events.append(RecordSent(t=now, record=record.id, probe=probe))
@@ -440,10 +450,6 @@ class _Run(Recorder):
                 error=record.error,
             )
         )
-
-
-def _key(n: int, keys: int) -> bytes | None:
-    return b"key-%d" % (n % keys) if keys else None
 
 
 @lru_cache

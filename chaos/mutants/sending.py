@@ -243,3 +243,48 @@ class ForgetsThatALargeRequestBegan(Mutant):
     after = "if self._begun_hook is not None and len(self.frame) < 65_536:"
     semantics = (AT_MOST_ONCE,)
     caught_by = ("no-duplicates",)
+
+
+class DropsAnEmptyKey(Mutant):
+    """A record with an empty key is sent without a key.
+
+    The test for a key is its truth, which an empty key lacks too.
+    """
+
+    where = "producer.producer:TopicProducer.send"
+    before = "key_data = key if key is None or key.__class__ is bytes else to_bytes(key)"
+    after = "key_data = to_bytes(key) if key else None"
+    semantics = (AT_LEAST_ONCE,)
+    caught_by = ("no-phantom",)
+    faults = 0
+    examples = 1_000
+
+
+class CutsLongValues(Mutant):
+    """A value that does not fit into a batch with others ends after 64 KiB.
+
+    The size of a batch was once the limit for a record.
+    """
+
+    where = "producer.delivery.accumulator:Accumulator._append_to_new"
+    before = "record = encode_record(key, value, 0, 0)"
+    after = "record = encode_record(key, value[:65_536], 0, 0)"
+    semantics = (AT_LEAST_ONCE,)
+    caught_by = ("no-phantom", "acked-is-stored")
+    faults = 0
+    examples = 1_000
+
+
+class ReadsValuesAsText(Mutant):
+    """A value is decoded as UTF-8, with replacements for other bytes, and encoded again.
+
+    All values were text where the code comes from.
+    """
+
+    where = "producer.producer:TopicProducer.send"
+    before = "data = value if value.__class__ is bytes else to_bytes(value)"
+    after = "data = to_bytes(value).decode(errors='replace').encode()"
+    semantics = (AT_LEAST_ONCE,)
+    caught_by = ("no-phantom", "acked-is-stored")
+    faults = 0
+    examples = 1_000

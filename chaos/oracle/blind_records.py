@@ -7,15 +7,19 @@ or the SPU is not predictable. After an unknown effect, perhaps of a later versi
 happen. The records that such a fault touched are *blind records*: a check counts them and does not
 judge them. A check never accuses a client for lack of visibility.
 
+Records that have neither a value nor a key are all equal, and blind too: ``acked-is-stored`` counts
+them.
+
 A fault touches the records of the request that it hit, and the records with open answers on the
 same connection, since a client that cannot decode an answer gives up the connection. An unknown
 effect may last: it also touches the probes, and every record if it hits anything but a produce
 request.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from chaos.oracle.evidence import Evidence
+from chaos.oracle.finding import UNMODELLED_EFFECT, WITHOUT_ID
 from simulator.events import FaultHit, FrameRead, FrameWritten
 from simulator.faults.effects import CutPoint, Effect
 
@@ -26,13 +30,19 @@ KNOWN = frozenset(Effect)
 """The effects whose reach is known."""
 
 
-def blind_records(evidence: Evidence) -> frozenset[int]:
-    """Return the ids of all blind records; for ``Evidence.once``."""
-    found: set[int] = set()
+def blind_records(evidence: Evidence) -> Mapping[int, str]:
+    """Return the ids of all blind records, each with its cause; for ``Evidence.once``."""
+    found = dict.fromkeys(evidence.without_id, WITHOUT_ID)
     for hit in evidence.events_of(FaultHit):
         if not hit.shadowed and not MODELLED.issuperset(hit.effects):
-            found.update(_touched(evidence, hit))
-    return frozenset(found)
+            found.update(dict.fromkeys(_touched(evidence, hit), UNMODELLED_EFFECT))
+    return found
+
+
+def has_unmodelled_effects(evidence: Evidence) -> bool:
+    """Return whether a fault had an effect that not all checks model; for ``Evidence.once``."""
+    hits = evidence.events_of(FaultHit)
+    return any(not hit.shadowed and not MODELLED.issuperset(hit.effects) for hit in hits)
 
 
 def altered_requests(evidence: Evidence) -> frozenset[int]:

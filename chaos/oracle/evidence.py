@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeVar, cast
 
 from chaos.history import History, SentRecord
 from simulator.events import Appended, Event, FaultHit, FrameRead, FrameWritten
-from wire.batch import decode_values, iter_batches
+from wire.batch import decode_batch, decode_values, iter_batches
 from wire.codec import WireError
 from wire.codec.types import Buffer
 
@@ -144,7 +144,7 @@ class Evidence:
     def other_keys(self) -> list[tuple[int, Copy]]:
         """Ids and copies of records that are stored with another key than their own.
 
-        An empty key equals no key, since some clients cannot send a record without a key.
+        An empty key in place of none is no other key: some clients cannot send a record without.
         """
         return self._stored[2]
 
@@ -163,6 +163,10 @@ class Evidence:
                 while offset >= end:
                     base, end, transmission, fault = next(appends, _NOWHERE)
                 record_id = id_of(record.value)
+                if not record.value:
+                    record_id = self._id_of_key.get(record.key)
+                    if record_id is None and not record.key and self.without_id:
+                        continue  # counted by stored_without_id
                 if record_id is None:
                     phantoms.append(Phantom(partition, offset, record.value))
                     continue
@@ -173,9 +177,16 @@ class Evidence:
                 )
                 copies[record_id].append(copy)
                 key, sent = record.key, records[record_id].key
-                if key != sent and (key or sent):
+                if key != sent and (sent is not None or key):
                     other_keys.append((record_id, copy))
         return copies, phantoms, other_keys
+
+    @cached_property
+    def stored_without_id(self) -> int:
+        """The number of stored records that have neither a value nor a key."""
+        if not self.without_id:
+            return 0
+        return sum(not r.value and not r.key for log in self.history.logs.values() for r in log)
 
     def append_at(self, partition: int, offset: int) -> int | None:
         """Return the number of the request frame that carried the record at an offset; None if no
@@ -217,14 +228,29 @@ class Evidence:
 
     # --- from bytes to record ids
 
-    def id_of(self, value: bytes) -> int | None:
-        """Return the id of the record with exactly this value; None if none was sent."""
-        return self._id_of_value.get(value)
-
     @cached_property
     def _id_of_value(self) -> dict[bytes, int]:
-        """Ids by value: all values differ, and parsing the id at the start of a value is slower."""
-        return {record.value: record.id for record in self.records}
+        """Ids by value: all values but empty ones differ, and parsing the id at the start of a
+        value is slower."""
+        return {record.value: record.id for record in self.records if record.value}
+
+    @cached_property
+    def _id_of_key(self) -> dict[bytes | None, int]:
+        """Ids of the records with an empty value by their keys, which hold the id."""
+        return {record.key: record.id for record in self.records if not record.value and record.key}
+
+    @cached_property
+    def without_id(self) -> frozenset[int]:
+        """The ids of the records that have neither a value nor a key, and are equal."""
+        return frozenset(r.id for r in self.records if not r.value and not r.key)
+
+    def _ids_by_key(self, batch: bytes) -> list[int]:
+        """Return the ids of the records of a batch in which a value is empty."""
+        known = (
+            self._id_of_value.get(record.value) if record.value else self._id_of_key.get(record.key)
+            for record in decode_batch(batch)[1]
+        )
+        return [n for n in known if n is not None]
 
     def ids_of(self, data: Buffer) -> list[int]:
         """Return the ids of the records in some batches; records that were never sent are left out.
@@ -237,8 +263,13 @@ class Evidence:
                 raw = bytes(batch)
                 ids = self._batches.get(raw)
                 if ids is None:
-                    known = map(self._id_of_value.get, map(bytes, decode_values(raw)))
-                    ids = self._batches[raw] = [n for n in known if n is not None]
+                    values = list(map(bytes, decode_values(raw)))
+                    if b"" in values:
+                        ids = self._ids_by_key(raw)
+                    else:
+                        known = map(self._id_of_value.get, values)
+                        ids = [n for n in known if n is not None]
+                    self._batches[raw] = ids
                 found += ids
         except WireError:
             pass  # a batch that does not decode has no records
@@ -261,9 +292,13 @@ class Evidence:
             if record.probe:
                 continue
             outcome[record.outcome] += 1
+            if record.id in self.without_id:
+                continue
             if len(copies) != 1:
                 lost += not copies
                 duplicated += bool(copies)
+        lost += max(0, len(self.without_id) - self.stored_without_id)
+        duplicated += max(0, self.stored_without_id - len(self.without_id))
         return {
             "sent": sum(outcome.values()),
             "acknowledged": outcome["ok"],

@@ -14,7 +14,7 @@ from typing import Literal
 
 from chaos.history import CallEnded, Need
 from chaos.oracle.evidence import Evidence
-from chaos.spec.expectations import Expectations, Interval, is_timed
+from chaos.spec.expectations import Expectations, Wanted, is_timed
 from simulator.events import (
     ConnectionClosed,
     ConnectionOpened,
@@ -55,7 +55,7 @@ class Assessed:
     kind: ExpectationKind
     path: str
     """Its path in the scenario, for example ``lost`` or ``flush.p99``."""
-    wanted: Interval
+    wanted: Wanted
     figure: Figure | None
     """None if the run does not have this figure."""
 

@@ -5,7 +5,7 @@ it off (*excused*, for example a record that was given up after the last attempt
 the evidence cannot tell (*blind*), for a cause that is named. A rule of a check gives a ``Ruling``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
@@ -86,6 +86,9 @@ def blind(cause: str) -> Ruling:
 UNMODELLED_EFFECT = "unmodelled-effect"
 """The cause that makes a record a blind record."""
 
+WITHOUT_ID = "without-id"
+"""The cause that makes a record a blind record that has neither a value nor a key."""
+
 CLIENT_ENDED = "client-ended"
 """The rule for what was open when the client broke, or when the harness ended it."""
 
@@ -103,8 +106,8 @@ class Violations:
     """
 
     check: str
-    blind_records: frozenset[int] = frozenset()
-    """The ids of blind records."""
+    blind_records: Mapping[int, str] = field(default_factory=dict)
+    """The ids of blind records, each with its cause."""
     judged: int = 0
     _excused: dict[str, int] = field(default_factory=dict)
     _unseen: dict[str, int] = field(default_factory=dict)
@@ -113,9 +116,12 @@ class Violations:
 
     def sees(self, *ids: int) -> bool:
         """Return whether records can be judged; count them as blind if not."""
-        if not self.blind_records or self.blind_records.isdisjoint(ids):
+        if not self.blind_records:
             return True
-        self.blind(UNMODELLED_EFFECT, len(ids))
+        cause = next((self.blind_records[n] for n in ids if n in self.blind_records), None)
+        if cause is None:
+            return True
+        self.blind(cause, len(ids))
         return False
 
     def excuse(self, rule: str, times: int = 1) -> None:

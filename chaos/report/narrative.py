@@ -265,6 +265,9 @@ class Narrator:
         evidence = self._evidence
         if record.taken_at is None and record.outcome_at is None:
             yield "the call that sent the record never accepted it"
+        if record.id in evidence.without_id:
+            yield "without a value and a key it cannot be told apart from others"
+            return
         if not evidence.transmissions[record.id]:
             yield "no request with the record arrived"
         if record.outcome_at is None:

@@ -2,6 +2,7 @@
 
 ``scenario``: the models of a scenario.
 ``step``: a step of a workload, and the registry of steps.
+``record_form``: the values and keys of the records of a step.
 ``steps``: one module for each step.
 ``generators``: the parts of a scenario that are drawn.
 ``loader``: from YAML text to a property, or to its mistakes.

@@ -22,7 +22,7 @@ _TIMES = re.compile(r"(.{1,40}?)\.\.(.{1,40})?|\.\.(.{1,40})")
 
 
 @dataclass(frozen=True, slots=True)
-class Interval:
+class Wanted:
     """The values between two ends, both included."""
 
     text: str
@@ -32,11 +32,11 @@ class Interval:
     """Infinite if the interval has no upper end."""
 
 
-def _whole_numbers(value: object) -> Interval:
-    if isinstance(value, Interval):
+def _whole_numbers(value: object) -> Wanted:
+    if isinstance(value, Wanted):
         return value
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-        return Interval(str(value), value, value)
+        return Wanted(str(value), value, value)
     match = _NUMBERS.fullmatch(value) if isinstance(value, str) else None
     if match is None:
         raise ValueError(
@@ -47,8 +47,8 @@ def _whole_numbers(value: object) -> Interval:
     return _forward(match[0], int(first or 0), int(last or only) if last or only else inf)
 
 
-def _durations(value: object) -> Interval:
-    if isinstance(value, Interval):
+def _durations(value: object) -> Wanted:
+    if isinstance(value, Wanted):
         return value
     match = _TIMES.fullmatch(value) if isinstance(value, str) else None
     if match is None:
@@ -60,20 +60,20 @@ def _durations(value: object) -> Interval:
     return _forward(match[0], parse_duration(first) if first else 0.0, high)
 
 
-def _forward(text: str, low: float, high: float) -> Interval:
+def _forward(text: str, low: float, high: float) -> Wanted:
     if low > high:
         raise ValueError(f"{text} ends below its start; write the smaller end first")
-    return Interval(text, low, high)
+    return Wanted(text, low, high)
 
 
-def _written(interval: Interval) -> int | str:
+def _written(interval: Wanted) -> int | str:
     return int(interval.text) if interval.text.isdecimal() else interval.text
 
 
 _AS_WRITTEN = PlainSerializer(_written, when_used="json")
 
 Counted = Annotated[
-    Interval,
+    Wanted,
     PlainValidator(_whole_numbers),
     _AS_WRITTEN,
     WithJsonSchema(
@@ -95,7 +95,7 @@ Counted = Annotated[
 _TIME = f"({DURATION_PATTERN})"
 
 Timed = Annotated[
-    Interval,
+    Wanted,
     PlainValidator(_durations),
     _AS_WRITTEN,
     WithJsonSchema(
@@ -150,7 +150,7 @@ class Expectations(Strict):
     """The longest time from the end of an effect to the next acknowledgement, without the time in
     which no record was open."""
 
-    def each(self) -> Iterator[tuple[str, Interval]]:
+    def each(self) -> Iterator[tuple[str, Wanted]]:
         """Yield each expectation: its path, for example ``lost`` or ``flush.p99``, and its
         interval."""
         for name, value in self:

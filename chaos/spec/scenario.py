@@ -273,6 +273,10 @@ def _beyond_cluster(written: Mapping[str, Any]) -> Iterator[Conflict]:
             yield Conflict(("faults", n, kind, "server"), text)
 
 
+_RECORD_SIZES = {"size": 100, "key_size": 0}
+"""By key of a step, the bytes that it adds to each record, with their default."""
+
+
 def _too_much(written: Mapping[str, Any]) -> Iterator[Conflict]:
     """Yield a conflict if there are more records than fit in memory."""
     records = size = 0
@@ -282,7 +286,8 @@ def _too_much(written: Mapping[str, Any]) -> Iterator[Conflict]:
         count = max(_whole(fields.get("count"), 1), 0)
         records += count
         try:
-            size += count * parse_size(fields.get("size", 100))
+            sizes = (parse_size(fields.get(key, least)) for key, least in _RECORD_SIZES.items())
+            size += count * sum(sizes)
         except ValueError:
             continue
         if records > RECORDS_MAX:

@@ -6,37 +6,10 @@ as fields, and acts on a run through ``Harness``.
 """
 
 from abc import abstractmethod
-from typing import Annotated, Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
-from pydantic import PlainValidator, WithJsonSchema
-
-from simulator.documents.quantities import parse_size
+from chaos.spec.record_form import RecordForm
 from wire.registry import Registry
-
-ID_BYTES = 8
-"""The length of the record id at the start of each value: the smallest size of a value."""
-
-
-def _value_size(value: object) -> int:
-    size = parse_size(value)
-    if size < ID_BYTES:
-        raise ValueError(f"{size} bytes do not hold the id of a record; write {ID_BYTES} or more")
-    return size
-
-
-ValueSize = Annotated[
-    int,
-    PlainValidator(_value_size),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": "integer", "minimum": ID_BYTES},
-                {"type": "string", "pattern": "^[0-9]+ ?(KiB|MiB|GiB)?$", "examples": ["1KiB"]},
-            ]
-        }
-    ),
-]
-"""The size of a value in bytes; each value starts with the id of its record."""
 
 
 class Harness(Protocol):
@@ -46,18 +19,17 @@ class Harness(Protocol):
     raises nothing here.
     """
 
-    async def send(self, count: int, size: int, keys: int, *, wait: bool, pace: float) -> None:
+    async def send(self, count: int, form: RecordForm, *, wait: bool, pace: float) -> None:
         """Send records one by one.
 
         Args:
             count: the number of records.
-            size: bytes of each value.
-            keys: the number of different keys, used in turn; 0 for no key.
+            form: their values and keys.
             wait: whether each record is settled before the next one is sent.
             pace: seconds to wait after each record.
         """
 
-    async def send_all(self, count: int, size: int, keys: int) -> None:
+    async def send_all(self, count: int, form: RecordForm) -> None:
         """Send records with one call."""
 
     async def flush(self) -> None:

@@ -2,16 +2,17 @@
 
 The check applies to both delivery semantics, and to probes as well as to the records of the
 workload: an acknowledgement is the one thing that a caller can rely on. Whether the copy is at the
-reported offset is a separate check (``offset-is-true``).
+reported offset is a separate check (``offset-is-true``). Records that have neither a value nor a
+key are equal; of these at least as many are stored as were acknowledged.
 
 An acknowledgement is worth what the servers do: a request that asks for the commit is not answered
 before it, and what is committed stays committed, so that no high watermark moves back.
 """
 
 from chaos.history import Need
-from chaos.oracle.blind_records import blind_records
+from chaos.oracle.blind_records import blind_records, has_unmodelled_effects
 from chaos.oracle.evidence import Evidence
-from chaos.oracle.finding import Finding, Violations, at, listed, were
+from chaos.oracle.finding import WITHOUT_ID, Finding, Violations, at, listed, were
 from chaos.oracle.frames.commits import early_answers, lost_commits
 
 NAME = "acked-is-stored"
@@ -24,7 +25,9 @@ def check(evidence: Evidence) -> Finding:
     found = Violations(NAME, evidence.once(blind_records))
     copies, unseen, acknowledged = evidence.copies, found.blind_records, 0
     for record in evidence.records:
-        if record.outcome != "ok" or (unseen and not found.sees(record.id)):
+        if record.outcome != "ok" or record.id in evidence.without_id:
+            continue
+        if unseen and not found.sees(record.id):
             continue
         acknowledged += 1
         if not copies[record.id]:
@@ -35,8 +38,25 @@ def check(evidence: Evidence) -> Finding:
                 [record.id],
             )
     found.judged = acknowledged
+    _count_those_without_id(evidence, found)
     for text, ids in early_answers(evidence):
         found.add(text, ids)
     for text in lost_commits(evidence):
         found.add(text)
     return found.finding()
+
+
+def _count_those_without_id(evidence: Evidence, found: Violations) -> None:
+    """Check the records that are equal by their number."""
+    acked = [n for n in sorted(evidence.without_id) if evidence.records[n].outcome == "ok"]
+    if evidence.once(has_unmodelled_effects):
+        found.blind(WITHOUT_ID, len(acked))
+        return
+    found.judged += len(acked)
+    missing = len(acked) - evidence.stored_without_id
+    if missing > 0:
+        found.add(
+            f"{len(acked)} records without key and value were acknowledged, but "
+            f"{evidence.stored_without_id} are stored",
+            acked[-missing:],
+        )

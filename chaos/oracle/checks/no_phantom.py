@@ -3,8 +3,8 @@
 Every stored batch decodes, its CRC included. Every stored value is one that was sent, with its own
 key, and came with a request that carried it. A record with a key belongs to the partition that its
 key hashes to (SipHash-2-4, as in all Fluvio clients). A record without a key may go to any
-partition, but all of its copies and transmissions go to the same one. An empty key counts as none,
-since some clients do not distinguish the two.
+partition, but all of its copies and transmissions go to the same one. An empty key is a key; it
+may be stored where none was given, since some clients cannot send a record without a key.
 """
 
 from chaos.history import Need
@@ -54,18 +54,18 @@ def check(evidence: Evidence) -> Finding:
 
 def _look_at_copies(evidence: Evidence, found: Violations) -> None:
     """Check that each copy came with a request that carried it."""
-    for sent, copies in zip(evidence.transmissions, evidence.copies, strict=True):
+    both = zip(evidence.transmissions, evidence.copies, strict=True)
+    for record_id, (sent, copies) in enumerate(both):
         for copy in copies:
             number, partition = copy.transmission, copy.partition
             for transmission in sent:
                 if transmission.number == number and transmission.partition == partition:
                     break
             else:
-                record_id = evidence.id_of(_value_at(evidence, partition, copy.offset))
                 found.add(
                     f"record {record_id} is stored at {partition}@{copy.offset}, but no request "
                     "brought it there",
-                    [] if record_id is None else [record_id],
+                    [record_id],
                 )
 
 
@@ -77,10 +77,11 @@ def _look_at_requests(evidence: Evidence, found: Violations) -> None:
         trail = trails[trail_of[record.id]]
         if not trail:
             continue
-        home = partition_of(record.key, partitions) if record.key else trail[0].partition
+        keyed = record.key is not None
+        home = partition_of(record.key or b"", partitions) if keyed else trail[0].partition
         for transmission in trail:
             if transmission.partition != home:
-                why = "its key belongs" if record.key else "it was sent before"
+                why = "its key belongs" if keyed else "it was sent before"
                 found.add(
                     f"{listed([record.id])} was sent to partition {transmission.partition} "
                     f"{at(transmission.t)} on connection {transmission.connection}, but {why} "
@@ -88,7 +89,3 @@ def _look_at_requests(evidence: Evidence, found: Violations) -> None:
                     [record.id],
                 )
                 break
-
-
-def _value_at(evidence: Evidence, partition: int, offset: int) -> bytes:
-    return next((r.value for r in evidence.history.logs[partition] if r.offset == offset), b"")

@@ -76,7 +76,7 @@ def test_an_unknown_effect_on_a_greeting_may_have_touched_everything() -> None:
         played({"disconnect": {"nth": 1, "at": "request"}}, LATE_GREETING, workload=ONE_BY_ONE),
         "turns-blue",
     )
-    assert blind_records(Evidence(history)) == {record.id for record in history.records}
+    assert set(blind_records(Evidence(history))) == {record.id for record in history.records}
     assert accused(without_copy(history, 3)) == {}
 
 
@@ -119,7 +119,7 @@ def test_an_altered_batch_is_no_violation_and_only_its_records_are_blind() -> No
     history = played({"corrupt": {"at": "request", "nth": 2}}, workload=ONE_BY_ONE)
     assert [batch.records for batch in history.unreadable] == [1]
     assert judge(history).verdict == "valid"
-    assert blind_records(Evidence(history)) == {1}
+    assert set(blind_records(Evidence(history))) == {1}
     assert accused(without_copy(history, 3)) == {"acked-is-stored": 1}
 
 

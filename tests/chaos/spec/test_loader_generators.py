@@ -3,7 +3,7 @@
 import pytest
 
 import chaos.spec.variants
-from chaos.spec.expectations import Interval
+from chaos.spec.expectations import Wanted
 from chaos.spec.loader import FIXED, ScenarioFileError, parse_scenario
 
 LEAST = "name: x\nworkload: [flush]\n"
@@ -163,7 +163,7 @@ def test_a_key_that_all_examples_share_cannot_be_drawn(key: str, written: str) -
 def test_an_expectation_is_an_interval_and_makes_no_property() -> None:
     found = parse_scenario(LEAST + "always: {lost: 0..2, flush: {max: 1ms..2s}}", "s.yaml")
     assert found.concrete
-    assert found.scenario().always.lost == Interval("0..2", 0, 2)
+    assert found.scenario().always.lost == Wanted("0..2", 0, 2)
 
 
 def test_a_scenario_as_a_whole_is_not_drawn() -> None:

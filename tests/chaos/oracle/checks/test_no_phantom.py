@@ -36,7 +36,7 @@ def test_another_key_is_another_record() -> None:
     ]
 
 
-def test_an_empty_key_and_none_are_the_same() -> None:
+def test_an_empty_key_in_place_of_none_is_no_other_key() -> None:
     history = played()
     log = [replace(record, key=record.key or b"") for record in history.logs[0]]
     assert said(no_phantom, with_logs(history, {0: log})) == []
