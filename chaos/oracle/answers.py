@@ -90,8 +90,10 @@ class Answers:
         An answer that was written before the commit says that the timeout for it was over, for all
         entries. One that was written when the commit came says that it came in time, but only of a
         request with one entry: each entry waits for as long as the timeout, which no event tells.
-        With real sockets the machine may have added as much to a shorter timeout.
+        With real sockets the machine may have added as much to a shorter timeout. Where the commit
+        and the end of the timeout coincide, neither is certain.
         """
+        timeout = min(times.wait, evidence.scenario.producer.timeout)
         late = {hit.transmission for hit in evidence.events_of(FaultHit) if hit.delay_s}
         stored_at: dict[int, float] = {}
         for append in evidence.events_of(Appended):
@@ -104,7 +106,9 @@ class Answers:
             if answered_at < committed_at - times.slack:
                 yield number, False
             elif len(read.carried) == 1 and number not in late and times.exact:
-                yield number, answered_at >= committed_at - ROUNDING_S
+                in_time = answered_at >= committed_at - ROUNDING_S
+                if not in_time or answered_at < stored_at[number] + timeout - ROUNDING_S:
+                    yield number, in_time
 
     def is_appended(self, transmission: Transmission) -> bool:
         """Return whether the records of a request were stored."""

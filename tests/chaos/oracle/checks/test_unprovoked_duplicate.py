@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from chaos.oracle.checks import unprovoked_duplicate
+from chaos.oracle.evidence import Evidence
 from simulator.events import Appended
 from tests.chaos.oracle.checks.playing import judged, played, requests, said
 
@@ -51,3 +52,13 @@ def test_a_copy_that_no_fault_made_is_reported() -> None:
         if isinstance(event, Appended):
             event.copied_by = None
     assert "no fault duplicated the request" in said(unprovoked_duplicate, history)[0]
+
+
+def test_an_answer_at_the_end_of_its_commit_timeout_is_no_certain_success() -> None:
+    history = played(
+        workload=[{"send": {"count": 2, "pace": "15ms"}}],
+        cluster={"commit_delay": "10ms"},
+        producer={"isolation": "read-committed", "timeout": "10ms"},
+    )
+    assert any(len(trail) > 1 for trail in Evidence(history).transmissions)
+    assert said(unprovoked_duplicate, history) == []
