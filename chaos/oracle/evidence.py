@@ -244,11 +244,11 @@ class Evidence:
         """The ids of the records that have neither a value nor a key, and are equal."""
         return frozenset(r.id for r in self.records if not r.value and not r.key)
 
-    def _ids_by_key(self, batch: bytes) -> list[int]:
+    def _ids_by_key(self, batch: bytes, *, check_crc: bool) -> list[int]:
         """Return the ids of the records of a batch in which a value is empty."""
         known = (
             self._id_of_value.get(record.value) if record.value else self._id_of_key.get(record.key)
-            for record in decode_batch(batch)[1]
+            for record in decode_batch(batch, check_crc=check_crc)[1]
         )
         return [n for n in known if n is not None]
 
@@ -263,17 +263,22 @@ class Evidence:
                 raw = bytes(batch)
                 ids = self._batches.get(raw)
                 if ids is None:
-                    values = list(map(bytes, decode_values(raw)))
-                    if b"" in values:
-                        ids = self._ids_by_key(raw)
-                    else:
-                        known = map(self._id_of_value.get, values)
-                        ids = [n for n in known if n is not None]
-                    self._batches[raw] = ids
+                    ids = self._batches[raw] = self.ids_in(raw)
                 found += ids
         except WireError:
             pass  # a batch that does not decode has no records
         return found
+
+    def ids_in(self, batch: bytes, *, check_crc: bool = True) -> list[int]:
+        """Return the ids of the records in one batch, without those that were never sent.
+
+        Raises:
+            WireError: the batch does not decode.
+        """
+        values = list(map(bytes, decode_values(batch, check_crc=check_crc)))
+        if b"" in values:
+            return self._ids_by_key(batch, check_crc=check_crc)
+        return [n for n in map(self._id_of_value.get, values) if n is not None]
 
     # --- figures
 

@@ -46,7 +46,7 @@ def check(evidence: Evidence) -> Finding:
     found = Violations(NAME, evidence.once(blind_records))
     for read in evidence.events_of(FrameRead):
         ids = evidence.ids_by_transmission.get(read.transmission, [])
-        if not found.blind_records.isdisjoint(ids):
+        if not found.blind_records.keys().isdisjoint(ids):
             continue  # counted below, with its batches
         for text in _wrong_in_request(evidence, read, len(ids)):
             found.add(f"{_named(read)} {text}", ids[:1])
@@ -58,7 +58,7 @@ def check(evidence: Evidence) -> Finding:
             found.add(f"a batch in {_named(batch.read)} {text}", concerned)
     for rule in _RULES:
         for text, concerned in rule(evidence):
-            if found.blind_records.isdisjoint(concerned):
+            if found.blind_records.keys().isdisjoint(concerned):
                 found.add(text, concerned)
     return found.finding()
 

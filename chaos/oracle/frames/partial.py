@@ -20,7 +20,6 @@ from wire.batch import (
     HEADER,
     PREAMBLE_BYTES,
     BatchHeader,
-    decode_values,
 )
 from wire.codec import WireError, decode_from, read_varint
 from wire.framing import LENGTH_BYTES, RequestHeader
@@ -92,10 +91,8 @@ def _ids_of(evidence: Evidence, known: dict[bytes, bytes], arrived: bytes) -> li
     size = EMPTY_BATCH_BYTES - PREAMBLE_BYTES + len(records)
     preamble = _PREAMBLE.pack(0, size)
     rest = arrived[PREAMBLE_BYTES : HEADER.size]
-    values = decode_values(
-        b"".join((preamble, rest, _COUNT.pack(len(whole)), records)), check_crc=False
-    )
-    return [n for value in values if (n := evidence.id_of(value)) is not None]
+    complete = b"".join((preamble, rest, _COUNT.pack(len(whole)), records))
+    return evidence.ids_in(complete, check_crc=False)
 
 
 def _ends_of_records(arrived: bytes) -> list[int]:
