@@ -253,6 +253,8 @@ class FaultHit(ExchangeEvent):
     """How the connection ends."""
     after_bytes: int | None = None
     """The bytes of the answer that are written before the connection ends."""
+    what: str | None = None
+    """What is false about the answer, as in the fault ``forge``."""
 
 
 @event

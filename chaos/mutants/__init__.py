@@ -8,6 +8,7 @@ catch every one. Without faults none of the defects breaks a promise.
 ``mutant``: the base class of a defect, which patches the source lines of one function.
 ``retrying``: defects in the number, the delay and the conditions of retries.
 ``outcomes``: defects in the outcomes that the producer reports.
+``answering``: defects in the answers that the producer believes.
 ``sending``: defects in what the producer sends, to which SPU, and when it considers it done.
 ``configuring``: defects of the producer in how it follows its options.
 ``connecting``: defects in how the producer connects.
@@ -18,12 +19,21 @@ catch every one. Without faults none of the defects breaks a promise.
 ``page``: the lists of mutants in the documentation.
 """
 
-from chaos.mutants import configuring, connecting, outcomes, recording, retrying, sending, serving
+from chaos.mutants import (
+    answering,
+    configuring,
+    connecting,
+    outcomes,
+    recording,
+    retrying,
+    sending,
+    serving,
+)
 from chaos.mutants.mutant import Mutant
 
 __all__ = ["GROUPS", "MUTANTS", "Mutant"]
 
-GROUPS = (retrying, outcomes, sending, configuring, connecting, serving, recording)
+GROUPS = (retrying, outcomes, answering, sending, configuring, connecting, serving, recording)
 """The modules that define mutants, in the order of the documentation."""
 
 MUTANTS = {

@@ -88,7 +88,7 @@ def hunt(name: str, examples: int | None = None, seed: int = 0) -> Catch:
 
     with mutant.applied():
         for turn in count():
-            for prop in properties(mutant.semantics):
+            for prop in properties(mutant.semantics, mutant.regimes):
                 if run and run >= budget * (1 if first is None else SMALLER):
                     reason = f"not caught in {run:,} examples"
                     return first or Catch(name, run, watch.seconds, reason=reason)
@@ -139,19 +139,32 @@ NONE = "none"
 """The name of the control, which has no defect."""
 
 
-def properties(semantics: Sequence[str]) -> list[Property]:
-    """Return the properties of the zoo whose delivery semantic is one of these."""
+def properties(semantics: Sequence[str], regimes: Sequence[str] | None = None) -> list[Property]:
+    """Return the properties of the zoo with one of these delivery semantics and regimes.
+
+    Args:
+        semantics: the delivery semantics.
+        regimes: the last words of their file names; None for all.
+    """
     return [
-        prop for prop in _properties() if prop.data["producer"]["delivery_semantic"] in semantics
+        prop
+        for regime, prop in _properties()
+        if prop.data["producer"]["delivery_semantic"] in semantics
+        and (regimes is None or regime in regimes)
     ]
 
 
 @cache
-def _properties() -> tuple[Property, ...]:
-    found = [file for file in files("chaos.mutants").iterdir() if file.name.endswith(".yaml")]
+def _properties() -> tuple[tuple[str, Property], ...]:
+    """Return all properties, each with its regime."""
+    found = [
+        (file.name.removesuffix(".yaml").rpartition("-")[2], file)
+        for file in files("chaos.mutants").iterdir()
+        if file.name.endswith(".yaml")
+    ]
     return tuple(
-        parse_scenario(file.read_text(encoding="utf-8"), file.name)
-        for file in sorted(found, key=lambda file: file.name.rpartition("-")[2], reverse=True)
+        (regime, parse_scenario(file.read_text(encoding="utf-8"), file.name))
+        for regime, file in sorted(found, key=lambda pair: pair[0], reverse=True)
     )
 
 

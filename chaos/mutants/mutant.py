@@ -23,6 +23,9 @@ AT_LEAST_ONCE = "at-least-once"
 AT_MOST_ONCE = "at-most-once"
 BOTH = (AT_LEAST_ONCE, AT_MOST_ONCE)
 
+GENERAL = ("exchanges", "copies", "cluster", "busy", "always", "elsewhere")
+"""The regimes in which most defects show."""
+
 _WORD = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
@@ -41,6 +44,9 @@ class Mutant:
     """The lines that replace them."""
     semantics: ClassVar[Sequence[str]] = BOTH
     """The delivery semantics under which the defect shows."""
+    regimes: ClassVar[Sequence[str]] = GENERAL
+    """The properties of the zoo in which the defect shows: the last words of their file names.
+    Others would only use up its budget."""
     caught_by: ClassVar[Sequence[str]]
     """The checks that may catch the mutant."""
     records: ClassVar[int] = 1

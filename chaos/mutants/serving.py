@@ -159,12 +159,10 @@ class AnswersUnderAnotherId(Mutant):
     """
 
     where = "simulator.serving.exchange:Exchanges.answered"
-    before = "frame = self._wire.response(request.frame.header, response)"
+    before = "frame = self._wire.response(header, response)"
     after = """
-        import dataclasses
-        header = request.frame.header
         late = verdict is not None and verdict.delay_s > 0
-        header = dataclasses.replace(header, correlation_id=header.correlation_id + late)
+        header = replace(header, correlation_id=header.correlation_id + late)
         frame = self._wire.response(header, response)
     """
     caught_by = ("unprovoked-duplicate", "bounded", "offset-is-true")

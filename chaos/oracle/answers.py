@@ -1,16 +1,21 @@
 """The answers of the SPUs to produce requests, as far as the events show them.
 
 The events record answers as frames, without their content. The content follows from other events:
-what was appended, and which faults replaced an answer by an error code.
+what was appended, and which faults forged an answer or replaced it by an error code.
+
+A forged answer is not about what was asked. It reports no success, and ends an attempt as the loss
+of the connection does; one that no request is waiting for is as good as none.
 """
 
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterator
 from math import inf
 
 from chaos.oracle.evidence import Evidence, Transmission
 from chaos.oracle.timing import ROUNDING_S, Timing, timing
-from simulator.events import Appended, FaultHit, LeaderMoved, SpuStopped
+from simulator.events import Appended, FaultHit, FrameWritten, LeaderMoved, SpuStopped
+from simulator.faults.effects import Effect
 
 RETRIABLE = (
     "NotLeaderForPartition",
@@ -48,13 +53,40 @@ class Answers:
         for append in evidence.events_of(Appended):
             if append.topic == topic:
                 self._appended.add((append.transmission, append.partition))
+        self._not_ok: Counter[tuple[int | None, int | None]] = Counter()
+        """How many answers had an error code or were forged."""
+        self._forged: set[int] = set()
+        missing: Counter[int] = Counter()
         for hit in evidence.events_of(FaultHit):
-            if hit.topic == topic and hit.code is not None and not hit.shadowed:
+            if hit.topic != topic or hit.shadowed:
+                continue
+            forges = Effect.FORGES_ANSWER in hit.effects
+            if hit.code is not None:
                 self._codes[hit.transmission, hit.partition] = hit.code
+            if forges:
+                self._forged.add(hit.transmission)
+                missing[hit.transmission] += Effect.NOT_ANSWERED in hit.effects
+            if forges or hit.code is not None:
+                self._not_ok[hit.transmission, hit.partition] += 1
+        self._written: Counter[int] = Counter()
+        if self._not_ok:
+            self._written.update(
+                w.transmission for w in evidence.events_of(FrameWritten) if w.whole
+            )
+        self._missing = {n for n, times in missing.items() if times >= self._written[n]}
 
     def at(self, transmission: Transmission) -> float:
         """Return when the first answer to a request was written in full; infinity if none was."""
+        if transmission.number in self._missing:
+            return inf
         return self._at.get(transmission.number, inf)
+
+    def may_acknowledge(self, transmission: Transmission) -> bool:
+        """Return whether an answer to a request may have reported success."""
+        number, others = transmission.number, self._not_ok
+        if not others or not (wrong := others[number, transmission.partition]):
+            return number in self._at
+        return self._written[number] > wrong
 
     def is_ok(self, transmission: Transmission) -> bool:
         """Return whether an answer, if there was one, certainly reported success."""
@@ -72,7 +104,11 @@ class Answers:
 
     def _is_stored(self, transmission: Transmission) -> bool:
         key = transmission.number, transmission.partition
-        return key in self._appended and key not in self._codes
+        return (
+            key in self._appended
+            and key not in self._codes
+            and transmission.number not in self._forged
+        )
 
     def _is_uncertain(self, transmission: Transmission) -> bool:
         """Return whether the commit of a request may have failed, so that an answer without a

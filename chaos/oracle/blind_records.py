@@ -23,7 +23,7 @@ from chaos.oracle.finding import UNMODELLED_EFFECT, WITHOUT_ID
 from simulator.events import FaultHit, FrameRead, FrameWritten
 from simulator.faults.effects import CutPoint, Effect
 
-MODELLED = frozenset(Effect) - {Effect.ALTERS_BYTES, Effect.FORGES_ANSWER}
+MODELLED = frozenset(Effect) - {Effect.ALTERS_BYTES}
 """The effects that all checks model."""
 
 KNOWN = frozenset(Effect)

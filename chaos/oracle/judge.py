@@ -15,7 +15,7 @@ from chaos.oracle.checks import CHECKS, Check, Finding
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.expectations import Assessed, assessed
 from simulator.events import FaultHit
-from simulator.faults.effects import DECIDING, CutPoint
+from simulator.faults.effects import DECIDING, CutPoint, Effect
 
 Verdict = Literal["valid", "invalid", "inconclusive"]
 
@@ -176,4 +176,5 @@ def _too_late(history: History) -> str:
 
 def _is_harmless(hit: FaultHit) -> bool:
     """Return whether a fault lets later faults act on the same exchange."""
-    return hit.shadowed or DECIDING.isdisjoint(hit.effects)
+    forges = Effect.FORGES_ANSWER in hit.effects
+    return hit.shadowed or forges or DECIDING.isdisjoint(hit.effects)

@@ -23,6 +23,14 @@ KEY_CHARS_MAX = 40
 """The most characters of a record key that are shown."""
 
 _ENDINGS = {"rst": "reset", "fin": "closed", "half-close": "half-closed"}
+_FORGED = {
+    "topic": "it is about another topic",
+    "partition": "it is about another partition",
+    "missing-entry": "it lacks the last result",
+    "extra-entry": "it repeats the last result",
+    "offset": "its offset is below zero",
+    "correlation-id": "it answers a request that does not exist",
+}
 _TURNED_AWAY = {"rst": "reset", "hang": "left hanging"}
 
 
@@ -68,6 +76,8 @@ def struck(hit: FaultHit) -> str:
         parts.append(f"{frame} delayed by {hit.delay_s * 1000:.3f}ms {by}")
     if Effect.ALTERS_BYTES in effects:
         parts.append(f"{frame} altered {by}")
+    if Effect.FORGES_ANSWER in effects:
+        parts.append(f"{frame} forged {by}: {_FORGED.get(hit.what or '', 'it is false')}")
     if Effect.REPEATED in effects:
         parts.append(f"{frame} delivered twice {by}")
     if hit.code is not None:
@@ -78,7 +88,7 @@ def struck(hit: FaultHit) -> str:
     elif Effect.SILENCES in effects:
         effect = "read from" if at_request else "written to"
         parts.append(f"connection {hit.connection} stalled {by}: nothing more is {effect} it")
-    elif Effect.NOT_ANSWERED in effects:
+    elif Effect.NOT_ANSWERED in effects and Effect.FORGES_ANSWER not in effects:
         effect = ": it never reaches the SPU" if at_request else ""
         parts.append(f"{frame} dropped {by}{effect}")
     return ", ".join(parts) or f"{frame} struck {by}: {hit.kind}"

@@ -41,7 +41,8 @@ class Effect(StrEnum):
     SILENCES = "silences"
     """The connection stays open, but the server stops reading from it or writing to it."""
     FORGES_ANSWER = "forges-answer"
-    """The response is well formed but false."""
+    """The response is well formed, but not about what was asked. A client must not believe it, and
+    may end the connection."""
     ALTERS_BYTES = "alters-bytes"
     """Some bytes of the frame change on the way."""
     HIDES_ATTEMPTS = "hides-attempts"
@@ -51,6 +52,14 @@ class Effect(StrEnum):
 Ending: TypeAlias = Literal["rst", "fin", "half-close"]
 """How a connection ends: by a reset; by a FIN after the input that has arrived is read; or by a FIN
 in one direction, while the server continues to read and apply requests."""
+
+
+Forgery: TypeAlias = Literal[
+    "topic", "partition", "missing-entry", "extra-entry", "offset", "correlation-id"
+]
+"""What is wrong about a well-formed response: it names a topic or a partition that the request does
+not name, its last entry is missing or repeated, its offset is below zero, or it has a correlation
+id that no request on the connection uses."""
 
 
 class Sampled(Protocol):
@@ -72,6 +81,8 @@ class Action:
     flips_bit: bool = False
     """Flip one bit at a drawn position: at the request, in the records of one partition; at the
     response, after the correlation id."""
+    forges: Forgery | None = None
+    """Forge the response."""
     code: str | None = None
     """Answer with this error code; at the request nothing is applied."""
     copies: int = 0
@@ -95,7 +106,7 @@ class Action:
     @property
     def only_delays(self) -> bool:
         """Whether the action does nothing but delay the frame."""
-        return not (self.terminal or self.copies or self.flips_bit)
+        return not (self.terminal or self.copies or self.flips_bit or self.forges)
 
     @property
     def reads_on(self) -> bool:
@@ -112,10 +123,13 @@ class Action:
         found = {
             Effect.LATE: self.delay is not None,
             Effect.ALTERS_BYTES: self.flips_bit,
+            Effect.FORGES_ANSWER: self.forges is not None,
             Effect.ANSWERED_WITH_CODE: self.code is not None,
             Effect.REPEATED: self.copies > 0,
             Effect.NOT_APPLIED: not applied,
-            Effect.NOT_ANSWERED: self.swallow or self.silence or ends,
+            Effect.NOT_ANSWERED: (
+                self.swallow or self.silence or ends or self.forges == "correlation-id"
+            ),
             Effect.SILENCES: self.silence,
             Effect.ENDS_CONNECTION: ends,
             Effect.HIDES_ATTEMPTS: ends or (self.silence and request),

@@ -15,7 +15,7 @@ from typing import Literal, get_args, get_origin
 from pydantic.fields import FieldInfo
 
 import simulator.faults.kinds  # noqa: F401  registers every kind
-from simulator.faults.effects import CutPoint, Effect
+from simulator.faults.effects import Effect
 from simulator.faults.model import FAULTS, Fault, Placed, Refusal
 
 WIDTH = 100
@@ -62,9 +62,9 @@ def _effects(kind: type[Fault]) -> Iterator[str]:
         yield f"Effects on a connect: {'; '.join(listed)}."
     if issubclass(kind, Placed):
         fault = kind.made()
-        places = [f"at the {at} {_listed(fault.effects(at))}" for at in CutPoint]
+        places = [f"at the {at} {_listed(fault.effects(at))}" for at in fault.cut_points]
         yield f"Effects: {'; '.join(places)}."
-        terminal = any(fault.action(at).terminal for at in CutPoint)
+        terminal = any(fault.action(at).terminal for at in fault.cut_points)
         yield "Terminal." if terminal else "Not terminal."
 
 

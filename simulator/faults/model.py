@@ -37,7 +37,17 @@ ALL_APIS = "all"
 
 FAULTS: "Registry[type[Fault]]" = Registry(
     "fault kind",
-    order=("delay", "drop", "duplicate", "corrupt", "disconnect", "stall", "error", "refuse"),
+    order=(
+        "delay",
+        "drop",
+        "duplicate",
+        "corrupt",
+        "disconnect",
+        "stall",
+        "error",
+        "forge",
+        "refuse",
+    ),
 )
 """Every kind of fault, by its ``kind``."""
 
@@ -183,6 +193,32 @@ class Placed(Fault):
     def effects(self, at: CutPoint) -> tuple[Effect, ...]:
         """Return the effects on a frame that the fault strikes at a cut point."""
         return self.action(at).effects(at)
+
+
+APIS_WITH_RECORDS = ("produce", "fetch")
+"""The APIs whose request or response carries records."""
+
+
+def api_matched(written: Mapping[str, Any]) -> str | None:
+    """Return the API that the fields of a fault match, as far as they say so."""
+    match = written.get("match")
+    return match.get("api") if isinstance(match, Mapping) else getattr(match, "api", None)
+
+
+class OfRecords(Placed):
+    """A fault that strikes only requests about records, and the answers to them."""
+
+    @classmethod
+    def conflicts(cls, written: Mapping[str, Any]) -> Iterator[Conflict]:
+        """Report a match without records."""
+        yield from super().conflicts(written)
+        api = api_matched(written)
+        if api in (*APIS, ALL_APIS) and api not in APIS_WITH_RECORDS:
+            text = f"{api} carries no records; write one of {', '.join(APIS_WITH_RECORDS)}"
+            yield Conflict(("match", "api"), text)
+        if written.get("empty") is True:
+            text = f"a request without partitions carries no records to {cls.kind}; remove empty"
+            yield Conflict(("empty",), text)
 
 
 _REFUSAL_EFFECTS = {

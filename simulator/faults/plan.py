@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from simulator.faults.draws import Draws
-from simulator.faults.effects import NOTHING, Action, CutPoint, Effect, Ending
+from simulator.faults.effects import NOTHING, Action, CutPoint, Effect, Ending, Forgery
 from simulator.faults.fault_list import with_names
 from simulator.faults.model import ALL_APIS, Fault, Placed, Refusal
 
@@ -94,6 +94,8 @@ class Decision(NamedTuple):
     """How the connection ends."""
     after_bytes: int | None
     """The number of response bytes that are written before the connection ends."""
+    what: Forgery | None
+    """What is false about the response."""
 
 
 @dataclass(slots=True)
@@ -111,6 +113,8 @@ class FrameVerdict:
     flips: tuple[tuple[tuple[str, int] | None, float], ...] = ()
     """For each flipped bit, the partition whose records hold it, and a uniform draw in [0, 1) for
     its position."""
+    forgeries: tuple[tuple[tuple[str, int] | None, Forgery], ...] = ()
+    """For each forgery, the partition whose entries it concerns."""
     decisions: tuple[Decision, ...] = ()
     """Every fault that struck or was shadowed, for the events."""
 
@@ -343,6 +347,8 @@ def _combined(striking: Sequence[Mark], exchange: Exchange, at: CutPoint) -> Fra
         verdict.duplicated_by += (armed.fault.name,) * action.copies
         if action.flips_bit:
             verdict.flips += ((mark.partition, armed.drawn(mark, exchange, at)[1]),)
+        if action.forges is not None:
+            verdict.forgeries += ((mark.partition, action.forges),)
         if mark is winner:
             verdict.terminal, verdict.target = action, mark.partition
     verdict.decisions = tuple(decisions)
@@ -362,4 +368,5 @@ def _decision(mark: Mark, at: CutPoint, *, delay_s: float, shadowed: bool) -> De
         code=action.code,
         how=action.ending,
         after_bytes=action.after_bytes if action.ending and at is CutPoint.RESPONSE else None,
+        what=action.forges,
     )

@@ -12,6 +12,7 @@ from collections.abc import Generator
 
 from simulator.handlers.codes import CodeInEntry
 from simulator.handlers.context import ENTRIES_PER_TURN, PAUSE, Context, Pause
+from simulator.handlers.forging import entries_forged
 from simulator.handlers.served_api import ServedApi, named_by, register_api
 from wire.api import FETCH
 from wire.api.fetch import (
@@ -73,5 +74,11 @@ def _fetch(
 
 
 register_api(
-    ServedApi(api=FETCH, handle=handle, partitions=named_by, codes=CodeInEntry(FetchedPartition))
+    ServedApi(
+        api=FETCH,
+        handle=handle,
+        partitions=named_by,
+        forged=entries_forged("high_watermark"),
+        codes=CodeInEntry(FetchedPartition),
+    )
 )

@@ -26,6 +26,7 @@ from simulator.cluster.record_set import RecordSet
 from simulator.handlers.bits import with_bit_flipped
 from simulator.handlers.codes import CodeInEntry
 from simulator.handlers.context import ENTRIES_PER_TURN, PAUSE, CommitWait, Context, Pause
+from simulator.handlers.forging import entries_forged
 from simulator.handlers.served_api import (
     Carried,
     CommitTerms,
@@ -210,6 +211,7 @@ register_api(
         carried=_carried,
         commit_terms=_commit_terms,
         altered=altered,
+        forged=entries_forged("base_offset"),
         codes=CodeInEntry(PartitionResult, offset="base_offset"),
     )
 )

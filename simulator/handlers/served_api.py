@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple, TypeAlias
 
+from simulator.faults.effects import Forgery
 from simulator.handlers.codes import Codes
 from simulator.handlers.context import Context
 from wire.api import Api
@@ -48,6 +49,10 @@ def _unaltered(request: Any, partition: PartitionName | None, u: float) -> Any:
     return request
 
 
+def _unforged(response: Any, partition: PartitionName | None, what: Forgery) -> Any:
+    return response
+
+
 def named_by(request: Any) -> tuple[PartitionName, ...]:
     """Return the partitions of a request that has ``topics`` with ``partitions``."""
     return tuple((t.name, p.partition_index) for t in request.topics for p in t.partitions)
@@ -72,6 +77,8 @@ class ServedApi:
     altered: Callable[[Any, PartitionName | None, float], Any] = _unaltered
     """Returns the request with one bit flipped in the records of a partition; the number in [0, 1)
     selects the bit."""
+    forged: Callable[[Any, PartitionName | None, Forgery], Any] = _unforged
+    """Returns a false response about a partition."""
     codes: Codes | None = None
     """Puts the error code of a fault into a response."""
 

@@ -246,7 +246,7 @@ def _hit(event: FaultHit) -> str:
     parts = [event.kind]
     if event.delay_s:
         parts.append(f"{event.delay_s * 1000:.3f}ms")
-    parts += [word for word in (event.how, event.code) if word]
+    parts += [word for word in (event.how, event.code, event.what) if word]
     if event.at is CutPoint.RESPONSE and event.after_bytes:
         parts.append(f"after {event.after_bytes} bytes")
     return " ".join(parts)

@@ -114,6 +114,7 @@ class ConnectionEvents:
                 code=decision.code,
                 how=decision.how,
                 after_bytes=decision.after_bytes,
+                what=decision.what,
                 effects=decision.effects,
             )
         )

@@ -16,7 +16,7 @@ action after a write depends on the success of the write.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
 
@@ -33,6 +33,10 @@ from simulator.serving.pending import Application, PendingAnswer, PendingEnd, Pe
 from simulator.serving.states import READING, WRITING, Cause, ReadingState, WritingState
 from wire.codec import WireError
 from wire.connection import RequestFrame, ServerConnection
+
+FOREIGN_ID_BIT = 1 << 30
+"""Flipped in a correlation id, it gives one that no request of the connection uses: clients count
+from 1, and none sends a thousand million requests on one connection."""
 
 RESPONSE_HEADER_BYTES = 8
 """The size of the length and the correlation id before the body of an answer."""
@@ -269,7 +273,13 @@ class Exchanges:
         if verdict is not None and verdict.terminal.code is not None and codes is not None:
             code = code_of(verdict.terminal.code, request.body, verdict.target)
             response = codes.with_code(response, verdict.target, code)
-        frame = self._wire.response(request.frame.header, response)
+        header = request.frame.header
+        for partition, what in verdict.forgeries if verdict is not None else ():
+            if what == "correlation-id":
+                header = replace(header, correlation_id=header.correlation_id ^ FOREIGN_ID_BIT)
+            else:
+                response = request.served_api.forged(response, partition, what)
+        frame = self._wire.response(header, response)
         if verdict is None:
             return PendingAnswer(request, frame, None, 0.0, application.stored)
         for _, u in verdict.flips:

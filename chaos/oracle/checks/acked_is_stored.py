@@ -1,4 +1,8 @@
-"""A record that the client reported as stored has a copy in the final log of its topic.
+"""A record that the client reported as stored has a copy in the final log of its topic, and an SPU
+answered that it is stored.
+
+A client that is told nothing, or is answered with an error code or about something else, does not
+know whether a record is stored; a copy that exists all the same is luck.
 
 The check applies to both delivery semantics, and to probes as well as to the records of the
 workload: an acknowledgement is the one thing that a caller can rely on. Whether the copy is at the
@@ -10,6 +14,7 @@ before it, and what is committed stays committed, so that no high watermark move
 """
 
 from chaos.history import Need
+from chaos.oracle.answers import answers
 from chaos.oracle.blind_records import blind_records, has_unmodelled_effects
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.finding import WITHOUT_ID, Finding, Violations, at, listed, were
@@ -24,6 +29,7 @@ def check(evidence: Evidence) -> Finding:
     """Check every acknowledged record."""
     found = Violations(NAME, evidence.once(blind_records))
     copies, unseen, acknowledged = evidence.copies, found.blind_records, 0
+    believed = _Believed(evidence)
     for record in evidence.records:
         if record.outcome != "ok" or record.id in evidence.without_id:
             continue
@@ -37,6 +43,12 @@ def check(evidence: Evidence) -> Finding:
                 f"{at(record.outcome_at or 0.0)}, but no copy of it is stored",
                 [record.id],
             )
+        elif believed.without_reason(record.id):
+            found.add(
+                f"{listed([record.id])} {were([record.id])} acknowledged "
+                f"{at(record.outcome_at or 0.0)}, but no answer to a request with it said so",
+                [record.id],
+            )
     found.judged = acknowledged
     _count_those_without_id(evidence, found)
     for text, ids in early_answers(evidence):
@@ -44,6 +56,23 @@ def check(evidence: Evidence) -> Finding:
     for text in lost_commits(evidence):
         found.add(text)
     return found.finding()
+
+
+class _Believed:
+    """What a client could believe, by the requests that carried a record."""
+
+    def __init__(self, evidence: Evidence) -> None:
+        self._answers = evidence.once(answers)
+        self._trails, self._trail_of = evidence.trails
+        self._without: dict[int, bool] = {}
+
+    def without_reason(self, record_id: int) -> bool:
+        """Return whether a record was transmitted and no answer may have reported success."""
+        trail = self._trail_of[record_id]
+        if trail not in self._without:
+            sent = self._trails[trail]
+            self._without[trail] = bool(sent) and not any(map(self._answers.may_acknowledge, sent))
+        return self._without[trail]
 
 
 def _count_those_without_id(evidence: Evidence, found: Violations) -> None:

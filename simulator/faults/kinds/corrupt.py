@@ -5,14 +5,10 @@ from typing import Any, ClassVar
 
 from simulator.documents.strict_model import Conflict
 from simulator.faults.effects import Action, CutPoint
-from simulator.faults.model import ALL_APIS, Placed
-from wire.api import APIS
-
-APIS_WITH_RECORDS = ("produce", "fetch")
-"""The APIs whose request or response carries records."""
+from simulator.faults.model import OfRecords, api_matched
 
 
-class Corrupt(Placed):
+class Corrupt(OfRecords):
     """Flips one bit.
 
     At the request, the bit is in the records, after the 61-byte header of a batch of the partition
@@ -29,19 +25,11 @@ class Corrupt(Placed):
 
     @classmethod
     def conflicts(cls, written: Mapping[str, Any]) -> Iterator[Conflict]:
-        """Report a match without records to alter."""
+        """Report a request without records to alter."""
         yield from super().conflicts(written)
-        match = written.get("match")
-        api = match.get("api") if isinstance(match, Mapping) else getattr(match, "api", None)
-        if api in (*APIS, ALL_APIS) and api not in APIS_WITH_RECORDS:
-            text = f"{api} carries no records; write one of {', '.join(APIS_WITH_RECORDS)}"
-            yield Conflict(("match", "api"), text)
-        if api == "fetch" and written.get("at") == "request":
+        if written.get("at") == "request" and api_matched(written) == "fetch":
             text = "a fetch request carries no records to alter; write at: response"
             yield Conflict(("at",), text)
-        if written.get("empty") is True:
-            text = "a request without partitions carries no records to alter; remove empty"
-            yield Conflict(("empty",), text)
 
     @property
     def cut_points(self) -> tuple[CutPoint, ...]:

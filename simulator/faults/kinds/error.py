@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Literal, get_args
 
 from simulator.documents.strict_model import Conflict
 from simulator.faults.effects import Action, CutPoint
-from simulator.faults.model import ALL_APIS, Placed
+from simulator.faults.model import ALL_APIS, Placed, api_matched
 from wire.api import APIS
 
 ErrorName = Literal[
@@ -58,7 +58,7 @@ class Error(Placed):
     def conflicts(cls, written: Mapping[str, Any]) -> Iterator[Conflict]:
         """Report a code that the response cannot hold or that would be false."""
         yield from super().conflicts(written)
-        code, match = written.get("code"), written.get("match")
+        code = written.get("code")
         certain = code in get_args(ErrorName) and code not in OPEN_CODES
         if certain and written.get("at", "both") != "request":
             yield Conflict(
@@ -66,7 +66,7 @@ class Error(Placed):
                 "at: response allows only codes that leave the outcome open"
                 f" ({', '.join(OPEN_CODES)}); write at: request",
             )
-        api = match.get("api") if isinstance(match, Mapping) else getattr(match, "api", None)
+        api = api_matched(written)
         with_codes = [each.name for each in APIS.values() if each.has_code]
         if api in (*APIS, ALL_APIS) and api not in with_codes:
             yield Conflict(

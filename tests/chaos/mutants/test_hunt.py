@@ -16,7 +16,7 @@ from chaos.mutants.hunt import (
     properties,
     size_of,
 )
-from chaos.mutants.mutant import AT_LEAST_ONCE, AT_MOST_ONCE, BOTH
+from chaos.mutants.mutant import AT_LEAST_ONCE, AT_MOST_ONCE, BOTH, GENERAL
 from chaos.oracle.judge import judge
 from chaos.runner import run_scenario
 from chaos.spec.scenario import Scenario
@@ -121,9 +121,21 @@ def test_an_accusation_without_a_mutant_is_reported() -> None:
 
 
 def test_each_semantic_has_its_own_properties() -> None:
-    at_least_once, at_most_once = properties([AT_LEAST_ONCE]), properties([AT_MOST_ONCE])
-    assert min(len(at_least_once), len(at_most_once)) > 2
-    assert len(properties(BOTH)) == len(at_least_once) + len(at_most_once)
+    first, second = (properties([semantic]) for semantic in (AT_LEAST_ONCE, AT_MOST_ONCE))
+    assert min(len(first), len(second)) >= 4
+    assert len(properties(BOTH)) == len(first) + len(second)
+
+
+def test_a_mutant_is_hunted_in_its_regimes_only() -> None:
+    general = properties(BOTH, GENERAL)
+    assert not [prop for prop in properties(BOTH, ["answers"]) if prop in general]
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_each_mutant_has_a_property_for_each_of_its_regimes_and_semantics(name: str) -> None:
+    mutant = MUTANTS[name]
+    assert all(properties(BOTH, [regime]) for regime in mutant.regimes)
+    assert all(properties([semantic], mutant.regimes) for semantic in mutant.semantics)
 
 
 def test_the_size_counts_records_and_disturbances() -> None:

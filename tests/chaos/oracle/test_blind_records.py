@@ -50,7 +50,7 @@ def blind(history: History) -> dict[str, int]:
     return {finding.check: finding.blind for finding in judge(history).findings if finding.blind}
 
 
-@pytest.mark.parametrize("effect", [Effect.ALTERS_BYTES, Effect.FORGES_ANSWER, "turns-blue"])
+@pytest.mark.parametrize("effect", [Effect.ALTERS_BYTES, "turns-blue"])
 def test_records_that_an_unmodelled_effect_touched_are_not_judged(effect: str) -> None:
     history = with_effects(played(LATE, workload=ONE_BY_ONE), effect)
     lost = without_copy(history, 1)
@@ -59,7 +59,7 @@ def test_records_that_an_unmodelled_effect_touched_are_not_judged(effect: str) -
     assert 1 in blind_records(Evidence(lost))
 
 
-@pytest.mark.parametrize("effect", [Effect.ALTERS_BYTES, Effect.FORGES_ANSWER, "turns-blue"])
+@pytest.mark.parametrize("effect", [Effect.ALTERS_BYTES, "turns-blue"])
 def test_records_that_no_unmodelled_effect_touched_are_judged(effect: str) -> None:
     history = with_effects(played(LATE, workload=ONE_BY_ONE), effect)
     assert accused(without_copy(history, 3)) == {"acked-is-stored": 1}

@@ -81,6 +81,7 @@ AT_RESPONSE: dict[str, tuple[dict[str, Any], str]] = {
     "duplicate": ({}, "the answer delivered twice by fault f"),
     "stall": ({}, "connection 2 stalled by fault f: nothing more is written to it"),
     "error": ({"code": "StorageError"}, "given StorageError by fault f"),
+    "forge": ({"what": "partition"}, "the answer forged by fault f: it is about another partition"),
     "disconnect": ({"after_bytes": 3}, "connection 2 reset by fault f after 3 bytes of the answer"),
 }
 

@@ -5,7 +5,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from simulator.faults.distributions import Uniform
-from simulator.faults.effects import CutPoint, Effect
+from simulator.faults.effects import CutPoint, Effect, Forgery
 from simulator.faults.fault_list import FaultList, with_names
 from simulator.faults.kinds.corrupt import Corrupt
 from simulator.faults.kinds.delay import Delay
@@ -13,6 +13,7 @@ from simulator.faults.kinds.disconnect import Disconnect
 from simulator.faults.kinds.drop import Drop
 from simulator.faults.kinds.duplicate import Duplicate
 from simulator.faults.kinds.error import OPEN_CODES, Error, ErrorName
+from simulator.faults.kinds.forge import Forge
 from simulator.faults.kinds.refuse import Refuse
 from simulator.faults.kinds.stall import Stall
 from simulator.faults.model import FAULTS, Fault, Match, Placed
@@ -43,7 +44,17 @@ def _mistake(written: Any) -> tuple[tuple[str | int, ...], str]:
 
 
 def test_the_kinds_are_those_of_the_contract() -> None:
-    contract = ("delay", "drop", "duplicate", "corrupt", "disconnect", "stall", "error", "refuse")
+    contract = (
+        "delay",
+        "drop",
+        "duplicate",
+        "corrupt",
+        "disconnect",
+        "stall",
+        "error",
+        "forge",
+        "refuse",
+    )
     assert tuple(FAULTS)[: len(contract)] == contract
 
 
@@ -247,7 +258,26 @@ _CERTAIN = (
             ("corrupt", "at"),
             "a fetch request carries no records to alter; write at: response",
         ),
-        ({"corrupt": {"empty": True}}, ("corrupt", "empty"), "carries no records to alter; remove"),
+        (
+            {"corrupt": {"empty": True}},
+            ("corrupt", "empty"),
+            "carries no records to corrupt; remove",
+        ),
+        (
+            {"forge": {"what": "topic", "at": "request"}},
+            ("forge", "at"),
+            "a request is not forged; write at: response",
+        ),
+        (
+            {"forge": {"what": "topic", "match": {"api": "watch"}}},
+            ("forge", "match", "api"),
+            "watch carries no records; write one of produce, fetch",
+        ),
+        (
+            {"forge": {"what": "topic", "empty": True}},
+            ("forge", "empty"),
+            "records to forge; remove",
+        ),
         ({"refuse": {"server": "spu:x"}}, ("refuse", "server"), "'spu:x' is not a server; write"),
         ({"refuse": {"server": "spu:01"}}, ("refuse", "server"), "'spu:01' is not a server"),
         ({"refuse": {"server": "sc", "at": "request"}}, ("refuse", "at"), "unknown key 'at'; "),
@@ -360,11 +390,12 @@ def test_the_schema_has_the_form_of_yaml() -> None:
 
 
 def test_what_is_terminal_decides_what_becomes_of_a_frame() -> None:
-    kinds: tuple[type[Placed], ...] = (Delay, Duplicate, Corrupt, Drop, Disconnect, Stall, Error)
-    lets_through = {Delay, Duplicate, Corrupt}
-    for at in CutPoint:
-        for kind in kinds:
-            assert kind.made().action(at).terminal is (kind not in lets_through)
+    placed = [kind for kind in FAULTS.values() if issubclass(kind, Placed)]
+    lets_through = {Delay, Duplicate, Corrupt, Forge}
+    for kind in placed:
+        fault = kind.made()
+        for at in fault.cut_points:
+            assert fault.action(at).terminal is (kind not in lets_through)
 
 
 _E = Effect
@@ -400,6 +431,14 @@ def test_each_kind_has_its_effects_at_each_cut_point(
 ) -> None:
     assert set(fault.effects(CutPoint.REQUEST)) == request_effects
     assert set(fault.effects(CutPoint.RESPONSE)) == response_effects
+
+
+@pytest.mark.parametrize("what", get_args(Forgery))
+def test_a_forged_answer_is_no_answer_if_no_request_waits_for_it(what: Forgery) -> None:
+    fault = Forge(what=what)
+    missing = {_E.NOT_ANSWERED} if what == "correlation-id" else set()
+    assert fault.cut_points == (CutPoint.RESPONSE,)
+    assert set(fault.effects(CutPoint.RESPONSE)) == {_E.FORGES_ANSWER} | missing
 
 
 @pytest.mark.parametrize(

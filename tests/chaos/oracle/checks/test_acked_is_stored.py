@@ -1,7 +1,21 @@
 """``acked-is-stored``: what was acknowledged is in the log."""
 
+from typing import get_args
+
+import pytest
+
 from chaos.oracle.checks import acked_is_stored
-from tests.chaos.oracle.checks.playing import judged, played, said, with_logs
+from chaos.oracle.judge import judge
+from simulator.events import FrameWritten
+from simulator.faults.effects import Forgery
+from tests.chaos.oracle.checks.playing import (
+    AT_MOST_ONCE,
+    judged,
+    played,
+    said,
+    with_logs,
+    without,
+)
 
 LOST_REQUESTS = {"drop": {"at": "request", "every": 1}}
 
@@ -23,3 +37,37 @@ def test_a_record_that_was_given_up_need_not_be_there() -> None:
     history = played(LOST_REQUESTS)
     assert [record.outcome for record in history.records] == ["unknown"] * 3 + ["ok"]
     assert said(acked_is_stored, history) == []
+
+
+def test_an_acknowledged_record_whose_request_was_never_answered_is_reported() -> None:
+    history = played(workload=[{"send": {"count": 2, "wait": True}}])
+    answers = [e for e in history.events if isinstance(e, FrameWritten) and e.api == "produce"]
+    unanswered = without(history, lambda event: event is answers[1])
+    assert said(acked_is_stored, unanswered) == [
+        "record 1 was acknowledged at 0.002 s, but no answer to a request with it said so"
+    ]
+
+
+def test_an_acknowledged_record_whose_only_answer_had_an_error_code_is_reported() -> None:
+    refused = {"error": {"at": "response", "nth": 1, "code": "Other"}}
+    history = played(refused, workload=[{"send": {"wait": True}}])
+    assert history.records[0].outcome == "unknown"
+    history.records[0].outcome = "ok"
+    assert len(said(acked_is_stored, history)) == 1
+
+
+@pytest.mark.parametrize("semantic", [{}, {"producer": AT_MOST_ONCE}])
+@pytest.mark.parametrize("what", get_args(Forgery))
+def test_a_forged_answer_acknowledges_nothing(what: Forgery, semantic: dict[str, object]) -> None:
+    forged = {"forge": {"what": what, "nth": 1}}
+    history = played(forged, workload=[{"send": {"wait": True}}, "wait"], **semantic)
+    assert judge(history).verdict == "valid"
+    record = history.records[0]
+    if not semantic:  # the retry is answered truly
+        assert record.outcome == "ok"
+        late = [e for e in history.events if isinstance(e, FrameWritten) and e.api == "produce"]
+        history = without(history, lambda event: event is late[1])
+    else:
+        assert record.outcome == "unknown"
+        record.outcome, record.outcome_at = "ok", 1.0
+    assert len(said(acked_is_stored, history)) == 1
