@@ -255,6 +255,13 @@ class FaultHit(ExchangeEvent):
     """The bytes of the answer that are written before the connection ends."""
     what: str | None = None
     """What is false about the answer, as in the fault ``forge``."""
+    entry: int | None = None
+    """The position in the request, from 0, of the only entry that the fault concerns; None for all
+    entries of the partition."""
+
+    def concerns(self, partition: int, entry: int) -> bool:
+        """Return whether the fault concerns the entry of ``topic`` at a position."""
+        return self.partition == partition and self.entry in (None, entry)
 
 
 @event
@@ -266,6 +273,8 @@ class Appended(ExchangeEvent):
     records: int
     high_watermark: int = 0
     """The offset up to which the records of the partition are committed, after the append."""
+    entry: int = 0
+    """The position of the entry in the request, from 0."""
     copied_by: str | None = None
     """The fault that repeated the request, if a copy of it caused this append."""
 

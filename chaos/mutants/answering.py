@@ -32,6 +32,27 @@ class BelievesANegativeOffset(Mutant):
     caught_by = ("acked-is-stored", "offset-is-true")
 
 
+class TakesTheFirstCodeForAll(Mutant):
+    """The code of the first result counts for all batches of a request.
+
+    Most requests hold one batch, and most errors concern the whole partition.
+    """
+
+    where = "producer.delivery.delivery:Delivery._accept_and_refuse"
+    before = "code = result.error_code"
+    after = "code = results[0].error_code"
+    regimes = ("answers",)
+    caught_by = (
+        "acked-is-stored",
+        "not-persisted-is-absent",
+        "offset-is-true",
+        "retry-policy",
+        "unprovoked-duplicate",
+        "no-loss",
+    )
+    records = 2
+
+
 class DoesNotCountTheResults(Mutant):
     """An answer with fewer or more results than were asked for is passed on.
 

@@ -134,7 +134,7 @@ class RefusesAndStores(Mutant):
     """
 
     where = "simulator.serving.applying:partly_refused"
-    before = "response = served_api.handle(remaining, context)"
+    before = "response = served_api.handle(remaining, _at_places(context, kept))"
     after = "response = served_api.handle(request, context)"
     caught_by = ("not-persisted-is-absent", "unprovoked-duplicate")
 

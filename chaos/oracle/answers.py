@@ -48,45 +48,40 @@ class Answers:
             self._committed = dict(self._commits(evidence, times))
             changes = (*evidence.events_of(LeaderMoved), *evidence.events_of(SpuStopped))
             self._changes = sorted(change.t for change in changes)
-        self._appended: set[tuple[int | None, int | None]] = set()
-        self._codes: dict[tuple[int | None, int | None], str] = {}
-        for append in evidence.events_of(Appended):
-            if append.topic == topic:
-                self._appended.add((append.transmission, append.partition))
-        self._not_ok: Counter[tuple[int | None, int | None]] = Counter()
-        """How many answers had an error code or were forged."""
-        self._forged: set[int] = set()
-        missing: Counter[int] = Counter()
+        self._appended = {
+            (append.transmission, append.entry)
+            for append in evidence.events_of(Appended)
+            if append.topic == topic
+        }
+        self._hits: dict[int, list[FaultHit]] = {}
+        """By request, the hits that forged an answer or gave it an error code."""
         for hit in evidence.events_of(FaultHit):
-            if hit.topic != topic or hit.shadowed:
-                continue
-            forges = Effect.FORGES_ANSWER in hit.effects
-            if hit.code is not None:
-                self._codes[hit.transmission, hit.partition] = hit.code
-            if forges:
-                self._forged.add(hit.transmission)
-                missing[hit.transmission] += Effect.NOT_ANSWERED in hit.effects
-            if forges or hit.code is not None:
-                self._not_ok[hit.transmission, hit.partition] += 1
+            if (
+                hit.topic == topic
+                and not hit.shadowed
+                and (hit.code is not None or Effect.FORGES_ANSWER in hit.effects)
+            ):
+                self._hits.setdefault(hit.transmission, []).append(hit)
         self._written: Counter[int] = Counter()
-        if self._not_ok:
-            self._written.update(
-                w.transmission for w in evidence.events_of(FrameWritten) if w.whole
-            )
-        self._missing = {n for n, times in missing.items() if times >= self._written[n]}
+        """By request that was hit, how many answers were written in full."""
+        if self._hits:
+            written = evidence.events_of(FrameWritten)
+            self._written.update(frame.transmission for frame in written if frame.whole)
 
     def at(self, transmission: Transmission) -> float:
         """Return when the first answer to a request was written in full; infinity if none was."""
-        if transmission.number in self._missing:
-            return inf
-        return self._at.get(transmission.number, inf)
+        number = transmission.number
+        if hits := self._hits.get(number):
+            missing = sum(Effect.NOT_ANSWERED in hit.effects for hit in hits)
+            if missing >= self._written[number]:
+                return inf
+        return self._at.get(number, inf)
 
     def may_acknowledge(self, transmission: Transmission) -> bool:
         """Return whether an answer to a request may have reported success."""
-        number, others = transmission.number, self._not_ok
-        if not others or not (wrong := others[number, transmission.partition]):
-            return number in self._at
-        return self._written[number] > wrong
+        number = transmission.number
+        wrong = sum(1 for _ in self._concerning(transmission))
+        return number in self._at and (not wrong or self._written[number] > wrong)
 
     def is_ok(self, transmission: Transmission) -> bool:
         """Return whether an answer, if there was one, certainly reported success."""
@@ -103,11 +98,10 @@ class Answers:
         )
 
     def _is_stored(self, transmission: Transmission) -> bool:
-        key = transmission.number, transmission.partition
         return (
-            key in self._appended
-            and key not in self._codes
-            and transmission.number not in self._forged
+            self.is_appended(transmission)
+            and self.code(transmission) is None
+            and not any(hit.code is None for hit in self._hits.get(transmission.number, ()))
         )
 
     def _is_uncertain(self, transmission: Transmission) -> bool:
@@ -148,11 +142,18 @@ class Answers:
 
     def is_appended(self, transmission: Transmission) -> bool:
         """Return whether the records of a request were stored."""
-        return (transmission.number, transmission.partition) in self._appended
+        return (transmission.number, transmission.entry) in self._appended
 
     def code(self, transmission: Transmission) -> str | None:
         """Return the error code that a fault put into the answer; None if no fault did."""
-        return self._codes.get((transmission.number, transmission.partition))
+        codes = [hit.code for hit in self._concerning(transmission) if hit.code is not None]
+        return codes[-1] if codes else None
+
+    def _concerning(self, transmission: Transmission) -> Iterator[FaultHit]:
+        """Yield the hits that concern the entry of a transmission."""
+        for hit in self._hits.get(transmission.number, ()):
+            if hit.concerns(transmission.partition, transmission.entry):
+                yield hit
 
     def final_code(self, transmission: Transmission) -> str | None:
         """Return the same code if it is final, else None."""

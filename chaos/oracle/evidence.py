@@ -28,6 +28,8 @@ class Transmission:
     client_id: str | None
     n: int = 0
     """The position in the order of events."""
+    entry: int = 0
+    """The position of the entry in the request, from 0."""
 
 
 class Copy(NamedTuple):
@@ -99,11 +101,17 @@ class Evidence:
         trail_of = [0] * len(self.records)
         topic = self.scenario.topic.name
         for read in self.requests:
-            for name, partition, data in read.carried:
+            for entry, (name, partition, data) in enumerate(read.carried):
                 if name != topic:
                     continue
                 transmission = Transmission(
-                    read.transmission, read.t, read.connection, partition, read.client_id, read.n
+                    read.transmission,
+                    read.t,
+                    read.connection,
+                    partition,
+                    read.client_id,
+                    read.n,
+                    entry,
                 )
                 led_on: dict[int, int] = {}
                 for record_id in self.ids_of(data):

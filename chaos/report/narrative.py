@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from chaos.history import RecordSent, RecordSettled, SentRecord
-from chaos.oracle.evidence import Copy, Evidence
+from chaos.oracle.evidence import Copy, Evidence, Transmission
 from chaos.report import phrases
 from simulator.documents.diagnostic import printable
 from simulator.events import (
@@ -155,15 +155,15 @@ class Narrator:
                 text: str | None = None
                 match event:
                     case Appended():
-                        text = self._append(record, event, stored)
+                        text = self._append(record, event, transmission.entry, stored)
                         stored += text is not None
                     case FaultHit():
-                        if phrases.concerns(event, self._topic, transmission.partition):
+                        if phrases.concerns(event, self._topic, transmission):
                             text = phrases.struck(event)
                     case FrameRead():
                         text = self._transmitted(event, again)
                     case FrameWritten() if event.whole:
-                        text = self._answer(record, transmission.number, transmission.partition)
+                        text = self._answer(record, transmission)
                 if text is not None:
                     yield position, event.t, text
             yield from self._connection_end(record, transmission.number, transmission.connection)
@@ -179,8 +179,9 @@ class Narrator:
         verb = "sent again" if again else "transmitted"
         return f"{verb} on connection {read.connection}{where} (request {number}{company})"
 
-    def _append(self, record: SentRecord, append: Appended, before: int) -> str | None:
-        """Return the sentence for an append; None if it does not contain the record."""
+    def _append(self, record: SentRecord, append: Appended, entry: int, before: int) -> str | None:
+        """Return the sentence for an append; None if it does not contain the record, which came
+        with an entry of the request."""
         again = " again" if before else ""
         by = f", a copy made by fault {append.copied_by}" if append.copied_by else ""
         copies = self._evidence.copies[record.id]
@@ -190,22 +191,27 @@ class Narrator:
                 and append.base_offset <= copy.offset < append.end
             ):
                 return f"stored{again} at {self._place(copy)}{by}"
-        if any(copy.transmission == append.transmission for copy in copies):
+        if append.entry != entry or any(c.transmission == append.transmission for c in copies):
             return None
         # The log lacks the record, although the SPU stored the records of this request.
         records = phrases.counted(append.records, "record")
         place = f"{append.topic}/{append.partition}@{append.base_offset}"
         return f"{records} of request {append.transmission} stored{again} from {place} on{by}"
 
-    def _answer(self, record: SentRecord, number: int, partition: int) -> str:
-        events = [event for _, event in self._by_transmission[number]]
+    def _answer(self, record: SentRecord, transmission: Transmission) -> str:
+        events = [event for _, event in self._by_transmission[transmission.number]]
         for event in events:
-            if isinstance(event, FaultHit) and event.code is not None:
-                hit = phrases.concerns(event, self._topic, partition)
-                if hit:
-                    return f"answered with {event.code}"
+            if (
+                isinstance(event, FaultHit)
+                and event.code is not None
+                and phrases.concerns(event, self._topic, transmission)
+            ):
+                return f"answered with {event.code}"
         for event in events:
-            if isinstance(event, Appended) and self._append(record, event, 0) is not None:
+            if (
+                isinstance(event, Appended)
+                and self._append(record, event, transmission.entry, 0) is not None
+            ):
                 return "answered"
         return "answered with an error code, not stored"
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from chaos.history import SentRecord
+from chaos.oracle.evidence import Transmission
 from simulator.events import (
     ConnectRefused,
     DialRefused,
@@ -55,14 +56,16 @@ def key(raw: bytes) -> str:
 # --- faults
 
 
-def concerns(hit: FaultHit, topic: str, partition: int) -> bool:
-    """Return whether a fault affected the entries of a request for a partition.
+def concerns(hit: FaultHit, topic: str, transmission: Transmission) -> bool:
+    """Return whether a fault affected an entry of a request.
 
-    An error code affects the entries of one partition; any other effect concerns the whole frame.
+    An error code affects some entries; any other effect concerns the whole frame.
     """
     if hit.shadowed:
         return False
-    return hit.code is None or (hit.topic, hit.partition) == (topic, partition)
+    return hit.code is None or (
+        hit.topic == topic and hit.concerns(transmission.partition, transmission.entry)
+    )
 
 
 def struck(hit: FaultHit) -> str:

@@ -7,7 +7,7 @@ from the action: they say what a client and the judge must expect. Checks read e
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, NamedTuple, Protocol, TypeAlias
 
 
 class CutPoint(StrEnum):
@@ -60,6 +60,19 @@ Forgery: TypeAlias = Literal[
 """What is wrong about a well-formed response: it names a topic or a partition that the request does
 not name, its last entry is missing or repeated, its offset is below zero, or it has a correlation
 id that no request on the connection uses."""
+
+
+class StruckEntries(NamedTuple):
+    """The entries of a request that a fault concerns: those of one partition, or one of them."""
+
+    topic: str
+    partition: int
+    entry: int | None = None
+    """The position of the only entry, from 0; None for all entries of the partition."""
+
+    def cover(self, topic: str, partition: int, entry: int) -> bool:
+        """Return whether the entry at a position of the request is one of them."""
+        return (self.topic, self.partition) == (topic, partition) and self.entry in (None, entry)
 
 
 class Sampled(Protocol):

@@ -78,6 +78,9 @@ class Match(Strict):
     """A topic that the request names; only produce and fetch requests name topics."""
     partition: Index | None = None
     """A partition that the request names, of ``topic`` if that is set."""
+    entry: Index | None = None
+    """The position of an entry in the request, from 0. A request with fewer entries does not match;
+    ``error``, ``corrupt`` and ``forge`` concern this entry alone."""
     spu: Index | None = None
     """The SPU that receives the request, numbered from 0."""
     connection: Count | None = None
@@ -87,10 +90,10 @@ class Match(Strict):
 
     @classmethod
     def conflicts(cls, written: Mapping[str, Any]) -> Iterator[Conflict]:
-        """Report a topic or partition for an API whose requests name none."""
+        """Report a topic, partition or entry for an API whose requests name no partitions."""
         api = APIS.get(str(written.get("api", "produce")))
         if api is not None and not api.names_partitions:
-            for key in ("topic", "partition"):
+            for key in ("topic", "partition", "entry"):
                 if written.get(key) is not None:
                     yield Conflict((key,), f"{api.name} requests name no partitions; remove {key}")
 

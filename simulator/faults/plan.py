@@ -19,7 +19,15 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from simulator.faults.draws import Draws
-from simulator.faults.effects import NOTHING, Action, CutPoint, Effect, Ending, Forgery
+from simulator.faults.effects import (
+    NOTHING,
+    Action,
+    CutPoint,
+    Effect,
+    Ending,
+    Forgery,
+    StruckEntries,
+)
 from simulator.faults.fault_list import with_names
 from simulator.faults.model import ALL_APIS, Fault, Placed, Refusal
 
@@ -55,6 +63,13 @@ class Mark(NamedTuple):
     partition: tuple[str, int] | None
     """The partition that the exchange counts for, or None if it counts for its connection."""
 
+    @property
+    def struck(self) -> StruckEntries | None:
+        """The entries that the fault concerns, or None for the exchange as a whole."""
+        if self.partition is None:
+            return None
+        return StruckEntries(*self.partition, self.armed.fault.match.entry)
+
 
 @dataclass(slots=True)
 class Exchange:
@@ -80,8 +95,9 @@ class Decision(NamedTuple):
     """The name of the fault."""
     kind: str
     shadowed: bool
-    partition: tuple[str, int] | None
-    """The partition that the exchange counts for, or None if it counts for its connection."""
+    struck: StruckEntries | None
+    """The entries that the fault concerns, of the partition that the exchange counts for; None if
+    it counts for its connection."""
     ordinal: int
     """The ordinal of the exchange, from 1."""
     effects: tuple[Effect, ...]
@@ -105,16 +121,15 @@ class FrameVerdict:
     delay_s: float = 0.0
     terminal: Action = NOTHING
     """The action of the terminal fault, or ``NOTHING``."""
-    target: tuple[str, int] | None = None
-    """The partition that the exchange counts for with the terminal fault, or None for the exchange
-    as a whole."""
+    target: StruckEntries | None = None
+    """The entries that the terminal fault concerns, or None for the exchange as a whole."""
     duplicated_by: tuple[str, ...] = ()
     """The name of the fault that makes each copy, one name for each copy."""
-    flips: tuple[tuple[tuple[str, int] | None, float], ...] = ()
-    """For each flipped bit, the partition whose records hold it, and a uniform draw in [0, 1) for
+    flips: tuple[tuple[StruckEntries | None, float], ...] = ()
+    """For each flipped bit, the entries whose records hold it, and a uniform draw in [0, 1) for
     its position."""
-    forgeries: tuple[tuple[tuple[str, int] | None, Forgery], ...] = ()
-    """For each forgery, the partition whose entries it concerns."""
+    forgeries: tuple[tuple[StruckEntries | None, Forgery], ...] = ()
+    """For each forgery, the entries that it concerns."""
     decisions: tuple[Decision, ...] = ()
     """Every fault that struck or was shadowed, for the events."""
 
@@ -279,6 +294,8 @@ class _Armed:
     def first_match(self, partitions: Sequence[tuple[str, int]]) -> tuple[str, int] | None:
         """Return the first partition that the fault matches, or None."""
         match = self.fault.match
+        if match.entry is not None:
+            partitions = partitions[match.entry : match.entry + 1]
         for topic, index in partitions:
             if match.topic in (None, topic) and match.partition in (None, index):
                 return topic, index
@@ -287,7 +304,7 @@ class _Armed:
     def wants_partition(self, exchange: Exchange) -> bool:
         """Return whether the fault excludes a request that names no partition."""
         match = self.fault.match
-        if match.topic is not None or match.partition is not None:
+        if any(key is not None for key in (match.topic, match.partition, match.entry)):
             return True
         return exchange.carries_partitions and not self.fault.empty
 
@@ -346,11 +363,11 @@ def _combined(striking: Sequence[Mark], exchange: Exchange, at: CutPoint) -> Fra
         verdict.delay_s += delay_s
         verdict.duplicated_by += (armed.fault.name,) * action.copies
         if action.flips_bit:
-            verdict.flips += ((mark.partition, armed.drawn(mark, exchange, at)[1]),)
+            verdict.flips += ((mark.struck, armed.drawn(mark, exchange, at)[1]),)
         if action.forges is not None:
-            verdict.forgeries += ((mark.partition, action.forges),)
+            verdict.forgeries += ((mark.struck, action.forges),)
         if mark is winner:
-            verdict.terminal, verdict.target = action, mark.partition
+            verdict.terminal, verdict.target = action, mark.struck
     verdict.decisions = tuple(decisions)
     return verdict
 
@@ -361,7 +378,7 @@ def _decision(mark: Mark, at: CutPoint, *, delay_s: float, shadowed: bool) -> De
         fault=armed.fault.name,
         kind=armed.fault.kind,
         shadowed=shadowed,
-        partition=mark.partition,
+        struck=mark.struck,
         ordinal=mark.ordinal,
         effects=armed.effects[at],
         delay_s=delay_s,

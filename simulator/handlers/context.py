@@ -46,8 +46,9 @@ class Context:
     """The API version of the request and the response."""
     now: float
     """The time at which the request is applied, in seconds of the simulator's clock."""
-    appended: Callable[[Partition, int, int], None]
-    """Must be called for each append with partition, base offset and number of records."""
+    appended: Callable[[Partition, int, int, int], None]
+    """Must be called for each append with partition, base offset, number of records, and the
+    position of the entry in the request, from 0."""
     push: Callable[[Any], None]
     """Sends one more response to the same request, at any later time."""
     at_close: list[Callable[[], None]]

@@ -23,8 +23,9 @@ from typing import TypeVar
 
 from simulator.cluster.log import AppendedRecords
 from simulator.cluster.record_set import RecordSet
+from simulator.faults.effects import StruckEntries
 from simulator.handlers.bits import with_bit_flipped
-from simulator.handlers.codes import CodeInEntry
+from simulator.handlers.codes import CodeInEntry, concerned
 from simulator.handlers.context import ENTRIES_PER_TURN, PAUSE, CommitWait, Context, Pause
 from simulator.handlers.forging import entries_forged
 from simulator.handlers.served_api import (
@@ -71,8 +72,8 @@ def handle(request: ProduceRequest, context: Context) -> Steps[ProduceResponse]:
     for topic in request.topics:
         results = TopicResult(name=topic.name, partitions=[])
         for entry in topic.partitions:
-            result = _produce(topic.name, entry.partition_index, next(cut), request, context)
-            results.partitions.append(result)
+            name = topic.name, entry.partition_index
+            results.partitions.append(_produce(name, next(cut), dealt_with, request, context))
             dealt_with += 1
             if not dealt_with % ENTRIES_PER_TURN:
                 yield PAUSE
@@ -112,8 +113,10 @@ def _until_committed(
 
 
 def _produce(
-    topic: str, index: int, records: RecordSet, request: ProduceRequest, context: Context
+    name: PartitionName, records: RecordSet, entry: int, request: ProduceRequest, context: Context
 ) -> PartitionResult:
+    """Append the batches of the entry at a position of the request."""
+    topic, index = name
     assert context.spu is not None
     partition = context.cluster.led_by(context.spu, topic, index)
     if partition is None:
@@ -128,7 +131,7 @@ def _produce(
     if not isinstance(outcome, AppendedRecords):
         return PartitionResult(partition_index=index, error_code=outcome)
     if outcome.records:
-        context.appended(partition, outcome.base_offset, outcome.records)
+        context.appended(partition, outcome.base_offset, outcome.records, entry)
     return PartitionResult(partition_index=index, base_offset=outcome.base_offset)
 
 
@@ -161,21 +164,22 @@ def _commit_terms(request: ProduceRequest) -> CommitTerms:
     return CommitTerms(request.acks, request.timeout_ms)
 
 
-def altered(request: ProduceRequest, partition: PartitionName | None, u: float) -> ProduceRequest:
-    """Return the request with one bit flipped in the record data of a partition.
+def altered(request: ProduceRequest, target: StruckEntries | None, u: float) -> ProduceRequest:
+    """Return the request with one bit flipped in the record data of some entries.
 
     Record data follows the header and the record count of a batch. A request without record data is
     unchanged, and so is one with an incomplete batch.
 
     Args:
         request: the request.
-        partition: the partition.
+        target: the entries.
         u: a number in [0, 1) that selects the bit.
     """
     regions = []  # topic and entry of the request, first byte, bytes
+    struck = concerned(request.topics, target)
     for t, topic in enumerate(request.topics):
         for n, entry in enumerate(topic.partitions):
-            if (topic.name, entry.partition_index) == partition:
+            if struck[t][n]:
                 regions += [(t, n, start, size) for start, size in _record_data(entry.records)]
     place = int(u * 8 * sum(size for *_, size in regions))
     for t, n, start, size in regions:

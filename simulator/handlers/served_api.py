@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-from simulator.faults.effects import Forgery
+from simulator.faults.effects import Forgery, StruckEntries
 from simulator.handlers.codes import Codes
 from simulator.handlers.context import Context
 from wire.api import Api
@@ -45,11 +45,11 @@ def _no_terms(request: Any) -> None:
     return None
 
 
-def _unaltered(request: Any, partition: PartitionName | None, u: float) -> Any:
+def _unaltered(request: Any, target: StruckEntries | None, u: float) -> Any:
     return request
 
 
-def _unforged(response: Any, partition: PartitionName | None, what: Forgery) -> Any:
+def _unforged(response: Any, target: StruckEntries | None, what: Forgery) -> Any:
     return response
 
 
@@ -74,11 +74,11 @@ class ServedApi:
     """Returns the batches that a request carries, entry by entry."""
     commit_terms: Callable[[Any], CommitTerms | None] = _no_terms
     """Returns when the client wants the answer to a request."""
-    altered: Callable[[Any, PartitionName | None, float], Any] = _unaltered
-    """Returns the request with one bit flipped in the records of a partition; the number in [0, 1)
+    altered: Callable[[Any, StruckEntries | None, float], Any] = _unaltered
+    """Returns the request with one bit flipped in the records of some entries; the number in [0, 1)
     selects the bit."""
-    forged: Callable[[Any, PartitionName | None, Forgery], Any] = _unforged
-    """Returns a false response about a partition."""
+    forged: Callable[[Any, StruckEntries | None, Forgery], Any] = _unforged
+    """Returns a response that is false about some entries."""
     codes: Codes | None = None
     """Puts the error code of a fault into a response."""
 

@@ -1,9 +1,12 @@
 """The application of a request of which a fault refuses a part."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
+from dataclasses import replace
 from types import GeneratorType
 from typing import Any
 
+from simulator.cluster.cluster import Partition
+from simulator.faults.effects import StruckEntries
 from simulator.handlers import CommitWait, Context, Pause, ServedApi
 from simulator.handlers.codes import code_of
 
@@ -13,7 +16,7 @@ def partly_refused(
     request: Any,
     context: Context,
     code_name: str,
-    target: tuple[str, int] | None,
+    target: StruckEntries | None,
 ) -> Generator[CommitWait | Pause, bool, Any]:
     """Apply the part of a request that a fault does not refuse; return the response.
 
@@ -24,14 +27,24 @@ def partly_refused(
         request: the whole request.
         context: the context of the request.
         code_name: the name of the error code for the refused part.
-        target: the partition whose entries are refused, or None for the whole request.
+        target: the entries that are refused, or None for the whole request.
     """
     codes = served_api.codes
     assert codes is not None, "an error fault needs an API with a field for its code"
-    remaining, response = codes.remaining(request, target), None
-    if remaining is not None:
-        response = served_api.handle(remaining, context)
+    found, response = codes.remaining(request, target), None
+    if found is not None:
+        remaining, kept = found
+        response = served_api.handle(remaining, _at_places(context, kept))
         if response.__class__ is GeneratorType:
             response = yield from response
     code = code_of(code_name, request, target)
     return codes.refused(request, response, target, code, context.version)
+
+
+def _at_places(context: Context, kept: Sequence[int]) -> Context:
+    """Return the context for a part of a request, whose entries have these positions."""
+
+    def appended(partition: Partition, base_offset: int, records: int, entry: int) -> None:
+        context.appended(partition, base_offset, records, kept[entry])
+
+    return replace(context, appended=appended)

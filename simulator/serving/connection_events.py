@@ -95,7 +95,8 @@ class ConnectionEvents:
         """Record that a fault struck the request or an answer to it."""
         if not self._journal.active:
             return
-        topic, partition = decision.partition or request.first_partition
+        struck = decision.struck
+        topic, partition = struck[:2] if struck is not None else request.first_partition
         self._journal.record(
             FaultHit(
                 connection=self._connection,
@@ -105,6 +106,7 @@ class ConnectionEvents:
                 transmission=request.transmission,
                 topic=topic,
                 partition=partition,
+                entry=None if struck is None else struck.entry,
                 fault=decision.fault,
                 kind=decision.kind,
                 at=at,
@@ -126,8 +128,9 @@ class ConnectionEvents:
         base_offset: int,
         records: int,
         now: float,
+        entry: int,
     ) -> None:
-        """Record that an application appended records."""
+        """Record that an application appended the records of an entry."""
         if not self._journal.active:
             return
         request = application.request
@@ -142,6 +145,7 @@ class ConnectionEvents:
                 base_offset=base_offset,
                 records=records,
                 high_watermark=partition.log.high_watermark(now),
+                entry=entry,
                 transmission=request.transmission,
                 copied_by=application.copied_by,
             )

@@ -217,8 +217,8 @@ class Exchanges:
         action = verdict.terminal
         if action.swallow or action.silence:
             return ()
-        for partition, u in verdict.flips:
-            request.body = request.served_api.altered(request.body, partition, u)
+        for target, u in verdict.flips:
+            request.body = request.served_api.altered(request.body, target, u)
         first = Application(request, action.code)
         copies = [Application(request, copied_by=fault) for fault in verdict.duplicated_by]
         if action.ending is None:
@@ -242,10 +242,10 @@ class Exchanges:
         """
         shared, request = self._shared, application.request
 
-        def appended(partition: Partition, base_offset: int, records: int) -> None:
+        def appended(partition: Partition, base_offset: int, records: int, entry: int) -> None:
             application.stored += records
             shared.journal.unanswered_records += records
-            self._events.appended(application, partition, base_offset, records, now)
+            self._events.appended(application, partition, base_offset, records, now, entry)
 
         context = Context(
             cluster=shared.cluster,
@@ -274,11 +274,11 @@ class Exchanges:
             code = code_of(verdict.terminal.code, request.body, verdict.target)
             response = codes.with_code(response, verdict.target, code)
         header = request.frame.header
-        for partition, what in verdict.forgeries if verdict is not None else ():
+        for target, what in verdict.forgeries if verdict is not None else ():
             if what == "correlation-id":
                 header = replace(header, correlation_id=header.correlation_id ^ FOREIGN_ID_BIT)
             else:
-                response = request.served_api.forged(response, partition, what)
+                response = request.served_api.forged(response, target, what)
         frame = self._wire.response(header, response)
         if verdict is None:
             return PendingAnswer(request, frame, None, 0.0, application.stored)

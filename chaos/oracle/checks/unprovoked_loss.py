@@ -112,8 +112,10 @@ def _was_lost(evidence: Evidence, view: Visibility, transmission: Transmission) 
             continue
         if Effect.NOT_APPLIED in hit.effects and hit.code is None:
             return True
-        # An error code rejects the records of one partition; the others are applied.
-        if Effect.NOT_APPLIED in hit.effects and hit.partition == transmission.partition:
+        # An error code rejects some entries; the others are applied.
+        if Effect.NOT_APPLIED in hit.effects and hit.concerns(
+            transmission.partition, transmission.entry
+        ):
             return True
     if evidence.once(answers).is_appended(transmission):
         return False

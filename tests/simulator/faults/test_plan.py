@@ -2,7 +2,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from simulator.faults.effects import NOTHING, Action, CutPoint, Effect
+from simulator.faults.effects import NOTHING, Action, CutPoint, Effect, StruckEntries
 from simulator.faults.kinds.delay import Delay
 from simulator.faults.kinds.disconnect import Disconnect
 from simulator.faults.kinds.drop import Drop
@@ -240,7 +240,25 @@ def test_an_error_names_the_partition_that_it_was_counted_for() -> None:
     plan.begin(exchange)
     verdict = plan.verdict(exchange, REQUEST, 0.0)
     assert verdict is not None
-    assert verdict.target == ("b", 1)
+    assert verdict.target == StruckEntries("b", 1)
+
+
+def test_a_fault_of_an_entry_concerns_what_stands_at_that_position_and_nothing_else() -> None:
+    fault = Error(code="Other", nth=[2], match=Match(entry=1, topic="b"))
+    plan = FaultPlan([fault], seed=7)
+    too_short, elsewhere = produce(("b", 0)), produce(("b", 0), ("a", 1))
+    fitting = produce(("a", 0), ("b", 1), ("b", 1))
+    assert struck(plan, [too_short, elsewhere, fitting, fitting]) == [4]
+    plan = FaultPlan([Error(code="Other", match=Match(entry=1))], seed=7)
+    plan.begin(fitting)
+    verdict = plan.verdict(fitting, REQUEST, 0.0)
+    assert verdict is not None
+    assert verdict.target == StruckEntries("b", 1, 1)
+
+
+def test_a_fault_of_an_entry_matches_no_request_without_entries() -> None:
+    plan = FaultPlan([Drop(match=Match(entry=0), empty=True)], seed=7)
+    assert struck(plan, [produce()]) == []
 
 
 def test_an_error_for_an_api_without_partitions_concerns_the_whole_answer() -> None:
@@ -258,13 +276,13 @@ def test_a_verdict_lists_the_decision_of_each_fault() -> None:
         [Delay(name="slow", by="10ms"), Disconnect(how="fin", after_bytes=3), Drop()], RESPONSE
     )
     decisions = [
-        (each.fault, each.kind, each.shadowed, each.partition, each.ordinal)
+        (each.fault, each.kind, each.shadowed, each.struck, each.ordinal)
         for each in verdict.decisions
     ]
     assert decisions == [
-        ("slow", "delay", False, TOPIC, 1),
-        ("disconnect-2", "disconnect", False, TOPIC, 1),
-        ("drop-3", "drop", True, TOPIC, 1),
+        ("slow", "delay", False, StruckEntries(*TOPIC), 1),
+        ("disconnect-2", "disconnect", False, StruckEntries(*TOPIC), 1),
+        ("drop-3", "drop", True, StruckEntries(*TOPIC), 1),
     ]
     assert [(each.delay_s, each.how, each.after_bytes) for each in verdict.decisions] == [
         (0.01, None, None),

@@ -7,7 +7,7 @@ from trio.testing import MockClock
 
 from simulator import open_simulator
 from simulator.events import FaultHit
-from simulator.faults.effects import Effect
+from simulator.faults.effects import Effect, StruckEntries
 from simulator.faults.kinds.corrupt import Corrupt
 from simulator.faults.kinds.drop import Drop
 from simulator.faults.kinds.duplicate import Duplicate
@@ -46,7 +46,7 @@ def stored(sim: Simulator) -> list[bytes]:
 def test_one_bit_of_the_record_data_of_its_partition_is_flipped(u: float) -> None:
     two = batch(b"a") + batch(b"b", b"c")
     request = produce_request(("t", 0, batch(b"x")), ("t", 1, two), ("t", 1, batch(b"d")))
-    first, second, third = records_of(altered(request, ("t", 1), u))
+    first, second, third = records_of(altered(request, StruckEntries("t", 1), u))
     assert first == batch(b"x")
     bits = flipped(second + third, two + batch(b"d"))
     assert len(bits) == 1
@@ -66,7 +66,9 @@ def test_every_bit_of_the_record_data_can_be_flipped() -> None:
     found = [
         bit
         for n in range(bits)
-        for bit in flipped(records_of(altered(request, ("t", 0), (n + 0.5) / bits))[0], data)
+        for bit in flipped(
+            records_of(altered(request, StruckEntries("t", 0), (n + 0.5) / bits))[0], data
+        )
     ]
     assert found == list(range(8 * EMPTY_BATCH_BYTES, 8 * len(data)))
 
@@ -74,12 +76,12 @@ def test_every_bit_of_the_record_data_can_be_flipped() -> None:
 @pytest.mark.parametrize("records", [b"", b"no batch at all", batch(b"a")[:-1]])
 def test_what_is_no_row_of_batches_stays_as_it_is(records: bytes) -> None:
     request = produce_request(("t", 0, records))
-    assert altered(request, ("t", 0), 0.5) is request
+    assert altered(request, StruckEntries("t", 0), 0.5) is request
 
 
 def test_a_request_without_the_partition_stays_as_it_is() -> None:
     request = produce_request(("t", 0, batch(b"a")))
-    assert altered(request, ("t", 1), 0.5) is request
+    assert altered(request, StruckEntries("t", 1), 0.5) is request
     assert altered(request, None, 0.5) is request
 
 

@@ -47,3 +47,15 @@ def test_at_most_once_promises_no_order_across_connections() -> None:
     history = swapped(played(ended, producer=AT_MOST_ONCE, workload=ONE_BY_ONE), 0, 1)
     assert [record.outcome for record in history.records[:2]] == ["ok", "ok"]
     assert said(order, history) == []
+
+
+def test_a_batch_may_pass_one_before_it_in_its_request_that_was_refused() -> None:
+    refused = {"error": {"at": "request", "nth": 1, "code": "StorageError", "match": {"entry": 0}}}
+    producer = {"batch_size": 1, "linger": "10ms"}
+    history = played(refused, producer=producer, workload=[{"send": {"count": 3}}, "wait"])
+    offsets = [record.offset for record in history.records[:3]]
+    assert offsets == [2, 0, 1]
+    assert said(order, history) == []
+    log = [*history.logs[0]]
+    log[0].value, log[1].value = log[1].value, log[0].value
+    assert len(said(order, with_logs(history, {0: log}))) == 1
