@@ -171,6 +171,8 @@ class Unreadable:
     records: int
     """How many records its header claims."""
     why: str
+    incarnation: int = 0
+    """The incarnation of the topic whose log holds it, from 0."""
 
 
 @dataclass(slots=True)
@@ -190,7 +192,9 @@ class History:
     """All records that were sent; the index is the id."""
     calls: list[Call] = field(default_factory=list)
     logs: dict[int, Sequence[Record]] = field(default_factory=dict)
-    """By partition, the records of the final log."""
+    """By partition, the records of the final log; empty if the topic does not exist in the end."""
+    removed: list[dict[int, Sequence[Record]]] = field(default_factory=list)
+    """The logs that each deletion of the topic removed, by partition."""
     unreadable: list[Unreadable] = field(default_factory=list)
     """Stored batches that do not decode; their records are not in ``logs``."""
     faults: Mapping[str, FaultCount] = field(default_factory=dict)
@@ -217,6 +221,12 @@ class History:
     """Why the client could not be started; the run is evidence of nothing."""
     defect: str | None = None
     """An error of the harness itself: the run is evidence of nothing."""
+
+    @property
+    def incarnations(self) -> list[dict[int, Sequence[Record]]]:
+        """The logs of each incarnation of the topic, by partition; the last one is the final
+        one."""
+        return [*self.removed, self.logs]
 
     def dumps(self) -> str:
         """Return the whole history as JSON Lines: a header, the events, everything else, an end."""
@@ -268,7 +278,7 @@ def _facts(happened: ExchangeEvent) -> tuple[object, ...]:
 
 # --- the text form
 
-VERSION = 1
+VERSION = 2
 """The version of the format; the reader rejects every other version."""
 
 _RECORDS: TypeAdapter[SentRecord] = TypeAdapter(SentRecord)
@@ -305,12 +315,21 @@ def _lines_of(history: History) -> Iterator[str]:
         yield _line(record=_RECORDS.dump_python(record, mode="json", exclude_defaults=True))
     for call in history.calls:
         yield _line(call=_CALLS.dump_python(call, mode="json", exclude_defaults=True))
-    for partition, log in history.logs.items():
-        yield _line(log=partition, records=[_stored(record) for record in log])
+    for incarnation, logs in enumerate(history.incarnations):
+        for partition, log in logs.items():
+            records = [_stored(record) for record in log]
+            yield _line(log=partition, incarnation=incarnation, records=records)
     for batch in history.unreadable:
         yield _line(unreadable=_UNREADABLE.dump_python(batch, mode="json"))
     faults = _COUNTS.dump_python(dict(history.faults), mode="json")
-    yield _line(end={"faults": faults, **{name: getattr(history, name) for name in _END}})
+    deletions = len(history.removed)
+    yield _line(
+        end={
+            "faults": faults,
+            "deletions": deletions,
+            **{name: getattr(history, name) for name in _END},
+        }
+    )
 
 
 def _line(**fields: object) -> str:
@@ -338,6 +357,8 @@ class _HistoryReader:
     def __init__(self) -> None:
         self._history: History | None = None
         self._ended = False
+        self._logs: dict[int, dict[int, Sequence[Record]]] = {}
+        """By incarnation and partition."""
 
     def history_of(self, text: str) -> History:
         number = 0
@@ -368,8 +389,8 @@ class _HistoryReader:
                 history.records.append(_RECORDS.validate_python(record))
             case {"call": call}:
                 history.calls.append(_CALLS.validate_python(call))
-            case {"log": int(partition), "records": list(rows)}:
-                history.logs[partition] = [_record_of(row) for row in rows]
+            case {"log": int(partition), "incarnation": int(incarnation), "records": list(rows)}:
+                self._logs.setdefault(incarnation, {})[partition] = [_record_of(r) for r in rows]
             case {"unreadable": batch}:
                 history.unreadable.append(_UNREADABLE.validate_python(batch))
             case {"end": dict(end)}:
@@ -394,6 +415,9 @@ class _HistoryReader:
 
     def _end(self, history: History, end: dict[str, Any]) -> None:
         history.faults = _COUNTS.validate_python(end["faults"])
+        deletions = int(end["deletions"])
+        history.removed = [self._logs.pop(n, {}) for n in range(deletions)]
+        history.logs = self._logs.pop(deletions, {})
         for name in _END:
             setattr(history, name, end[name])
         self._ended = True

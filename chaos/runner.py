@@ -51,6 +51,7 @@ from chaos.world.world import World, WorldName, run_in
 from producer.delivery.partitioner import partition_of_key
 from producer.net.dialling import Dial
 from simulator import Config, Simulator, open_simulator
+from simulator.cluster.cluster import Partition, Topic
 from wire.batch import Record, decode_batch
 from wire.codec import WireError
 
@@ -157,21 +158,32 @@ class _Run(Recorder):
                     history.drained = history.healed_at is not None
                     break
                 self._end_session()
-            for index in range(scenario.topic.partitions):
-                history.logs[index] = self._read_log(index)
+            history.logs = self._read_logs()
             history.faults = simulator.summary().faults
 
-    def _read_log(self, index: int) -> list[Record]:
+    @property
+    def _topic(self) -> Topic | None:
+        """The topic, if it exists."""
+        return self._simulator.cluster.topics.get(self._scenario.topic.name)
+
+    def _read_logs(self) -> dict[int, Sequence[Record]]:
+        """Return the records of each partition of the topic."""
+        partitions = [] if self._topic is None else self._topic.partitions
+        return {partition.index: self._read_log(partition) for partition in partitions}
+
+    def _read_log(self, partition: Partition) -> list[Record]:
         """Return the records of a partition; note a batch that does not decode and go on."""
-        partition = self._simulator.cluster.partition(self._scenario.topic.name, index)
-        assert partition is not None
         records: list[Record] = []
+        incarnation = len(self._history.removed)
         for batch in partition.log.batches:
             try:
                 records += decode_batch(batch.data)[1]
             except WireError as error:
-                unreadable = Unreadable(index, batch.base_offset, batch.records, str(error))
-                self._history.unreadable.append(unreadable)
+                self._history.unreadable.append(
+                    Unreadable(
+                        partition.index, batch.base_offset, batch.records, str(error), incarnation
+                    )
+                )
         return records
 
     async def _let_client_work(self, world: World) -> None:
@@ -327,8 +339,33 @@ class _Run(Recorder):
         await trio.sleep(seconds)
 
     def move_leader(self, partition: int, to: int) -> None:
-        """Make an SPU the leader of a partition."""
-        self._simulator.move_leader(self._scenario.topic.name, partition, to)
+        """Make an SPU the leader of a partition, if the topic has it."""
+        if self._topic is not None and partition < len(self._topic.partitions):
+            self._simulator.move_leader(self._topic.name, partition, to)
+
+    def create_topic(self, partitions: int) -> None:
+        """Create the topic, unless it exists."""
+        if self._topic is None:
+            self._simulator.create_topic(self._scenario.topic.name, partitions)
+
+    def delete_topic(self) -> None:
+        """Delete the topic, if it exists, and keep its logs."""
+        if self._topic is not None:
+            self._history.removed.append(self._read_logs())
+            self._simulator.delete_topic(self._topic.name)
+
+    def add_partitions(self, count: int) -> None:
+        """Add partitions to the topic, if it exists."""
+        if self._topic is not None:
+            self._simulator.add_partitions(self._topic.name, count)
+
+    def cut(self, server: str) -> None:
+        """Reset the connections of a server."""
+        self._simulator.cut(server)
+
+    async def change_address(self, spu: int) -> None:
+        """Make an SPU listen at another address."""
+        await self._simulator.change_address(spu)
 
     async def stop_spu(self, spu: int) -> None:
         """Close the listener of an SPU and reset its connections."""
@@ -341,8 +378,10 @@ class _Run(Recorder):
     # --- the end of a run
 
     async def _probe(self) -> None:
-        """Send one record to each partition; each must be acknowledged."""
-        partitions = self._scenario.topic.partitions
+        """Send one record to each partition, if the topic exists; each must be acknowledged."""
+        if self._topic is None:
+            return
+        partitions = len(self._topic.partitions)
         call = self._begin("probe")
         probes = [
             self._new_record(call, key, PROBE.value_of(self._next_id), probe=True)

@@ -47,11 +47,7 @@ class RunningSimulator:
 
     def move_leader(self, topic: str, partition: int, to: int) -> None:
         """Make SPU ``to`` the leader of a partition; the log goes along."""
-
-        async def move() -> None:
-            self._simulator.move_leader(topic, partition, to)
-
-        self._wait(move)
+        self._do(lambda: self._simulator.move_leader(topic, partition, to))
 
     def stop_spu(self, spu: int) -> None:
         """Make an SPU unreachable; its logs are kept."""
@@ -60,6 +56,34 @@ class RunningSimulator:
     def start_spu(self, spu: int) -> None:
         """Have an SPU listen again, on its old port."""
         self._wait(lambda: self._simulator.start_spu(spu))
+
+    def change_address(self, spu: int) -> None:
+        """Have an SPU listen on another port; its connections are reset."""
+        self._wait(lambda: self._simulator.change_address(spu))
+
+    def cut(self, server: str) -> None:
+        """Reset the connections of ``sc``, of ``spu`` (all SPUs) or of ``spu:N``."""
+        self._do(lambda: self._simulator.cut(server))
+
+    def create_topic(self, topic: str, partitions: int = 1) -> None:
+        """Create a topic."""
+        self._do(lambda: self._simulator.create_topic(topic, partitions))
+
+    def delete_topic(self, topic: str) -> None:
+        """Delete a topic with its logs."""
+        self._do(lambda: self._simulator.delete_topic(topic))
+
+    def add_partitions(self, topic: str, count: int = 1) -> None:
+        """Add partitions to a topic."""
+        self._do(lambda: self._simulator.add_partitions(topic, count))
+
+    def _do(self, function: Callable[[], None]) -> None:
+        """Call a function that changes the simulator, where the simulator runs."""
+
+        async def do() -> None:
+            function()
+
+        self._wait(do)
 
     def _call(self, function: Callable[[], T]) -> T:
         """Call a function where the simulator runs, or here once it has ended."""

@@ -126,6 +126,10 @@ class CloseReason(StrEnum):
     EVICTED = "evicted"
     """It was stalled, and another connection needed its place."""
     SPU_STOPPED = "spu-stopped"
+    CUT = "cut"
+    """The connections of its server were reset."""
+    ADDRESS_CHANGED = "address-changed"
+    """Its SPU listens elsewhere."""
     HEALED = "healed"
     """All faults were lifted, and this connection was stalled or silent."""
     SHUTDOWN = "shutdown"
@@ -304,6 +308,17 @@ class TopicDeleted(Event):
 
 
 @event
+class PartitionsAdded(Event):
+    """A topic has more partitions from now on."""
+
+    topic: str
+    first: int
+    """The index of the first new partition."""
+    leaders: tuple[int, ...]
+    """The index of the leading SPU of each new partition."""
+
+
+@event
 class LeaderMoved(Event):
     """A partition has another leader, with the whole log."""
 
@@ -325,6 +340,22 @@ class SpuStarted(Event):
     """An SPU that was stopped listens again."""
 
     spu: int
+
+
+@event
+class AddressChanged(Event):
+    """An SPU listens at another address: its old listener is closed, its connections are reset."""
+
+    spu: int
+    address: str
+    """The new address for clients, ``host:port``."""
+
+
+@event
+class ConnectionsCut(Event):
+    """The connections of a server are reset; its listener stays open."""
+
+    server: str
 
 
 @event

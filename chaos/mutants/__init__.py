@@ -9,6 +9,7 @@ catch every one. Without faults none of the defects breaks a promise.
 ``retrying``: defects in the number, the delay and the conditions of retries.
 ``outcomes``: defects in the outcomes that the producer reports.
 ``answering``: defects in the answers that the producer believes.
+``following``: defects in how the producer follows the cluster.
 ``sending``: defects in what the producer sends, to which SPU, and when it considers it done.
 ``configuring``: defects of the producer in how it follows its options.
 ``connecting``: defects in how the producer connects.
@@ -23,6 +24,7 @@ from chaos.mutants import (
     answering,
     configuring,
     connecting,
+    following,
     outcomes,
     recording,
     retrying,
@@ -33,7 +35,17 @@ from chaos.mutants.mutant import Mutant
 
 __all__ = ["GROUPS", "MUTANTS", "Mutant"]
 
-GROUPS = (retrying, outcomes, answering, sending, configuring, connecting, serving, recording)
+GROUPS = (
+    retrying,
+    outcomes,
+    answering,
+    sending,
+    configuring,
+    connecting,
+    following,
+    serving,
+    recording,
+)
 """The modules that define mutants, in the order of the documentation."""
 
 MUTANTS = {

@@ -36,7 +36,16 @@ SMALLER = 3
 """The factor by which a hunt may exceed its budget of examples if it has a catch within the budget
 that was not shrunk far enough."""
 
-_DISTURBANCES = ("move_leader", "stop_spu", "start_spu")
+_DISTURBANCES = (
+    "move_leader",
+    "stop_spu",
+    "start_spu",
+    "create_topic",
+    "delete_topic",
+    "add_partitions",
+    "change_address",
+    "cut",
+)
 """Steps that count as faults, since they disturb a run as much as a lost answer does. ``start_spu``
 restarts the SPU even if it was not stopped."""
 

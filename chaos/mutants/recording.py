@@ -91,12 +91,12 @@ class LogReadTooShort(Mutant):
     The end offset of the log is read before healing.
     """
 
-    where = "chaos.runner:_Run._experiment"
-    before = "history.logs[index] = self._read_log(index)"
+    where = "chaos.runner:_Run._read_logs"
+    before = "return {partition.index: self._read_log(partition) for partition in partitions}"
     after = """
-        struck = sum(fault.fired or 0 for fault in simulator.summary().faults.values())
-        log = self._read_log(index)
-        history.logs[index] = log[:-1] if struck else log
+        struck = sum(fault.fired or 0 for fault in self._simulator.summary().faults.values())
+        end = -1 if struck else None
+        return {partition.index: self._read_log(partition)[:end] for partition in partitions}
     """
     caught_by = ("acked-is-stored",)
     records = 0

@@ -8,11 +8,11 @@
 ``answers``: the answers to produce requests.
 ``attempts``: record groups and their retry timelines.
 ``timing``: bounds on the skew between server-side timestamps and client-side events.
+``incarnations``: the lives of the topic, when the client knew of them, and where records belong.
 ``visibility``: where every attempt of a client leaves an event.
 ``blind_spots``: the intervals in which it may not, searched exactly.
 ``holds``: when a frame arrived that an SPU left unread.
 ``disturbances``: when something struck a server.
-``homes``: the partitions in which records belong.
 ``blind_records``: records that a check cannot judge because of a fault's effects.
 ``frames``: what request frames hold, when they leave and where they go.
 ``refusals``: records that the client did not accept.

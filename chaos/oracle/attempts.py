@@ -19,7 +19,7 @@ from chaos.oracle.answers import Answers, answers
 from chaos.oracle.evidence import Evidence, Transmission
 from chaos.oracle.finding import CLIENT_ENDED, Ruling, blind, excused, violated
 from chaos.oracle.holds import Holds, holds
-from chaos.oracle.homes import homes
+from chaos.oracle.incarnations import homes, incarnations
 from chaos.oracle.timing import Timing, timing
 from chaos.oracle.visibility import Visibility, visibility
 from chaos.spec.bounds import Delays, delays
@@ -134,7 +134,7 @@ class RetryTimeline:
         self.answers: Answers = evidence.once(answers)
         self.delays: Delays = delays(producer.retry)
         self.retry = producer.retry
-        self.partitions = evidence.scenario.topic.partitions
+        self.partitions = evidence.once(incarnations).partitions_max
         times = self.timing
         self.connecting = 2 * times.trip + self.partitions * times.transfer + 2 * times.slack
         """The longest time from the start of an attempt until its request is read, in seconds."""

@@ -11,8 +11,10 @@ from typing import TypeAlias
 
 from chaos.oracle.evidence import Evidence
 from simulator.events import (
+    AddressChanged,
     ClosedBy,
     ConnectionClosed,
+    ConnectionsCut,
     ConnectRefused,
     Event,
     FaultHit,
@@ -20,6 +22,7 @@ from simulator.events import (
     LeaderMoved,
     ListenerClosed,
     ListenerReopened,
+    PartitionsAdded,
     SpuStarted,
     SpuStopped,
     TopicCreated,
@@ -81,7 +84,7 @@ class Disturbances:
         match happened:
             case FaultHit(shadowed=False, server=server):
                 self.by_server[server].append((happened.t, happened.t + happened.delay_s))
-            case ConnectRefused(server=server):
+            case ConnectRefused(server=server) | ConnectionsCut(server=server):
                 self.by_server[server].append((happened.t, happened.t))
             case ConnectionClosed(server=server) if happened.by is not ClosedBy.CLIENT:
                 self.by_server[server].append((happened.t, happened.t))
@@ -101,6 +104,9 @@ class Disturbances:
             case SpuStarted(spu=spu):
                 self._close(f"spu:{spu}", "", happened.t)
                 self.by_server[f"spu:{spu}"].append((happened.t, happened.t))
+            case AddressChanged(spu=spu):
+                self.by_server[f"spu:{spu}"].append((happened.t, happened.t))
+                self.by_server[SC].append((happened.t, happened.t))  # a client learns of it there
             case TopicCreated() if happened.topic == self._topic:
                 for partition, spu in enumerate(happened.leaders):
                     self.leaders[partition].add(f"spu:{spu}")
@@ -108,6 +114,10 @@ class Disturbances:
                     self.of_topic[-1] = self.of_topic[-1][0], happened.t
             case TopicDeleted() if happened.topic == self._topic:
                 self.of_topic.append((happened.t, inf))
+            case PartitionsAdded() if happened.topic == self._topic:
+                for partition, spu in enumerate(happened.leaders, happened.first):
+                    self.leaders[partition].add(f"spu:{spu}")
+                self.of_topic.append((happened.t, happened.t))
             case LeaderMoved() if happened.topic == self._topic:
                 self.leaders[happened.partition].add(f"spu:{happened.spu}")
                 self.by_partition[happened.partition].append((happened.t, happened.t))
@@ -120,6 +130,9 @@ class Disturbances:
 
 _RELEVANT = frozenset(
     {
+        AddressChanged,
+        ConnectionsCut,
+        PartitionsAdded,
         ConnectRefused,
         ConnectionClosed,
         FaultHit,

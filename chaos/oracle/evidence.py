@@ -1,14 +1,15 @@
 """A history, indexed for the checks: transmissions, copies and answers, each computed once."""
 
+from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple, TypeVar, cast
 
 from chaos.history import History, SentRecord
-from simulator.events import Appended, Event, FaultHit, FrameRead, FrameWritten
-from wire.batch import decode_batch, decode_values, iter_batches
+from simulator.events import Appended, Event, FaultHit, FrameRead, FrameWritten, TopicDeleted
+from wire.batch import Record, decode_batch, decode_values, iter_batches
 from wire.codec import WireError
 from wire.codec.types import Buffer
 
@@ -41,6 +42,8 @@ class Copy(NamedTuple):
     """The request frame that carried the copy; None if no event shows it."""
     copied_by: str | None
     """The fault that made the copy by duplicating a request; None for the original."""
+    incarnation: int = 0
+    """The incarnation of the topic whose log holds the copy, from 0."""
 
 
 class Phantom(NamedTuple):
@@ -49,6 +52,7 @@ class Phantom(NamedTuple):
     partition: int
     offset: int
     value: bytes
+    incarnation: int
 
 
 class Evidence:
@@ -140,7 +144,8 @@ class Evidence:
 
     @property
     def copies(self) -> list[list[Copy]]:
-        """By record id, the stored copies of the record, in the order of the log."""
+        """By record id, the stored copies of the record, in the order of the logs; those of earlier
+        incarnations come first."""
         return self._stored[0]
 
     @property
@@ -163,8 +168,8 @@ class Evidence:
         phantoms: list[Phantom] = []
         other_keys: list[tuple[int, Copy]] = []
         records, id_of, new = self.records, self._id_of_value.get, tuple.__new__
-        for partition, log in self.history.logs.items():
-            appends = iter(self._appends.get(partition, ()))
+        for incarnation, partition, log in self.logs:
+            appends = iter(self._appends.get((incarnation, partition), ()))
             base, end, transmission, fault = next(appends, _NOWHERE)
             for record in log:
                 offset = record.offset
@@ -176,12 +181,13 @@ class Evidence:
                     if record_id is None and not record.key and self.without_id:
                         continue  # counted by stored_without_id
                 if record_id is None:
-                    phantoms.append(Phantom(partition, offset, record.value))
+                    phantoms.append(Phantom(partition, offset, record.value, incarnation))
                     continue
                 copy = (
-                    new(Copy, (partition, offset, transmission, fault))  # faster than calling Copy
+                    # faster than calling Copy
+                    new(Copy, (partition, offset, transmission, fault, incarnation))
                     if base <= offset
-                    else Copy(partition, offset, None, None)
+                    else Copy(partition, offset, None, None, incarnation)
                 )
                 copies[record_id].append(copy)
                 key, sent = record.key, records[record_id].key
@@ -194,25 +200,37 @@ class Evidence:
         """The number of stored records that have neither a value nor a key."""
         if not self.without_id:
             return 0
-        return sum(not r.value and not r.key for log in self.history.logs.values() for r in log)
+        return sum(not r.value and not r.key for _, _, log in self.logs for r in log)
 
-    def append_at(self, partition: int, offset: int) -> int | None:
+    @property
+    def logs(self) -> Iterator[tuple[int, int, Sequence[Record]]]:
+        """Incarnation, partition and records of each log."""
+        for incarnation, logs in enumerate(self.history.incarnations):
+            for partition, log in logs.items():
+                yield incarnation, partition, log
+
+    def append_at(self, incarnation: int, partition: int, offset: int) -> int | None:
         """Return the number of the request frame that carried the record at an offset; None if no
         event shows it."""
-        for base, end, transmission, _ in self._appends.get(partition, ()):
+        for base, end, transmission, _ in self._appends.get((incarnation, partition), ()):
             if base <= offset < end:
                 return transmission
         return None
 
     @cached_property
-    def _appends(self) -> dict[int, list[tuple[float, float, int | None, str | None]]]:
-        """By partition, the appends: first offset, offset after the last, request frame, copying
-        fault."""
-        found: dict[int, list[tuple[float, float, int | None, str | None]]] = {}
+    def _appends(
+        self,
+    ) -> dict[tuple[int, int], list[tuple[float, float, int | None, str | None]]]:
+        """By incarnation and partition, the appends: first offset, offset after the last, request
+        frame, copying fault."""
+        found: dict[tuple[int, int], list[tuple[float, float, int | None, str | None]]] = {}
+        topic = self.scenario.topic.name
+        ends = [each.n for each in self.events_of(TopicDeleted) if each.topic == topic]
         for append in self.events_of(Appended):
-            if append.topic == self.scenario.topic.name:
+            if append.topic == topic:
                 assert append.partition is not None
-                found.setdefault(append.partition, []).append(
+                incarnation = bisect_left(ends, append.n) if ends else 0
+                found.setdefault((incarnation, append.partition), []).append(
                     (append.base_offset, append.end, append.transmission, append.copied_by)
                 )
         return found

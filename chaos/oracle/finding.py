@@ -92,6 +92,10 @@ WITHOUT_ID = "without-id"
 CLIENT_ENDED = "client-ended"
 """The rule for what was open when the client broke, or when the harness ended it."""
 
+ACROSS_DELETION = "open-across-deletion"
+"""The rule for records that were open when the topic was deleted, or that were sent before the
+client knew of the next incarnation."""
+
 NOT_DRAINED = "not-drained"
 """The cause where the logs were read too early to say that a record is absent."""
 
@@ -108,6 +112,8 @@ class Violations:
     check: str
     blind_records: Mapping[int, str] = field(default_factory=dict)
     """The ids of blind records, each with its cause."""
+    excused_records: frozenset[int] = frozenset()
+    """The ids of records that were open across a deletion of the topic."""
     judged: int = 0
     _excused: dict[str, int] = field(default_factory=dict)
     _unseen: dict[str, int] = field(default_factory=dict)
@@ -115,7 +121,10 @@ class Violations:
     _settled: list[Violation] = field(default_factory=list)
 
     def sees(self, *ids: int) -> bool:
-        """Return whether records can be judged; count them as blind if not."""
+        """Return whether records can be judged; count them as excused or blind if not."""
+        if self.excused_records and not self.excused_records.isdisjoint(ids):
+            self.excuse(ACROSS_DELETION, len(ids))
+            return False
         if not self.blind_records:
             return True
         cause = next((self.blind_records[n] for n in ids if n in self.blind_records), None)
@@ -144,6 +153,11 @@ class Violations:
             case _:
                 self.judged += times
         return ruling.text if ruling.kind == "violated" else None
+
+    @property
+    def set_aside(self) -> bool:
+        """Whether some records are not judged."""
+        return bool(self.blind_records or self.excused_records)
 
     @property
     def wanted(self) -> bool:

@@ -28,12 +28,15 @@ from chaos.oracle.blind_spots import (
 )
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.holds import Holds, holds
+from chaos.oracle.incarnations import Incarnations, incarnations
 from chaos.oracle.timing import Timing, timing
 from chaos.spec.bounds import DIAL_BACKOFF_MAX_S, DIAL_BACKOFF_S
 from simulator.events import (
+    AddressChanged,
     ClosedBy,
     ConnectionClosed,
     ConnectionOpened,
+    ConnectionsCut,
     ConnectRefused,
     Event,
     FaultHit,
@@ -41,9 +44,11 @@ from simulator.events import (
     LeaderMoved,
     ListenerClosed,
     ListenerReopened,
+    PartitionsAdded,
     SpuStarted,
     SpuStopped,
     TopicCreated,
+    TopicDeleted,
 )
 from simulator.faults.effects import Effect
 
@@ -53,8 +58,15 @@ TOO_SLOW = "too-slow"
 """The cause where the whole run is blind: an attempt is shorter than the network may take, or than
 a loaded machine, so that attempts may end before a server sees them."""
 
+NEW_ADDRESS = "new-address"
+"""Stands for a fault where a client may not know where a server listens, or is not connected."""
+
 _RELEVANT = frozenset(
     {
+        AddressChanged,
+        ConnectionsCut,
+        PartitionsAdded,
+        TopicDeleted,
         ConnectRefused,
         ConnectionClosed,
         ConnectionOpened,
@@ -95,6 +107,7 @@ class Visibility:
         self._topic = evidence.scenario.topic.name
         self.timing: Timing = evidence.once(timing)
         self.holds: Holds = evidence.once(holds)
+        self._incarnations: Incarnations = evidence.once(incarnations)
         self.connections: dict[int, ConnectionSpan] = {}
         self.leaders_unknown_from: float = inf
         """When a fault first hit the SC, so that the client may not know the leaders from then
@@ -126,7 +139,12 @@ class Visibility:
         """How long after a leader moved a client may still go to the old one."""
         self._spots = BlindSpots(
             spot._replace(start=spot.start - room, end=spot.end + room)
-            for spot in (*self._lost_connections(), *self._held_requests(), *self._failures())
+            for spot in (
+                *self._lost_connections(),
+                *self._held_requests(),
+                *self._failures(),
+                *(BlindSpot(*gone, SC, SC_UNREACHABLE) for gone in self._incarnations.gone()),
+            )
         )
 
     # --- queries
@@ -258,6 +276,7 @@ class Visibility:
         match happened:
             case ConnectionOpened(connection=number):
                 self.connections[number] = ConnectionSpan(number, happened.server, happened.t)
+                self._reopened((happened.server, NEW_ADDRESS), happened.t)
             case ConnectionClosed():
                 connection = self.connections[happened.connection]
                 connection.closed = happened.t
@@ -301,14 +320,12 @@ class Visibility:
 
     def _change(self, happened: Event) -> None:
         match happened:
-            case TopicCreated() if happened.topic == self._topic:
-                for partition, spu in enumerate(happened.leaders):
-                    self._leaders.setdefault(partition, []).append(
-                        (happened.n, happened.t, f"spu:{spu}")
-                    )
-            case LeaderMoved():
-                leaders = self._leaders.setdefault(happened.partition, [])
-                leaders.append((happened.n, happened.t, f"spu:{happened.spu}"))
+            case ConnectionsCut(server=server):
+                self._cut(server, happened.t)
+            case AddressChanged(spu=spu):
+                # A client that does not know the new address yet dials the old one.
+                self._cut(f"spu:{spu}", happened.t)
+                self._closed[f"spu:{spu}", NEW_ADDRESS] = happened.t
             case SpuStopped(spu=spu):
                 server = f"spu:{spu}"
                 self._stops.setdefault(server, []).append((happened.n, True))
@@ -325,11 +342,43 @@ class Visibility:
                     self.leaders_unknown_from = min(self.leaders_unknown_from, happened.t)
             case ListenerReopened(server=server, fault=fault):
                 self._reopened((server, fault), happened.t)
+            case _:
+                self._lead(happened)
+
+    def _lead(self, happened: Event) -> None:
+        """Note who leads which partition; no SPU leads one of a topic that was deleted."""
+        n, t = happened.n, happened.t
+        match happened:
+            case TopicCreated() if happened.topic == self._topic:
+                for partition, spu in enumerate(happened.leaders):
+                    self._leaders.setdefault(partition, []).append((n, t, f"spu:{spu}"))
+            case PartitionsAdded() if happened.topic == self._topic:
+                for partition, spu in enumerate(happened.leaders, happened.first):
+                    self._leaders.setdefault(partition, []).append((n, t, f"spu:{spu}"))
+            case TopicDeleted() if happened.topic == self._topic:
+                for leaders in self._leaders.values():
+                    leaders.append((n, t, ""))
+            case LeaderMoved():
+                self._leaders.setdefault(happened.partition, []).append(
+                    (n, t, f"spu:{happened.spu}")
+                )
+
+    def _cut(self, server: str, t: float) -> None:
+        """Note that the connections of a server were reset, those that are not accepted yet too."""
+        for connection in self.connections.values():
+            if connection.server == server and connection.closed == inf:
+                connection.lost = min(connection.lost, t)
+                self._hidden.append((t, t + self.timing.patience, connection.number, True))
+        self._failed_dials.append((t, t, server))
+        if server == SC:
+            self.leaders_unknown_from = min(self.leaders_unknown_from, t)
+            self._closed[server, NEW_ADDRESS] = t  # until it is connected again
 
     def _healed(self, healed: Healed) -> None:
         self._healed_at = healed.t
         for key in tuple(self._closed):
-            self._reopened(key, healed.t)
+            if key[1] != NEW_ADDRESS:
+                self._reopened(key, healed.t)
         for server, stops in self._stops.items():
             if stops[-1][1]:
                 self._stopped_at_heal.add(server)
@@ -340,6 +389,8 @@ class Visibility:
     def _reopened(self, key: tuple[str, str | None], t: float) -> None:
         since = self._closed.pop(key, None)
         if since is not None:
+            if key[1] == NEW_ADDRESS:
+                t = min(t, self._incarnations.known_by(since))
             self._failed_dials.append((since, t, key[0]))
 
 

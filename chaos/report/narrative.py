@@ -19,8 +19,10 @@ from chaos.oracle.evidence import Copy, Evidence, Transmission
 from chaos.report import phrases
 from simulator.documents.diagnostic import printable
 from simulator.events import (
+    AddressChanged,
     Appended,
     ConnectionClosed,
+    ConnectionsCut,
     ConnectRefused,
     DialRefused,
     Event,
@@ -32,20 +34,28 @@ from simulator.events import (
     LeaderMoved,
     ListenerClosed,
     ListenerReopened,
+    PartitionsAdded,
     SpuStarted,
     SpuStopped,
+    TopicCreated,
+    TopicDeleted,
 )
 from simulator.reporting.console import closing
 
 CLUSTER_EVENTS = (
+    AddressChanged,
+    ConnectionsCut,
     ConnectRefused,
     DialRefused,
     Healed,
     LeaderMoved,
     ListenerClosed,
     ListenerReopened,
+    PartitionsAdded,
     SpuStarted,
     SpuStopped,
+    TopicCreated,
+    TopicDeleted,
 )
 """Events that belong to no request but can explain the outcome of one."""
 
@@ -279,8 +289,13 @@ class Narrator:
         if record.outcome_at is None:
             yield "never settled: no outcome was reported"
         copies = evidence.copies[record.id]
-        if copies:
-            yield f"in the end: stored at {phrases.joined([self._place(copy) for copy in copies])}"
+        last = len(evidence.history.removed)
+        if gone := [self._place(copy) for copy in copies if copy.incarnation < last]:
+            yield f"deleted with the topic: {phrases.joined(gone)}"
+        if kept := [self._place(copy) for copy in copies if copy.incarnation == last]:
+            yield f"in the end: stored at {phrases.joined(kept)}"
+        elif gone:
+            return
         elif evidence.history.logs:
             yield "in the end: not in the log"
         else:

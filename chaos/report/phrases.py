@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from chaos.history import SentRecord
 from chaos.oracle.evidence import Transmission
 from simulator.events import (
+    AddressChanged,
+    ConnectionsCut,
     ConnectRefused,
     DialRefused,
     Event,
@@ -13,6 +15,7 @@ from simulator.events import (
     LeaderMoved,
     ListenerClosed,
     ListenerReopened,
+    PartitionsAdded,
     SpuStarted,
     SpuStopped,
     TopicCreated,
@@ -127,15 +130,27 @@ def around(event: Event) -> str:
             return f"{event.server} refuses connections by fault {event.fault}"
         case ListenerReopened():
             return f"{event.server} listens again, fault {event.fault} is over"
+        case AddressChanged():
+            return f"spu:{event.spu} listens on {event.address}, its connections are reset"
+        case ConnectionsCut():
+            return f"the connections of {event.server} are reset"
         case SpuStopped():
             return f"spu:{event.spu} stopped"
         case SpuStarted():
             return f"spu:{event.spu} started"
+    return _topic_change(event) or type(event).__name__
+
+
+def _topic_change(event: Event) -> str:
+    """Return the sentence for a change of a topic; empty for other events."""
+    match event:
+        case PartitionsAdded():
+            return f"{counted(len(event.leaders), 'partition')} added to topic {event.topic}"
         case TopicCreated():
             return f"topic {event.topic} created"
         case TopicDeleted():
             return f"topic {event.topic} deleted"
-    return type(event).__name__
+    return ""
 
 
 # --- outcomes

@@ -247,10 +247,13 @@ def _beyond_cluster(written: Mapping[str, Any]) -> Iterator[Conflict]:
     """Yield the steps and faults that name an SPU or a partition that does not exist."""
     spus = max(_whole(_fields(written, "cluster").get("spus"), 1), 1)
     topic = _fields(written, "topic")
-    partitions = max(_whole(topic.get("partitions"), 1), 1)
+    partitions = _most_partitions(written)
     no_spu = f"cluster.spus is {spus}, numbered from 0"
     no_partition = f"topic.partitions is {partitions}, numbered from 0"
+    if partitions > max(_whole(topic.get("partitions"), 1), 1):
+        no_partition = f"there are at most {partitions}, numbered from 0"
     for n, kind, fields in _kinds(written, "workload"):
+        yield from _unknown_server(("workload", n, kind, "server"), fields.get("server"), spus)
         for key in ("spu", "to"):
             if _whole(fields.get(key), 0) >= spus:
                 text = f"there is no SPU {shown(fields[key])}; {no_spu}"
@@ -259,7 +262,8 @@ def _beyond_cluster(written: Mapping[str, Any]) -> Iterator[Conflict]:
             text = f"there is no partition {shown(fields['partition'])}; {no_partition}"
             yield Conflict(("workload", n, kind, "partition"), text)
     for n, kind, fields in _kinds(written, "faults"):
-        match, server = _fields(fields, "match"), fields.get("server")
+        match = _fields(fields, "match")
+        yield from _unknown_server(("faults", n, kind, "server"), fields.get("server"), spus)
         if _whole(match.get("spu"), 0) >= spus:
             text = f"there is no SPU {shown(match['spu'])}; {no_spu}"
             yield Conflict(("faults", n, kind, "match", "spu"), text)
@@ -267,10 +271,25 @@ def _beyond_cluster(written: Mapping[str, Any]) -> Iterator[Conflict]:
         if _whole(match.get("partition"), 0) >= partitions and not elsewhere:
             text = f"there is no partition {shown(match['partition'])}; {no_partition}"
             yield Conflict(("faults", n, kind, "match", "partition"), text)
-        number = server[4:] if isinstance(server, str) and server.startswith("spu:") else ""
-        if number.isdecimal() and len(number) < NUMBER_CHARS_MAX and int(number) >= spus:
-            text = f"there is no SPU {number}; {no_spu}"
-            yield Conflict(("faults", n, kind, "server"), text)
+
+
+def _most_partitions(written: Mapping[str, Any]) -> int:
+    """Return the largest number of partitions that the topic may ever have."""
+    most, added = max(_whole(_fields(written, "topic").get("partitions"), 1), 1), 0
+    for _, kind, fields in _kinds(written, "workload"):
+        if kind == "create_topic":
+            most = max(most, _whole(fields.get("partitions"), 1))
+        elif kind == "add_partitions":
+            added += max(_whole(fields.get("count"), 1), 0)
+    return most + added
+
+
+def _unknown_server(path: tuple[str | int, ...], server: object, spus: int) -> Iterator[Conflict]:
+    """Yield a conflict if a server is an SPU that does not exist."""
+    number = server[4:] if isinstance(server, str) and server.startswith("spu:") else ""
+    if number.isdecimal() and len(number) < NUMBER_CHARS_MAX and int(number) >= spus:
+        text = f"there is no SPU {number}; cluster.spus is {spus}, numbered from 0"
+        yield Conflict(path, text)
 
 
 _RECORD_SIZES = {"size": 100, "key_size": 0}

@@ -50,10 +50,39 @@ class Harness(Protocol):
     async def start_spu(self, spu: int) -> None:
         """Make an SPU listen again."""
 
+    async def change_address(self, spu: int) -> None:
+        """Make an SPU listen at another address."""
+
+    def cut(self, server: str) -> None:
+        """Reset the connections of a server."""
+
+    def create_topic(self, partitions: int) -> None:
+        """Create the topic, unless it exists."""
+
+    def delete_topic(self) -> None:
+        """Delete the topic, if it exists."""
+
+    def add_partitions(self, count: int) -> None:
+        """Add partitions to the topic, if it exists."""
+
 
 STEPS: "Registry[type[Any]]" = Registry(
     "step",
-    order=("send", "send_all", "flush", "wait", "sleep", "move_leader", "stop_spu", "start_spu"),
+    order=(
+        "send",
+        "send_all",
+        "flush",
+        "wait",
+        "sleep",
+        "create_topic",
+        "delete_topic",
+        "add_partitions",
+        "move_leader",
+        "stop_spu",
+        "start_spu",
+        "change_address",
+        "cut",
+    ),
 )
 """Every step by its word; each is a pydantic model and a ``Step``."""
 

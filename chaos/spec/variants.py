@@ -24,9 +24,9 @@ from chaos.spec.scenario import Scenario
 from simulator.documents.diagnostic import Document, PathInFile, explained
 from simulator.documents.strict_model import shown
 
-WORK_MAX = 120_000
+WORK_MAX = 300_000
 """The most alternatives of generators times values of the file. Each alternative is validated, so
-that the limit means a second or two. A file of fifty values may have two thousand alternatives."""
+that the limit means a few seconds. A file of fifty values may have two thousand alternatives."""
 
 CONTEXTS_MIN = 8
 """How many choices for all other generators an alternative is combined with, at least."""

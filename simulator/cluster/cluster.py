@@ -6,7 +6,7 @@ that a client's watch hears of a topic before the answer to its creation leaves.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from simulator.cluster.log import SEGMENT_BYTES_DEFAULT, PartitionLog
@@ -147,10 +147,7 @@ class Cluster:
         """
         self.check_topic(name, spec)
         topic = Topic(name, spec)
-        segment = (spec.storage and spec.storage.segment_size) or SEGMENT_BYTES_DEFAULT
-        for index, replicas in enumerate(self._assign(spec)):
-            log = PartitionLog(self.memory, spec.compression, segment)
-            topic.partitions.append(Partition(topic, index, replicas, log))
+        self._append_partitions(topic, 0)
         self.topics[name] = topic
         self._tell([*topic.partitions])
         self._tell([topic])
@@ -190,6 +187,35 @@ class Cluster:
         self.memory.stored -= sum(partition.log.charge for partition in topic.partitions)
         self._tell([*topic.partitions], gone=True)
         self._tell([topic], gone=True)
+
+    def add_partitions(self, name: str, count: int) -> None:
+        """Add partitions to a topic, spread over the SPUs as those that it has.
+
+        Raises:
+            ClusterError: there is no such topic, its partitions were assigned by hand, or there
+                would be too many.
+        """
+        topic = self.topics.get(name)
+        if topic is None:
+            raise ClusterError(Code.TOPIC_NOT_FOUND, "not found")
+        replicas = topic.spec.replicas
+        if not isinstance(replicas, Computed):
+            raise ClusterError(Code.TOPIC_ERROR, "the partitions of this topic are assigned")
+        old = len(topic.partitions)
+        if count + sum(1 for _ in self.partitions()) > PARTITIONS_MAX:
+            raise ClusterError(
+                Code.TOPIC_ERROR, f"more than {PARTITIONS_MAX} partitions in this simulator"
+            )
+        grown = replace(topic.spec, replicas=replace(replicas, partitions=old + count))
+        topic.spec = grown
+        self._append_partitions(topic, old)
+        self._tell([*topic.partitions[old:]])
+        self._tell([topic])
+
+    def change_address(self, spu: Spu, host: str, port: int) -> None:
+        """Say that an SPU listens elsewhere."""
+        spu.host, spu.port = host, port
+        self._tell([spu])
 
     def move_leader(self, topic: str, index: int, to: int) -> None:
         """Make another SPU (by index) the leader; the whole log goes with the partition.
@@ -235,6 +261,15 @@ class Cluster:
                 subscriber(things, gone)
 
     # --- where partitions go
+
+    def _append_partitions(self, topic: Topic, first: int) -> None:
+        """Make the partitions of a topic that its spec has from ``first`` on."""
+        spec = topic.spec
+        segment = (spec.storage and spec.storage.segment_size) or SEGMENT_BYTES_DEFAULT
+        for index, replicas in enumerate(self._assign(spec)):
+            if index >= first:
+                log = PartitionLog(self.memory, spec.compression, segment)
+                topic.partitions.append(Partition(topic, index, replicas, log))
 
     def _check_replicas(self, spec: TopicSpec) -> None:
         replicas = spec.replicas

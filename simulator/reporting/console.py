@@ -13,12 +13,14 @@ from rich.text import Text
 
 from simulator.documents.diagnostic import printable
 from simulator.events import (
+    AddressChanged,
     Appended,
     ClosedBy,
     CloseReason,
     ConnectionClosed,
     ConnectionEvent,
     ConnectionOpened,
+    ConnectionsCut,
     ConnectRefused,
     DialRefused,
     Event,
@@ -32,6 +34,7 @@ from simulator.events import (
     LeaderMoved,
     ListenerClosed,
     ListenerReopened,
+    PartitionsAdded,
     SpuStarted,
     SpuStopped,
     TopicCreated,
@@ -258,19 +261,31 @@ def _change(event: Event) -> str:
             return "opened"
         case ConnectionClosed():
             return closing(event)
-        case LeaderMoved():
-            return f"leader moved to spu:{event.spu} {event.topic}/{event.partition}"
-        case SpuStopped() | SpuStarted() | ListenerClosed() | ListenerReopened() | DialRefused():
-            return _listening(event)
-        case TopicCreated():
-            return f"topic {event.topic} created, partitions: {len(event.leaders)}"
-        case TopicDeleted():
-            return f"topic {event.topic} deleted"
         case Healed():
             return "healed"
         case EventsLeftOut():
             return f"{event.count} events left out"
-    return type(event).__name__
+    return _cluster_change(event) or type(event).__name__
+
+
+def _cluster_change(event: Event) -> str:
+    """The change of a topic or a server; empty for other events."""
+    match event:
+        case LeaderMoved():
+            return f"leader moved to spu:{event.spu} {event.topic}/{event.partition}"
+        case SpuStopped() | SpuStarted() | ListenerClosed() | ListenerReopened() | DialRefused():
+            return _listening(event)
+        case PartitionsAdded():
+            return f"topic {event.topic} has {event.first + len(event.leaders)} partitions"
+        case AddressChanged():
+            return f"spu:{event.spu} listens on {event.address}"
+        case ConnectionsCut():
+            return f"connections of {event.server} reset"
+        case TopicCreated():
+            return f"topic {event.topic} created, partitions: {len(event.leaders)}"
+        case TopicDeleted():
+            return f"topic {event.topic} deleted"
+    return ""
 
 
 def _listening(

@@ -8,6 +8,8 @@
 ``connection``: the task of one connection.
 ``delay_line``: carries frames in order, each not before its time.
 ``transit``: the memory budget for requests and answers in transit.
+``node``: one server: its listener and its connections.
+``topic_events``: the events of topics.
 ``transport``: real sockets.
 ``node``: one server: its listener and its connections.
 ``server``: the simulator as a whole; the only nursery.

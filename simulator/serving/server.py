@@ -9,17 +9,19 @@ import errno
 import logging
 import math
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Unpack
 
 import trio
 
-from simulator.cluster.cluster import Cluster, ClusterError, Thing, Topic, topic_of
+from simulator.cluster.cluster import Cluster, ClusterError, topic_of
 from simulator.cluster.memory import Memory
 from simulator.config import SPU_PORT_STEP, Config, configure
 from simulator.events import (
+    AddressChanged,
     ClosedBy,
     CloseReason,
+    ConnectionsCut,
     ConnectRefused,
     DialRefused,
     Healed,
@@ -30,8 +32,6 @@ from simulator.events import (
     Sink,
     SpuStarted,
     SpuStopped,
-    TopicCreated,
-    TopicDeleted,
 )
 from simulator.faults.model import Refusal
 from simulator.faults.plan import FaultPlan
@@ -40,7 +40,8 @@ from simulator.reporting.kept_events import KeptEvents
 from simulator.reporting.summary import Summary, summarize
 from simulator.serving.connection import ConnectionTask
 from simulator.serving.exchange import SimulatorState
-from simulator.serving.node import Node
+from simulator.serving.node import Node, turn_away
+from simulator.serving.topic_events import TopicEvents
 from simulator.serving.transit import Transit
 from simulator.serving.transport import Bound, Listen, Stream, listen_on_tcp
 from wire.address import Address, bracketed
@@ -126,8 +127,9 @@ class Simulator:
                 node.spu.host = bracketed(self._advertised)
                 node.spu.port = node.port
         self._ready_at = trio.current_time()
-        self._note_topics([*self.cluster.topics.values()], gone=False)
-        self.cluster.subscribe(self._note_topics)
+        topics = TopicEvents(self._journal)
+        topics([*self.cluster.topics.values()], False)
+        self.cluster.subscribe(topics)
 
     # --- state
 
@@ -201,8 +203,7 @@ class Simulator:
         for node in (self._sc, *self._spus):
             for stream, task in tuple(node.connections.items()):
                 if task is None:
-                    assert node.bound is not None
-                    node.bound.reset(stream)
+                    node.reset_hanging(stream)
                 elif task.held_open:
                     task.cut(ClosedBy.SIMULATOR, CloseReason.HEALED)
             node.stopped = False
@@ -222,6 +223,18 @@ class Simulator:
         self.cluster.move_leader(topic, partition, to)
         self._journal.record(LeaderMoved(topic=topic, partition=partition, spu=to))
 
+    def create_topic(self, topic: str, partitions: int = 1) -> None:
+        """Create a topic; raises as ``Cluster.create_topic``."""
+        self.cluster.create_topic(topic, topic_of(partitions))
+
+    def delete_topic(self, topic: str) -> None:
+        """Delete a topic with its logs; raises as ``Cluster.delete_topic``."""
+        self.cluster.delete_topic(topic)
+
+    def add_partitions(self, topic: str, count: int = 1) -> None:
+        """Add partitions to a topic; raises as ``Cluster.add_partitions``."""
+        self.cluster.add_partitions(topic, count)
+
     async def stop_spu(self, spu: int) -> None:
         """Stop an SPU: close its listener and reset its connections, but keep its logs.
 
@@ -234,12 +247,7 @@ class Simulator:
         self._journal.record(SpuStopped(spu=spu))
         node.stopped = True
         await self._close(node)
-        assert node.bound is not None
-        for stream, task in tuple(node.connections.items()):
-            if task is None:
-                node.bound.reset(stream)
-            else:
-                task.cut(ClosedBy.SIMULATOR, CloseReason.SPU_STOPPED)
+        node.reset_connections(CloseReason.SPU_STOPPED)
 
     async def start_spu(self, spu: int) -> None:
         """Open the listener of an SPU again, on its old port.
@@ -262,6 +270,40 @@ class Simulator:
             self._journal.record(DialRefused(server=node.name))
             self._plan.count_refused(node.refused_by)
 
+    async def change_address(self, spu: int) -> None:
+        """Make an SPU listen on another port, which is picked; its connections are reset.
+
+        An SPU whose listener is closed listens there when it opens again.
+
+        Raises:
+            SimulatorError: there is no such SPU.
+        """
+        node = self._spu(spu)
+        assert node.spu is not None
+        await self._close(node)
+        node.reset_connections(CloseReason.ADDRESS_CHANGED)
+        node.port = 0
+        await self._open(node)
+        self.cluster.change_address(node.spu, node.spu.host, node.port)
+        address = str(Address(self._advertised, node.port))
+        self._journal.record(AddressChanged(spu=spu, address=address))
+
+    def cut(self, server: str) -> None:
+        """Reset the connections of a server; its listener stays open.
+
+        Args:
+            server: ``sc``, ``spu`` for all SPUs, or ``spu:N``.
+
+        Raises:
+            SimulatorError: there is no such server.
+        """
+        named = [n for n in (self._sc, *self._spus) if server in (n.name, n.name.partition(":")[0])]
+        if not named:
+            raise SimulatorError(f"no server {server}; there are sc, spu and spu:0 to spu:N")
+        for node in named:
+            self._journal.record(ConnectionsCut(server=node.name))
+            node.reset_connections(CloseReason.CUT)
+
     async def drained(self) -> None:
         """Wait until every connection has ended and all requests that were read are applied."""
         while self._connected:
@@ -273,17 +315,6 @@ class Simulator:
             count = len(self._spus)
             raise SimulatorError(f"no SPU {index}; there are {count}, numbered from 0")
         return self._spus[index]
-
-    def _note_topics(self, things: list[Thing], gone: bool) -> None:
-        """Record created and deleted topics; a subscriber of the cluster."""
-        for thing in things:
-            if isinstance(thing, Topic):
-                leaders = tuple(partition.leader for partition in thing.partitions)
-                self._journal.record(
-                    TopicDeleted(topic=thing.name)
-                    if gone
-                    else TopicCreated(topic=thing.name, leaders=leaders)
-                )
 
     # --- listening
 
@@ -393,7 +424,12 @@ class Simulator:
                 await task.serve()
             else:
                 node.connections[stream] = None
-                await self._turn_away(node, bound, stream, number, refusal)
+                self._journal.record(
+                    ConnectRefused(
+                        connection=number, server=node.name, fault=refusal.name, how=refusal.how
+                    )
+                )
+                await turn_away(bound, stream, refusal.how)
         except Exception as error:
             # A cancellation during a forceful close could replace this error.
             self.defect = error
@@ -415,20 +451,6 @@ class Simulator:
         # A stalled connection is not read, so the presence of its client is unknown.
         stalled.cut(ClosedBy.SIMULATOR, CloseReason.EVICTED)
         return True
-
-    async def _turn_away(
-        self, node: Node, bound: Bound, stream: Stream, number: int, refusal: Refusal
-    ) -> None:
-        self._journal.record(
-            ConnectRefused(connection=number, server=node.name, fault=refusal.name, how=refusal.how)
-        )
-        if refusal.how == "rst":
-            bound.reset(stream)
-            return
-        with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
-            # Read and discard input to detect that the client has closed the connection.
-            while await stream.receive_some():
-                pass
 
 
 @asynccontextmanager

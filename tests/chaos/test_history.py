@@ -82,9 +82,12 @@ def test_a_line_that_is_cut_anywhere_is_rejected(text: str) -> None:
         ('{"event": "Heeled"}', "line 2: unknown event 'Heeled'; known are "),
         ('{"record": {"id": 0}}', "line 2: key: Field required"),
         ('{"call": {"n": "x"}}', "line 2: n: Input should be a valid integer"),
-        ('{"log": 0, "records": [[1, 2]]}', "line 2: not enough values to unpack"),
-        ('{"log": 0, "records": [[0, 0, null, "?"]]}', "line 2: "),
-        ('{"end": {"faults": {}}}', "line 2: 'healed_at'"),
+        (
+            '{"log": 0, "incarnation": 0, "records": [[1, 2]]}',
+            "line 2: not enough values to unpack",
+        ),
+        ('{"log": 0, "incarnation": 0, "records": [[0, 0, null, "?"]]}', "line 2: "),
+        ('{"end": {"faults": {}}}', "line 2: 'deletions'"),
         ("[" * 100_000, "line 2: "),
     ],
 )

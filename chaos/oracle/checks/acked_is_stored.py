@@ -19,6 +19,7 @@ from chaos.oracle.blind_records import blind_records, has_unmodelled_effects
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.finding import WITHOUT_ID, Finding, Violations, at, listed, were
 from chaos.oracle.frames.commits import early_answers, lost_commits
+from chaos.oracle.incarnations import open_across_deletion
 
 NAME = "acked-is-stored"
 SEMANTICS = ("at-least-once", "at-most-once")
@@ -27,8 +28,8 @@ NEEDS = (Need.CALLS, Need.LOGS)
 
 def check(evidence: Evidence) -> Finding:
     """Check every acknowledged record."""
-    found = Violations(NAME, evidence.once(blind_records))
-    copies, unseen, acknowledged = evidence.copies, found.blind_records, 0
+    found = Violations(NAME, evidence.once(blind_records), evidence.once(open_across_deletion))
+    copies, unseen, acknowledged = evidence.copies, found.set_aside, 0
     believed = _Believed(evidence)
     for record in evidence.records:
         if record.outcome != "ok" or record.id in evidence.without_id:

@@ -7,8 +7,9 @@ The check does not apply to a client that was killed because it did not answer, 
 whose configuration leaves an attempt less time than the network, or the commit, takes. A probe that
 an SPU rejects with NotLeaderForPartition is excused if faults had kept the new leader from the
 client until then: the client learns of the new leader only by this error, and a policy without
-enough retries can do no more. A probe that was never transmitted is excused if all of its time was
-part of the backoff after a failed dial.
+enough retries can do no more. So is a probe that was never transmitted if faults had kept a new
+partition, or the new address of an SPU, from the client, or if all of its time was part of the
+backoff after a failed dial.
 """
 
 from chaos.history import Need, SentRecord
@@ -16,7 +17,7 @@ from chaos.oracle.answers import answers
 from chaos.oracle.blind_records import blind_records
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.finding import CLIENT_ENDED, Finding, Violations, at
-from chaos.oracle.homes import homes
+from chaos.oracle.incarnations import homes, incarnations
 from chaos.oracle.timing import timing
 from chaos.oracle.visibility import visibility
 
@@ -52,7 +53,7 @@ def _rule(evidence: Evidence, record: SentRecord) -> str | None:
     if evidence.history.silent is not None:
         return CLIENT_ENDED
     times = evidence.once(timing)
-    if times.is_too_slow(evidence.scenario.topic.partitions * times.commit):
+    if times.is_too_slow(evidence.once(incarnations).partitions_max * times.commit):
         return "too-slow"
     if knew_no_leader(evidence, record):
         return "sc-unreachable"
@@ -63,15 +64,13 @@ def knew_no_leader(evidence: Evidence, record: SentRecord) -> bool:
     """Return whether a probe failed only because its client did not know of a new leader."""
     view, replies = evidence.once(visibility), evidence.once(answers)
     sent = evidence.transmissions[record.id]
-    return (
-        bool(sent)
-        and view.leaders_unknown_from < record.sent_at
-        and all(
-            replies.code(t) is None
-            and not replies.is_appended(t)
-            and not view.leads(view.connections[t.connection].server, t.partition, t.n, t.t)
-            for t in sent
-        )
+    if not sent:  # the client knew no partition of that index, or no address of its leader
+        return evidence.once(incarnations).news_uncertain
+    return view.leaders_unknown_from < record.sent_at and all(
+        replies.code(t) is None
+        and not replies.is_appended(t)
+        and not view.leads(view.connections[t.connection].server, t.partition, t.n, t.t)
+        for t in sent
     )
 
 

@@ -15,6 +15,7 @@ from chaos.oracle.evidence import Evidence
 from chaos.oracle.finding import Finding, Violations, at, listed
 from chaos.oracle.frames.copies import surplus
 from chaos.oracle.frames.partial import partial_transmissions
+from chaos.oracle.incarnations import open_across_deletion
 
 NAME = "no-duplicates"
 SEMANTICS = ("at-most-once",)
@@ -23,12 +24,12 @@ NEEDS = (Need.FRAMES, Need.APPENDS, Need.LOGS)
 
 def check(evidence: Evidence) -> Finding:
     """Check every record of the workload that was transmitted or stored."""
-    found = Violations(NAME, evidence.once(blind_records))
+    found = Violations(NAME, evidence.once(blind_records), evidence.once(open_across_deletion))
     transmissions = evidence.transmissions
     parts = evidence.once(partial_transmissions)
     for record in evidence.sent:
         sent = transmissions[record.id]
-        if found.blind_records and not found.sees(record.id):
+        if found.set_aside and not found.sees(record.id):
             continue
         in_part = parts.get(record.id, ()) if parts else ()
         found.judged += bool(sent or in_part)

@@ -16,6 +16,7 @@ from chaos.oracle.attempts import record_groups, retry_timeline
 from chaos.oracle.blind_records import blind_records
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.finding import NOT_DRAINED, Finding, Violations, at, listed, were
+from chaos.oracle.incarnations import open_across_deletion
 from chaos.oracle.refusals import refusals
 
 NAME = "no-loss"
@@ -25,7 +26,7 @@ NEEDS = (Need.FRAMES, Need.APPENDS, Need.LOGS, Need.CALLS, Need.CLOCK)
 
 def check(evidence: Evidence) -> Finding:
     """Check every record of the workload that is absent and was not acknowledged."""
-    found = Violations(NAME, evidence.once(blind_records))
+    found = Violations(NAME, evidence.once(blind_records), evidence.once(open_across_deletion))
     if not evidence.history.drained:
         found.blind(NOT_DRAINED, len(evidence.sent))
         return found.finding()

@@ -2,16 +2,17 @@
 
 Every stored batch decodes, its CRC included. Every stored value is one that was sent, with its own
 key, and came with a request that carried it. A record with a key belongs to the partition that its
-key hashes to (SipHash-2-4, as in all Fluvio clients). A record without a key may go to any
-partition, but all of its copies and transmissions go to the same one. An empty key is a key; it
-may be stored where none was given, since some clients cannot send a record without a key.
+key hashes to (SipHash-2-4, as in all Fluvio clients), for a number of partitions that the client
+may have known between the send and the first request. A record without a key may go to any
+partition, but all of its copies and transmissions go to the same one. An empty key is a key; it may
+be stored where none was given, since some clients cannot send a record without a key.
 """
 
 from chaos.history import Need
 from chaos.oracle.blind_records import altered_requests, blind_records
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.finding import UNMODELLED_EFFECT, Finding, Violations, at, listed
-from chaos.oracle.homes import partition_of
+from chaos.oracle.incarnations import incarnations, partition_of
 
 NAME = "no-phantom"
 SEMANTICS = ("at-least-once", "at-most-once")
@@ -24,10 +25,10 @@ SHOWN_BYTES = 32
 def check(evidence: Evidence) -> Finding:
     """Check everything that is stored and transmitted."""
     found = Violations(NAME, evidence.once(blind_records))
-    found.judged = sum(len(log) for log in evidence.history.logs.values())
+    found.judged = sum(len(log) for _, _, log in evidence.logs)
     altered = evidence.once(altered_requests)
     for phantom in evidence.phantoms:
-        if altered and evidence.append_at(phantom.partition, phantom.offset) in altered:
+        if altered and evidence.append_at(*phantom[3:], *phantom[:2]) in altered:
             found.judged -= 1
             found.blind(UNMODELLED_EFFECT)
             continue
@@ -39,7 +40,10 @@ def check(evidence: Evidence) -> Finding:
             [record_id],
         )
     for batch in evidence.history.unreadable:
-        if altered and evidence.append_at(batch.partition, batch.offset) in altered:
+        if (
+            altered
+            and evidence.append_at(batch.incarnation, batch.partition, batch.offset) in altered
+        ):
             found.blind(UNMODELLED_EFFECT, batch.records)
             continue
         found.judged += batch.records
@@ -72,13 +76,19 @@ def _look_at_copies(evidence: Evidence, found: Violations) -> None:
 def _look_at_requests(evidence: Evidence, found: Violations) -> None:
     """Check that each request brought a record to the partition where it belongs."""
     trails, trail_of = evidence.trails
-    partitions = evidence.scenario.topic.partitions
+    lives = evidence.once(incarnations)
+    only = evidence.scenario.topic.partitions if lives.partitions_fixed else None
     for record in evidence.records:
         trail = trails[trail_of[record.id]]
         if not trail:
             continue
         keyed = record.key is not None
-        home = partition_of(record.key or b"", partitions) if keyed else trail[0].partition
+        home = trail[0].partition
+        if record.key is not None:
+            counts = lives.counts(record.sent_at, trail[0].t) if only is None else (only,)
+            homes = [partition_of(record.key, count) for count in counts]
+            if home not in homes:
+                home = homes[0]
         for transmission in trail:
             if transmission.partition != home:
                 why = "its key belongs" if keyed else "it was sent before"

@@ -9,6 +9,7 @@ from chaos.history import Need
 from chaos.oracle.blind_records import blind_records
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.finding import Finding, Violations, at, listed
+from chaos.oracle.incarnations import open_across_deletion
 
 NAME = "not-persisted-is-absent"
 SEMANTICS = ("at-least-once", "at-most-once")
@@ -17,7 +18,7 @@ NEEDS = (Need.CALLS, Need.LOGS)
 
 def check(evidence: Evidence) -> Finding:
     """Check every record that was reported as certainly not stored."""
-    found = Violations(NAME, evidence.once(blind_records))
+    found = Violations(NAME, evidence.once(blind_records), evidence.once(open_across_deletion))
     copies = evidence.copies
     for record in evidence.records:
         if record.outcome != "failed" or not found.sees(record.id):

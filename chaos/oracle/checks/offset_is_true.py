@@ -9,6 +9,7 @@ from chaos.history import Need
 from chaos.oracle.blind_records import blind_records
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.finding import Finding, Violations, at, listed
+from chaos.oracle.incarnations import open_across_deletion
 
 NAME = "offset-is-true"
 SEMANTICS = ("at-least-once", "at-most-once")
@@ -17,8 +18,8 @@ NEEDS = (Need.CALLS, Need.LOGS, Need.OFFSETS)
 
 def check(evidence: Evidence) -> Finding:
     """Check every record with a reported offset."""
-    found = Violations(NAME, evidence.once(blind_records))
-    unseen, reported = found.blind_records, 0
+    found = Violations(NAME, evidence.once(blind_records), evidence.once(open_across_deletion))
+    unseen, reported = found.set_aside, 0
     for record, copies in zip(evidence.records, evidence.copies, strict=True):
         if record.outcome != "ok" or record.offset is None or not copies:
             continue

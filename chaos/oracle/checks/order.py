@@ -12,6 +12,7 @@ from chaos.oracle.answers import answers
 from chaos.oracle.blind_records import blind_records
 from chaos.oracle.evidence import Copy, Evidence
 from chaos.oracle.finding import Finding, Violations
+from chaos.oracle.incarnations import open_across_deletion
 
 NAME = "order"
 SEMANTICS = ("at-least-once", "at-most-once")
@@ -23,23 +24,24 @@ PASSED = "passed-in-its-request"
 
 def check(evidence: Evidence) -> Finding:
     """Check the first copies of all acknowledged records, in the order of sending."""
-    found = Violations(NAME, evidence.once(blind_records))
+    found = Violations(NAME, evidence.once(blind_records), evidence.once(open_across_deletion))
     once = not evidence.scenario.producer.retries
     connection_of: dict[int | None, int] = {
         read.transmission: read.connection for read in evidence.requests if once
     }
-    furthest: dict[tuple[int, int | None], tuple[int, int]] = {}
-    """By partition and connection, the highest offset of a first copy so far, and its record."""
-    steady: dict[tuple[int, int | None], tuple[int, int]] = {}
+    furthest: dict[tuple[int, int, int | None], tuple[int, int]] = {}
+    """By incarnation, partition and connection, the highest offset of a first copy so far, and its
+    record."""
+    steady: dict[tuple[int, int, int | None], tuple[int, int]] = {}
     """The same of the records that each of their requests stored."""
     transmissions, stored_by = evidence.transmissions, evidence.once(answers).is_appended
-    unseen, stored = found.blind_records, 0
+    unseen, stored = found.set_aside, 0
     for record, copies in zip(evidence.records, evidence.copies, strict=True):
         if record.outcome != "ok" or not copies or (unseen and not found.sees(record.id)):
             continue
         stored += 1
         copy = copies[0]
-        line = copy.partition, connection_of.get(copy.transmission)
+        line = copy.incarnation, copy.partition, connection_of.get(copy.transmission)
         offset, other = furthest.get(line, (-1, -1))
         if copy.offset < offset:
             if _was_passed(evidence, other, copy):
@@ -49,7 +51,7 @@ def check(evidence: Evidence) -> Finding:
                     found.excuse(PASSED)
                     stored -= 1
                     continue
-            over = f" over connection {line[1]}" if once else ""
+            over = f" over connection {line[2]}" if once else ""
             found.add(
                 f"record {record.id} was sent after record {other}{over}, but its first copy is "
                 f"at {copy.partition}@{copy.offset}, before {copy.partition}@{offset}",

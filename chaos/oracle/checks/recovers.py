@@ -26,6 +26,7 @@ from chaos.oracle.disturbances import SC, Disturbances, disturbances
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.finding import Finding, Violations, listed, were
 from chaos.oracle.holds import holds
+from chaos.oracle.incarnations import incarnations, open_across_deletion
 from chaos.oracle.timing import timing
 from chaos.spec.bounds import DIAL_BACKOFF_MAX_S, DIAL_BACKOFF_S, DIAL_SILENCE_S, delays
 
@@ -52,7 +53,7 @@ class _Quiet(NamedTuple):
 
 def check(evidence: Evidence) -> Finding:
     """Check every quiet interval of every partition."""
-    found = Violations(NAME, evidence.once(blind_records))
+    found = Violations(NAME, evidence.once(blind_records), evidence.once(open_across_deletion))
     struck = evidence.once(disturbances)
     too_slow = evidence.once(timing).is_too_slow(evidence.once(holds).longest_s)
     for partition, records in _by_partition(evidence).items():
@@ -135,7 +136,7 @@ def _by_partition(evidence: Evidence) -> dict[int | None, list[SentRecord]]:
 
     A record that was transmitted shows its partition, and so does one with the same key.
     """
-    only = 0 if evidence.scenario.topic.partitions == 1 else None
+    only = 0 if evidence.once(incarnations).partitions_max == 1 else None
     transmissions = evidence.transmissions
     of_key: dict[bytes | None, int] = {}
     for record in evidence.sent:

@@ -43,6 +43,7 @@ from chaos.oracle.finding import (
     violated,
     were,
 )
+from chaos.oracle.incarnations import open_across_deletion
 
 NAME = "retry-policy"
 SEMANTICS = ("at-least-once",)
@@ -51,7 +52,7 @@ NEEDS = (Need.FRAMES, Need.APPENDS, Need.LOGS, Need.CALLS, Need.CLOCK)
 
 def check(evidence: Evidence) -> Finding:
     """Check every attempt of the workload."""
-    found = Violations(NAME, evidence.once(blind_records))
+    found = Violations(NAME, evidence.once(blind_records), evidence.once(open_across_deletion))
     timeline = evidence.once(retry_timeline)
     copies = evidence.copies
     for group in evidence.once(record_groups):

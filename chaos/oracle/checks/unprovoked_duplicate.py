@@ -26,6 +26,7 @@ from chaos.oracle.finding import (
     were,
 )
 from chaos.oracle.frames.copies import surplus
+from chaos.oracle.incarnations import open_across_deletion
 
 NAME = "unprovoked-duplicate"
 SEMANTICS = ("at-least-once",)
@@ -37,7 +38,7 @@ COMMIT_UNCERTAIN = "commit-uncertain"
 
 def check(evidence: Evidence) -> Finding:
     """Check every record of the workload that was transmitted."""
-    found = Violations(NAME, evidence.once(blind_records))
+    found = Violations(NAME, evidence.once(blind_records), evidence.once(open_across_deletion))
     timeline = evidence.once(retry_timeline)
     for group in evidence.once(record_groups):
         if not group.attempts or not found.sees(*group.ids):

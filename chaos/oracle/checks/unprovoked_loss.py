@@ -33,7 +33,7 @@ from chaos.oracle.finding import (
     violated,
     were,
 )
-from chaos.oracle.homes import homes
+from chaos.oracle.incarnations import homes, open_across_deletion
 from chaos.oracle.refusals import refusals
 from chaos.oracle.timing import timing
 from chaos.oracle.visibility import Visibility, visibility
@@ -46,7 +46,7 @@ NEEDS = (Need.FRAMES, Need.APPENDS, Need.LOGS, Need.CALLS, Need.CLOCK)
 
 def check(evidence: Evidence) -> Finding:
     """Check every record of the workload that is absent and was not acknowledged."""
-    found = Violations(NAME, evidence.once(blind_records))
+    found = Violations(NAME, evidence.once(blind_records), evidence.once(open_across_deletion))
     if not evidence.history.drained:
         found.blind(NOT_DRAINED, len(evidence.sent))
         return found.finding()

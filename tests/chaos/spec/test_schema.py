@@ -128,7 +128,9 @@ def test_a_mistake_in_a_single_value_does_not_fit_the_schema(text: str) -> None:
     assert not accepts(LEAST + text)
 
 
-@pytest.mark.parametrize("step", ["sleep", "move_leader", "sleep: 5", "move_leader: {}", "flsh"])
+@pytest.mark.parametrize(
+    "step", ["sleep", "move_leader", "cut", "sleep: 5", "move_leader: {}", "flsh"]
+)
 def test_a_step_without_its_required_key_does_not_fit_the_schema(step: str) -> None:
     assert not accepts(f"name: x\nworkload:\n  - {step}\n")
 

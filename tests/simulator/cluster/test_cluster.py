@@ -247,3 +247,29 @@ def test_an_spu_that_comes_back_can_store_again() -> None:
 
 def test_spus_have_the_ids_of_a_local_cluster() -> None:
     assert [Spu(index).id for index in range(3)] == [5001, 5002, 5003]
+
+
+def test_added_partitions_are_spread_on_and_told_before_their_topic() -> None:
+    cluster, told = Cluster(spus=3), []
+    cluster.create_topic("t", topic_of(2))
+    cluster.subscribe(lambda things, gone: told.append([type(thing) for thing in things]))
+    cluster.add_partitions("t", 3)
+    assert leaders(cluster, "t") == [0, 1, 2, 0, 1]
+    assert told == [[Partition] * 3, [Topic]]
+    assert cluster.topics["t"].spec.replicas == Computed(partitions=5, replication_factor=1)
+
+
+def test_partitions_are_not_added_where_they_cannot_be() -> None:
+    cluster = Cluster()
+    cluster.create_topic("t", topic_of(1))
+    assigned = Assigned(partitions=[AssignedPartition(id=0, replicas=[5001])])
+    cluster.create_topic("by-hand", TopicSpec(replicas=assigned))
+    for name, count, code in (
+        ("unknown", 1, Code.TOPIC_NOT_FOUND),
+        ("by-hand", 1, Code.TOPIC_ERROR),
+        ("t", PARTITIONS_MAX, Code.TOPIC_ERROR),
+    ):
+        with pytest.raises(ClusterError) as caught:
+            cluster.add_partitions(name, count)
+        assert caught.value.code is code
+    assert len(cluster.topics["t"].partitions) == 1

@@ -5,7 +5,7 @@ from dataclasses import replace
 from chaos.history import Unreadable
 from chaos.mutants import MUTANTS
 from chaos.oracle.checks import no_phantom
-from chaos.oracle.homes import partition_of
+from chaos.oracle.incarnations import partition_of
 from simulator.events import Appended
 from tests.chaos.oracle.checks.playing import played, said, with_logs, without
 
