@@ -63,13 +63,14 @@ def overfull_queues(evidence: Evidence) -> Iterator[Complaint]:
     records = evidence.records
     for partition, requests in evidence.once(sent_batches).requests.items():
         firsts = [request for request in requests if request.is_first]
+        firsts.sort(key=lambda request: request.begun_from)
         opened = sorted(
             (taken, n, record_id)
             for n, request in enumerate(firsts)
             for record_id in request.first_ids
             if (taken := records[record_id].taken_at) is not None
         )
-        counts, waiting, following = [0] * len(firsts), 0, 0
+        counts, waiting, following, last = [0] * len(firsts), 0, 0, 0
         for taken, n, record_id in opened:
             while following < len(firsts) and firsts[following].begun_from <= taken:
                 waiting -= counts[following]
@@ -78,9 +79,11 @@ def overfull_queues(evidence: Evidence) -> Iterator[Complaint]:
                 continue
             counts[n] += 1
             waiting += 1
+            last = max(last, n)
             if waiting <= most:
                 continue
-            behind = waiting - next(filter(None, counts[following : n + 1]))
+            # Which of them is next is not certain: the order of the times may be another one.
+            behind = waiting - max(counts[following : last + 1])
             if behind > most:
                 besides = f"waited for partition {partition} besides those of its next request"
                 yield f"{at(taken)} {behind} batches {besides}; the limit is {most}", [record_id]

@@ -233,3 +233,17 @@ def test_leaders_are_not_judged_once_the_sc_was_struck() -> None:
         untold = played(closed, workload=workload, cluster={"spus": 2})
     assert len(said(as_configured, told)) >= 1
     assert said(as_configured, untold) == []
+
+
+def test_requests_that_an_spu_read_late_were_not_queued() -> None:
+    """The SPU holds one connection until a commit, and reads another one meanwhile."""
+    history = played(
+        cluster={"spus": 2, "commit_delay": "630us"},
+        producer={**AT_MOST_ONCE, "batch_queue_size": 1, "isolation": "read-committed"},
+        workload=[
+            {"send": {"count": 2, "pace": "260us"}},
+            {"move_leader": {"to": 1}},
+            {"send": {"count": 2, "pace": "100us"}},
+        ],
+    )
+    assert said(as_configured, history) == []
