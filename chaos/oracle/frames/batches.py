@@ -126,8 +126,8 @@ def _decoded(
 
 def _deltas(data: bytes, count: int) -> tuple[list[int], bool]:
     """Return the timestamp delta of each record, and whether the offset deltas count from 0."""
-    stamps: list[int] = []
-    at, end, ordered = _COUNT.size, len(data), True
+    stamps: list[int] = []  # zig-zag encoded until all are known
+    append, at, end, ordered = stamps.append, _COUNT.size, len(data), True
     try:
         for expected in range(0, 2 * min(count, end), 2):
             # Varints of one or two bytes are decoded here; the lowest bit is the sign.
@@ -155,9 +155,11 @@ def _deltas(data: bytes, count: int) -> tuple[list[int], bool]:
             at += size >> 1
             if size & 1 or at > end:
                 return [], True
-            stamps.append(stamp >> 1 if not stamp & 1 else -(stamp + 1 >> 1))
+            append(stamp)
     except (IndexError, WireError):
         return [], True
+    if any(stamps):
+        stamps = [stamp >> 1 ^ -(stamp & 1) for stamp in stamps]
     return stamps, ordered
 
 
