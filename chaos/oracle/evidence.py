@@ -70,6 +70,7 @@ class Evidence:
         for happened in history.events:
             self._by_class[type(happened)].append(happened)
         self._batches: dict[bytes, list[int]] = {}
+        self._ids_by_transmission: dict[int, list[int]] = {}
         self._made: dict[Callable[[Evidence], object], object] = {}
 
     def once(self, make: "Callable[[Evidence], T]") -> T:
@@ -105,6 +106,7 @@ class Evidence:
         trail_of = [0] * len(self.records)
         topic = self.scenario.topic.name
         for read in self.requests:
+            carried = self._ids_by_transmission.setdefault(read.transmission, [])
             for entry, (name, partition, data) in enumerate(read.carried):
                 if name != topic:
                     continue
@@ -118,7 +120,9 @@ class Evidence:
                     entry,
                 )
                 led_on: dict[int, int] = {}
-                for record_id in self.ids_of(data):
+                ids = self.ids_of(data)
+                carried += ids
+                for record_id in ids:
                     trail = trail_of[record_id]
                     if trail not in led_on:
                         led_on[trail] = len(trails)
@@ -132,15 +136,11 @@ class Evidence:
         assert self.trails
         return list(self._batches.values())
 
-    @cached_property
+    @property
     def ids_by_transmission(self) -> dict[int, list[int]]:
         """By number of the request frame, the ids of its records."""
-        found: dict[int, list[int]] = {}
-        for read in self.requests:
-            ids = found.setdefault(read.transmission, [])
-            for _, _, data in read.carried:
-                ids.extend(self.ids_of(data))
-        return found
+        assert self.trails
+        return self._ids_by_transmission
 
     @property
     def copies(self) -> list[list[Copy]]:
@@ -286,7 +286,8 @@ class Evidence:
         found: list[int] = []
         try:
             for _, batch in iter_batches(data):
-                raw = bytes(batch)
+                # One batch in one piece has its hash already.
+                raw = data if isinstance(data, bytes) and len(batch) == len(data) else bytes(batch)
                 ids = self._batches.get(raw)
                 if ids is None:
                     ids = self._batches[raw] = self.ids_in(raw)
