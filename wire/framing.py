@@ -50,6 +50,8 @@ class FrameReader:
         self._shortest = shortest
         self._longest = longest
         self._held = bytearray()
+        self._consumed = 0
+        """How many of the held bytes belong to frames that were yielded."""
         self._missing = LENGTH_BYTES
 
     @property
@@ -60,11 +62,11 @@ class FrameReader:
     @property
     def held(self) -> int:
         """The bytes of the incomplete frame that have arrived."""
-        return len(self._held)
+        return max(0, len(self._held) - self._consumed)
 
     def partial(self, limit: int) -> bytes:
         """Return the first ``limit`` bytes of the incomplete frame, its length included."""
-        return bytes(self._held[:limit])
+        return bytes(self._held[self._consumed : self._consumed + limit])
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         """Feed bytes; yield each complete frame, without its length.
@@ -85,9 +87,11 @@ class FrameReader:
         with memoryview(self._held or data) as view:
             position = 0
             while (end := self._end_of_frame(view, position)) <= len(view):
+                self._consumed = end  # for a caller that looks before it takes the next frame
                 yield bytes(view[position + LENGTH_BYTES : end])
                 position = end
             rest = bytearray(view[position:])
+        self._consumed = 0
         self._missing = end - position - len(rest)
         self._held = rest
 

@@ -64,3 +64,15 @@ def test_frames_before_a_broken_one_are_given_out_first() -> None:
     assert [next(frames), next(frames)] == [b"good", b"fine"]
     with pytest.raises(WireError):
         next(frames)
+
+
+def test_a_frame_that_was_given_out_is_not_held_any_more() -> None:
+    """A server may stop at a frame, and ask what is left of the next one."""
+    data = framed(b"first") + framed(b"second")[:7]
+    reader = FrameReader(4)
+    assert list(reader.feed(data[:3])) == []
+    frames = reader.feed(data[3:])
+    assert next(frames) == b"first"
+    assert (reader.held, reader.partial(100)) == (7, framed(b"second")[:7])
+    assert list(frames) == []
+    assert (reader.held, reader.partial(5)) == (7, framed(b"second")[:5])

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from chaos.oracle.checks import no_duplicates
-from simulator.events import Appended
+from simulator.events import Appended, FramePartlyRead
 from tests.chaos.oracle.checks.playing import (
     AT_MOST_ONCE,
     judged,
@@ -53,3 +53,11 @@ def test_a_copy_that_no_request_brought_is_a_phantom_and_no_duplicate() -> None:
     history = played(COPY, producer=AT_MOST_ONCE)
     gone = without(history, lambda event: isinstance(event, Appended) and event.copied_by == "copy")
     assert said(no_duplicates, gone) == []
+
+
+def test_a_large_request_at_which_the_connection_ends_was_read_whole() -> None:
+    cut = {"disconnect": {"at": "request", "nth": 1}}
+    large = [{"send": {"count": 3, "size": 30_000}}, "wait"]
+    history = played(cut, workload=large, producer=AT_MOST_ONCE)
+    assert not [event for event in history.events if isinstance(event, FramePartlyRead)]
+    assert said(no_duplicates, history) == []
