@@ -71,6 +71,13 @@ def test_a_client_that_is_asked_after_its_flush_is_judged_by_the_answers_of_the_
     assert said(flush_settles, history) == []
 
 
+def test_a_record_that_no_frame_can_show_may_have_been_handed_over() -> None:
+    workload = [{"send": {"value": "empty"}}, "flush", {"move_leader": {"to": 1}}]
+    history = played(workload=workload, cluster={"spus": 2}, producer=AT_MOST_ONCE)
+    assert history.records[0].outcome == "failed"
+    assert said(flush_settles, history) == []
+
+
 def test_at_most_once_only_hands_over() -> None:
     history = played(LOST_ANSWER, workload=FLUSHED, producer=AT_MOST_ONCE)
     assert flush_of(history).open_after == [0, 1]
