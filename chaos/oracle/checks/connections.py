@@ -182,7 +182,8 @@ def _note_overdue(evidence: Evidence, times: Timing, uses: dict[int, _Use]) -> N
 def _begun(evidence: Evidence) -> dict[int, float]:
     """Return by request when its time began to run, at the earliest.
 
-    At-least-once: the time of an attempt begins with the attempt, which carries several groups.
+    At-least-once: the time of an attempt begins with the attempt, which carries several groups, and
+    ends with the policy at the latest.
     At-most-once: the time of a batch begins with its first record.
     """
     retries = evidence.scenario.producer.retries
@@ -194,7 +195,9 @@ def _begun(evidence: Evidence) -> dict[int, float]:
         return found
     timeline = evidence.once(retry_timeline)
     for group in evidence.once(record_groups):
+        # The last attempt of a policy ends with it, however late the attempt began.
+        latest = group.earliest + timeline.retry.timeout - timeline.timing.wait
         for attempt in timeline.attempts(group):
             number = attempt.transmission.number
-            found[number] = max(found[number], attempt.start_from)
+            found[number] = max(found[number], min(attempt.start_from, latest))
     return found

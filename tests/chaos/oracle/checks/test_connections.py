@@ -90,3 +90,15 @@ def test_a_request_on_the_older_of_two_connections_is_reported() -> None:
     last.connection = older
     (text,) = said(connections, history)
     assert text.startswith(f"a request was begun on connection {older} to spu:0 at ")
+
+
+def test_an_answer_is_overdue_at_the_end_of_the_policy() -> None:
+    producer = {"retry": {"timeout": "1625ms"}, "attempt_timeout": "1571ms"}
+    history = played(
+        {"drop": {"at": "response", "nth": 1}},
+        topic={"partitions": 2},
+        network={"latency": "6900us"},
+        producer=producer,
+        workload=[{"send": {"count": 3, "pace": "7ms"}}, "wait"],
+    )
+    assert said(connections, history) == []
