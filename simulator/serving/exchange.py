@@ -101,6 +101,8 @@ class Exchanges:
         self._at_close: list[Callable[[], None]] = []
         self._closed = (ClosedBy.SIMULATOR, CloseReason.SHUTDOWN)
         self._error: str | None = None
+        self._stopped_reading = False
+        """Whether a fault at a request left the input behind it, and what is held, unread."""
         self.reading = ReadingState.RECEIVING
         self.writing = WritingState.OPEN
 
@@ -151,6 +153,7 @@ class Exchanges:
             for frame in self._wire.receive(data):
                 yield self._received(frame)
                 if self.reading is not _APPLYING:
+                    self._stopped_reading = True
                     return
         except WireError as error:
             self._read_on(Cause.UNDECODABLE_FRAME)
@@ -166,7 +169,7 @@ class Exchanges:
 
     def reader_ended(self) -> None:
         """Record that the reader has returned."""
-        if self._wire.held:
+        if self._wire.held and not self._stopped_reading:
             self._events.partly_read(self._wire)
 
     def _received(self, frame: RequestFrame) -> PendingRequest:

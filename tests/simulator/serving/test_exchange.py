@@ -307,6 +307,15 @@ def test_a_frame_that_was_read_in_part_leaves_an_event_with_its_bytes() -> None:
     assert (partly.size, partly.api, partly.data) == (9, "produce", frame[:9])
 
 
+def test_a_frame_that_came_in_two_parts_and_was_read_is_not_one_that_was_read_in_part() -> None:
+    scene = Scene(Stall(at="request"))
+    frame = scene.frame()
+    assert list(scene.exchanges.receive(frame[:9])) == []
+    assert len(list(scene.exchanges.receive(frame[9:]))) == 1
+    scene.exchanges.reader_ended()
+    assert not [event for event in scene.events if isinstance(event, FramePartlyRead)]
+
+
 def test_the_api_of_a_frame_whose_key_did_not_arrive_is_not_known() -> None:
     scene = Scene()
     assert list(scene.exchanges.receive(scene.frame()[:5])) == []
