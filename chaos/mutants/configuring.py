@@ -14,6 +14,7 @@ class IgnoresTheIsolation(Mutant):
     where = "producer.request:Request._body_of"
     before = "acks=self._config.isolation.value,"
     after = "acks=1,"
+    regimes = ("basics",)
     caught_by = CAUGHT_BY
     faults = 0
 
@@ -27,6 +28,7 @@ class SendsTheTimeoutInSeconds(Mutant):
     where = "producer.request:Request._body_of"
     before = "timeout_ms=round(min(self._config.timeout, share) * 1_000_000_000) // 1_000_000,"
     after = "timeout_ms=round(min(self._config.timeout, share) * 1_000) // 1_000,"
+    regimes = ("basics",)
     caught_by = CAUGHT_BY
     faults = 0
 
@@ -40,6 +42,7 @@ class SendsTheWholeTimeout(Mutant):
     where = "producer.request:Request._body_of"
     before = "share = COMMIT_SHARE * self._shared.attempt_timeout_s / len(batches)"
     after = "share = self._config.timeout"
+    regimes = ("basics",)
     caught_by = CAUGHT_BY
     faults = 0
 
@@ -53,6 +56,7 @@ class IgnoresTheCompression(Mutant):
     where = "producer.delivery.accumulator:Accumulator.close_batch"
     before = "codec=self._limits.codec,"
     after = "codec=Codec.NONE,"
+    regimes = ("basics",)
     caught_by = CAUGHT_BY
     faults = 0
 
@@ -66,6 +70,7 @@ class ForgetsTheHeaderOfABatch(Mutant):
     where = "producer.delivery.accumulator:Limits.__init__"
     before = "self.records = min(max(batch_size - EMPTY_BATCH_BYTES, 0), largest)"
     after = "self.records = min(batch_size, largest)"
+    regimes = ("basics",)
     caught_by = CAUGHT_BY
     records = 2
     faults = 0
@@ -81,6 +86,7 @@ class FillsARequestBeyondItsLimit(Mutant):
     where = "producer.delivery.accumulator:Accumulator.take"
     before = "left -= len(batch.data) + ENTRY_BYTES"
     after = "left -= ENTRY_BYTES"
+    regimes = ("basics",)
     caught_by = CAUGHT_BY
     records = 2
     faults = 0
@@ -96,6 +102,7 @@ class CountsTheWrongQueue(Mutant):
     where = "producer.delivery.accumulator:Accumulator._append_to_new"
     before = "if len(self._queue) >= limits.queue:"
     after = "if len(self._batch.records) >= limits.queue:"
+    regimes = ("basics",)
     caught_by = CAUGHT_BY
     records = 3
     faults = 0
@@ -111,6 +118,7 @@ class LingersTwice(Mutant):
     where = "producer.sender:PartitionSender._ready"
     before = "with trio.move_on_at(due):"
     after = "with trio.move_on_at(due + self._config.linger):"
+    regimes = ("basics",)
     caught_by = CAUGHT_BY
     faults = 0
 
@@ -127,6 +135,7 @@ class StampsWhenItCloses(Mutant):
         batch.closed_at = self._clock()
         batch.first_ms = self._now_ns() // _MS
     """
+    regimes = ("basics",)
     caught_by = CAUGHT_BY
     faults = 0
 
@@ -140,6 +149,7 @@ class StampsByTheWrongClock(Mutant):
     where = "producer.delivery.accumulator:Accumulator.__init__"
     before = "self._now_ns = now_ns"
     after = "self._now_ns = lambda: int(clock() * 1e9)"
+    regimes = ("basics",)
     caught_by = CAUGHT_BY
     faults = 0
 
@@ -153,6 +163,7 @@ class LargestTimestampOfTheFirst(Mutant):
     where = "producer.delivery.accumulator:Accumulator.close_batch"
     before = "max_timestamp_ms=batch.first_ms + _timestamp_delta(batch.records[-1]),"
     after = "max_timestamp_ms=batch.first_ms,"
+    regimes = ("basics",)
     caught_by = CAUGHT_BY
     records = 2
     faults = 0
@@ -167,6 +178,7 @@ class OffsetDeltasOfZero(Mutant):
     where = "producer.delivery.accumulator:Accumulator.append"
     before = "record = encode_record(key, value, index, self._now_ms - batch.first_ms)"
     after = "record = encode_record(key, value, 0, self._now_ms - batch.first_ms)"
+    regimes = ("basics",)
     caught_by = CAUGHT_BY
     records = 2
     faults = 0
@@ -181,6 +193,7 @@ class SpeaksANewerVersion(Mutant):
     where = "wire.connection:ClientConnection.version_of"
     before = "version = min(api.max_version, highest)"
     after = "version = api.max_version + 1"
+    regimes = ("basics",)
     caught_by = CAUGHT_BY
     records = 0
     faults = 0
@@ -195,6 +208,7 @@ class TakesNoTurns(Mutant):
     where = "producer.producer:TopicProducer._refresh"
     before = "self._next = itertools.cycle([self._senders[i] for i in self._available]).__next__"
     after = "self._next = itertools.repeat(self._senders[self._available[0]]).__next__"
+    regimes = ("basics",)
     caught_by = CAUGHT_BY
     records = 2
     faults = 0
@@ -214,6 +228,7 @@ class TakesOfflinePartitions(Mutant):
     after = """
         if self.partitions.get(f"{topic}-{index}") is not None
     """
+    regimes = ("basics",)
     caught_by = CAUGHT_BY
     records = 2
     examples = 2_000
@@ -232,6 +247,7 @@ class AsksBeforeEveryRequest(Mutant):
         await look_up(self._shared.metadata, self._shared.topic, 1.0)
         sent = await self._submit(attempt)
     """
+    regimes = ("basics",)
     caught_by = CAUGHT_BY
     records = 4
     faults = 0
@@ -251,4 +267,5 @@ class KeepsTheLeaderOfARequest(Mutant):
         connection = await shared.pool.connection(endpoint, shared.attempt_timeout_s)
     """
     semantics = (AT_LEAST_ONCE,)
+    regimes = ("basics",)
     caught_by = CAUGHT_BY

@@ -242,6 +242,7 @@ class ForgetsThatALargeRequestBegan(Mutant):
     before = "if self._begun_hook is not None:"
     after = "if self._begun_hook is not None and len(self.frame) < 65_536:"
     semantics = (AT_MOST_ONCE,)
+    regimes = ("bandwidth",)
     caught_by = ("no-duplicates",)
 
 
@@ -255,6 +256,7 @@ class DropsAnEmptyKey(Mutant):
     before = "key_data = key if key is None or key.__class__ is bytes else to_bytes(key)"
     after = "key_data = to_bytes(key) if key else None"
     semantics = (AT_LEAST_ONCE,)
+    regimes = ("anything",)
     caught_by = ("no-phantom",)
     faults = 0
     examples = 1_000
@@ -270,6 +272,7 @@ class CutsLongValues(Mutant):
     before = "record = encode_record(key, value, 0, 0)"
     after = "record = encode_record(key, value[:65_536], 0, 0)"
     semantics = (AT_LEAST_ONCE,)
+    regimes = ("anything",)
     caught_by = ("no-phantom", "acked-is-stored")
     faults = 0
     examples = 1_000
@@ -285,6 +288,7 @@ class ReadsValuesAsText(Mutant):
     before = "data = value if value.__class__ is bytes else to_bytes(value)"
     after = "data = to_bytes(value).decode(errors='replace').encode()"
     semantics = (AT_LEAST_ONCE,)
+    regimes = ("anything",)
     caught_by = ("no-phantom", "acked-is-stored")
     faults = 0
     examples = 1_000

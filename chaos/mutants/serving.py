@@ -214,6 +214,7 @@ class ForgetsTheHighWatermark(Mutant):
             if online and partition.leader == spu.index:
                 partition.log._committed = 0
     """
+    regimes = ("basics",)
     caught_by = ("acked-is-stored",)
     records = 3
     examples = 2_000
