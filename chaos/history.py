@@ -50,7 +50,25 @@ class Need(StrEnum):
     """One clock for the servers and the client."""
 
 
-Op = Literal["connect", "send", "send_all", "flush", "wait", "probe", "close"]
+Op = Literal["connect", "open", "send", "send_all", "flush", "wait", "probe", "close", "leave"]
+"""The calls: ``open`` makes a further producer, ``leave`` leaves its block."""
+
+ToldBy = Literal["wait", "output"]
+"""What told the outcome of a record: a call that waited for it, or its output, which was looked
+at."""
+
+
+@dataclass(slots=True)
+class Told:
+    """One more report of a client about a record, which contradicts the first one."""
+
+    source: ToldBy
+    t: float
+    outcome: Outcome
+    partition: int | None = None
+    offset: int | None = None
+    timestamp: int | None = None
+    error: str | None = None
 
 
 @dataclass(slots=True)
@@ -80,6 +98,8 @@ class SentRecord:
     partition: int | None = None
     """The partition that the client reported."""
     offset: int | None = None
+    timestamp: int | None = None
+    """The timestamp that the client reported, in milliseconds since 1970."""
     error: str | None = None
     """The error that the client reported."""
     asked_at: float | None = None
@@ -87,6 +107,14 @@ class SentRecord:
     once. A client that answers immediately may have known the outcome for a long time."""
     queue_full: bool = False
     """Whether the client did not accept the record because its queue had no room in time."""
+    producer: int = 0
+    """The number of the producer that sent the record."""
+    cancelled_at: float | None = None
+    """When the caller cancelled the send; whether the client accepted the record is not known."""
+    waits: int = 0
+    """How many calls that waited for the record have ended."""
+    contradictions: list[Told] = field(default_factory=list)
+    """The reports that differ from the first one."""
 
 
 @dataclass(slots=True)
@@ -109,6 +137,45 @@ class Call:
     """How many records were unsettled when the call started."""
     open_after: Sequence[int] = ()
     """For a flush: the ids of records sent before it that were unsettled when it ended."""
+    producer: int = 0
+    """The number of the producer that was called."""
+    cancelled: bool = False
+    """Whether the caller cancelled the call, which ended it."""
+    next: int | None = None
+    """The number of the first call that started after this one had ended."""
+    given_up_records: int | None = None
+    """For a flush or a close that failed: how many records the client reported as given up."""
+
+
+@dataclass(slots=True)
+class DeliveryReported:
+    """One call of the delivery callback: what became of one batch."""
+
+    t: float
+    producer: int
+    partition: int
+    records: int
+    outcome: Outcome
+    offset: int | None = None
+    """The offset of its first record, if it was stored."""
+
+
+@dataclass(slots=True)
+class ProducerTold:
+    """What one producer of the client told beside its calls."""
+
+    calls_back: bool = False
+    """Whether the producer was given a delivery callback."""
+    closed_at: float | None = None
+    """When the producer was closed or its block was left, and everything was settled."""
+    counters: Mapping[str, int] = field(default_factory=dict)
+    """The counters that it had then, by their names in ``COUNTERS``; empty if it has none."""
+
+
+COUNTERS = ("records", "acknowledged", "failed", "requests", "retries")
+"""The counters that the judge compares with what happened: the records that were taken for sending,
+those that were acknowledged and given up; the requests of which a byte was transmitted; the
+attempts after the first one of each request."""
 
 
 @event
@@ -129,6 +196,8 @@ class CallEnded(Event):
     error: str | None = None
     given_up: bool = False
     """Whether the harness stopped waiting."""
+    cancelled: bool = False
+    """Whether the caller cancelled the call."""
 
 
 @event
@@ -191,6 +260,10 @@ class History:
     records: list[SentRecord] = field(default_factory=list)
     """All records that were sent; the index is the id."""
     calls: list[Call] = field(default_factory=list)
+    reports: list[DeliveryReported] = field(default_factory=list)
+    """All calls of delivery callbacks, in order."""
+    producers: list[ProducerTold] = field(default_factory=list)
+    """The producers of the client, by their numbers."""
     logs: dict[int, Sequence[Record]] = field(default_factory=dict)
     """By partition, the records of the final log; empty if the topic does not exist in the end."""
     removed: list[dict[int, Sequence[Record]]] = field(default_factory=list)
@@ -283,6 +356,8 @@ VERSION = 2
 
 _RECORDS: TypeAdapter[SentRecord] = TypeAdapter(SentRecord)
 _CALLS: TypeAdapter[Call] = TypeAdapter(Call)
+_REPORTS: TypeAdapter[DeliveryReported] = TypeAdapter(DeliveryReported)
+_PRODUCERS: TypeAdapter[ProducerTold] = TypeAdapter(ProducerTold)
 _UNREADABLE: TypeAdapter[Unreadable] = TypeAdapter(Unreadable)
 _COUNTS: TypeAdapter[dict[str, FaultCount]] = TypeAdapter(dict[str, FaultCount])
 
@@ -315,6 +390,10 @@ def _lines_of(history: History) -> Iterator[str]:
         yield _line(record=_RECORDS.dump_python(record, mode="json", exclude_defaults=True))
     for call in history.calls:
         yield _line(call=_CALLS.dump_python(call, mode="json", exclude_defaults=True))
+    for report in history.reports:
+        yield _line(report=_REPORTS.dump_python(report, mode="json", exclude_defaults=True))
+    for producer in history.producers:
+        yield _line(producer=_PRODUCERS.dump_python(producer, mode="json", exclude_defaults=True))
     for incarnation, logs in enumerate(history.incarnations):
         for partition, log in logs.items():
             records = [_stored(record) for record in log]
@@ -391,6 +470,10 @@ class _HistoryReader:
                 history.calls.append(_CALLS.validate_python(call))
             case {"log": int(partition), "incarnation": int(incarnation), "records": list(rows)}:
                 self._logs.setdefault(incarnation, {})[partition] = [_record_of(r) for r in rows]
+            case {"report": report}:
+                history.reports.append(_REPORTS.validate_python(report))
+            case {"producer": producer}:
+                history.producers.append(_PRODUCERS.validate_python(producer))
             case {"unreadable": batch}:
                 history.unreadable.append(_UNREADABLE.validate_python(batch))
             case {"end": dict(end)}:

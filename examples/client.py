@@ -1,5 +1,4 @@
 """A client of the client protocol (docs/client-protocol.md): the producer of this project.
-
 Copy this file and replace ``producer`` with the client that you want to test.
 """
 
@@ -7,6 +6,7 @@ import json
 import sys
 from base64 import b64decode
 from contextlib import AsyncExitStack
+from dataclasses import asdict
 from typing import Any
 
 import trio
@@ -14,7 +14,7 @@ import trio
 import producer
 
 NOT_APPLICABLE = {"compression": "none", "isolation": "read-uncommitted", "send_all": "one by one"}
-OTHERS = {"op", "n", "topic", "delivery_semantic", "retry", *NOT_APPLICABLE}
+OTHERS = {"op", "n", "producer", "topic", "delivery_semantic", "retry", *NOT_APPLICABLE}
 
 
 def config_of(question: dict[str, Any]) -> producer.TopicProducerConfig:
@@ -24,33 +24,33 @@ def config_of(question: dict[str, Any]) -> producer.TopicProducerConfig:
         name = question["retry"].pop("strategy").upper().replace("-", "_")
         policy = producer.RetryPolicy(strategy=producer.RetryStrategy[name], **question["retry"])
         semantic = producer.DeliverySemantic.at_least_once(policy)
-    same = {name: value for name, value in question.items() if name not in OTHERS}
+    same = {name: question[name] for name in question.keys() - OTHERS}
     return producer.TopicProducerConfig(delivery_semantic=semantic, **same)
 
 
 async def main() -> None:
     """Answer each line with a line."""
     fluvio: Any = None
-    client: Any = None
-    outputs: dict[int, Any] = {}
+    producers, outputs = dict[int, Any](), dict[int, Any]()
     async with AsyncExitStack() as stack:
         async for line in trio.wrap_file(sys.stdin):
             answer: dict[str, Any] = {"n": (question := json.loads(line))["n"], "ok": True}
+            number = question.get("producer", 0)
             try:
                 match question:
                     case {"op": "connect", "address": address}:
                         fluvio = await stack.enter_async_context(producer.Fluvio.connect(address))
                     case {"op": "producer", "topic": topic}:
-                        new = fluvio.topic_producer(topic, config_of(question))
-                        client = await stack.enter_async_context(new)
+                        block = fluvio.topic_producer(topic, config_of(question))
+                        producers[number] = await stack.enter_async_context(block)
                         answer["not_applicable"] = NOT_APPLICABLE
                     case {"op": "send", "id": n, "key": key, "value": value}:
-                        outputs[n] = await client.send(key and b64decode(key), b64decode(value))
+                        send = producers[number].send
+                        outputs[n] = await send(key and b64decode(key), b64decode(value))
                     case {"op": "wait", "id": n}:
-                        metadata = await outputs.pop(n).wait()
-                        answer |= {"partition": metadata.partition, "offset": metadata.offset}
+                        answer |= asdict(await outputs[n].wait())
                     case {"op": "flush" | "close" as op}:
-                        await getattr(client, op)()
+                        await getattr(producers[number], op)()
             except producer.FluvioError as error:
                 answer = {"n": question["n"], "error": str(error)}
             print(json.dumps(answer), flush=True)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-from chaos.history import Outcome, SentRecord
+from chaos.history import DeliveryReported, Outcome, ProducerTold, SentRecord, ToldBy
 from chaos.spec.scenario import Scenario
 from chaos.world.world import World
 
@@ -26,14 +26,21 @@ class CallFailed(Exception):  # noqa: N818  an outcome, not a mistake
         text: the error as the client reported it.
         outcome: *failed* if it is certain that nothing was stored, *unknown* otherwise.
         queue_full: whether the client did not accept the record, for lack of room in its queue.
+        records: of a flush or a close: how many records the client reported as given up.
     """
 
     def __init__(
-        self, text: str, outcome: Outcome = "unknown", *, queue_full: bool = False
+        self,
+        text: str,
+        outcome: Outcome = "unknown",
+        *,
+        queue_full: bool = False,
+        records: int | None = None,
     ) -> None:
         super().__init__(text)
         self.outcome: Outcome = outcome
         self.queue_full = queue_full
+        self.records = records
 
 
 class Silent(Exception):  # noqa: N818  an outcome, not a mistake
@@ -62,24 +69,52 @@ class NotStarted(Exception):  # noqa: N818  an outcome, not a mistake
 
 
 class Recorder(ABC):
-    """Records the outcomes that a client reports; the harness implements it."""
+    """Records what a client reports; the harness implements it.
+
+    A client may report the outcome of a record any number of times. The first report is the
+    outcome, and each later one must equal it.
+    """
 
     @abstractmethod
     def now(self) -> float:
         """Return the time of the run in seconds."""
 
     @abstractmethod
-    def stored(self, record: SentRecord, partition: int | None, offset: int | None) -> None:
-        """Record that the client reported a record as stored, and where if the client reported that
-        too."""
+    def stored(
+        self,
+        record: SentRecord,
+        partition: int | None,
+        offset: int | None,
+        timestamp: int | None = None,
+        source: ToldBy = "wait",
+    ) -> None:
+        """Record that the client reported a record as stored, and what else it reported of it.
+
+        Args:
+            record: the record.
+            partition: where it is stored; None if the client does not say.
+            offset: where it is stored there.
+            timestamp: what it was stamped with, in milliseconds since 1970.
+            source: what told it.
+        """
 
     @abstractmethod
-    def failed(self, record: SentRecord, outcome: Outcome, error: str) -> None:
+    def failed(
+        self, record: SentRecord, outcome: Outcome, error: str, source: ToldBy = "wait"
+    ) -> None:
         """Record that the client reported a record as given up."""
+
+    @abstractmethod
+    def reported(self, report: DeliveryReported) -> None:
+        """Record a call of the delivery callback."""
+
+    @abstractmethod
+    def producer(self, number: int) -> ProducerTold:
+        """Return where a driver notes what a producer told beside its calls."""
 
 
 class DriverSession(ABC):
-    """One connected client under test, with one producer of one topic.
+    """One producer of a connected client under test.
 
     Every method may raise ``CallFailed``. A client in the same process has no time limits of its
     own: the harness cancels what takes longer than the scenario allows. A client in another process
@@ -88,7 +123,10 @@ class DriverSession(ABC):
 
     not_applicable: Mapping[str, Any] = {}
     """What the client cannot do of the scenario, and what it does instead. Producer options have
-    values as in a scenario, and the client is judged by these; everything else is a text."""
+    values as in a scenario, and the client is judged by these; everything else is a text. The
+    harness does without these: ``close``, ``with_producer`` (the steps are performed with the first
+    producer), ``concurrently`` (the branches are performed one after another), ``cancel_after``
+    (nothing is cancelled), ``wait twice`` (a record is waited for once)."""
 
     @abstractmethod
     async def send(self, record: SentRecord) -> None:
@@ -107,8 +145,22 @@ class DriverSession(ABC):
         """Wait until every record sent is settled; the outcomes go to the recorder."""
 
     @abstractmethod
+    async def wait_for(self, record: SentRecord) -> None:
+        """Wait for one record that was accepted, also if it was waited for before; its outcome goes
+        to the recorder."""
+
+    @abstractmethod
     async def close(self) -> None:
         """Close the producer; open records are settled."""
+
+    @abstractmethod
+    def another(self, number: int) -> "AbstractAsyncContextManager[DriverSession]":
+        """Make another producer of the same client, on the same topic. Leaving the context leaves
+        its block: open records are settled, unless the context is cancelled.
+
+        Args:
+            number: of the producer; the first one of the client has 0.
+        """
 
     def end(self) -> None:  # noqa: B027  most drivers have nothing left to end
         """End a client that still holds connections after its session was closed."""

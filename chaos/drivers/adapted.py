@@ -12,7 +12,8 @@ from pydantic import ValidationError
 
 from chaos.drivers import Broken
 from chaos.spec.scenario import ProducerOptions, RetryOptions, Scenario
-from chaos.spec.step import STEPS
+from chaos.spec.step import STEPS, every_step
+from chaos.spec.steps.wait import Wait
 from simulator.documents.strict_model import shown
 
 
@@ -58,10 +59,16 @@ def adapted(scenario: Scenario, instead: Mapping[str, Any]) -> tuple[Scenario, l
 
 def _is_said(scenario: Scenario, words: str) -> bool:
     """Return whether a scenario uses something that is no producer option."""
+    steps = every_step(scenario.workload)
     if words in STEPS:
-        return any(step.kind == words for step in scenario.workload)
-    if words == "records without a key":
-        return any(getattr(step, "keys", None) == 0 for step in scenario.workload)
+        return any(step.kind == words for step in steps)
+    match words:
+        case "records without a key":
+            return any(getattr(step, "keys", None) == 0 for step in steps)
+        case "cancel_after":
+            return any(getattr(step, "cancel_after", None) is not None for step in steps)
+        case "wait twice":
+            return any(isinstance(step, Wait) and step.ids is not None for step in steps)
     return True
 
 

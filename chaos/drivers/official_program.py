@@ -46,28 +46,31 @@ NOT_APPLICABLE = {
     "attempt_timeout": f"{os.environ.get('FLV_SOCKET_WAIT', '60')}s",
     "response_timeout": "10s",
     "records without a key": "the client sends an empty key, so that all go to one partition",
+    "wait twice": "an output is waited for once",
 }
 """The scenario options that the client does not have. The client has no time limit at all for
 ``wait`` under at-most-once; it is judged by the default of scenarios."""
 
 
 class Session:
-    """One connection, one producer, and the producer's open outputs."""
+    """One connection, its producers, and their open outputs."""
 
     fluvio: Any = None
-    producer: Any = None
 
     def __init__(self) -> None:
-        self.outputs: dict[int, Any] = {}
+        self.producers: dict[int, Any] = {}
+        self.outputs: dict[int, tuple[int, Any]] = {}
+        """By record id, the number of the producer, and the output."""
 
     def connect(self, address: str) -> Reply:
         """Connect, and release the previous connection."""
-        self.fluvio = self.producer = None
+        self.fluvio = None
+        self.producers.clear()
         self.outputs.clear()
         self.fluvio = Fluvio.connect_with_config(FluvioConfig.new(address))
         return {}
 
-    def make_producer(self, topic: str, **options: Any) -> Reply:
+    def make_producer(self, topic: str, producer: int = 0, **options: Any) -> Reply:
         """Create a producer with the options of a scenario; durations are in seconds."""
         builder = TopicProducerConfigBuilder()
         for name in ("batch_size", "max_request_size", "batch_queue_size"):
@@ -77,35 +80,40 @@ class Session:
         builder = builder.compression(COMPRESSIONS[options["compression"]])
         builder = builder.isolation(ISOLATIONS[options["isolation"]])
         builder = builder.delivery_semantic(SEMANTICS[options["delivery_semantic"]])
-        self.producer = self.fluvio.topic_producer_with_config(topic, builder.build())
+        made = self.fluvio.topic_producer_with_config(topic, builder.build())
+        self.producers[producer] = made
         return {"not_applicable": NOT_APPLICABLE}
 
-    def send(self, id: int, key: str | None, value: str) -> Reply:  # noqa: A002  its name there
+    def send(self, id: int, key: str | None, value: str, producer: int = 0) -> Reply:  # noqa: A002  its name there
         """Send one record."""
-        self.outputs[id] = self.producer.send(b64decode(key or ""), b64decode(value))
+        output = self.producers[producer].send(b64decode(key or ""), b64decode(value))
+        self.outputs[id] = producer, output
         return {}
 
-    def send_all(self, records: list[Reply]) -> Reply:
+    def send_all(self, records: list[Reply], producer: int = 0) -> Reply:
         """Send several records with one call."""
         pairs = [(b64decode(r["key"] or ""), b64decode(r["value"])) for r in records]
-        ids = [record["id"] for record in records]
-        self.outputs.update(zip(ids, self.producer.send_all(pairs), strict=True))
+        outputs = self.producers[producer].send_all(pairs)
+        for record, output in zip(records, outputs, strict=True):
+            self.outputs[record["id"]] = producer, output
         return {}
 
-    def flush(self) -> Reply:
-        """Flush the producer."""
-        self.producer.flush()
+    def flush(self, producer: int = 0) -> Reply:
+        """Flush a producer."""
+        self.producers[producer].flush()
         return {}
 
-    def wait(self, id: int) -> Reply:  # noqa: A002  its name there
+    def wait(self, id: int, producer: int = 0) -> Reply:  # noqa: A002  its name there
         """Wait for one record."""
-        metadata = self.outputs.pop(id).wait()
+        _, output = self.outputs.pop(id)
+        metadata = output.wait()
         return {"partition": metadata.partition_id(), "offset": metadata.offset()}
 
-    def close(self) -> Reply:
-        """Release the connection and the producer."""
-        self.fluvio = self.producer = None
-        self.outputs.clear()
+    def close(self, producer: int = 0) -> Reply:
+        """Release a producer; what it has open is flushed, since releasing alone would lose it."""
+        closed = self.producers.pop(producer)
+        if any(number == producer for number, _ in self.outputs.values()):
+            closed.flush()
         return {}
 
 

@@ -38,8 +38,12 @@ TEXT_CHARS_MAX = 1000
 PERSISTED: Mapping[object, Outcome] = {"no": "failed", "maybe": "unknown", None: "unknown"}
 """The values of ``persisted`` in an error, and the outcome of each."""
 
-LARGEST: Mapping[str, int] = {"partition": 2**31 - 1, "offset": 2**63 - 1}
-"""The largest numbers that Fluvio can store."""
+LARGEST: Mapping[str, int] = {
+    "partition": 2**31 - 1,
+    "offset": 2**63 - 1,
+    "timestamp": 2**63 - 1,
+}
+"""The largest numbers that Fluvio can store, by the keys of an answer."""
 
 Answer = dict[str, Any]
 
@@ -75,32 +79,91 @@ async def connected(
 ) -> AsyncIterator["ProgramSession"]:
     """Connect a started program and create its producer."""
     async with open_dialogue(process) as dialogue:
-        client = ProgramSession(process, dialogue, recorder, scenario)
+        questions = Questions(process, dialogue, scenario.step_timeout)
+        client = ProgramSession(questions, recorder, scenario)
         await client.connect(address)
         yield client
 
 
-class ProgramSession(DriverSession):
-    """A session with a client behind two pipes.
+ONE_AT_A_TIME = {
+    "concurrently": "questions come one at a time; the branches run one after another",
+    "cancel_after": "no call of a client behind pipes is cancelled",
+}
+"""What the client protocol cannot express."""
+
+
+class Questions:
+    """Asks a program one question after the other.
 
     Args:
         process: the program, which is killed when it is silent.
         dialogue: the lines to and from the program.
+        patience_s: the time limit of an answer.
+    """
+
+    def __init__(self, process: Process, dialogue: Dialogue, patience_s: float) -> None:
+        self.process = process
+        self._dialogue = dialogue
+        self._patience_s = patience_s
+        self.lost: Exception | None = None
+        """Why the session is over; None while it is usable."""
+
+    async def ask(self, op: str, **arguments: Any) -> Answer:
+        """Ask one question and return the answer.
+
+        Raises:
+            CallFailed: the program reports an error.
+            Silent: no answer came in time, and the program was killed.
+            Broken: the program ended, or its answer is invalid.
+        """
+        if self.lost is not None:
+            raise self.lost
+        self.process.asked += 1
+        n = self.process.asked
+        line = json.dumps({"op": op, "n": n, **arguments}).encode()
+        try:
+            with trio.move_on_after(self._patience_s) as scope:
+                await self._dialogue.say(line)
+                answer = _answer(op, n, await self._dialogue.hear())
+            if scope.cancelled_caught:
+                came = self._dialogue.unfinished
+                raise Silent(f"{op}: no answer within {self._patience_s:g} s{came}")
+        except trio.Cancelled:
+            # The call has exceeded its bound; the answer is still outstanding.
+            self.lose(Silent(f"{op}: no answer within its bound"))
+            raise
+        except (Silent, Broken) as failure:
+            self.lose(failure)
+            raise
+        self.process.answered = True
+        if "error" in answer:
+            raise CallFailed(_one_line(answer["error"]), PERSISTED[answer.get("persisted")])
+        return answer
+
+    def lose(self, failure: Exception) -> None:
+        """Ask nothing more, and kill the program."""
+        self.lost = failure
+        self.process.kill()
+
+
+class ProgramSession(DriverSession):
+    """A session with a producer of a client behind two pipes.
+
+    Args:
+        questions: asks the client.
         recorder: receives the outcomes.
-        scenario: gives the time limit of an answer and the producer options.
+        scenario: gives the producer options.
+        number: of the producer.
     """
 
     def __init__(
-        self, process: Process, dialogue: Dialogue, recorder: Recorder, scenario: Scenario
+        self, questions: Questions, recorder: Recorder, scenario: Scenario, number: int = 0
     ) -> None:
-        self._process = process
-        self._dialogue = dialogue
+        self._questions = questions
         self._recorder = recorder
         self._scenario = scenario
-        self._patience_s = scenario.step_timeout
+        self._number = number
         self._open: dict[int, SentRecord] = {}
-        self._lost: Exception | None = None
-        """Why the session is over; None while it is usable."""
 
     async def connect(self, address: str) -> None:
         """Have the program connect and create its producer.
@@ -109,15 +172,20 @@ class ProgramSession(DriverSession):
             NotStarted: the program ended by itself before its first answer, as one does that lacks
                 an import.
         """
+        process = self._questions.process
         try:
-            await self._ask("connect", address=address)
+            await self._questions.ask("connect", address=address)
         except Ended as failure:
-            if self._process.answered or failure.status is None or failure.status < 0:
+            if process.answered or failure.status is None or failure.status < 0:
                 raise
             raise NotStarted(str(failure)) from failure
+        await self._make()
+
+    async def _make(self) -> None:
+        """Have the program create the producer."""
         topic, producer = self._scenario.topic, self._scenario.producer
         answer = await self._ask("producer", topic=topic.name, **producer.model_dump())
-        self.not_applicable = _mapping(answer, "not_applicable")
+        self.not_applicable = {**_mapping(answer, "not_applicable"), **ONE_AT_A_TIME}
 
     async def send(self, record: SentRecord) -> None:
         """Send one record."""
@@ -142,68 +210,52 @@ class ProgramSession(DriverSession):
         try:
             await self._ask("flush")
         finally:
-            if self._scenario.producer.retries and self._lost is None:
+            if self._scenario.producer.retries and self._questions.lost is None:
                 await self.wait()
 
     async def wait(self) -> None:
         """Ask for the outcome of every open record."""
         for record in tuple(self._open.values()):
+            await self.wait_for(record)
+
+    async def wait_for(self, record: SentRecord) -> None:
+        """Ask for the outcome of a record."""
+        if record.asked_at is None:
             record.asked_at = self._recorder.now()
-            try:
-                answer = await self._ask("wait", id=record.id)
-                partition, offset = (_index(answer, name) for name in ("partition", "offset"))
-            except CallFailed as failure:
-                self._recorder.failed(record, failure.outcome, str(failure))
-            except Broken as failure:
-                self._lose(failure)
-                raise
-            else:
-                self._recorder.stored(record, partition, offset)
-            del self._open[record.id]
+        try:
+            answer = await self._ask("wait", id=record.id)
+            partition, offset, timestamp = (_index(answer, name) for name in LARGEST)
+        except CallFailed as failure:
+            self._recorder.failed(record, failure.outcome, str(failure))
+        except Broken as failure:
+            self._questions.lose(failure)
+            raise
+        else:
+            self._recorder.stored(record, partition, offset, timestamp)
+        self._open.pop(record.id, None)
 
     async def close(self) -> None:
-        """Close the producer."""
+        """Close the producer, and ask for the outcome of every open record."""
         await self._ask("close")
+        await self.wait()
+
+    @asynccontextmanager
+    async def another(self, number: int) -> AsyncIterator[DriverSession]:
+        """Have the program create another producer; leaving the context closes it."""
+        session = ProgramSession(self._questions, self._recorder, self._scenario, number)
+        await session._make()
+        yield session
+        await session.close()
 
     def end(self) -> None:
         """Kill the program, in case it is kept for another run."""
-        self._process.kill()
+        self._questions.process.kill()
 
     async def _ask(self, op: str, **arguments: Any) -> Answer:
-        """Ask one question and return the answer.
-
-        Raises:
-            CallFailed: the program reports an error.
-            Silent: no answer came in time, and the program was killed.
-            Broken: the program ended, or its answer is invalid.
-        """
-        if self._lost is not None:
-            raise self._lost
-        self._process.asked += 1
-        n = self._process.asked
-        line = json.dumps({"op": op, "n": n, **arguments}).encode()
-        try:
-            with trio.move_on_after(self._patience_s) as scope:
-                await self._dialogue.say(line)
-                answer = _answer(op, n, await self._dialogue.hear())
-            if scope.cancelled_caught:
-                came = self._dialogue.unfinished
-                raise Silent(f"{op}: no answer within {self._patience_s:g} s{came}")
-        except trio.Cancelled:
-            # The call has exceeded its bound; the answer is still outstanding.
-            self._lose(Silent(f"{op}: no answer within its bound"))
-            raise
-        except (Silent, Broken) as failure:
-            self._lose(failure)
-            raise
-        self._process.answered = True
-        if "error" in answer:
-            raise CallFailed(_one_line(answer["error"]), PERSISTED[answer.get("persisted")])
-        return answer
-
-    def _lose(self, failure: Exception) -> None:
-        self._lost = failure
-        self.end()
+        """Ask a question about this producer; as ``Questions.ask``."""
+        if self._number:
+            arguments["producer"] = self._number
+        return await self._questions.ask(op, **arguments)
 
 
 def _json(record: SentRecord) -> Mapping[str, Any]:

@@ -79,7 +79,7 @@ class UnknownWrittenAsFailed(Mutant):
     Every exception is recorded in the same way, although there are two outcomes for them.
     """
 
-    where = "chaos.runner:_Run.failed"
+    where = "chaos.runner.run_recorder:RunRecorder.failed"
     before = "self._settled(record, outcome)"
     after = 'self._settled(record, "failed")'
     caught_by = ("not-persisted-is-absent",)
@@ -91,7 +91,7 @@ class LogReadTooShort(Mutant):
     The end offset of the log is read before healing.
     """
 
-    where = "chaos.runner:_Run._read_logs"
+    where = "chaos.runner.run:_Run._read_logs"
     before = "return {partition.index: self._read_log(partition) for partition in partitions}"
     after = """
         struck = sum(fault.fired or 0 for fault in self._simulator.summary().faults.values())

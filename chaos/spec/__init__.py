@@ -4,6 +4,7 @@
 ``step``: a step of a workload, and the registry of steps.
 ``record_form``: the values and keys of the records of a step.
 ``steps``: one module for each step.
+``workload``: walks steps as they are written, for mistakes that concern several of them.
 ``generators``: the parts of a scenario that are drawn.
 ``loader``: from YAML text to a property, or to its mistakes.
 ``variants``: finds the mistakes of a file with generators.

@@ -62,6 +62,7 @@ def steps() -> list[str]:
     rows = ["| step | keys | what it does |", "|---|---|---|"]
     for word, step in STEPS.items():
         raw = step.model_json_schema(by_alias=True)
+        raw |= next(alternatives(raw, raw.get("$defs", {})))  # the form with keys
         what = "<br>".join(
             f"`{key}`: {_value(field, raw)}{_default(field, raw, ', default ')}. {_text(field)}"
             for key, field in raw.get("properties", {}).items()

@@ -6,7 +6,7 @@ A file with generators (``count: 1..200``) is a property, from which concrete sc
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -16,8 +16,8 @@ from pydantic import (
 
 import chaos.spec.steps  # noqa: F401  registers every step
 from chaos.spec.expectations import Expectations, missing_word
-from chaos.spec.step import STEPS, Step
-from simulator.documents.one_of import OneOf
+from chaos.spec.step import OneStep
+from chaos.spec.workload import unsent, written_steps
 from simulator.documents.quantities import (
     Count,
     Duration,
@@ -159,10 +159,6 @@ class ProducerOptions(Strict):
         return self.delivery_semantic == "at-least-once"
 
 
-OneStep: TypeAlias = Annotated[Step, OneOf("step", STEPS)]
-"""A field that holds one step."""
-
-
 def _every_world() -> list[Literal["virtual", "tcp"]]:
     return ["virtual", "tcp"]
 
@@ -208,6 +204,7 @@ class Scenario(Strict):
         """Yield the contradictions between the parts of a scenario."""
         yield from _beyond_cluster(written)
         yield from _too_much(written)
+        yield from unsent(written.get("workload"))
         worlds = written.get("worlds", _every_world())
         if "network" in written and isinstance(worlds, list | tuple) and "tcp" in worlds:
             text = "real sockets have a network of their own; write worlds: [virtual]"
@@ -230,9 +227,9 @@ def _fields(value: object, key: str) -> Mapping[str, Any]:
     return found if isinstance(found, Mapping) else {}
 
 
-def _kinds(written: Mapping[str, Any], key: str) -> Iterator[tuple[int, str, Mapping[str, Any]]]:
-    """Yield position, kind and fields of each member of a list of steps or faults."""
-    members = written.get(key)
+def _faults(written: Mapping[str, Any]) -> Iterator[tuple[int, str, Mapping[str, Any]]]:
+    """Yield position, kind and fields of each fault."""
+    members = written.get("faults")
     for n, member in enumerate(members if isinstance(members, list | tuple) else ()):
         if isinstance(member, Strict):
             yield n, kind_of(member), member.model_dump(by_alias=True)
@@ -252,16 +249,16 @@ def _beyond_cluster(written: Mapping[str, Any]) -> Iterator[Conflict]:
     no_partition = f"topic.partitions is {partitions}, numbered from 0"
     if partitions > max(_whole(topic.get("partitions"), 1), 1):
         no_partition = f"there are at most {partitions}, numbered from 0"
-    for n, kind, fields in _kinds(written, "workload"):
-        yield from _unknown_server(("workload", n, kind, "server"), fields.get("server"), spus)
+    for step in written_steps(written.get("workload")):
+        yield from _unknown_server(step.place_of("server"), step.fields.get("server"), spus)
         for key in ("spu", "to"):
-            if _whole(fields.get(key), 0) >= spus:
-                text = f"there is no SPU {shown(fields[key])}; {no_spu}"
-                yield Conflict(("workload", n, kind, key), text)
-        if _whole(fields.get("partition"), 0) >= partitions:
-            text = f"there is no partition {shown(fields['partition'])}; {no_partition}"
-            yield Conflict(("workload", n, kind, "partition"), text)
-    for n, kind, fields in _kinds(written, "faults"):
+            if _whole(step.fields.get(key), 0) >= spus:
+                text = f"there is no SPU {shown(step.fields[key])}; {no_spu}"
+                yield Conflict(step.place_of(key), text)
+        if _whole(step.fields.get("partition"), 0) >= partitions:
+            text = f"there is no partition {shown(step.fields['partition'])}; {no_partition}"
+            yield Conflict(step.place_of("partition"), text)
+    for n, kind, fields in _faults(written):
         match = _fields(fields, "match")
         yield from _unknown_server(("faults", n, kind, "server"), fields.get("server"), spus)
         if _whole(match.get("spu"), 0) >= spus:
@@ -276,7 +273,8 @@ def _beyond_cluster(written: Mapping[str, Any]) -> Iterator[Conflict]:
 def _most_partitions(written: Mapping[str, Any]) -> int:
     """Return the largest number of partitions that the topic may ever have."""
     most, added = max(_whole(_fields(written, "topic").get("partitions"), 1), 1), 0
-    for _, kind, fields in _kinds(written, "workload"):
+    for step in written_steps(written.get("workload")):
+        kind, fields = step.kind, step.fields
         if kind == "create_topic":
             most = max(most, _whole(fields.get("partitions"), 1))
         elif kind == "add_partitions":
@@ -299,21 +297,20 @@ _RECORD_SIZES = {"size": 100, "key_size": 0}
 def _too_much(written: Mapping[str, Any]) -> Iterator[Conflict]:
     """Yield a conflict if there are more records than fit in memory."""
     records = size = 0
-    for n, kind, fields in _kinds(written, "workload"):
-        if kind not in STEPS or not {"count", "size"} <= STEPS[kind].model_fields.keys():
-            continue  # it sends no records
-        count = max(_whole(fields.get("count"), 1), 0)
-        records += count
+    for step in written_steps(written.get("workload")):
+        records += step.sends
         try:
-            sizes = (parse_size(fields.get(key, least)) for key, least in _RECORD_SIZES.items())
-            size += count * sum(sizes)
+            sizes = (
+                parse_size(step.fields.get(key, least)) for key, least in _RECORD_SIZES.items()
+            )
+            size += step.sends * sum(sizes)
         except ValueError:
             continue
         if records > RECORDS_MAX:
             text = f"{records:,} records up to here; a scenario sends {RECORDS_MAX:,} at most"
-            yield Conflict(("workload", n, kind, "count"), text)
+            yield Conflict(step.place_of("count"), text)
             return
         if size > BYTES_MAX:
             text = f"{size:,} bytes up to here; a scenario sends {BYTES_MAX:,} at most"
-            yield Conflict(("workload", n, kind, "count"), text)
+            yield Conflict(step.place_of("count"), text)
             return

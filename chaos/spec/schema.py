@@ -19,6 +19,7 @@ from typing import Any, TypeAlias
 from chaos.spec.generators import size_text
 from chaos.spec.loader import FIXED
 from chaos.spec.scenario import Scenario
+from chaos.spec.step import NESTED_STEP
 from simulator.documents.quantities import SIZE_UNITS_BYTES
 from wire.duration import UNITS_S, duration_text
 
@@ -45,6 +46,9 @@ RANGES = {
     "range.size": _range("a size", _SIZE, "1KiB..64KiB"),
 }
 """The forms of ranges."""
+
+STEP = "Scenario.workload.item"
+"""The name of the schema of one step, to which steps inside a step refer."""
 
 
 def schema() -> Json:
@@ -170,6 +174,8 @@ class _Opener:
 
     def _value(self, name: str, value: Json, is_open: bool = True) -> Json:
         """Return the same schema with generators inside."""
+        if value.get("$comment") == NESTED_STEP:
+            return _reference(STEP)
         if "$ref" in value:
             target = _name_in(value)
             if target not in self._defs:
@@ -198,11 +204,13 @@ class _Opener:
         if "const" not in form or len(forms.get("anyOf", ())) != 2:
             return True
         below = forms["anyOf"][1].get("properties", {}).get(form["const"])
-        model = self._raw_defs[_name_in(below)] if below else {"type": "object"}
+        model = next(alternatives(below, self._raw_defs)) if below else {"type": "object"}
         return model["type"] == "object" and not model.get("required")
 
     def _open(self, name: str, value: Json) -> Json:
         """Return a reference to a value that may be a generator."""
+        if value == _reference(STEP):
+            return value  # its definition is open already
         text = json.dumps(value, sort_keys=True)
         if text not in self._opened:
             self._opened[text] = name

@@ -6,37 +6,69 @@ as fields, and acts on a run through ``Harness``.
 """
 
 from abc import abstractmethod
-from typing import Any, ClassVar, Protocol
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Annotated, Any, ClassVar, Protocol, TypeAlias
+
+from pydantic import Field, WithJsonSchema
 
 from chaos.spec.record_form import RecordForm
+from simulator.documents.one_of import OneOf
+from simulator.documents.quantities import Duration
 from wire.registry import Registry
+
+CancelAfter: TypeAlias = Duration | None
+"""How long a call may take until its caller cancels it; None for a call that is not cancelled."""
+
+BRANCHES_MAX = 100
+"""The most branches that run at once; each is a task."""
 
 
 class Harness(Protocol):
-    """The part of a run that a step may use.
+    """The part of a run that a step may use: the client with one producer, and the cluster.
 
-    A client call that fails, or does not end within its bound, is recorded in the history; it
-    raises nothing here.
+    A client call that fails, is cancelled, or does not end within its bound, is recorded in the
+    history; it raises nothing here. Times are in seconds.
     """
 
-    async def send(self, count: int, form: RecordForm, *, wait: bool, pace: float) -> None:
+    async def send(
+        self,
+        count: int,
+        form: RecordForm,
+        *,
+        wait: bool,
+        pace: float,
+        cancel_after: float | None,
+    ) -> None:
         """Send records one by one.
 
         Args:
             count: the number of records.
             form: their values and keys.
             wait: whether each record is settled before the next one is sent.
-            pace: seconds to wait after each record.
+            pace: how long to wait after each record.
+            cancel_after: when each send is cancelled that has not returned by then.
         """
 
     async def send_all(self, count: int, form: RecordForm) -> None:
         """Send records with one call."""
 
-    async def flush(self) -> None:
+    async def flush(self, cancel_after: float | None) -> None:
         """Flush the producer."""
 
-    async def wait(self) -> None:
+    async def wait(self, cancel_after: float | None) -> None:
         """Wait until every record sent so far is settled."""
+
+    async def wait_for(self, ids: Sequence[int], cancel_after: float | None) -> None:
+        """Wait for single records, one after the other; each wait is a call."""
+
+    async def close(self) -> None:
+        """Close the producer; the next call of the client makes a new one."""
+
+    async def with_producer(self, steps: "Sequence[Step]") -> None:
+        """Perform steps with another producer of the same client, and leave its block."""
+
+    async def concurrently(self, branches: "Sequence[Sequence[Step]]") -> None:
+        """Perform several lists of steps at once."""
 
     async def sleep(self, seconds: float) -> None:
         """Pause the workload."""
@@ -73,7 +105,10 @@ STEPS: "Registry[type[Any]]" = Registry(
         "send_all",
         "flush",
         "wait",
+        "close",
         "sleep",
+        "concurrently",
+        "with_producer",
         "create_topic",
         "delete_topic",
         "add_partitions",
@@ -110,3 +145,27 @@ class Step:
     @abstractmethod
     async def perform(self, run: Harness) -> None:
         """Perform the step; return when it is done or its bound has passed."""
+
+    @property
+    def inside(self) -> "Sequence[Step]":
+        """The steps that are part of this one."""
+        return ()
+
+
+OneStep: TypeAlias = Annotated[Step, OneOf("step", STEPS)]
+"""A field that holds one step."""
+
+NESTED_STEP = "one step"
+"""Marks a step inside a step in a JSON schema, which has the steps only once (``schema.py``)."""
+
+NestedSteps: TypeAlias = Annotated[
+    list[Annotated[OneStep, WithJsonSchema({"$comment": NESTED_STEP})]], Field(min_length=1)
+]
+"""A field of a step that holds steps."""
+
+
+def every_step(steps: Iterable[Step]) -> Iterator[Step]:
+    """Yield some steps and all steps inside them."""
+    for step in steps:
+        yield step
+        yield from every_step(step.inside)

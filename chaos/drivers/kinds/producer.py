@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 from chaos.drivers import Broken, CallFailed, DriverSession, Recorder
 from chaos.drivers.registry import PRODUCER, DriverKind, register_driver
-from chaos.history import Outcome, SentRecord
+from chaos.history import COUNTERS, DeliveryReported, Outcome, SentRecord
 from chaos.spec.scenario import ProducerOptions, Scenario
 from chaos.world.world import World
 from producer import (
@@ -13,6 +13,7 @@ from producer import (
     DeliveryError,
     DeliveryReport,
     DeliverySemantic,
+    FlushError,
     Fluvio,
     FluvioError,
     Isolation,
@@ -45,9 +46,8 @@ async def open_producer(
     connected = False
     try:
         async with Fluvio.connect(address, dial=world.dial, now_ns=world.now_ns) as fluvio:
-            client = ProducerSession(recorder)
-            config = config_of(scenario.producer, client.settled)
-            async with fluvio.topic_producer(scenario.topic.name, config) as client.producer:
+            client = ProducerSession(recorder, fluvio, scenario, 0)
+            async with fluvio.topic_producer(scenario.topic.name, client.config) as client.producer:
                 connected = True
                 try:
                     yield client
@@ -64,13 +64,25 @@ class ProducerSession(DriverSession):
 
     Args:
         recorder: receives the outcomes.
+        fluvio: the client, which makes the producer and others beside it.
+        scenario: gives the topic and the options.
+        number: of the producer.
     """
 
     producer: TopicProducer
 
-    def __init__(self, recorder: Recorder) -> None:
+    def __init__(self, recorder: Recorder, fluvio: Fluvio, scenario: Scenario, number: int) -> None:
         self._recorder = recorder
-        self._open: dict[int, tuple[SentRecord, ProduceOutput]] = {}
+        self._fluvio = fluvio
+        self._scenario = scenario
+        self._number = number
+        self._outputs: dict[int, ProduceOutput] = {}
+        """By record id, the output of each accepted record."""
+        self._open: dict[int, SentRecord] = {}
+        """The accepted records whose outcome was not recorded yet."""
+        self._told = recorder.producer(number)
+        self.config = config_of(scenario.producer, self.settled)
+        """The configuration of the producer."""
 
     async def send(self, record: SentRecord) -> None:
         """Send one record."""
@@ -95,16 +107,25 @@ class ProducerSession(DriverSession):
             await self.producer.flush()
         except Exception as error:
             raise _failure("flush", error) from error
+        finally:
+            self._look()
 
     async def wait(self) -> None:
-        """Wait for every output."""
-        for _, output in tuple(self._open.values()):
-            try:
-                await output.wait()
-            except DeliveryError:
-                continue  # the delivery callback has recorded the outcome
-            except Exception as error:
-                raise _failure("wait", error) from error
+        """Wait for every output that is open."""
+        for record in tuple(self._open.values()):
+            await self.wait_for(record)
+
+    async def wait_for(self, record: SentRecord) -> None:
+        """Wait for the output of a record."""
+        try:
+            metadata = await self._outputs[record.id].wait()
+        except DeliveryError as error:
+            self._recorder.failed(record, _settled(error), str(error))
+        except Exception as error:
+            raise _failure("wait", error) from error
+        else:
+            self._recorder.stored(record, metadata.partition, metadata.offset, metadata.timestamp)
+        self._open.pop(record.id, None)
 
     async def close(self) -> None:
         """Close the producer."""
@@ -112,35 +133,87 @@ class ProducerSession(DriverSession):
             await self.producer.close()
         except Exception as error:
             raise _failure("close", error) from error
+        finally:
+            self.look_back()
+
+    @asynccontextmanager
+    async def another(self, number: int) -> AsyncIterator[DriverSession]:
+        """Make another producer of the client; leaving the context leaves its block."""
+        client = ProducerSession(self._recorder, self._fluvio, self._scenario, number)
+        topic, leaving = self._scenario.topic.name, False
+        try:
+            async with self._fluvio.topic_producer(topic, client.config) as client.producer:
+                try:
+                    yield client
+                finally:
+                    leaving = True
+        except Exception as error:
+            raise _failure("leaving the block", error) from error
+        finally:
+            if leaving:
+                client.look_back()
+
+    # --- outcomes
 
     def _note(self, record: SentRecord, output: ProduceOutput) -> None:
+        self._outputs[record.id] = output
         if output.done:
-            self._tell(record, output)
+            self._tell(record)
         else:
-            self._open[record.id] = (record, output)
+            self._open[record.id] = record
 
     def settled(self, report: DeliveryReport) -> None:
-        """Record the outcomes of one settled batch; the delivery callback. Its records are near the
-        front."""
+        """Record the report on one settled batch, and the outcomes of its records, which are near
+        the front; the delivery callback."""
+        error = report.error
+        self._recorder.reported(
+            DeliveryReported(
+                self._recorder.now(),
+                self._number,
+                report.partition,
+                report.records,
+                "ok" if error is None else _settled(error),
+                report.base_offset,
+            )
+        )
         left = report.records
         found = []
-        for record, output in self._open.values():
-            if output.done:
-                found.append((record, output))
+        for record in self._open.values():
+            if self._outputs[record.id].done:
+                found.append(record)
                 left -= 1
                 if not left:
                     break
-        for record, output in found:
+        for record in found:
             del self._open[record.id]
-            self._tell(record, output)
+            self._tell(record)
 
-    def _tell(self, record: SentRecord, output: ProduceOutput) -> None:
+    def _look(self) -> None:
+        """Record the outcomes of all settled records that the callback did not report."""
+        for record in tuple(self._open.values()):
+            if self._outputs[record.id].done:
+                del self._open[record.id]
+                self._tell(record)
+
+    def _tell(self, record: SentRecord) -> None:
+        """Record the outcome of a record whose output is settled."""
         try:
-            metadata = output.result()
+            metadata = self._outputs[record.id].result()
         except DeliveryError as error:
-            self._recorder.failed(record, _settled(error), str(error))
+            self._recorder.failed(record, _settled(error), str(error), "output")
         else:
-            self._recorder.stored(record, metadata.partition, metadata.offset)
+            self._recorder.stored(
+                record, metadata.partition, metadata.offset, metadata.timestamp, "output"
+            )
+
+    def look_back(self) -> None:
+        """Note, once, what a producer that was closed tells beside its calls."""
+        counters, told = self.producer.counters, self._told
+        if told.closed_at is not None:
+            return
+        self._look()
+        told.calls_back, told.closed_at = True, self._recorder.now()
+        told.counters = {name: getattr(counters, name) for name in COUNTERS}
 
 
 def config_of(
@@ -182,7 +255,12 @@ def _failure(op: str, error: Exception) -> CallFailed | Broken:
     """Return how a call ended: a documented error is an outcome, any other is a defect."""
     match error:
         case DeliveryError():
-            return CallFailed(str(error), _settled(error), queue_full=isinstance(error, QueueFull))
+            return CallFailed(
+                str(error),
+                _settled(error),
+                queue_full=isinstance(error, QueueFull),
+                records=error.records if isinstance(error, FlushError) else None,
+            )
         case FluvioError():  # found before a record is accepted
             return CallFailed(str(error), "failed")
     text = " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")

@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from chaos.spec.step import Harness, Step
+from chaos.spec.step import CancelAfter, Harness, Step
 from simulator.documents.strict_model import Strict
 
 
@@ -12,6 +12,9 @@ class Flush(Strict, Step):
 
     kind: ClassVar[str] = "flush"
 
+    cancel_after: CancelAfter = None
+    """When the flush is cancelled by its caller."""
+
     async def perform(self, run: Harness) -> None:
         """Flush."""
-        await run.flush()
+        await run.flush(self.cancel_after)

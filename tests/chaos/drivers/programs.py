@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from chaos.drivers import Recorder
-from chaos.history import Outcome, SentRecord
+from chaos.history import DeliveryReported, Outcome, ProducerTold, SentRecord, ToldBy
 
 
 def program(directory: Path, script: str) -> list[str]:
@@ -23,8 +23,23 @@ class Outcomes(Recorder):
     def now(self) -> float:
         return 0.0
 
-    def stored(self, record: SentRecord, partition: int | None, offset: int | None) -> None:
+    def stored(
+        self,
+        record: SentRecord,
+        partition: int | None,
+        offset: int | None,
+        timestamp: int | None = None,
+        source: ToldBy = "wait",
+    ) -> None:
         self.outcomes[record.id] = ("ok", partition, offset)
 
-    def failed(self, record: SentRecord, outcome: Outcome, error: str) -> None:
+    def failed(
+        self, record: SentRecord, outcome: Outcome, error: str, source: ToldBy = "wait"
+    ) -> None:
         self.outcomes[record.id] = (outcome, error)
+
+    def reported(self, report: DeliveryReported) -> None:
+        raise AssertionError("a program has no delivery callback")
+
+    def producer(self, number: int) -> ProducerTold:
+        raise AssertionError("a program has no counters")

@@ -36,8 +36,15 @@ class TakesEverything(DriverSession):
     async def wait(self) -> None:
         self.asked.append("wait")
 
+    async def wait_for(self, record: SentRecord) -> None:
+        self.asked.append("wait_for")
+
     async def close(self) -> None:
         self.asked.append("close")
+
+    @asynccontextmanager
+    async def another(self, number: int) -> AsyncIterator[DriverSession]:
+        yield self
 
 
 def ran(client: DriverSession, semantic: str = "at-least-once") -> tuple[History, Result]:

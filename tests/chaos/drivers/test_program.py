@@ -11,7 +11,7 @@ from trio.testing import MockClock
 
 from chaos.drivers import Broken, CallFailed, Silent
 from chaos.drivers.process import LINE_BYTES_MAX, Dialogue, Process
-from chaos.drivers.program import ProgramSession, open_program
+from chaos.drivers.program import ProgramSession, Questions, open_program
 from chaos.history import History, SentRecord
 from chaos.oracle.judge import judge
 from chaos.runner import run_scenario
@@ -65,7 +65,8 @@ class Talk:
         scenario = Scenario.model_validate(
             {"name": "x", "workload": ["send"], "step_timeout": "5s", "producer": producer}
         )
-        self.client = ProgramSession(self.process, self.dialogue, self.outcome, scenario)
+        questions = Questions(self.process, self.dialogue, scenario.step_timeout)
+        self.client = ProgramSession(questions, self.outcome, scenario)
 
     @property
     def ops(self) -> list[str]:

@@ -62,8 +62,8 @@ def test_a_scenario_is_loaded(tmp_path: Path) -> None:
             "2:12: workload[0]: unknown kind 'flsh'; did you mean 'flush'?"),
         ("name: x\nworkload: [5]",
             "2:12: workload[0]: 5 is not a step; write one of send, send_all,"
-            " flush, wait, sleep, create_topic, delete_topic, add_partitions, move_leader,"
-            " stop_spu, start_spu, change_address, cut"),
+            " flush, wait, close, sleep, concurrently, with_producer, create_topic, delete_topic,"
+            " add_partitions, move_leader, stop_spu, start_spu, change_address, cut"),
         ("name: x\nworkload: [sleep]",
             "2:12: workload[0]: sleep needs a duration; write sleep: 1s"),
         ("name: x\nworkload: [sleep: 5]", "2:12: workload[0].sleep: 5 is not a duration;"
@@ -75,8 +75,29 @@ def test_a_scenario_is_loaded(tmp_path: Path) -> None:
             "2:19: workload[0].send.cuont: unknown key 'cuont'; did you mean 'count'?"),
         ("name: x\nworkload: [send: {count: 0}]",
             "2:19: workload[0].send.count: 0 is not a whole number of at least 1"),
-        ("name: x\nworkload: [flush: {x: 1}]",
-            "2:20: workload[0].flush.x: unknown key 'x'; no key is allowed here"),
+        ("name: x\nworkload: [close: {x: 1}]",
+            "2:20: workload[0].close.x: unknown key 'x'; no key is allowed here"),
+        ("name: x\nworkload: [send, wait: [0, 1]]",
+            "2:28: workload[1].wait[1]: record 1 is not sent yet; 1 record is sent before this"
+            " step, numbered from 0"),
+        ("name: x\nworkload: [send: {count: 2}, wait: {ids: [2]}]",
+            "2:43: workload[1].wait.ids[0]: record 2 is not sent yet; 2 records are sent before"
+            " this step, numbered from 0"),
+        ("name: x\nworkload: [concurrently: [[send, wait: [0]], [wait: [0]]]]",
+            "2:54: workload[0].concurrently[1][0].wait[0]: record 0 is not sent yet; 0 records are"
+            " sent before this step, numbered from 0"),
+        ("name: x\nworkload: [concurrently]",
+            "2:12: workload[0]: concurrently needs lists of steps; write concurrently: [[send],"
+            " [send, flush]]"),
+        ("name: x\nworkload: [with_producer]",
+            "2:12: workload[0]: with_producer needs a list of steps; write with_producer: [send,"
+            " flush]"),
+        ("name: x\nworkload: [with_producer: [send: {cont: 1}]]",
+            "2:35: workload[0].with_producer[0].send.cont: unknown key 'cont'; did you mean"
+            " 'count'?"),
+        ("name: x\nworkload: [concurrently: [[send], [stop_spu: {spu: 1}]]]",
+            "2:47: workload[0].concurrently[1][0].stop_spu.spu: there is no SPU 1; cluster.spus is"
+            " 1, numbered from 0"),
         ("name: x\nworkload: [sleep: 0ms..1]",
             "2:12: workload[0].sleep: the ends of 0ms..1 are of two kinds; write both with a unit,"
             " for example 0ms..2s"),

@@ -15,10 +15,11 @@ from chaos.spec.scenario import (
     ProducerOptions,
     Scenario,
 )
-from chaos.spec.step import STEPS
+from chaos.spec.step import STEPS, every_step
 from chaos.spec.steps.move_leader import MoveLeader
 from chaos.spec.steps.send import Send
 from chaos.spec.steps.sleep import Sleep
+from chaos.spec.steps.wait import Wait
 from simulator.cluster.cluster import Cluster, ClusterError, topic_of
 from simulator.faults.kinds.drop import Drop
 from simulator.faults.model import Match
@@ -55,10 +56,30 @@ def test_a_scenario_can_be_made_of_models_too() -> None:
     assert (first, second) == (Send(count=3), Sleep("1s"))
 
 
-@pytest.mark.parametrize("kind", [k for k in STEPS if k not in ("sleep", "move_leader", "cut")])
+@pytest.mark.parametrize("kind", [k for k, step in STEPS.items() if step.example == {}])
 def test_a_step_is_its_word_or_its_word_with_keys(kind: str) -> None:
     scenario = Scenario.model_validate({"name": "x", "workload": [kind, {kind: {}}]})
     assert scenario.workload[0] == scenario.workload[1] == STEPS[kind]()
+
+
+def test_steps_inside_steps_are_read_and_written_like_all_others() -> None:
+    workload = [
+        {"send": {"count": 2, "cancel_after": "5ms"}},
+        {"concurrently": [["send", {"wait": [2, 0]}], [{"with_producer": ["send", "flush"]}]]},
+        {"wait": {"ids": [3, 0, 0], "cancel_after": "1ms"}},
+    ]
+    scenario = Scenario.model_validate({"name": "x", "workload": workload})
+    kinds = [step.kind for step in every_step(scenario.workload)]
+    inner = ["send", "wait", "with_producer", "send", "flush"]
+    assert kinds == ["send", "concurrently", *inner, "wait"]
+    assert Scenario.model_validate(scenario.to_data()) == scenario
+
+
+def test_the_short_form_of_wait_names_records_alone() -> None:
+    _, short, long = Scenario.model_validate(
+        {"name": "x", "workload": ["send", {"wait": [0, 0]}, {"wait": {"ids": [0, 0]}}]}
+    ).workload
+    assert short == long == Wait(ids=[0, 0])
 
 
 def test_a_network_is_for_the_virtual_world_alone() -> None:

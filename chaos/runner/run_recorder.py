@@ -1,0 +1,187 @@
+"""Writes the client's side of a history: calls, records, and everything that the client reports."""
+
+from collections.abc import Callable
+
+from chaos.drivers import CallFailed, Recorder
+from chaos.history import (
+    Call,
+    CallEnded,
+    CallStarted,
+    DeliveryReported,
+    History,
+    Op,
+    Outcome,
+    ProducerTold,
+    RecordSent,
+    RecordSettled,
+    SentRecord,
+    Told,
+    ToldBy,
+)
+from chaos.spec.record_form import ID_BYTES, RecordForm
+
+PROBE = RecordForm(size=ID_BYTES)
+"""The form of a probe."""
+
+
+class RunRecorder(Recorder):
+    """Records what a client does and reports in one run.
+
+    Args:
+        history: receives all of it.
+        now: returns the time of the run in seconds.
+    """
+
+    def __init__(self, history: History, now: Callable[[], float]) -> None:
+        self.history = history
+        self.open: dict[int, SentRecord] = {}
+        """Records that the client may have accepted and that are not settled, by id."""
+        self._now = now
+
+    def now(self) -> float:
+        """Return the time of the run in seconds."""
+        return self._now()
+
+    # --- calls
+
+    def begin(self, op: Op, producer: int = 0) -> Call:
+        """Record that a call starts."""
+        history = self.history
+        call = Call(
+            n=len(history.calls),
+            op=op,
+            started=self.now(),
+            first=len(history.records),
+            producer=producer,
+        )
+        history.calls.append(call)
+        history.events.append(CallStarted(t=call.started, call=call.n, op=op))
+        return call
+
+    def end(self, call: Call, outcome: Outcome = "ok", error: str | None = None) -> None:
+        """Record that a call ended by itself."""
+        call.ended, call.outcome, call.error = self.now(), outcome, error
+        self._over(call, call.ended)
+
+    def fail(self, call: Call, failure: CallFailed) -> None:
+        """Record that a call ended with an error."""
+        call.given_up_records = failure.records
+        self.end(call, failure.outcome, str(failure))
+
+    def cancel(self, call: Call) -> None:
+        """Record that the caller cancelled a call."""
+        call.ended, call.cancelled = self.now(), True
+        self._over(call, call.ended)
+
+    def give_up(self, call: Call, why: str | None = None) -> None:
+        """Record that a call did not end."""
+        call.given_up, call.error = self.now(), why
+        self._over(call, call.given_up)
+
+    def give_up_all(self, why: str) -> None:
+        """Record that no open call has ended."""
+        for call in self.history.calls:
+            if call.ended is None and call.given_up is None:
+                self.give_up(call, why)
+
+    def _over(self, call: Call, t: float) -> None:
+        call.next = len(self.history.calls)
+        self.history.events.append(
+            CallEnded(
+                t=t,
+                call=call.n,
+                outcome=call.outcome,
+                error=call.error,
+                given_up=call.given_up is not None,
+                cancelled=call.cancelled,
+            )
+        )
+
+    # --- records
+
+    def formed(self, call: Call, form: RecordForm, n: int) -> SentRecord:
+        """Return the next record of a step, the ``n``-th one of its call."""
+        number = len(self.history.records)
+        return self._new_record(call, form.key_of(n, number), form.value_of(number))
+
+    def probe(self, call: Call, key: bytes) -> SentRecord:
+        """Return a probe; its key chooses its partition."""
+        return self._new_record(call, key, PROBE.value_of(len(self.history.records)), probe=True)
+
+    def _new_record(
+        self, call: Call, key: bytes | None, value: bytes, *, probe: bool = False
+    ) -> SentRecord:
+        """Record that a record is about to be sent."""
+        records = self.history.records
+        now = self.now()
+        record = SentRecord(
+            len(records), key, value, call.n, now, probe=probe, producer=call.producer
+        )
+        records.append(record)
+        self.history.events.append(RecordSent(t=now, record=record.id, probe=probe))
+        return record
+
+    def cancelled(self, record: SentRecord) -> None:
+        """Record that the caller cancelled the send of a record."""
+        record.cancelled_at = self.now()
+        self.open.pop(record.id, None)
+
+    # --- reports of the client
+
+    def stored(
+        self,
+        record: SentRecord,
+        partition: int | None,
+        offset: int | None,
+        timestamp: int | None = None,
+        source: ToldBy = "wait",
+    ) -> None:
+        """Record that the client reported a record as stored."""
+        record.waits += source == "wait"
+        if record.outcome_at is None:
+            record.partition, record.offset, record.timestamp = partition, offset, timestamp
+            self._settled(record, "ok")
+        elif (
+            record.offset != offset
+            or record.outcome != "ok"
+            or record.partition != partition
+            or record.timestamp != timestamp
+        ):
+            told = Told(source, self.now(), "ok", partition, offset, timestamp)
+            record.contradictions.append(told)
+
+    def failed(
+        self, record: SentRecord, outcome: Outcome, error: str, source: ToldBy = "wait"
+    ) -> None:
+        """Record that the client reported a record as given up."""
+        record.waits += source == "wait"
+        if record.outcome_at is None:
+            record.error = error
+            self._settled(record, outcome)
+        elif record.outcome != outcome:
+            record.contradictions.append(Told(source, self.now(), outcome, error=error))
+
+    def reported(self, report: DeliveryReported) -> None:
+        """Record a call of the delivery callback."""
+        self.history.reports.append(report)
+
+    def producer(self, number: int) -> ProducerTold:
+        """Return where a driver notes what a producer told beside its calls."""
+        producers = self.history.producers
+        while len(producers) <= number:
+            producers.append(ProducerTold())
+        return producers[number]
+
+    def _settled(self, record: SentRecord, outcome: Outcome) -> None:
+        record.outcome, record.outcome_at = outcome, self.now()
+        self.open.pop(record.id, None)
+        self.history.events.append(
+            RecordSettled(
+                t=record.outcome_at,
+                record=record.id,
+                outcome=outcome,
+                partition=record.partition,
+                offset=record.offset,
+                error=record.error,
+            )
+        )

@@ -1,0 +1,148 @@
+"""Calls of the client that overlap, are repeated, are cancelled, and use several producers."""
+
+from typing import Any
+
+from chaos.history import Call, History
+from chaos.runner import run_scenario
+from chaos.spec.scenario import Scenario
+
+AT_MOST_ONCE = {"delivery_semantic": "at-most-once"}
+SILENT_SPU = {"drop": {"at": "request", "name": "silent"}}
+
+
+def ran(workload: list[Any], **changes: Any) -> History:
+    data = {"name": "x", "worlds": ["virtual"], "workload": workload, **changes}
+    scenario = Scenario.model_validate(data)
+    history = run_scenario(scenario)
+    assert (history.defect, history.crash) == (None, None)
+    return history
+
+
+def calls(history: History, op: str, producer: int | None = None) -> list[Call]:
+    return [c for c in history.calls if c.op == op and producer in (None, c.producer)]
+
+
+def test_branches_run_at_once_and_the_step_ends_with_the_last_one() -> None:
+    history = ran(
+        [{"concurrently": [[{"sleep": "1s"}, "send"], [{"sleep": "2s"}, "send"]]}, "send"]
+    )
+    assert [round(record.sent_at) for record in history.records[:3]] == [1, 2, 2]
+
+
+def test_a_record_is_waited_for_in_any_order_and_twice() -> None:
+    history = ran([{"send": {"count": 3}}, {"wait": [2, 0, 2]}])
+    assert [record.waits for record in history.records[:3]] == [1, 0, 2]
+    assert [call.outcome for call in calls(history, "wait")][:3] == ["ok"] * 3
+
+
+def test_a_cancelled_wait_leaves_the_record_in_delivery() -> None:
+    history = ran(
+        ["send", {"wait": {"cancel_after": "1ms"}}, {"wait": {"ids": [0], "cancel_after": "2ms"}}],
+        network={"latency": "100ms"},
+    )
+    first, second = calls(history, "wait")[:2]
+    assert first.cancelled
+    assert round(first.ended - first.started, 6) == 0.001 if first.ended else False
+    assert second.cancelled
+    assert history.records[0].outcome == "ok"
+
+
+def test_a_cancelled_flush_ends_at_once_and_its_records_are_delivered() -> None:
+    history = ran(
+        ["send", {"flush": {"cancel_after": "0ms"}}, "flush"],
+        network={"latency": "10ms"},
+    )
+    cancelled, flush = calls(history, "flush")
+    assert (cancelled.cancelled, cancelled.ended) == (True, cancelled.started)
+    assert (flush.cancelled, flush.outcome, history.records[0].outcome) == (False, "ok", "ok")
+
+
+def test_a_cancelled_send_belongs_to_no_record_group() -> None:
+    history = ran(
+        [{"send": {"count": 4, "size": 1000, "cancel_after": "5ms"}}, "flush"],
+        producer={"batch_size": 1000, "batch_queue_size": 1},
+        network={"latency": "100ms"},
+    )
+    cancelled = [record for record in history.records if record.cancelled_at is not None]
+    assert cancelled
+    for record in cancelled:
+        assert (record.taken_at, record.outcome, record.outcome_at) == (None, "unknown", None)
+        assert round((record.cancelled_at or 0) - record.sent_at, 6) == 0.005
+
+
+def test_a_send_that_returns_in_time_is_not_cancelled() -> None:
+    history = ran([{"send": {"count": 3, "cancel_after": "1ms"}}, "wait"])
+    assert [record.cancelled_at for record in history.records[:3]] == [None] * 3
+    assert {record.outcome for record in history.records} == {"ok"}
+
+
+def test_close_settles_what_lingers_and_the_next_call_makes_a_new_producer() -> None:
+    for producer in ({}, AT_MOST_ONCE):
+        history = ran(["send", "close", "send", "close"], producer={**producer, "linger": "5s"})
+        closes = calls(history, "close")
+        assert [call.producer for call in closes] == [0, 1, 2]
+        assert [call.producer for call in calls(history, "open")] == [1, 2]
+        first, second, probe = history.records
+        assert (first.outcome_at, closes[0].outcome) == (closes[0].ended, "ok")
+        assert [first.producer, second.producer, probe.producer] == [0, 1, 2]
+        assert [told.closed_at for told in history.producers] == [call.ended for call in closes]
+
+
+def test_leaving_the_block_of_another_producer_settles_its_records() -> None:
+    for producer in ({}, AT_MOST_ONCE):
+        history = ran(
+            [{"with_producer": [{"send": {"count": 2}}]}, "send", "wait"],
+            producer={**producer, "linger": "1s"},
+        )
+        [leave] = calls(history, "leave")
+        assert leave.producer == 1
+        for record in history.records[:2]:
+            assert (record.producer, record.outcome_at) == (1, leave.ended)
+        assert history.records[2].producer == 0
+
+
+def test_a_producer_comes_and_goes_while_another_one_sends() -> None:
+    second = [{"with_producer": ["send", {"wait": [0]}, "send"]}, {"with_producer": ["send"]}]
+    first = [{"send": {"count": 20, "pace": "1ms"}}, "flush"]
+    history = ran([{"concurrently": [first, second]}])
+    assert {record.producer for record in history.records} == {0, 1, 2}
+    assert {record.outcome for record in history.records} == {"ok"}
+
+
+def test_each_source_of_a_producer_is_noted() -> None:
+    history = ran([{"send": {"count": 3}}, "wait", "close"])
+    told = history.producers[0]
+    assert told.calls_back
+    assert told.counters == {
+        "records": 3,
+        "acknowledged": 3,
+        "failed": 0,
+        "requests": 1,
+        "retries": 0,
+    }
+    report = history.reports[0]
+    assert (report.records, report.outcome, report.offset, report.partition) == (3, "ok", 0, 0)
+    logged = [record.timestamp_ms for record in history.logs[0]]
+    assert [record.timestamp for record in history.records] == logged
+
+
+def test_a_failed_flush_tells_how_many_records_were_given_up() -> None:
+    history = ran(
+        [{"send": {"count": 3}}, "flush"],
+        producer={"retry": {"max_retries": 0, "timeout": "1s"}},
+        faults=[SILENT_SPU],
+    )
+    [flush] = calls(history, "flush")
+    assert (flush.outcome, flush.given_up_records) == ("unknown", 3)
+
+
+def test_a_history_with_all_of_it_is_read_back() -> None:
+    history = ran(
+        [
+            {"send": {"count": 2, "cancel_after": "0ms"}},
+            {"wait": [0, 0]},
+            {"with_producer": ["send", {"flush": {"cancel_after": "0ms"}}]},
+            "close",
+        ]
+    )
+    assert History.loads(history.dumps()).dumps() == history.dumps()
