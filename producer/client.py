@@ -25,7 +25,7 @@ from producer.net.watching import Connect, look_up, watch
 from producer.producer import TopicProducer
 from producer.profile import load_profile
 from producer.sender import Shared
-from producer.stats import Counters, Tally
+from producer.stats import Counters, Unreported
 from wire.address import parse_address
 from wire.api import WATCH
 from wire.api.storage import TopicCompression
@@ -212,7 +212,7 @@ class Fluvio:
             nursery=nursery,
             now_ns=self._now_ns,
             counters=Counters(),
-            tallies=[Tally()],
+            unreported=Unreported(),
             spus=spus,
             attempt_timeout_s=config.attempt_timeout_s,
         )

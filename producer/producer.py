@@ -17,7 +17,7 @@ from producer.delivery.partitioner import partition_of_key
 from producer.errors import NotFoundError, QueueFull
 from producer.output import ProduceOutput, ProduceOutputs
 from producer.sender import PartitionSender, Shared
-from producer.stats import Counters, Tally
+from producer.stats import Counters
 
 QUEUE_TIMEOUT_S = 30.0
 """How long ``send`` waits for room under at-most-once; the official client's limit."""
@@ -150,24 +150,29 @@ class TopicProducer:
         plus the policy's timeout for each request ahead.
 
         Raises:
-            FlushError: records were given up, since the last flush; under at-most-once only those
-                count that are certainly not stored.
+            FlushError: records sent before were given up, and no flush before this one reported
+                that. Flushes at the same time each report it; a cancelled one reports nothing, so
+                that the next one will. Under at-most-once only records count that are certainly
+                not stored.
         """
-        through = {sender.partition: sender.flush_soon() for sender in self._senders}
-        before, tally = self._shared.tallies[0], Tally(through)
-        self._shared.tallies.append(tally)
+        through, unreported = self._flush_soon(), self._shared.unreported
+        account = unreported.begin(through)
         try:
-            for sender in self._senders:
-                await sender.dealt_with(through.get(sender.partition, 0))
-            await trio.lowlevel.checkpoint()
+            await self._dealt_with(through)
         except BaseException:
-            before.merge(tally)  # somebody else will have to tell of them
+            unreported.cancel(account)
             raise
-        finally:
-            self._shared.tallies.remove(tally)
-        tally.merge(before)
-        before.reset()
-        tally.raise_if_any()
+        unreported.end(account)
+
+    def _flush_soon(self) -> dict[int, int]:
+        """Let nothing linger; returns the number of the last batch of each partition."""
+        return {sender.partition: sender.flush_soon() for sender in self._senders}
+
+    async def _dealt_with(self, through: dict[int, int]) -> None:
+        """Wait until these batches and all before them are settled; at-most-once: handed over."""
+        for sender in self._senders:
+            await sender.dealt_with(through.get(sender.partition, 0))
+        await trio.lowlevel.checkpoint()
 
     async def close(self) -> None:
         """Settle everything and take no more records; it may be called again.
@@ -177,7 +182,7 @@ class TopicProducer:
         is open is given up at once.
 
         Raises:
-            FlushError: as ``flush``.
+            FlushError: as ``flush``, once everything is settled.
         """
         for sender in self._senders:
             sender.close()
@@ -187,13 +192,13 @@ class TopicProducer:
             self.abandon()
 
     async def _settle_everything(self) -> None:
-        try:
-            await self.flush()
-        finally:
-            if any(sender.busy for sender in self._senders):  # only at-most-once is, by now
-                self._shared.pool.finish(self._shared.spus)
-            for sender in self._senders:
-                await sender.settled()
+        await self._dealt_with(self._flush_soon())
+        if any(sender.busy for sender in self._senders):  # only at-most-once is, by now
+            self._shared.pool.finish(self._shared.spus)
+        for sender in self._senders:
+            await sender.settled()
+        unreported = self._shared.unreported
+        unreported.end(unreported.begin())
 
     def abandon(self) -> None:
         """Give up what is open, at once; for tearing down."""

@@ -52,7 +52,7 @@ from producer.net.connection import Connection, PendingCall
 from producer.net.metadata import Metadata
 from producer.net.pool import Pool
 from producer.output import DeliveryReport
-from producer.stats import Counters, Tally, count_failure
+from producer.stats import Counters, Unreported
 from wire.api import PRODUCE
 from wire.api.produce import PartitionRecords, PartitionResult, ProduceRequest, TopicRecords
 from wire.codec import WireError, decode
@@ -78,8 +78,7 @@ class Shared:
     """For the tasks of partitions."""
     now_ns: Callable[[], int]
     counters: Counters
-    tallies: list[Tally]
-    """The first one counts what no flush under way covers."""
+    unreported: Unreported
     spus: dict[int, None]
     """The ids of the SPUs that were sent to, in a fixed order, which a set would not have."""
     attempt_timeout_s: float
@@ -311,7 +310,7 @@ class Request:
             shared.counters.failed += batch.count
             # A flush of at-most-once only speaks of what never left.
             if config.delivery_semantic.retries or outcome.persisted is Persisted.NO:
-                count_failure(shared.tallies, batch, outcome)
+                shared.unreported.add(batch, outcome)
         else:
             shared.counters.acknowledged += batch.count
         if config.callback is not None:

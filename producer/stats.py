@@ -34,60 +34,101 @@ class Counters:
     """Requests that were answered; what ``round_trip_s`` is the sum of."""
 
 
+UNREPORTED_MAX = 1_000
+"""Batches that were given up and that no flush reported are kept one by one up to this number, each
+with its error; of earlier ones only their sum. Whoever never flushes gets no report of them."""
+
+
 class Tally:
-    """The records that were given up, as a flush will report them.
+    """The records that were given up, as one flush reports them."""
+
+    def __init__(self) -> None:
+        self._records = 0
+        self._persisted = Persisted.NO
+        self._first: tuple[str, Failure] | None = None
+
+    def add(self, batch: Batch, failure: Failure) -> None:
+        """Count a batch that was given up."""
+        self._records += batch.count
+        self._first = self._first or (batch.where, failure)
+        if failure.persisted is Persisted.MAYBE:
+            self._persisted = Persisted.MAYBE
+
+    def raise_if_any(self) -> None:
+        """Raise a FlushError if records were given up."""
+        if self._first is None:
+            return
+        where, failure = self._first
+        error = failure.to_error(where)
+        noun = "record was" if self._records == 1 else "records were"
+        text = f"{self._records} {noun} not delivered; the first: {error}"
+        raise FlushError(text, persisted=self._persisted, records=self._records) from error
+
+
+class FlushAccount:
+    """What one flush under way covers, and what of it was given up.
 
     Args:
         through: for each partition the last batch that counts; None for every batch.
+        given_up: what was given up before and not yet reported, all of which counts.
     """
 
-    def __init__(self, through: dict[int, int] | None = None) -> None:
+    def __init__(self, through: dict[int, int] | None, given_up: dict[Batch, Failure]) -> None:
         self._through = through
-        self.reset()
-
-    def reset(self) -> None:
-        """Forget what was counted."""
-        self.records = 0
-        self.persisted = Persisted.NO
-        self.first: tuple[str, Failure] | None = None
+        self.given_up = dict(given_up)
 
     def covers(self, batch: Batch) -> bool:
         """Whether a batch counts here."""
         return self._through is None or batch.number <= self._through.get(batch.partition, 0)
 
+
+class Unreported:
+    """The batches that were given up and that no flush has reported yet.
+
+    A flush reports those that it covers: what was sent before it began and what no flush reported
+    that had ended by then. A flush that is cancelled reports nothing, so that the next one will. Of
+    flushes at the same time each reports what it covers, since each has a caller of its own.
+    """
+
+    def __init__(self) -> None:
+        self._given_up: dict[Batch, Failure] = {}
+        self._earlier = Tally()
+        """The sum of those for which there was no room."""
+        self._flushes: list[FlushAccount] = []
+
     def add(self, batch: Batch, failure: Failure) -> None:
         """A batch was given up."""
-        self.records += batch.count
-        self.first = self.first or (batch.where, failure)
-        if failure.persisted is Persisted.MAYBE:
-            self.persisted = Persisted.MAYBE
+        if len(self._given_up) >= UNREPORTED_MAX:
+            oldest = next(iter(self._given_up))
+            self._earlier.add(oldest, self._given_up.pop(oldest))
+        self._given_up[batch] = failure
+        for flush in self._flushes:
+            if flush.covers(batch):
+                flush.given_up[batch] = failure
 
-    def merge(self, other: "Tally") -> None:
-        """Add what another tally has."""
-        self.records += other.records
-        self.first = self.first or other.first
-        if other.persisted is Persisted.MAYBE:
-            self.persisted = Persisted.MAYBE
+    def begin(self, through: dict[int, int] | None = None) -> FlushAccount:
+        """A flush begins.
 
-    def raise_if_any(self) -> None:
-        """Raise a FlushError if records were given up."""
-        if self.first is None:
-            return
-        where, failure = self.first
-        error = failure.to_error(where)
-        noun = "record was" if self.records == 1 else "records were"
-        text = f"{self.records} {noun} not delivered; the first: {error}"
-        raise FlushError(text, persisted=self.persisted, records=self.records) from error
+        Args:
+            through: for each partition the last batch that it covers; None for every batch.
+        """
+        flush = FlushAccount(through, self._given_up)
+        self._flushes.append(flush)
+        return flush
 
+    def cancel(self, flush: FlushAccount) -> None:
+        """A flush did not come to its end."""
+        self._flushes.remove(flush)
 
-def count_failure(tallies: list[Tally], batch: Batch, failure: Failure) -> None:
-    """Count a batch that was given up where it will be told.
+    def end(self, flush: FlushAccount) -> None:
+        """A flush ends, and reports.
 
-    Args:
-        tallies: of the flushes under way, behind the one for what none of them covers.
-        batch: the batch.
-        failure: what became of it.
-    """
-    covering = [tally for tally in tallies[1:] if tally.covers(batch)]
-    for tally in covering or tallies[:1]:
-        tally.add(batch, failure)
+        Raises:
+            FlushError: it covers records that were given up.
+        """
+        self._flushes.remove(flush)
+        tally, self._earlier = self._earlier, Tally()
+        for batch, failure in flush.given_up.items():
+            self._given_up.pop(batch, None)
+            tally.add(batch, failure)
+        tally.raise_if_any()

@@ -205,7 +205,7 @@ class AssertsThatAllIsDelivered(Mutant):
     Under at-least-once each record is delivered, a programmer may think, and forget the policy.
     """
 
-    where = "producer.producer:TopicProducer.flush"
-    before = "tally.raise_if_any()"
-    after = "assert not tally.records"
+    where = "producer.stats:Tally.raise_if_any"
+    before = "where, failure = self._first"
+    after = "raise AssertionError"
     caught_by = ("speaks",)

@@ -147,7 +147,7 @@ class FlushSkipsAPartition(Mutant):
     It iterates over the partitions to which records without a key are sent.
     """
 
-    where = "producer.producer:TopicProducer.flush"
+    where = "producer.producer:TopicProducer._dealt_with"
     before = "await sender.dealt_with(through.get(sender.partition, 0))"
     after = """
         if sender.partition in self._available:

@@ -54,9 +54,10 @@ async def open_producer(
                 finally:
                     client.producer.abandon()
     except FluvioError as error:
-        if connected:
+        if not connected:
+            raise CallFailed(str(error)) from error
+        if not isinstance(error, DeliveryError):  # else leaving reports what was abandoned
             raise
-        raise CallFailed(str(error)) from error
 
 
 class ProducerSession(DriverSession):
