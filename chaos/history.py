@@ -111,8 +111,8 @@ class SentRecord:
     """The number of the producer that sent the record."""
     cancelled_at: float | None = None
     """When the caller cancelled the send; whether the client accepted the record is not known."""
-    waits: int = 0
-    """How many calls that waited for the record have ended."""
+    waited_at: float | None = None
+    """When the first call that waited for the record ended."""
     contradictions: list[Told] = field(default_factory=list)
     """The reports that differ from the first one."""
 

@@ -16,6 +16,7 @@ from math import inf
 
 from chaos.history import Outcome, SentRecord
 from chaos.oracle.answers import Answers, answers
+from chaos.oracle.closing import Closing, closing
 from chaos.oracle.evidence import Evidence, Transmission
 from chaos.oracle.finding import CLIENT_ENDED, Ruling, blind, excused, violated
 from chaos.oracle.holds import Holds, holds
@@ -44,6 +45,11 @@ class RecordGroup:
     when the send returns."""
 
     @property
+    def producer(self) -> int:
+        """The number of the producer that sent them."""
+        return self.records[0].producer
+
+    @property
     def ids(self) -> list[int]:
         """The ids of the records."""
         return [record.id for record in self.records]
@@ -58,14 +64,14 @@ def record_groups(evidence: Evidence) -> list[RecordGroup]:
     trails, trail_of = evidence.trails
     # Over tcp the outcomes of one batch are reported at slightly different times.
     rough = evidence.history.world != "virtual"
-    found: dict[tuple[int, Outcome, float | None], RecordGroup] = {}
+    found: dict[tuple[int, Outcome, float | None, int], RecordGroup] = {}
     for record in evidence.sent:
         if record.taken_at is None:
             continue
         outcome_at = record.outcome_at
         if rough and outcome_at is not None:
             outcome_at = round(outcome_at, 2)
-        key = trail_of[record.id], record.outcome, outcome_at
+        key = trail_of[record.id], record.outcome, outcome_at, record.producer
         group = found.get(key)
         if group is None:
             group = found[key] = RecordGroup(
@@ -90,20 +96,22 @@ def _settled_at(record: SentRecord, slack: float) -> float | None:
 
 def _wait_for_predecessors(found: list[RecordGroup]) -> None:
     """Raise ``earliest`` of each group to the time when the previous request was settled."""
-    settled: dict[int, float] = {}
-    pending: dict[int, tuple[int, float]] = {}
-    """By partition, the latest request, and when the last of its groups was settled."""
+    settled: dict[tuple[int, int], float] = {}
+    pending: dict[tuple[int, int], tuple[int, float]] = {}
+    """By producer and partition, the latest request, and when the last of its groups was
+    settled."""
     for group in found:
         if not group.attempts:
             continue
         first = group.attempts[0]
-        number, until = pending.get(first.partition, (first.number, 0.0))
+        line = group.producer, first.partition
+        number, until = pending.get(line, (first.number, 0.0))
         if number != first.number:
-            settled[first.partition] = max(settled.get(first.partition, 0.0), until)
+            settled[line] = max(settled.get(line, 0.0), until)
             until = 0.0
-        pending[first.partition] = first.number, max(until, group.settled_at or 0.0)
-        if settled.get(first.partition, 0.0) <= first.t:
-            group.earliest = max(group.earliest, settled.get(first.partition, 0.0))
+        pending[line] = first.number, max(until, group.settled_at or 0.0)
+        if settled.get(line, 0.0) <= first.t:
+            group.earliest = max(group.earliest, settled.get(line, 0.0))
 
 
 @dataclass(slots=True)
@@ -138,8 +146,7 @@ class RetryTimeline:
         times = self.timing
         self.connecting = 2 * times.trip + self.partitions * times.transfer + 2 * times.slack
         """The longest time from the start of an attempt until its request is read, in seconds."""
-        closed = [call.started for call in evidence.history.calls if call.op == "close"]
-        self._closed_at = closed[0] if closed else inf
+        self._closing: Closing = evidence.once(closing)
         history = evidence.history
         self._abandoned = history.silent is not None or history.crash is not None
         self._end = evidence.history.events[-1].t if evidence.history.events else 0.0
@@ -204,7 +211,8 @@ class RetryTimeline:
         """Return whether the policy was used up when a group was given up; if not, what was left.
 
         A policy is used up when all attempts were made, or when no further attempt could begin
-        within its timeout. A final error code ends it, and so does closing the producer.
+        within its timeout. A final error code ends it, and so does a closing of the producer that
+        the harness gave up.
         """
         if self._is_final(group):
             return excused("final-code")
@@ -216,7 +224,7 @@ class RetryTimeline:
             end = attempts[-1].end_by if attempts else self._end
             if end == inf or (attempts and end + self.delays.before(len(attempts)) >= self._end):
                 return excused("under-way")
-        if end >= self._closed_at:
+        if self._closing.was_given_up(group.producer, end):
             return excused("closed")
         made, most = len(group.attempts), 1 + self.retry.max_retries
         if made >= most:
@@ -260,7 +268,8 @@ class RetryTimeline:
         *_, last = self.attempts(group)
         due = last.end_by + self.delays.before(made)
         seen_by = self._read_by(group, due + self.connecting)
-        if seen_by >= min(group.settled_at, self._closed_at, group.earliest + self.retry.timeout):
+        given_up = self._closing.given_up_at(group.producer)
+        if seen_by >= min(group.settled_at, given_up, group.earliest + self.retry.timeout):
             return None
         return due if self.hidden(group, seen_by) is None else None
 

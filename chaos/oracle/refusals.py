@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from chaos.history import SentRecord
+from chaos.oracle.closing import closing
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.finding import CLIENT_ENDED, JUDGED, Ruling, excused, lasting, violated
 from chaos.oracle.timing import timing
@@ -26,21 +27,21 @@ def refusals(evidence: Evidence) -> Iterator[tuple[SentRecord, Ruling]]:
     if not refused:
         return
     bound = send_bound(evidence.scenario.producer) - evidence.once(timing).slack
-    closed = [call.started for call in evidence.history.calls if call.op == "close"]
     large = {record.call for record in evidence.records if _may_be_too_large(evidence, record)}
     for record in refused:
         if record.outcome == "ok" or evidence.copies[record.id]:
             yield record, JUDGED
             continue
         if record.outcome_at is None:
-            yield record, excused(CLIENT_ENDED)
+            gone = CLIENT_ENDED if record.cancelled_at is None else "cancelled"
+            yield record, excused(gone)
             continue
         waited = record.outcome_at - record.sent_at
         if waited >= bound or evidence.transmissions[record.id]:
             yield record, excused("queue-full")
         elif record.call in large:
             yield record, excused("too-large")
-        elif closed and record.outcome_at >= closed[0]:
+        elif record.outcome_at >= evidence.once(closing).begun(record.producer):
             yield record, excused("closed")
         else:
             yield (

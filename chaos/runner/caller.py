@@ -167,7 +167,8 @@ class Caller:
         """Wait for single records, one after the other."""
         records = self._recorder.history.records
         for record in (records[n] for n in ids if n < len(records)):
-            if record.taken_at is None or (record.waits and not self._producers.can("wait twice")):
+            waited = record.waited_at is not None
+            if record.taken_at is None or (waited and not self._producers.can("wait twice")):
                 continue
             held = self._producers.numbered(record.producer)
             await self._call("wait", held, partial(held.session.wait_for, record), cancel_after)

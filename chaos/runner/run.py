@@ -206,23 +206,33 @@ class _Run:
         self._history.scenario = self._scenario
 
     async def _work(self, world: World) -> None:
+        failure: Exception | None = None
         self._simulator.begin_faults()
         async with trio.open_nursery() as nursery:
             producers = Producers(self._session, nursery, self._recorder)
-            caller = Caller(
-                self._scenario,
-                self._simulator,
-                self._recorder,
-                producers,
-                producers.first,
-                self._read_logs,
-            )
-            alive = await self._phase(partial(caller.perform, self._scenario.workload))
-            await self._simulator.heal()
-            self._history.healed_at = self._simulator.elapsed()
-            if alive:
-                await self._phase(partial(self._finish, world, caller))
+            try:
+                await self._work_with(world, producers)
+            except Exception as error:  # a nursery would wrap it into a group
+                failure = error
             nursery.cancel_scope.cancel()
+        if failure is not None:
+            raise failure
+
+    async def _work_with(self, world: World, producers: Producers) -> None:
+        """Perform the workload under faults, heal, and finish."""
+        caller = Caller(
+            self._scenario,
+            self._simulator,
+            self._recorder,
+            producers,
+            producers.first,
+            self._read_logs,
+        )
+        alive = await self._phase(partial(caller.perform, self._scenario.workload))
+        await self._simulator.heal()
+        self._history.healed_at = self._simulator.elapsed()
+        if alive:
+            await self._phase(partial(self._finish, world, caller))
 
     async def _phase(self, work: Callable[[], Awaitable[None]]) -> bool:
         """Run a phase; return False if the client died during it."""

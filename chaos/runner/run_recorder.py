@@ -137,7 +137,8 @@ class RunRecorder(Recorder):
         source: ToldBy = "wait",
     ) -> None:
         """Record that the client reported a record as stored."""
-        record.waits += source == "wait"
+        if source == "wait" and record.waited_at is None:
+            record.waited_at = self.now()
         if record.outcome_at is None:
             record.partition, record.offset, record.timestamp = partition, offset, timestamp
             self._settled(record, "ok")
@@ -154,7 +155,8 @@ class RunRecorder(Recorder):
         self, record: SentRecord, outcome: Outcome, error: str, source: ToldBy = "wait"
     ) -> None:
         """Record that the client reported a record as given up."""
-        record.waits += source == "wait"
+        if source == "wait" and record.waited_at is None:
+            record.waited_at = self.now()
         if record.outcome_at is None:
             record.error = error
             self._settled(record, outcome)

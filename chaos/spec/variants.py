@@ -24,7 +24,7 @@ from chaos.spec.scenario import Scenario
 from simulator.documents.diagnostic import Document, PathInFile, explained
 from simulator.documents.strict_model import shown
 
-WORK_MAX = 300_000
+WORK_MAX = 400_000
 """The most alternatives of generators times values of the file. Each alternative is validated, so
 that the limit means a few seconds. A file of fifty values may have two thousand alternatives."""
 

@@ -57,6 +57,7 @@ CHECKS: Registry[Check] = Registry(
         "retry-policy",
         "bounded",
         "flush-settles",
+        "told-once",
         "alive-after-heal",
         "recovers",
         "connections",

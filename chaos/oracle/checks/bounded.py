@@ -2,8 +2,9 @@
 
 - ``send`` waits for room at most as long as the policy's timeout (at-most-once: 30 s), and a call
   that sends many records at most that long for each batch of them.
-- ``flush``, ``wait`` and ``close`` of at-least-once end within the linger plus the policy's timeout
-  for each request of a partition that was open when the call began, and at least for one.
+- ``flush``, ``wait``, ``close`` and leaving the block of at-least-once end within the linger plus
+  the policy's timeout for each request of a partition that was open when the call began, and at
+  least for one.
 - Those of at-most-once end within the linger plus ``response_timeout``.
 
 The number of requests ahead is counted from the transmissions: batches that shared their first
@@ -23,7 +24,7 @@ NAME = "bounded"
 SEMANTICS = ("at-least-once", "at-most-once")
 NEEDS = (Need.CALLS, Need.FRAMES, Need.CLOCK)
 
-WAITING = ("flush", "wait", "close")
+WAITING = ("flush", "wait", "close", "leave")
 
 
 def check(evidence: Evidence) -> Finding:
@@ -73,6 +74,8 @@ def _look_at_sends(evidence: Evidence, found: Violations) -> None:
         end = record.taken_at
         if end is None and record.outcome != "ok":
             end = record.outcome_at
+        if end is None and record.cancelled_at is not None:
+            end = record.cancelled_at
         if end is None:
             given_up = calls[record.call].given_up
             short = given_up is not None and given_up <= record.sent_at + bound + slack
@@ -97,14 +100,21 @@ def _look_at_long_sends(evidence: Evidence, found: Violations) -> None:
     for call in calls:
         if call.op != "send_all":
             continue
-        following = calls[call.n + 1].first if call.n + 1 < len(calls) else len(evidence.records)
         end = _end(evidence, call, found)
         if end is None or end <= call.started + bound + slack:
             continue
-        most = bound * max(1, _batches(evidence, range(call.first, following)))
+        most = bound * max(1, _batches(evidence, _sent_by(evidence, call)))
         if end > call.started + most + slack:
             ended = "never ended" if call.ended is None else f"took {lasting(end - call.started)}"
             found.add(f"send_all {at(call.started)} {ended}; its bound is {most:g} s")
+
+
+def _sent_by(evidence: Evidence, call: Call) -> range:
+    """Return the ids of the records of a call that sends many; they are numbered one by one."""
+    end = call.first
+    while end < len(evidence.records) and evidence.records[end].call == call.n:
+        end += 1
+    return range(call.first, end)
 
 
 def _batches(evidence: Evidence, ids: range) -> int:

@@ -115,7 +115,7 @@ def _uses(evidence: Evidence, times: Timing) -> dict[str, list[_Use]]:
     _greet(evidence, times, uses)
     _note_hits(evidence, times, uses)
     _note_overdue(evidence, times, uses)
-    closing = min((c.started for c in evidence.history.calls if c.op == "close"), default=inf)
+    closing = max((c.started for c in evidence.history.calls if c.op == "close"), default=inf)
     found: dict[str, list[_Use]] = {}
     for number, use in uses.items():
         span = view.connections[number]

@@ -5,8 +5,11 @@ record was handed to a connection or given up; its answer may still be under way
 was open when the flush returned must have left before: its request is read as soon as the network
 allows, and the client does not report it later as certainly not stored unless an SPU rejected it.
 
-A flush of at-least-once that reports success does so for every record that was accepted since the
-previous flush, unless the outcome was reported before: none of these records was given up.
+A flush that reports success does so for every record that it covers (``flushes.py``): none of them
+was given up, unless a wait or another flush at the same time reported that. A flush that fails
+covers a record that was given up. It reports how many there are, and that they are not stored only
+if none of them is. At-most-once counts those that are certainly not stored. Closing a producer, and
+leaving its block, is a flush in this respect. A cancelled flush promises nothing.
 
 A client in another process is asked for outcomes only after its flush has ended. Then the server's
 side decides: a record that is acknowledged in the end, and was first answered by an SPU after the
@@ -18,9 +21,10 @@ A flush that does not return is a separate check (``bounded``); here it is excus
 
 from math import inf
 
-from chaos.history import Call, Need
+from chaos.history import Call, Need, SentRecord
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.finding import Finding, Violations, at, listed, were
+from chaos.oracle.flushes import Flush, flushes, overlap
 from chaos.oracle.holds import holds
 from chaos.oracle.timing import timing
 
@@ -32,49 +36,38 @@ NEEDS = (Need.CALLS, Need.FRAMES, Need.CLOCK)
 def check(evidence: Evidence) -> Finding:
     """Check every flush that returned."""
     found = Violations(NAME)
-    flushed = 0
     for call in evidence.history.calls:
         if call.op != "flush":
             continue
-        if call.ended is None:
+        if call.cancelled:
+            found.excuse("cancelled")
+        elif call.ended is None:
             found.excuse("never-ended")
-            continue
-        found.judged += 1
-        if evidence.scenario.producer.retries:
-            if call.outcome == "ok":
-                _look_at_success(evidence, call, range(flushed, call.first), found)
+        else:
+            found.judged += 1
+            _look_at_open(evidence, call, call.ended, found)
+            if evidence.scenario.producer.retries and call.outcome == "ok":
                 _look_at_answers(evidence, call, found)
-            flushed = call.first
-        late = list(call.open_after)
-        if not evidence.scenario.producer.retries:
-            ended = call.ended
-            late = [n for n in late if not _had_left(evidence, n, ended)]
-        if late:
-            what = "unsettled" if evidence.scenario.producer.retries else "not handed over"
-            found.add(
-                f"{listed(late)} {were(late)} still {what} when the flush {at(call.started)} "
-                f"returned {at(call.ended)}",
-                late,
-            )
+    every = list(flushes(evidence))
+    for flush in every:
+        if flush.call.outcome != "ok":
+            _look_at_failure(evidence, flush, every, found)
+        elif flush.must:
+            _look_at_success(flush, every, found)
     return found.finding()
 
 
-def _look_at_success(evidence: Evidence, call: Call, ids: range, found: Violations) -> None:
-    """Report records that were given up during a flush that reported success."""
-    given_up = [
-        record
-        for record in evidence.records[ids.start : ids.stop]
-        if record.taken_at is not None
-        and record.outcome_at is not None
-        and record.outcome_at >= call.started
-        and record.outcome != "ok"
-    ]
-    if given_up:
-        ids_given_up = [record.id for record in given_up]
+def _look_at_open(evidence: Evidence, call: Call, ended: float, found: Violations) -> None:
+    """Report records that were unsettled, or not handed over, when a flush returned."""
+    late = list(call.open_after)
+    if not evidence.scenario.producer.retries:
+        late = [n for n in late if not _had_left(evidence, n, ended)]
+    if late:
+        what = "unsettled" if evidence.scenario.producer.retries else "not handed over"
         found.add(
-            f"the flush {at(call.started)} reported success, but {listed(ids_given_up)} "
-            f"{were(ids_given_up)} given up: {given_up[0].error}",
-            ids_given_up,
+            f"{listed(late)} {were(late)} still {what} when the flush {at(call.started)} "
+            f"returned {at(ended)}",
+            late,
         )
 
 
@@ -107,6 +100,60 @@ def _look_at_answers(evidence: Evidence, call: Call, found: Violations) -> None:
             f"{at(ended)}: an SPU first answered later",
             late,
         )
+
+
+def _look_at_success(flush: Flush, every: list[Flush], found: Violations) -> None:
+    """Report records that a flush covers, that were given up, and that no call reported."""
+    call = flush.call
+    if any(o.call.outcome != "ok" and _shares(o.call, call) for o in every):
+        return  # the other flush reported them
+    ids = [record.id for record in flush.must if not _was_waited_for(record, flush)]
+    if ids:
+        error = next(record.error for record in flush.must if record.id == ids[0])
+        found.add(
+            f"the {call.op} {at(call.started)} reported success, but {listed(ids)} {were(ids)} "
+            f"given up: {error}",
+            ids,
+        )
+
+
+def _look_at_failure(
+    evidence: Evidence, flush: Flush, every: list[Flush], found: Violations
+) -> None:
+    """Report a failure without a record that was given up, or with a wrong count or reason."""
+    call, covered = flush.call, flush.must
+    the = f"the {call.op} {at(call.started)}"
+    if not flush.certain:
+        found.excuse("send-uncertain")
+        return
+    if not flush.may:
+        found.add(f"{the} failed, but no record that it covers was given up: {call.error}")
+        return
+    told = call.given_up_records
+    alone = not any(_shares(o.call, call) for o in every)
+    if told is not None and not (len(covered) if alone else 0) <= told <= len(flush.may):
+        ids = [record.id for record in flush.may]
+        found.add(f"{the} reported {told} records given up, not {len(ids)}: {listed(ids)}", ids)
+    if call.outcome == "failed" and alone:
+        stored = [r.id for r in covered if r.outcome == "unknown" and evidence.copies[r.id]]
+        if stored:
+            found.add(
+                f"{the} reported that nothing is stored of what was given up, but {listed(stored)} "
+                f"{were(stored)}",
+                stored,
+            )
+
+
+def _shares(one: Call, other: Call) -> bool:
+    """Return whether two flushes of one producer overlap, and so may cover the same records."""
+    return one.producer == other.producer and overlap(one, other)
+
+
+def _was_waited_for(record: SentRecord, flush: Flush) -> bool:
+    """Return whether a wait may have reported the outcome of a record before a flush ended."""
+    if record.waited_at is None or record.waited_at > flush.ended:
+        return False
+    return record.asked_at is None or record.asked_at < flush.call.started
 
 
 def _had_left(evidence: Evidence, record_id: int, ended: float) -> bool:

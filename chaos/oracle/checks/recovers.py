@@ -173,7 +173,7 @@ def _quiet(evidence: Evidence, struck: Disturbances, partition: int | None) -> I
 def _end(evidence: Evidence, struck: Disturbances) -> float:
     """Return when the last interval ends: at the healing, or with the client."""
     ends = [struck.healed_at]
-    ends += [call.started for call in evidence.history.calls if call.op == "close"]
+    ends += [call.started for call in evidence.history.calls if call.op == "close"][-1:]
     ends += [call.given_up for call in evidence.history.calls if call.given_up is not None]
     return min(ends)
 

@@ -18,6 +18,7 @@ from chaos.oracle.answers import answers
 from chaos.oracle.attempts import RecordGroup, record_groups
 from chaos.oracle.blind_records import blind_records
 from chaos.oracle.blind_spots import HELD_REQUEST
+from chaos.oracle.closing import closing
 from chaos.oracle.evidence import Evidence, Transmission
 from chaos.oracle.finding import (
     CLIENT_ENDED,
@@ -83,12 +84,11 @@ def _ruling(evidence: Evidence, group: RecordGroup) -> Ruling:
 def _unseen(evidence: Evidence, view: Visibility, group: RecordGroup) -> Ruling:
     """Return whether something explains that no request with a group was read."""
     times, producer = evidence.once(timing), evidence.scenario.producer
-    closed = [call.started for call in evidence.history.calls if call.op == "close"]
     abandoned = evidence.history.silent is not None or evidence.history.crash is not None
     if group.outcome_at is None and abandoned:
         return excused(CLIENT_ENDED)
     end = inf if group.outcome_at is None else group.outcome_at
-    if closed and end >= closed[0] and group.outcome_at is not None:
+    if evidence.once(closing).was_given_up(group.producer, end):
         return excused("closed")
     first, last = group.records[0].sent_at, group.records[-1].sent_at
     life = producer.linger + producer.response_timeout

@@ -97,3 +97,84 @@ def test_an_untransmitted_record_that_is_certainly_not_stored_was_not_handed_ove
     flush = flush_of(history)
     flush.open_after = [0, 1]
     assert len(said(flush_settles, history)) == 1
+
+
+# --- what a flush covers
+
+REFUSED = {"error": {"at": "request", "code": "PartitionFull", "nth": 1}}
+
+
+def flushes_of(history: History) -> list[Call]:
+    return [call for call in history.calls if call.op == "flush"]
+
+
+def test_a_flush_that_fails_although_nothing_was_given_up_is_reported() -> None:
+    history = played(workload=FLUSHED)
+    flush = flush_of(history)
+    flush.outcome, flush.error = "unknown", "no reason"
+    assert said(flush_settles, history) == [
+        f"the flush at {flush.started:.3f} s failed, but no record that it covers was given up: "
+        "no reason"
+    ]
+
+
+def test_a_failure_that_an_earlier_flush_reported_is_not_reported_again() -> None:
+    history = played(REFUSED, workload=[*FLUSHED, "send", "flush"])
+    first, second = flushes_of(history)
+    assert ([first.outcome, second.outcome], said(flush_settles, history)) == (
+        ["unknown", "ok"],
+        [],
+    )
+    second.outcome, second.error = "unknown", "again"
+    (text,) = said(flush_settles, history)
+    assert text.endswith("failed, but no record that it covers was given up: again")
+
+
+def test_a_cancelled_flush_leaves_its_failures_to_the_next_one() -> None:
+    history = played(REFUSED, workload=[{"send": {"count": 2}}, "flush", "flush"])
+    cancelled, following = flushes_of(history)
+    cancelled.cancelled = True
+    (text,) = said(flush_settles, history)
+    assert text.startswith(
+        f"the flush at {following.started:.3f} s reported success, but records 0"
+    )
+    following.outcome, following.given_up_records = "unknown", 2
+    assert said(flush_settles, history) == []
+
+
+def test_the_number_of_records_that_a_flush_reports_is_compared() -> None:
+    history = played(REFUSED, workload=FLUSHED)
+    flush = flush_of(history)
+    assert flush.given_up_records == 2
+    for wrong in (1, 3):
+        flush.given_up_records = wrong
+        (text,) = said(flush_settles, history)
+        assert text.endswith(f"reported {wrong} records given up, not 2: records 0 and 1")
+
+
+def test_a_flush_says_that_nothing_is_stored_only_if_that_holds() -> None:
+    unanswered = {"drop": {"at": "response"}}
+    history = played(unanswered, workload=FLUSHED)
+    flush = flush_of(history)
+    assert (flush.outcome, said(flush_settles, history)) == ("unknown", [])
+    flush.outcome = "failed"
+    (text,) = said(flush_settles, history)
+    assert "reported that nothing is stored of what was given up, but records 0 and 1" in text
+
+
+def test_flushes_at_the_same_time_may_both_report_a_failure() -> None:
+    for producer in ({}, {"producer": AT_MOST_ONCE}):
+        workload = [{"send": {"count": 2}}, {"concurrently": [["flush"], ["flush"]]}]
+        history = played({"refuse": {"server": "spu"}}, workload=workload, **producer)
+        assert {flush.outcome for flush in flushes_of(history)} == {"failed"}
+        assert said(flush_settles, history) == []
+        flushes_of(history)[0].outcome = "ok"
+        assert said(flush_settles, history) == []
+
+
+def test_a_cancelled_send_leaves_it_open_whether_a_flush_may_fail() -> None:
+    history = played(workload=FLUSHED)
+    record, flush = history.records[0], flush_of(history)
+    record.taken_at, record.outcome, record.outcome_at = None, "unknown", None
+    flush.outcome = "unknown"
+    assert said(flush_settles, history) == []

@@ -129,6 +129,11 @@ CASES = {
         (1, 1),
         {"faults": [{"drop": {"at": "response", "nth": 1}}], "workload": ["send", "flush"]},
     ),
+    "told-once": Case(
+        "callback-missing-on-close",
+        (1, 0),
+        {"workload": ["send", "close"]},
+    ),
     "alive-after-heal": Case(
         "does-not-follow-the-leader",
         (0, 1),

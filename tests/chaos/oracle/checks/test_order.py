@@ -59,3 +59,21 @@ def test_a_batch_may_pass_one_before_it_in_its_request_that_was_refused() -> Non
     log = [*history.logs[0]]
     log[0].value, log[1].value = log[1].value, log[0].value
     assert len(said(order, with_logs(history, {0: log}))) == 1
+
+
+def test_sends_that_overlapped_have_no_order() -> None:
+    branch = [{"send": {"count": 2, "pace": "1ms"}}]
+    history = played(workload=[{"concurrently": [branch, branch]}, "flush"])
+    by_call: dict[int, list[int]] = {}
+    for record in history.records[:4]:
+        by_call.setdefault(record.call, []).append(record.id)
+    first, second = by_call.values()
+    assert said(order, swapped(history, first[0], second[0])) == []
+    assert said(order, swapped(history, first[0], second[1])) != []
+    assert said(order, swapped(history, first[0], first[1])) != []
+
+
+def test_records_of_two_producers_have_no_order() -> None:
+    history = played(workload=[{"with_producer": ["send"]}, "send", "flush"])
+    assert [record.producer for record in history.records[:2]] == [1, 0]
+    assert said(order, swapped(history, 0, 1)) == []

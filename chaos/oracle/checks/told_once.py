@@ -1,0 +1,210 @@
+"""The client tells one story: every source reports the same of a record.
+
+- Every wait for a record, in any order and any number of times, reports the same outcome,
+  partition, offset and timestamp, and the timestamp is the one that is stored at that offset.
+- The delivery callback comes once for each batch. The offsets that it reports are those of the
+  records, each once. When a producer is closed, nothing is missing.
+- The counters of a closed producer agree with the outcomes of its records (``acknowledged``,
+  ``failed``, and ``records`` for their sum), and with what was transmitted: there are at least as
+  many ``requests`` as request frames, and at least as many ``retries`` as frames that repeat a
+  request.
+
+A source that the client does not have is not judged. A send that was cancelled, or failed without
+saying which records were accepted, leaves that many records open in each sum.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from typing import NamedTuple
+
+from chaos.history import DeliveryReported, Need, SentRecord
+from chaos.oracle.blind_records import blind_records
+from chaos.oracle.evidence import Evidence
+from chaos.oracle.finding import Finding, Violations, at, listed
+from wire.batch import Record
+
+NAME = "told-once"
+SEMANTICS = ("at-least-once", "at-most-once")
+NEEDS = (Need.CALLS,)
+
+
+def check(evidence: Evidence) -> Finding:
+    """Check every record, and every producer."""
+    found = Violations(NAME, evidence.once(blind_records))
+    tallies: dict[int, _Tally] = {}
+    for record in evidence.records:
+        tally = tallies.get(record.producer)
+        if tally is None:
+            tally = tallies[record.producer] = _Tally([], {}, Counter(), [])
+        tally.take(record)
+        if record.contradictions:
+            _look_at_contradictions(record, found)
+    _look_at_timestamps(evidence, found)
+    reports: dict[int, list[DeliveryReported]] = {}
+    for report in evidence.history.reports:
+        reports.setdefault(report.producer, []).append(report)
+    for number, tally in tallies.items():
+        if number >= len(evidence.history.producers):
+            found.excuse("no-other-source", len(tally.all))
+            continue
+        told = evidence.history.producers[number]
+        heard = told.calls_back or number in reports
+        if not heard and not told.counters:
+            found.excuse("no-other-source", len(tally.all))
+            continue
+        found.judged += len(tally.all)
+        if heard:
+            closed = told.closed_at is not None
+            _look_at_reports(number, reports.get(number, []), tally, found, closed=closed)
+        for text in _miscounted(evidence, number, tally) if told.counters else ():
+            found.add(f"the counters of producer {number}: {text}")
+    return found.finding()
+
+
+class _Tally(NamedTuple):
+    """What the calls told of the records of one producer."""
+
+    all: list[SentRecord]
+    offsets: dict[int, list[int]]
+    """By partition, the offsets of the acknowledged records."""
+    outcomes: Counter[str]
+    """How many accepted records had each outcome; ``open`` for those that have none."""
+    uncertain: list[SentRecord]
+    """Records that the client may have accepted although their send did not return."""
+
+    def take(self, record: SentRecord) -> None:
+        self.all.append(record)
+        if record.taken_at is None and record.outcome != "ok":
+            if record.outcome != "failed":
+                self.uncertain.append(record)
+            return
+        self.outcomes[record.outcome if record.outcome_at is not None else "open"] += 1
+        if record.outcome == "ok" and record.partition is not None and record.offset is not None:
+            self.offsets.setdefault(record.partition, []).append(record.offset)
+
+
+def _look_at_contradictions(record: SentRecord, found: Violations) -> None:
+    """Report the reports that differ from the first one, in what both of them say."""
+    first = record.outcome, record.partition, record.offset, record.timestamp
+    for told in record.contradictions:
+        other = told.outcome, told.partition, told.offset, told.timestamp
+        if all(a == b or a is None or b is None for a, b in zip(first, other, strict=True)):
+            continue
+        when = at(record.outcome_at or 0.0)
+        found.add(
+            f"{listed([record.id])} was reported as {_words(*first)} {when}, "
+            f"and as {_words(*other)} {at(told.t)} (by its {told.source})",
+            [record.id],
+        )
+        return
+
+
+def _words(outcome: str, partition: int | None, offset: int | None, timestamp: int | None) -> str:
+    return f"stored at {partition}@{offset} ({timestamp} ms)" if outcome == "ok" else outcome
+
+
+def _look_at_timestamps(evidence: Evidence, found: Violations) -> None:
+    """Report records whose stored timestamp is not the one that the client reported."""
+    stamps = [
+        {partition: _Stamps(log) for partition, log in logs.items()}
+        for logs in evidence.history.incarnations
+    ]
+    for record in evidence.records:
+        if record.timestamp is None or record.partition is None or record.offset is None:
+            continue
+        logs = (each[record.partition] for each in stamps if record.partition in each)
+        here = [at for log in logs if (at := log.at(record.offset)) is not None]
+        if not here or record.timestamp in here:
+            continue
+        stored = here[-1]
+        if not found.set_aside or found.sees(record.id):
+            found.add(
+                f"{listed([record.id])} was reported with the timestamp {record.timestamp} ms, but "
+                f"{record.partition}@{record.offset} has {stored} ms",
+                [record.id],
+            )
+
+
+class _Stamps:
+    """The timestamps of one log; usually, the offset of a record is its position."""
+
+    def __init__(self, log: Sequence[Record]) -> None:
+        self._log = log
+        dense = not log or log[-1].offset == len(log) - 1
+        self._by_offset = None if dense else {r.offset: r.timestamp_ms for r in log}
+
+    def at(self, offset: int) -> int | None:
+        """Return the timestamp at an offset; None if nothing is there."""
+        if self._by_offset is not None:
+            return self._by_offset.get(offset)
+        return self._log[offset].timestamp_ms if 0 <= offset < len(self._log) else None
+
+
+def _look_at_reports(
+    number: int, reports: list[DeliveryReported], tally: _Tally, found: Violations, *, closed: bool
+) -> None:
+    """Compare the calls of the delivery callback with the outcomes of the records."""
+    callback = f"the delivery callback of producer {number}"
+    spare = len(tally.uncertain)
+    told: dict[int, list[range]] = {}
+    sums: Counter[str] = Counter()
+    for report in reports:
+        sums[report.outcome] += report.records
+        if report.offset is not None:
+            covered = range(report.offset, report.offset + report.records)
+            told.setdefault(report.partition, []).append(covered)
+    for partition in sorted({*told, *tally.offsets}):
+        offsets = sorted(tally.offsets.get(partition, ()))
+        ranges = sorted(told.get(partition, ()), key=lambda covered: covered.start)
+        reported = list(chain.from_iterable(ranges))
+        if offsets == reported:
+            continue
+        more, fewer = Counter(reported), Counter(offsets)
+        extra, missing = more - fewer, fewer - more
+        if extra.total() > spare:
+            found.add(
+                f"{callback} reported {extra.total()} records of partition {partition} too many, "
+                f"the first at {partition}@{min(extra)}",
+                times=extra.total(),
+            )
+        if missing and closed:
+            found.add(
+                f"{callback} never reported {missing.total()} records of partition {partition}, "
+                f"the first at {partition}@{min(missing)}",
+                times=missing.total(),
+            )
+    for outcome in ("failed", "unknown"):
+        reported_n, known = sums[outcome], tally.outcomes[outcome]
+        if reported_n > known + tally.outcomes["open"] + spare or (closed and reported_n < known):
+            found.add(
+                f"{callback} reported {reported_n} records as {outcome}, their outputs {known}"
+            )
+
+
+def _miscounted(evidence: Evidence, number: int, tally: _Tally) -> Iterator[str]:
+    """Yield what is wrong with the counters of a producer that was closed."""
+    counters = evidence.history.producers[number].counters
+    outcomes, spare = tally.outcomes, len(tally.uncertain) + tally.outcomes["open"]
+    given_up = outcomes["failed"] + outcomes["unknown"]
+    for name, known in (
+        ("acknowledged", outcomes["ok"]),
+        ("failed", given_up),
+        ("records", outcomes["ok"] + given_up),
+    ):
+        if not known <= counters[name] <= known + spare:
+            yield f"{name} is {counters[name]}, but the records say {known}"
+    acknowledged, failed = counters["acknowledged"], counters["failed"]
+    if acknowledged + failed != counters["records"]:
+        yield f"records is {counters['records']}, but acknowledged {acknowledged}, failed {failed}"
+    trails, trail_of = evidence.trails
+    seen = {trail_of[record.id] for record in tally.all}
+    frames = {transmission.number for trail in seen for transmission in trails[trail]}
+    firsts = {trails[trail][0].number for trail in seen if trails[trail]}
+    if counters["requests"] < len(frames):
+        yield f"requests is {counters['requests']}, but {len(frames)} frames were read"
+    if counters["retries"] < len(frames) - len(firsts):
+        yield (
+            f"retries is {counters['retries']}, but {len(frames) - len(firsts)} frames repeated a "
+            "request"
+        )

@@ -1,0 +1,160 @@
+"""Which records a flush covers, and which of them were given up.
+
+A flush covers the records of its producer whose ``send`` returned before it began and that no
+earlier flush covered that had ended by then. A cancelled flush covers nothing. Closing a producer,
+and leaving its block, flushes.
+
+Under at-most-once a flush leaves a record that was handed over to its fate: if the record is given
+up later, the next flush covers it again. Only records that are certainly not stored count there.
+
+Calls and records may begin and end at the same time, and then their order is not always known. So
+there are two answers: the records that a flush *may* cover, and those that it *must* cover. A rule
+that accuses a flush of an error looks at the former, one that accuses it of silence at the latter.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from math import inf
+
+from chaos.history import Call, SentRecord
+from chaos.oracle.evidence import Evidence
+
+FLUSHING = ("flush", "close", "leave")
+"""The calls that flush."""
+
+
+@dataclass(slots=True)
+class Flush:
+    """One flush that ended, and the records that it covers and that were given up."""
+
+    call: Call
+    ended: float
+    may: list[SentRecord] = field(default_factory=list)
+    """The records that it may cover; those given up only after it had ended are left out."""
+    must: list[SentRecord] = field(default_factory=list)
+    """The records that it must cover, given up before it ended."""
+    certain: bool = True
+    """Whether every record that it may cover is known: no send was cancelled or failed in between
+    so that the client may have accepted the record all the same."""
+
+
+def flushes(evidence: Evidence) -> Iterator[Flush]:
+    """Yield all flushes that ended and were not cancelled."""
+    by_producer: dict[int, list[Call]] = {}
+    for call in evidence.history.calls:
+        if call.op in FLUSHING and call.ended is not None and not call.cancelled:
+            by_producer.setdefault(call.producer, []).append(call)
+    for producer, calls in by_producer.items():
+        yield from _GivenUp(evidence, producer).through(calls)
+
+
+def overlap(one: Call, other: Call) -> bool:
+    """Return whether two calls were under way at the same time."""
+    return one is not other and not (_before(one, other) or _before(other, one))
+
+
+def _before(one: Call, other: Call) -> bool:
+    """Return whether a call had ended when another one started."""
+    return one.next is not None and one.next <= other.n
+
+
+class _GivenUp:
+    """The records of one producer that were given up, and the flushes that cover them.
+
+    Args:
+        evidence: the run.
+        producer: the number of the producer.
+    """
+
+    def __init__(self, evidence: Evidence, producer: int) -> None:
+        self._calls = evidence.history.calls
+        self._transmissions = evidence.transmissions
+        self._retries = evidence.scenario.producer.retries
+        mine = [record for record in evidence.records if record.producer == producer]
+        wanted = ("failed", "unknown") if self._retries else ("failed",)
+        given_up = [r for r in mine if r.taken_at is not None and r.outcome in wanted]
+        self._by_taking = sorted(given_up, key=_taken)
+        self._by_end = [] if self._retries else sorted(given_up, key=_given_up)
+        self._uncertain_from = min((r.sent_at for r in mine if _is_uncertain(r)), default=inf)
+
+    def through(self, calls: Iterable[Call]) -> Iterator[Flush]:
+        """Yield the flushes of the producer, with what they cover."""
+        running: list[tuple[int, int]] = []
+        latest: Call | None = None
+        """Of the flushes that had ended, the one that started last."""
+        for call in calls:
+            while running and running[0][0] <= call.n:
+                ended = self._calls[heappop(running)[1]]
+                latest = ended if latest is None or ended.n > latest.n else latest
+            assert call.ended is not None
+            yield self._covered(Flush(call, call.ended), latest)
+            if call.next is not None:
+                heappush(running, (call.next, call.n))
+
+    def _covered(self, flush: Flush, latest: Call | None) -> Flush:
+        call = flush.call
+        flush.certain = self._uncertain_from > call.started
+        for record in self._candidates(flush, latest):
+            if self._is_after(record, call):
+                continue
+            gone = record.outcome_at is not None and record.outcome_at <= flush.ended
+            if not gone and record.asked_at is None and record.outcome_at is not None:
+                continue
+            if latest is None or not self._was_settled_by(record, latest):
+                flush.may.append(record)
+                later = latest is None or self._is_after(record, latest)
+                if later and self._is_before(record, call) and self._had_gone(record, flush):
+                    flush.must.append(record)
+        return flush
+
+    def _had_gone(self, record: SentRecord, flush: Flush) -> bool:
+        """Return whether a record was given up for certain when a flush ended. At-most-once may
+        hand a record over, end the flush, and give the record up, all at the same time; and its
+        ``close`` goes on after the flush."""
+        if self._retries:
+            return _given_up(record) <= flush.ended
+        untransmitted = not self._transmissions[record.id]
+        at_once = _given_up(record) < flush.ended or untransmitted
+        return flush.call.op == "flush" and _given_up(record) <= flush.ended and at_once
+
+    def _candidates(self, flush: Flush, latest: Call | None) -> list[SentRecord]:
+        since, ended = (-inf, -inf) if latest is None else (latest.started, latest.ended or inf)
+        first = bisect_left(self._by_taking, since, key=_taken)
+        found = self._by_taking[
+            first : bisect_right(self._by_taking, flush.call.started, key=_taken)
+        ]
+        if latest is None or not self._by_end:
+            return found
+        first = bisect_left(self._by_end, ended, key=_given_up)
+        last = bisect_right(self._by_end, flush.ended, key=_given_up)
+        known = {record.id for record in found}
+        return found + [r for r in self._by_end[first:last] if r.id not in known]
+
+    def _was_settled_by(self, record: SentRecord, latest: Call) -> bool:
+        """Return whether an earlier flush covered a record for certain, and knew its fate."""
+        if not self._is_before(record, latest):
+            return False
+        return self._retries or (latest.ended or inf) > _given_up(record)
+
+    def _is_before(self, record: SentRecord, call: Call) -> bool:
+        """Return whether the send of a record had returned when a call started."""
+        return _taken(record) < call.started or _before(self._calls[record.call], call)
+
+    def _is_after(self, record: SentRecord, call: Call) -> bool:
+        """Return whether the send of a record returned after a call had started."""
+        return _taken(record) > call.started or record.call > call.n
+
+
+def _taken(record: SentRecord) -> float:
+    return inf if record.taken_at is None else record.taken_at
+
+
+def _given_up(record: SentRecord) -> float:
+    return inf if record.outcome_at is None else record.outcome_at
+
+
+def _is_uncertain(record: SentRecord) -> bool:
+    """Return whether the client may have accepted a record although its send did not return."""
+    return record.taken_at is None and record.outcome != "failed"
