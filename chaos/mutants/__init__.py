@@ -13,6 +13,7 @@ catch every one. Without faults none of the defects breaks a promise.
 ``sending``: defects in what the producer sends, to which SPU, and when it considers it done.
 ``configuring``: defects of the producer in how it follows its options.
 ``connecting``: defects in how the producer connects.
+``calling``: defects in calls that overlap, are repeated or cancelled, and in closing.
 ``serving``: defects of the simulator.
 ``recording``: defects in the events, outcomes and logs that the checks read.
 ``rebatching``: operations on sealed batches for defects that need more than a few lines.
@@ -22,6 +23,7 @@ catch every one. Without faults none of the defects breaks a promise.
 
 from chaos.mutants import (
     answering,
+    calling,
     configuring,
     connecting,
     following,
@@ -43,6 +45,7 @@ GROUPS = (
     configuring,
     connecting,
     following,
+    calling,
     serving,
     recording,
 )

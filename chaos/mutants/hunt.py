@@ -23,6 +23,7 @@ from chaos.search.explore import explore
 from chaos.search.injection_points import Data
 from chaos.spec.loader import parse_scenario
 from chaos.spec.property import Property
+from chaos.spec.workload import written_steps
 from chaos.world.stopwatch import Stopwatch
 
 TURN = 16
@@ -188,11 +189,9 @@ def size_of(data: Data) -> tuple[int, int]:
         fields = next(iter(fault.values())) if isinstance(fault, dict) else {}
         nth = fields.get("nth", 1)
         faults += len(nth) if isinstance(nth, list | tuple) else 1
-    for step in data["workload"]:
-        kind, fields = next(iter(step.items())) if isinstance(step, dict) else (step, {})
-        if kind in ("send", "send_all"):
-            records += fields.get("count", 1)
-        faults += kind in _DISTURBANCES
+    for step in written_steps(data["workload"]):
+        records += step.sends
+        faults += step.kind in _DISTURBANCES
     return records, faults
 
 

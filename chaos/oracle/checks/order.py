@@ -3,9 +3,9 @@
 Only the first copy of each record counts: a duplicate may follow anywhere. A record that was not
 acknowledged may be stored late, or not at all, and is ignored. Records of different producers have
 no order, nor have records whose ``send`` calls overlapped. At-most-once pipelines over connections
-that may end at any time, and therefore keeps order only among records on the same connection. An SPU
-may store one batch of a request and refuse the one before it; the client can send the refused one
-again only behind the stored one.
+that may end at any time, and therefore keeps order only among records on the same connection. An
+SPU may store one batch of a request and refuse the one before it; the client can send the refused
+one again only behind the stored one.
 """
 
 from collections.abc import Sequence

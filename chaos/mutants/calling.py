@@ -1,0 +1,199 @@
+"""Defects of the producer in calls that overlap, are repeated or cancelled, and in closing."""
+
+from chaos.mutants.mutant import AT_LEAST_ONCE, AT_MOST_ONCE, Mutant
+
+
+class CallbackTwice(Mutant):
+    """The delivery callback is called twice for a batch that was given up.
+
+    The retry loop reports its last failure, and settling the batch reports the outcome.
+    """
+
+    where = "producer.request:Request._settle"
+    before = "config.callback(report)"
+    after = """
+        config.callback(report)
+        if isinstance(outcome, Failure):
+            config.callback(report)
+    """
+    caught_by = ("told-once",)
+
+
+class CallbackMissingOnClose(Mutant):
+    """Batches that are sent after closing began are settled without the delivery callback.
+
+    The callback is dropped first, so that it is not called while the application is torn down.
+    """
+
+    where = "producer.producer:TopicProducer.close"
+    before = """
+        for sender in self._senders:
+            sender.close()
+    """
+    after = """
+        self._shared.config = replace(self._shared.config, callback=None)
+        for sender in self._senders:
+            sender.close()
+    """
+    caught_by = ("told-once",)
+    faults = 0
+
+
+class LaterWaitForgetsTheDoubt(Mutant):
+    """A wait for a record that was given up before says that it is not stored, in any case.
+
+    The quick path makes an error of its own, whose default is that nothing is stored.
+    """
+
+    where = "producer.output:ProduceOutput.wait"
+    before = "await trio.lowlevel.checkpoint()"
+    after = """
+        await trio.lowlevel.checkpoint()
+        if isinstance(batch.outcome, Failure):
+            raise DeliveryError(f"{batch.where}: not delivered")
+    """
+    caught_by = ("told-once",)
+
+
+class OnlyTheLastWaiterWakes(Mutant):
+    """A batch remembers one waiter only: the one that came last.
+
+    The waiter is an attribute, since nobody waits twice for one record.
+    """
+
+    where = "producer.delivery.batch:Batch.add_done_callback"
+    before = "self._callbacks[callback] = None"
+    after = "self._callbacks = {callback: None}"
+    caught_by = ("bounded",)
+    faults = 0
+
+
+class CancelledWaitDropsTheBatch(Mutant):
+    """A wait that is cancelled frees the bytes of its batch.
+
+    Nobody waits for the record any more, so that it need not be kept.
+    """
+
+    where = "producer.output:ProduceOutput.wait"
+    before = "batch.remove_done_callback(settled.set)"
+    after = """
+        batch.remove_done_callback(settled.set)
+        if not settled.is_set():
+            batch.data = b""
+    """
+    semantics = (AT_LEAST_ONCE,)
+    caught_by = ("acked-is-stored", "no-loss", "retry-policy", "no-phantom", "offset-is-true")
+
+
+class CancelledFlushDropsTheQueue(Mutant):
+    """A flush that is cancelled takes the batches with it that wait to be sent.
+
+    Whoever cancels a flush gives up, a programmer may think.
+    """
+
+    where = "producer.producer:TopicProducer.flush"
+    before = "unreported.cancel(account)"
+    after = """
+        unreported.cancel(account)
+        for sender in self._senders:
+            sender.accumulator.take()
+    """
+    caught_by = ("bounded", "no-loss", "unprovoked-loss", "flush-settles")
+    records = 2
+
+
+class CancelledFlushKeepsItsFailures(Mutant):
+    """The records that were given up during a flush are forgotten if it is cancelled.
+
+    They are counted for the flush under way, and for no other one.
+    """
+
+    where = "producer.stats:Unreported.cancel"
+    before = "self._flushes.remove(flush)"
+    after = """
+        self._flushes.remove(flush)
+        for batch in flush.given_up:
+            self._given_up.pop(batch, None)
+    """
+    caught_by = ("flush-settles",)
+
+
+class FlushRepeatsOldFailures(Mutant):
+    """A flush reports failures that an earlier one has reported.
+
+    What was given up is never forgotten.
+    """
+
+    where = "producer.stats:Unreported.end"
+    before = "self._given_up.pop(batch, None)"
+    after = "pass"
+    caught_by = ("flush-settles",)
+
+
+class FlushReportsLaterRecords(Mutant):
+    """A flush also reports records that were sent after it began.
+
+    All that is given up while it waits is counted.
+    """
+
+    where = "producer.stats:FlushAccount.covers"
+    before = "return self._through is None or batch.number <= self._through.get(batch.partition, 0)"
+    after = "return True"
+    caught_by = ("flush-settles",)
+    examples = 2_000
+
+
+class CloseForgetsTheLingeringBatch(Mutant):
+    """Closing drops the batch that still lingers.
+
+    Only what is in the queue is sent; the open batch was closed by the flush before, usually.
+    """
+
+    where = "producer.delivery.accumulator:Accumulator.close"
+    before = "self.close_batch()"
+    after = "self._batch, self._room = self._none, _CLOSED"
+    caught_by = ("no-loss", "unprovoked-loss", "bounded")
+    faults = 0
+
+
+class LeavingEndsTheSharedConnection(Mutant):
+    """A producer that leaves ends its connections at once, although another producer uses them.
+
+    It closes what it has used. Connections belong to the client, and it does not know of others.
+    """
+
+    where = "producer.net.pool:Pool.finish"
+    before = "self._finish([spu for spu in spus if not any(spu in others for others in users)])"
+    after = """
+        for used in [self._spus[number].connection for number in spus]:
+            if used is not None:
+                used.end()
+    """
+    semantics = (AT_MOST_ONCE,)
+    caught_by = ("unprovoked-loss",)
+
+
+class CountsRetriesOffByOne(Mutant):
+    """The counter of retries leaves out the first retry of each request.
+
+    Attempts are numbered from 1, and retries are taken to be as well.
+    """
+
+    where = "producer.request:Request._attempt"
+    before = "self._shared.counters.retries += attempt.number > 1"
+    after = "self._shared.counters.retries += attempt.number > 2"
+    semantics = (AT_LEAST_ONCE,)
+    caught_by = ("told-once",)
+
+
+class CountsBatchesAsFailed(Mutant):
+    """The counter of failures counts batches and not records.
+
+    The other counters are kept next to it and count both.
+    """
+
+    where = "producer.request:Request._settle"
+    before = "shared.counters.failed += batch.count"
+    after = "shared.counters.failed += 1"
+    caught_by = ("told-once",)
+    records = 2
