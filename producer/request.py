@@ -104,6 +104,7 @@ class Request:
         machine: decides what to do next; it has one entry for each batch.
         batches: what was taken, in order.
         paused: called when there is time for others: the bytes of an attempt leave, or it failed.
+        settled: called with each batch that is settled.
         done: called when everything is settled.
     """
 
@@ -114,6 +115,7 @@ class Request:
         machine: Delivery,
         batches: list[Batch],
         paused: Callable[[], None],
+        settled: Callable[[Batch], None],
         done: Callable[["Request"], None],
     ) -> None:
         self.batches = batches
@@ -122,6 +124,7 @@ class Request:
         self._partition = partition
         self._machine = machine
         self._paused = paused
+        self._settled = settled
         self._done = done
         self._taken_at = trio.current_time()
         self._begun_at = 0.0
@@ -306,6 +309,7 @@ class Request:
     def _settle(self, batch: Batch, outcome: BatchOutcome) -> None:
         shared, config = self._shared, self._config
         batch.settle(outcome)
+        self._settled(batch)
         if isinstance(outcome, Failure):
             shared.counters.failed += batch.count
             # A flush of at-most-once only speaks of what never left.

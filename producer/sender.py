@@ -203,16 +203,25 @@ class PartitionSender:
 
     def _begin(self, machine: Delivery, batches: list[Batch]) -> Request:
         shared, partition = self._shared, self.partition
-        request = Request(shared, partition, machine, batches, self._announce_room, self._done)
+        request = Request(
+            shared, partition, machine, batches, self._announce_room, self._settled, self._done
+        )
         self._active.append(request)
         return request
+
+    def _settled(self, batch: Batch) -> None:
+        """A batch is settled. At-most-once settles the batches of a request in order if it cannot
+        hand them over: a flush does not wait for later ones that share the request."""
+        if not self._config.delivery_semantic.retries and batch.number > self._dealt_with:
+            self._dealt_with = batch.number
+            self._announce()
 
     def _done(self, request: Request) -> None:
         self._active.remove(request)
         self._announce()
 
     def _deal_with(self, batches: list[Batch]) -> None:
-        self._dealt_with = batches[-1].number
+        self._dealt_with = max(self._dealt_with, batches[-1].number)
         self._announce()
 
     @property

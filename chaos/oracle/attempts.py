@@ -16,9 +16,9 @@ from math import inf
 
 from chaos.history import Outcome, SentRecord
 from chaos.oracle.answers import Answers, answers
-from chaos.oracle.closing import Closing, closing
 from chaos.oracle.evidence import Evidence, Transmission
 from chaos.oracle.finding import CLIENT_ENDED, Ruling, blind, excused, violated
+from chaos.oracle.flushes import Closing, closings
 from chaos.oracle.holds import Holds, holds
 from chaos.oracle.incarnations import homes, incarnations
 from chaos.oracle.timing import Timing, timing
@@ -146,7 +146,7 @@ class RetryTimeline:
         times = self.timing
         self.connecting = 2 * times.trip + self.partitions * times.transfer + 2 * times.slack
         """The longest time from the start of an attempt until its request is read, in seconds."""
-        self._closing: Closing = evidence.once(closing)
+        self._closing: Closing = evidence.once(closings)
         history = evidence.history
         self._abandoned = history.silent is not None or history.crash is not None
         self._end = evidence.history.events[-1].t if evidence.history.events else 0.0

@@ -26,7 +26,7 @@ FLUSHING = ("flush", "close", "leave")
 
 
 @dataclass(slots=True)
-class Flush:
+class EndedFlush:
     """One flush that ended, and the records that it covers and that were given up."""
 
     call: Call
@@ -40,7 +40,7 @@ class Flush:
     so that the client may have accepted the record all the same."""
 
 
-def flushes(evidence: Evidence) -> Iterator[Flush]:
+def flushes(evidence: Evidence) -> Iterator[EndedFlush]:
     """Yield all flushes that ended and were not cancelled."""
     by_producer: dict[int, list[Call]] = {}
     for call in evidence.history.calls:
@@ -79,7 +79,7 @@ class _GivenUp:
         self._by_end = [] if self._retries else sorted(given_up, key=_given_up)
         self._uncertain_from = min((r.sent_at for r in mine if _is_uncertain(r)), default=inf)
 
-    def through(self, calls: Iterable[Call]) -> Iterator[Flush]:
+    def through(self, calls: Iterable[Call]) -> Iterator[EndedFlush]:
         """Yield the flushes of the producer, with what they cover."""
         running: list[tuple[int, int]] = []
         latest: Call | None = None
@@ -89,11 +89,11 @@ class _GivenUp:
                 ended = self._calls[heappop(running)[1]]
                 latest = ended if latest is None or ended.n > latest.n else latest
             assert call.ended is not None
-            yield self._covered(Flush(call, call.ended), latest)
+            yield self._covered(EndedFlush(call, call.ended), latest)
             if call.next is not None:
                 heappush(running, (call.next, call.n))
 
-    def _covered(self, flush: Flush, latest: Call | None) -> Flush:
+    def _covered(self, flush: EndedFlush, latest: Call | None) -> EndedFlush:
         call = flush.call
         flush.certain = self._uncertain_from > call.started
         for record in self._candidates(flush, latest):
@@ -109,7 +109,7 @@ class _GivenUp:
                     flush.must.append(record)
         return flush
 
-    def _had_gone(self, record: SentRecord, flush: Flush) -> bool:
+    def _had_gone(self, record: SentRecord, flush: EndedFlush) -> bool:
         """Return whether a record was given up for certain when a flush ended. At-most-once may
         hand a record over, end the flush, and give the record up, all at the same time; and its
         ``close`` goes on after the flush."""
@@ -119,7 +119,7 @@ class _GivenUp:
         at_once = _given_up(record) < flush.ended or untransmitted
         return flush.call.op == "flush" and _given_up(record) <= flush.ended and at_once
 
-    def _candidates(self, flush: Flush, latest: Call | None) -> list[SentRecord]:
+    def _candidates(self, flush: EndedFlush, latest: Call | None) -> list[SentRecord]:
         since, ended = (-inf, -inf) if latest is None else (latest.started, latest.ended or inf)
         first = bisect_left(self._by_taking, since, key=_taken)
         found = self._by_taking[
@@ -158,3 +158,45 @@ def _given_up(record: SentRecord) -> float:
 def _is_uncertain(record: SentRecord) -> bool:
     """Return whether the client may have accepted a record although its send did not return."""
     return record.taken_at is None and record.outcome != "failed"
+
+
+# --- closing
+
+CLOSING = ("close", "leave")
+"""The calls that close a producer."""
+
+
+class Closing:
+    """The ends of the producers in one run; all times are in seconds.
+
+    Args:
+        evidence: the run.
+    """
+
+    def __init__(self, evidence: Evidence) -> None:
+        self._begun: dict[int, float] = {}
+        self._given_up: dict[int, float] = {}
+        for call in evidence.history.calls:
+            if call.op in CLOSING:
+                self._begun.setdefault(call.producer, call.started)
+                if call.given_up is not None:
+                    self._given_up.setdefault(call.producer, call.given_up)
+
+    def begun(self, producer: int) -> float:
+        """Return when the closing of a producer began: it accepts no record from then on."""
+        return self._begun.get(producer, inf)
+
+    def was_given_up(self, producer: int, by: float) -> bool:
+        """Return whether the harness had given up the closing of a producer, and with it all that
+        was open. Closing a producer settles everything as usual, so that nothing else excuses a
+        loss."""
+        return by >= self.given_up_at(producer) < inf
+
+    def given_up_at(self, producer: int) -> float:
+        """Return when the harness gave up the closing of a producer."""
+        return self._given_up.get(producer, inf)
+
+
+def closings(evidence: Evidence) -> Closing:
+    """Return the ends of the producers of a run; for ``Evidence.once``."""
+    return Closing(evidence)

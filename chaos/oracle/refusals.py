@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from chaos.history import SentRecord
-from chaos.oracle.closing import closing
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.finding import CLIENT_ENDED, JUDGED, Ruling, excused, lasting, violated
+from chaos.oracle.flushes import closings
 from chaos.oracle.timing import timing
 from chaos.spec.bounds import send_bound
 
@@ -41,7 +41,7 @@ def refusals(evidence: Evidence) -> Iterator[tuple[SentRecord, Ruling]]:
             yield record, excused("queue-full")
         elif record.call in large:
             yield record, excused("too-large")
-        elif record.outcome_at >= evidence.once(closing).begun(record.producer):
+        elif record.outcome_at >= evidence.once(closings).begun(record.producer):
             yield record, excused("closed")
         else:
             yield (

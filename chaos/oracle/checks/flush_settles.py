@@ -24,7 +24,7 @@ from math import inf
 from chaos.history import Call, Need, SentRecord
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.finding import Finding, Violations, at, listed, were
-from chaos.oracle.flushes import Flush, flushes, overlap
+from chaos.oracle.flushes import EndedFlush, flushes, overlap
 from chaos.oracle.holds import holds
 from chaos.oracle.timing import timing
 
@@ -102,7 +102,7 @@ def _look_at_answers(evidence: Evidence, call: Call, found: Violations) -> None:
         )
 
 
-def _look_at_success(flush: Flush, every: list[Flush], found: Violations) -> None:
+def _look_at_success(flush: EndedFlush, every: list[EndedFlush], found: Violations) -> None:
     """Report records that a flush covers, that were given up, and that no call reported."""
     call = flush.call
     if any(o.call.outcome != "ok" and _shares(o.call, call) for o in every):
@@ -118,7 +118,7 @@ def _look_at_success(flush: Flush, every: list[Flush], found: Violations) -> Non
 
 
 def _look_at_failure(
-    evidence: Evidence, flush: Flush, every: list[Flush], found: Violations
+    evidence: Evidence, flush: EndedFlush, every: list[EndedFlush], found: Violations
 ) -> None:
     """Report a failure without a record that was given up, or with a wrong count or reason."""
     call, covered = flush.call, flush.must
@@ -149,7 +149,7 @@ def _shares(one: Call, other: Call) -> bool:
     return one.producer == other.producer and overlap(one, other)
 
 
-def _was_waited_for(record: SentRecord, flush: Flush) -> bool:
+def _was_waited_for(record: SentRecord, flush: EndedFlush) -> bool:
     """Return whether a wait may have reported the outcome of a record before a flush ended."""
     if record.waited_at is None or record.waited_at > flush.ended:
         return False

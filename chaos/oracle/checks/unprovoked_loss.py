@@ -18,7 +18,6 @@ from chaos.oracle.answers import answers
 from chaos.oracle.attempts import RecordGroup, record_groups
 from chaos.oracle.blind_records import blind_records
 from chaos.oracle.blind_spots import HELD_REQUEST
-from chaos.oracle.closing import closing
 from chaos.oracle.evidence import Evidence, Transmission
 from chaos.oracle.finding import (
     CLIENT_ENDED,
@@ -34,6 +33,7 @@ from chaos.oracle.finding import (
     violated,
     were,
 )
+from chaos.oracle.flushes import closings
 from chaos.oracle.incarnations import homes, open_across_deletion
 from chaos.oracle.refusals import refusals
 from chaos.oracle.timing import timing
@@ -88,7 +88,7 @@ def _unseen(evidence: Evidence, view: Visibility, group: RecordGroup) -> Ruling:
     if group.outcome_at is None and abandoned:
         return excused(CLIENT_ENDED)
     end = inf if group.outcome_at is None else group.outcome_at
-    if evidence.once(closing).was_given_up(group.producer, end):
+    if evidence.once(closings).was_given_up(group.producer, end):
         return excused("closed")
     first, last = group.records[0].sent_at, group.records[-1].sent_at
     life = producer.linger + producer.response_timeout

@@ -149,3 +149,18 @@ def test_a_history_with_all_of_it_is_read_back() -> None:
         ]
     )
     assert History.loads(history.dumps()).dumps() == history.dumps()
+
+
+def test_a_flush_of_at_most_once_does_not_wait_for_records_behind_it() -> None:
+    history = ran(
+        [
+            "send",
+            {"sleep": "1ms"},
+            {"concurrently": [["send", "flush"], [{"sleep": "500ms"}, "send"]]},
+        ],
+        producer={**AT_MOST_ONCE, "response_timeout": "1s"},
+        faults=[{"refuse": {"server": "spu"}}],
+    )
+    [flush] = calls(history, "flush")
+    assert flush.ended is not None
+    assert round(flush.ended - flush.started, 6) == 1.0
