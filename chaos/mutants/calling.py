@@ -1,6 +1,6 @@
 """Defects of the producer in calls that overlap, are repeated or cancelled, and in closing."""
 
-from chaos.mutants.mutant import AT_LEAST_ONCE, AT_MOST_ONCE, Mutant
+from chaos.mutants.mutant import AT_LEAST_ONCE, AT_MOST_ONCE, GENERAL, Mutant
 
 
 class CallbackTwice(Mutant):
@@ -16,6 +16,7 @@ class CallbackTwice(Mutant):
         if isinstance(outcome, Failure):
             config.callback(report)
     """
+    regimes = (*GENERAL, "calls")
     caught_by = ("told-once",)
 
 
@@ -35,6 +36,7 @@ class CallbackMissingOnClose(Mutant):
         for sender in self._senders:
             sender.close()
     """
+    regimes = (*GENERAL, "calls")
     caught_by = ("told-once",)
     faults = 0
 
@@ -52,6 +54,7 @@ class LaterWaitForgetsTheDoubt(Mutant):
         if isinstance(batch.outcome, Failure):
             raise DeliveryError(f"{batch.where}: not delivered")
     """
+    regimes = (*GENERAL, "calls")
     caught_by = ("told-once",)
 
 
@@ -64,6 +67,7 @@ class OnlyTheLastWaiterWakes(Mutant):
     where = "producer.delivery.batch:Batch.add_done_callback"
     before = "self._callbacks[callback] = None"
     after = "self._callbacks = {callback: None}"
+    regimes = (*GENERAL, "calls")
     caught_by = ("bounded",)
     faults = 0
 
@@ -82,6 +86,7 @@ class CancelledWaitDropsTheBatch(Mutant):
             batch.data = b""
     """
     semantics = (AT_LEAST_ONCE,)
+    regimes = (*GENERAL, "calls")
     caught_by = ("acked-is-stored", "no-loss", "retry-policy", "no-phantom", "offset-is-true")
 
 
@@ -98,6 +103,7 @@ class CancelledFlushDropsTheQueue(Mutant):
         for sender in self._senders:
             sender.accumulator.take()
     """
+    regimes = (*GENERAL, "calls")
     caught_by = ("bounded", "no-loss", "unprovoked-loss", "flush-settles")
     records = 2
 
@@ -115,6 +121,7 @@ class CancelledFlushKeepsItsFailures(Mutant):
         for batch in flush.given_up:
             self._given_up.pop(batch, None)
     """
+    regimes = (*GENERAL, "calls")
     caught_by = ("flush-settles",)
 
 
@@ -127,6 +134,7 @@ class FlushRepeatsOldFailures(Mutant):
     where = "producer.stats:Unreported.end"
     before = "self._given_up.pop(batch, None)"
     after = "pass"
+    regimes = (*GENERAL, "calls")
     caught_by = ("flush-settles",)
 
 
@@ -139,6 +147,7 @@ class FlushReportsLaterRecords(Mutant):
     where = "producer.stats:FlushAccount.covers"
     before = "return self._through is None or batch.number <= self._through.get(batch.partition, 0)"
     after = "return True"
+    regimes = (*GENERAL, "calls")
     caught_by = ("flush-settles",)
     examples = 2_000
 
@@ -152,6 +161,7 @@ class CloseForgetsTheLingeringBatch(Mutant):
     where = "producer.delivery.accumulator:Accumulator.close"
     before = "self.close_batch()"
     after = "self._batch, self._room = self._none, _CLOSED"
+    regimes = (*GENERAL, "calls")
     caught_by = ("no-loss", "unprovoked-loss", "bounded")
     faults = 0
 
@@ -170,6 +180,7 @@ class LeavingEndsTheSharedConnection(Mutant):
                 used.end()
     """
     semantics = (AT_MOST_ONCE,)
+    regimes = (*GENERAL, "calls")
     caught_by = ("unprovoked-loss",)
 
 
@@ -183,6 +194,7 @@ class CountsRetriesOffByOne(Mutant):
     before = "self._shared.counters.retries += attempt.number > 1"
     after = "self._shared.counters.retries += attempt.number > 2"
     semantics = (AT_LEAST_ONCE,)
+    regimes = (*GENERAL, "calls")
     caught_by = ("told-once",)
 
 
@@ -195,5 +207,6 @@ class CountsBatchesAsFailed(Mutant):
     where = "producer.request:Request._settle"
     before = "shared.counters.failed += batch.count"
     after = "shared.counters.failed += 1"
+    regimes = (*GENERAL, "calls")
     caught_by = ("told-once",)
     records = 2

@@ -15,6 +15,5 @@
 ``disturbances``: when something struck a server.
 ``blind_records``: records that a check cannot judge because of a fault's effects.
 ``frames``: what request frames hold, when they leave and where they go.
-``flushes``: which records a flush covers, which of them were given up; when producers were closed.
-``refusals``: records that the client did not accept.
+``calls``: what a flush covers, when producers were closed, which records ``send`` rejected.
 """

@@ -16,9 +16,9 @@ from math import inf
 
 from chaos.history import Outcome, SentRecord
 from chaos.oracle.answers import Answers, answers
+from chaos.oracle.calls import Closing, closings
 from chaos.oracle.evidence import Evidence, Transmission
 from chaos.oracle.finding import CLIENT_ENDED, Ruling, blind, excused, violated
-from chaos.oracle.flushes import Closing, closings
 from chaos.oracle.holds import Holds, holds
 from chaos.oracle.incarnations import homes, incarnations
 from chaos.oracle.timing import Timing, timing

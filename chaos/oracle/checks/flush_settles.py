@@ -5,7 +5,7 @@ record was handed to a connection or given up; its answer may still be under way
 was open when the flush returned must have left before: its request is read as soon as the network
 allows, and the client does not report it later as certainly not stored unless an SPU rejected it.
 
-A flush that reports success does so for every record that it covers (``flushes.py``): none of them
+A flush that reports success does so for every record that it covers (``calls.py``): none of them
 was given up, unless a wait or another flush at the same time reported that. A flush that fails
 covers a record that was given up. It reports how many there are, and that they are not stored only
 if none of them is. At-most-once counts those that are certainly not stored. Closing a producer, and
@@ -22,9 +22,9 @@ A flush that does not return is a separate check (``bounded``); here it is excus
 from math import inf
 
 from chaos.history import Call, Need, SentRecord
+from chaos.oracle.calls import EndedFlush, flushes, overlap
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.finding import Finding, Violations, at, listed, were
-from chaos.oracle.flushes import EndedFlush, flushes, overlap
 from chaos.oracle.holds import holds
 from chaos.oracle.timing import timing
 

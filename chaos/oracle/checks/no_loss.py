@@ -14,10 +14,10 @@ all attempts together take at least the delays between them.
 from chaos.history import Need
 from chaos.oracle.attempts import record_groups, retry_timeline
 from chaos.oracle.blind_records import blind_records
+from chaos.oracle.calls import refusals
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.finding import NOT_DRAINED, Finding, Violations, at, listed, were
 from chaos.oracle.incarnations import open_across_deletion
-from chaos.oracle.refusals import refusals
 
 NAME = "no-loss"
 SEMANTICS = ("at-least-once",)

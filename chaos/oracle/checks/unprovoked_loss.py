@@ -18,6 +18,7 @@ from chaos.oracle.answers import answers
 from chaos.oracle.attempts import RecordGroup, record_groups
 from chaos.oracle.blind_records import blind_records
 from chaos.oracle.blind_spots import HELD_REQUEST
+from chaos.oracle.calls import closings, refusals
 from chaos.oracle.evidence import Evidence, Transmission
 from chaos.oracle.finding import (
     CLIENT_ENDED,
@@ -33,9 +34,7 @@ from chaos.oracle.finding import (
     violated,
     were,
 )
-from chaos.oracle.flushes import closings
 from chaos.oracle.incarnations import homes, open_across_deletion
-from chaos.oracle.refusals import refusals
 from chaos.oracle.timing import timing
 from chaos.oracle.visibility import Visibility, visibility
 from simulator.faults.effects import CutPoint, Effect

@@ -1,11 +1,12 @@
-"""Which records a flush covers, and which of them were given up.
+"""What calls did with records: which a flush covers, when a producer was closed, which ``send``
+rejected.
 
 A flush covers the records of its producer whose ``send`` returned before it began and that no
 earlier flush covered that had ended by then. A cancelled flush covers nothing. Closing a producer,
 and leaving its block, flushes.
 
 Under at-most-once a flush leaves a record that was handed over to its fate: if the record is given
-up later, the next flush covers it again. Only records that are certainly not stored count there.
+up later, the next flush covers it again. It must report only records that are certainly not stored.
 
 Calls and records may begin and end at the same time, and then their order is not always known. So
 there are two answers: the records that a flush *may* cover, and those that it *must* cover. A rule
@@ -20,6 +21,9 @@ from math import inf
 
 from chaos.history import Call, SentRecord
 from chaos.oracle.evidence import Evidence
+from chaos.oracle.finding import CLIENT_ENDED, JUDGED, Ruling, excused, lasting, violated
+from chaos.oracle.timing import timing
+from chaos.spec.bounds import send_bound
 
 FLUSHING = ("flush", "close", "leave")
 """The calls that flush."""
@@ -73,8 +77,7 @@ class _GivenUp:
         self._transmissions = evidence.transmissions
         self._retries = evidence.scenario.producer.retries
         mine = [record for record in evidence.records if record.producer == producer]
-        wanted = ("failed", "unknown") if self._retries else ("failed",)
-        given_up = [r for r in mine if r.taken_at is not None and r.outcome in wanted]
+        given_up = [r for r in mine if r.taken_at is not None and r.outcome != "ok"]
         self._by_taking = sorted(given_up, key=_taken)
         self._by_end = [] if self._retries else sorted(given_up, key=_given_up)
         self._uncertain_from = min((r.sent_at for r in mine if _is_uncertain(r)), default=inf)
@@ -115,6 +118,8 @@ class _GivenUp:
         ``close`` goes on after the flush."""
         if self._retries:
             return _given_up(record) <= flush.ended
+        if record.outcome != "failed":
+            return False
         untransmitted = not self._transmissions[record.id]
         at_once = _given_up(record) < flush.ended or untransmitted
         return flush.call.op == "flush" and _given_up(record) <= flush.ended and at_once
@@ -200,3 +205,55 @@ class Closing:
 def closings(evidence: Evidence) -> Closing:
     """Return the ends of the producers of a run; for ``Evidence.once``."""
     return Closing(evidence)
+
+
+# --- records that the client did not accept
+
+ROOM_BYTES = 512
+"""An upper limit for the bytes of a request beside one record: headers, the topic name, ids."""
+
+EXPANSION_SHIFT = 6
+"""A request must have room for what compression may add; no codec adds a 64th of the size."""
+
+
+def refusals(evidence: Evidence) -> Iterator[tuple[SentRecord, Ruling]]:
+    """Yield each record of the workload that the client did not accept, and the ruling on it.
+
+    There are two valid reasons: a record too large for any request, and a queue without room for as
+    long as ``send`` may wait. The error of a call that sends many records does not say which record
+    it is about.
+    """
+    refused = [record for record in evidence.sent if record.taken_at is None]
+    if not refused:
+        return
+    bound = send_bound(evidence.scenario.producer) - evidence.once(timing).slack
+    large = {record.call for record in evidence.records if _may_be_too_large(evidence, record)}
+    for record in refused:
+        if record.outcome == "ok" or evidence.copies[record.id]:
+            yield record, JUDGED
+            continue
+        if record.outcome_at is None:
+            gone = CLIENT_ENDED if record.cancelled_at is None else "cancelled"
+            yield record, excused(gone)
+            continue
+        waited = record.outcome_at - record.sent_at
+        if waited >= bound or evidence.transmissions[record.id]:
+            yield record, excused("queue-full")
+        elif record.call in large:
+            yield record, excused("too-large")
+        elif record.outcome_at >= evidence.once(closings).begun(record.producer):
+            yield record, excused("closed")
+        else:
+            yield (
+                record,
+                violated(
+                    f"refused {lasting(waited)} after it was sent, although it was not too large "
+                    "and the time that send may wait for room was not over"
+                ),
+            )
+
+
+def _may_be_too_large(evidence: Evidence, record: SentRecord) -> bool:
+    most = evidence.scenario.producer.max_request_size
+    room = most - ROOM_BYTES - (most >> EXPANSION_SHIFT) - len(evidence.scenario.topic.name)
+    return len(record.value) + len(record.key or b"") > room
