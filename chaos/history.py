@@ -14,6 +14,12 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from chaos.reports import COUNTERS as COUNTERS
+from chaos.reports import DeliveryReported as DeliveryReported
+from chaos.reports import Outcome as Outcome
+from chaos.reports import ProducerTold as ProducerTold
+from chaos.reports import Told as Told
+from chaos.reports import ToldBy as ToldBy
 from chaos.spec.scenario import Scenario
 from simulator.events import (
     Appended,
@@ -27,10 +33,6 @@ from simulator.events import (
 )
 from simulator.faults.plan import FaultCount
 from wire.batch import Record
-
-Outcome = Literal["ok", "failed", "unknown"]
-"""What the client knows of an operation: *ok*; *failed*, certainly not stored; *unknown*, possibly
-stored, or not reported within the bound."""
 
 
 class Need(StrEnum):
@@ -52,23 +54,6 @@ class Need(StrEnum):
 
 Op = Literal["connect", "open", "send", "send_all", "flush", "wait", "probe", "close", "leave"]
 """The calls: ``open`` makes a further producer, ``leave`` leaves its block."""
-
-ToldBy = Literal["wait", "output"]
-"""What told the outcome of a record: a call that waited for it, or its output, which was looked
-at."""
-
-
-@dataclass(slots=True)
-class Told:
-    """One more report of a client about a record, which contradicts the first one."""
-
-    source: ToldBy
-    t: float
-    outcome: Outcome
-    partition: int | None = None
-    offset: int | None = None
-    timestamp: int | None = None
-    error: str | None = None
 
 
 @dataclass(slots=True)
@@ -145,37 +130,6 @@ class Call:
     """The number of the first call that started after this one had ended."""
     given_up_records: int | None = None
     """For a flush or a close that failed: how many records the client reported as given up."""
-
-
-@dataclass(slots=True)
-class DeliveryReported:
-    """One call of the delivery callback: what became of one batch."""
-
-    t: float
-    producer: int
-    partition: int
-    records: int
-    outcome: Outcome
-    offset: int | None = None
-    """The offset of its first record, if it was stored."""
-
-
-@dataclass(slots=True)
-class ProducerTold:
-    """What one producer of the client told beside its calls."""
-
-    calls_back: bool = False
-    """Whether the producer was given a delivery callback."""
-    closed_at: float | None = None
-    """When the producer was closed or its block was left, and everything was settled."""
-    counters: Mapping[str, int] = field(default_factory=dict)
-    """The counters that it had then, by their names in ``COUNTERS``; empty if it has none."""
-
-
-COUNTERS = ("records", "acknowledged", "failed", "requests", "retries")
-"""The counters that the judge compares with what happened: the records that were taken for sending,
-those that were acknowledged and given up; the requests of which a byte was transmitted; the
-attempts after the first one of each request."""
 
 
 @event
