@@ -187,11 +187,27 @@ def missed_turns(evidence: Evidence) -> Iterator[Complaint]:
     """
     if evidence.scenario.topic.partitions < 2 or not _sends_no_keys(evidence):
         return
+    producers: dict[int, list[SentRecord]] = {}
+    for record in evidence.records:
+        if record.key is None:
+            producers.setdefault(record.producer, []).append(record)
+    for records in producers.values():
+        yield from _missed_turns_of(evidence, records)
+
+
+def _missed_turns_of(evidence: Evidence, records: list[SentRecord]) -> Iterator[Complaint]:
+    """Yield the same of one producer; a send that overlaps with the one before it, or that may have
+    taken its turn in vain, begins the turns anew."""
     told = evidence.once(news)
     latest: dict[int, int] = {}
     """By partition, the turn in which it got its latest record."""
-    before = -inf
-    for turn, record in enumerate(record for record in evidence.records if record.key is None):
+    before, calls, previous = -inf, evidence.history.calls, -1
+    for turn, record in enumerate(records):
+        if record.call != previous:
+            following = calls[previous].next if previous >= 0 else 0
+            if following is None or following > record.call:
+                latest.clear()
+            previous = record.call
         known = told.known_at(record.sent_at)
         taken = record.taken_at
         if known is None or taken is None or told.is_just_told(before, taken):
