@@ -57,6 +57,8 @@ class Timing:
         """The longest duration of an attempt; under at-most-once, of a batch."""
         self.patience = self.wait if producer.retries else producer.linger + self.wait
         """How long after a failure of a connection no new request goes out on it."""
+        self.dial = attempt_timeout(producer) if producer.retries else producer.response_timeout
+        """The longest duration of a dial, which is not ended by the policy of one record."""
         self.trip = LEGS * self.leg + 2 * self.transfer
         """The longest duration of an attempt without a fault."""
         self.commit = scenario.cluster.commit_delay if producer.isolation != READ_UNCOMMITTED else 0

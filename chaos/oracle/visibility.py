@@ -288,7 +288,7 @@ class Visibility:
                 self._stalled[happened.server] = None
                 if happened.server == "sc":
                     self.leaders_unknown_from = min(self.leaders_unknown_from, happened.t)
-                until = happened.t + self.timing.patience
+                until = happened.t + max(self.timing.patience, self.timing.dial)
                 self._failed_dials.append((happened.t, until, happened.server))
             case Healed():
                 self._healed(happened)
@@ -296,7 +296,9 @@ class Visibility:
                 self._change(happened)
 
     def _hit(self, hit: FaultHit) -> None:
-        until = hit.t + self.timing.patience
+        of_request = hit.api == "produce"
+        patience = self.timing.patience
+        until = hit.t + (patience if of_request else max(patience, self.timing.dial))
         silences = Effect.SILENCES in hit.effects or has_unknown_effect(hit)
         if hit.server == "sc":
             self.leaders_unknown_from = min(self.leaders_unknown_from, hit.t)
@@ -313,10 +315,9 @@ class Visibility:
             self._stalled[hit.server] = None
         if Effect.LATE in hit.effects or has_unknown_effect(hit):
             self._delayed.add(hit.connection)
-        if hit.api != "produce" or Effect.HIDES_ATTEMPTS in hit.effects or may_end_connection(hit):
+        if not of_request or Effect.HIDES_ATTEMPTS in hit.effects or may_end_connection(hit):
             # A fault on a greeting delays every attempt that waits for the connection.
-            only = hit.api == "produce"
-            self._hidden.append((hit.t, until, hit.connection, only))
+            self._hidden.append((hit.t, until, hit.connection, of_request))
 
     def _change(self, happened: Event) -> None:
         match happened:

@@ -185,7 +185,7 @@ def _recovery_s(evidence: Evidence, last: float, first: float | None) -> float:
     disturbance.
     """
     times, producer = evidence.once(timing), evidence.scenario.producer
-    elapsed = 0.0 if first is None else last + times.wait - first
+    elapsed = 0.0 if first is None else last + times.dial - first
     pause = 0.0
     if producer.retries:
         sequence = delays(producer.retry)
@@ -196,5 +196,5 @@ def _recovery_s(evidence: Evidence, last: float, first: float | None) -> float:
             pause = max(pause, sequence.before(retry))
             passed += sequence.before(retry)
     backoff = min(DIAL_BACKOFF_MAX_S, elapsed + DIAL_BACKOFF_S)
-    silence = min(times.wait, DIAL_SILENCE_S)
+    silence = min(times.dial, DIAL_SILENCE_S)
     return times.wait + pause + backoff + silence + times.trip + times.slack

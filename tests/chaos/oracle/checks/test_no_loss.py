@@ -86,3 +86,15 @@ def test_nothing_is_lost_for_certain_until_all_frames_have_arrived() -> None:
     history = measured_by(played(SILENCE), retry={"max_retries": 3})
     history.drained = False
     assert (said(no_loss, history), judged(no_loss, history)) == ([], 0)
+
+
+def test_a_dial_may_outlast_the_policy_of_a_record() -> None:
+    short = {"timeout": "1300us", "max_retries": 2}
+    stalled = {"stall": {"at": "request", "nth": 1, "match": {"api": "api-versions"}}}
+    history = played(
+        stalled,
+        producer={"retry": short, "attempt_timeout": "5500us"},
+        workload=["send", {"sleep": "24ms"}, "send", "flush"],
+    )
+    assert [record.outcome for record in history.records[:2]] == ["failed", "failed"]
+    assert said(no_loss, history) == []
