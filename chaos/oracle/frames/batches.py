@@ -66,8 +66,8 @@ class SentBatches:
         self._evidence = evidence
         self.batches: list[SentBatch] = []
         """Each distinct batch once, in the order of transmission."""
-        self.requests: dict[int, list[CarryingRequest]] = {}
-        """By partition, in the order of reading."""
+        self.requests: dict[tuple[int, int], list[CarryingRequest]] = {}
+        """By producer and partition, in the order of reading."""
         self._known: dict[bytes, SentBatch | None] = {}
         topic = evidence.scenario.topic.name
         for read in evidence.requests:
@@ -80,7 +80,8 @@ class SentBatches:
                 request = CarryingRequest(
                     read, begun_from(evidence, read), partition, first_ids, new[partition]
                 )
-                self.requests.setdefault(partition, []).append(request)
+                producer = evidence.records[first_ids[0]].producer
+                self.requests.setdefault((producer, partition), []).append(request)
 
     def _take_in(
         self,

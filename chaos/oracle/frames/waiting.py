@@ -61,7 +61,7 @@ def overfull_queues(evidence: Evidence) -> Iterator[Complaint]:
     """Yield the partitions whose queue held more batches than ``batch_queue_size``."""
     most = evidence.scenario.producer.batch_queue_size
     records = evidence.records
-    for partition, requests in evidence.once(sent_batches).requests.items():
+    for (_, partition), requests in evidence.once(sent_batches).requests.items():
         firsts = [request for request in requests if request.is_first]
         firsts.sort(key=lambda request: request.begun_from)
         opened = sorted(

@@ -252,3 +252,13 @@ def test_requests_that_an_spu_read_late_were_not_queued() -> None:
         ],
     )
     assert said(as_configured, history) == []
+
+
+def test_each_producer_has_a_queue_of_its_own() -> None:
+    history = played(
+        {"stall": {"at": "request", "nth": 1}},
+        producer={"batch_size": 1, "batch_queue_size": 1},
+        workload=[{"send": {"count": 2}}, {"with_producer": [{"send": {"count": 2}}]}],
+    )
+    assert len({record.producer for record in history.records}) > 1
+    assert said(as_configured, history) == []
