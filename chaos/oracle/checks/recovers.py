@@ -134,13 +134,15 @@ def _anything_delivered(evidence: Evidence, quiet: _Quiet) -> bool:
 def _by_partition(evidence: Evidence) -> dict[int | None, list[SentRecord]]:
     """Return the workload records of each partition; those of unknown partition are under None.
 
-    A record that was transmitted shows its partition, and so does one with the same key.
+    A record that was transmitted shows its partition, and so does one with the same key, as long as
+    the number of partitions does not change.
     """
-    only = 0 if evidence.once(incarnations).partitions_max == 1 else None
+    lives = evidence.once(incarnations)
+    only = 0 if lives.partitions_max == 1 else None
     transmissions = evidence.transmissions
     of_key: dict[bytes | None, int] = {}
     for record in evidence.sent:
-        if record.key and transmissions[record.id]:
+        if record.key and transmissions[record.id] and lives.partitions_fixed:
             of_key[record.key] = transmissions[record.id][0].partition
     found: defaultdict[int | None, list[SentRecord]] = defaultdict(list)
     for record in evidence.sent:

@@ -78,3 +78,19 @@ def test_an_interval_without_an_outcome_says_nothing() -> None:
     for record in history.records:
         record.outcome, record.outcome_at = "unknown", None
     assert judged(recovers, history) == 0
+
+
+def test_a_key_shows_no_partition_once_there_are_more_of_them() -> None:
+    late = {"delay": {"by": "4400us", "at": "response", "match": {"api": "api-versions"}}}
+    history = played(
+        late,
+        cluster={"spus": 2},
+        producer={"attempt_timeout": "4600us"},
+        workload=[
+            {"send": {"count": 3, "keys": 2, "wait": True}},
+            {"add_partitions": {"count": 1}},
+            {"send": {"count": 2, "keys": 2, "pace": "100us"}},
+        ],
+    )
+    assert any(record.outcome != "ok" for record in history.records)
+    assert said(recovers, history) == []
