@@ -56,6 +56,7 @@ class Session:
     """One connection, its producers, and their open outputs."""
 
     fluvio: Any = None
+    address: str = ""
 
     def __init__(self) -> None:
         self.producers: dict[int, Any] = {}
@@ -64,7 +65,7 @@ class Session:
 
     def connect(self, address: str) -> Reply:
         """Connect, and release the previous connection."""
-        self.fluvio = None
+        self.fluvio, self.address = None, address
         self.producers.clear()
         self.outputs.clear()
         self.fluvio = Fluvio.connect_with_config(FluvioConfig.new(address))
@@ -72,6 +73,8 @@ class Session:
 
     def make_producer(self, topic: str, producer: int = 0, **options: Any) -> Reply:
         """Create a producer with the options of a scenario; durations are in seconds."""
+        if self.fluvio is None:
+            self.fluvio = Fluvio.connect_with_config(FluvioConfig.new(self.address))
         builder = TopicProducerConfigBuilder()
         for name in ("batch_size", "max_request_size", "batch_queue_size"):
             builder = getattr(builder, name)(options[name])
@@ -110,10 +113,13 @@ class Session:
         return {"partition": metadata.partition_id(), "offset": metadata.offset()}
 
     def close(self, producer: int = 0) -> Reply:
-        """Release a producer; what it has open is flushed, since releasing alone would lose it."""
+        """Release a producer, and with the last one the connection; what the producer has open is
+        flushed, since releasing alone would lose it."""
         closed = self.producers.pop(producer)
         if any(number == producer for number, _ in self.outputs.values()):
             closed.flush()
+        if not self.producers:
+            self.fluvio = None
         return {}
 
 

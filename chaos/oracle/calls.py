@@ -8,9 +8,10 @@ and leaving its block, flushes.
 Under at-most-once a flush leaves a record that was handed over to its fate: if the record is given
 up later, the next flush covers it again. It must report only records that are certainly not stored.
 
-Calls and records may begin and end at the same time, and then their order is not always known. So
-there are two answers: the records that a flush *may* cover, and those that it *must* cover. A rule
-that accuses a flush of an error looks at the former, one that accuses it of silence at the latter.
+Calls and records may begin and end at the same time, and then their order is not always known; and
+a call that sends many records accepts each of them at some time before it returns. So there are two
+answers: the records that a flush *may* cover, and those that it *must* cover. A rule that accuses a
+flush of an error looks at the former, one that accuses it of silence at the latter.
 """
 
 from bisect import bisect_left, bisect_right
@@ -79,6 +80,11 @@ class _GivenUp:
         mine = [record for record in evidence.records if record.producer == producer]
         given_up = [r for r in mine if r.taken_at is not None and r.outcome != "ok"]
         self._by_taking = sorted(given_up, key=_taken)
+        self._together: dict[int, list[SentRecord]] = {}
+        """By call, the records that were sent with others, and were given up."""
+        for record in given_up:
+            if self._calls[record.call].op == "send_all":
+                self._together.setdefault(record.call, []).append(record)
         self._by_end = [] if self._retries else sorted(given_up, key=_given_up)
         self._uncertain_from = min((r.sent_at for r in mine if _is_uncertain(r)), default=inf)
 
@@ -130,6 +136,10 @@ class _GivenUp:
         found = self._by_taking[
             first : bisect_right(self._by_taking, flush.call.started, key=_taken)
         ]
+        started = flush.call.started
+        for n, together in self._together.items():
+            if self._calls[n].started <= started < _taken(together[0]):
+                found += together
         if latest is None or not self._by_end:
             return found
         first = bisect_left(self._by_end, ended, key=_given_up)
@@ -148,8 +158,10 @@ class _GivenUp:
         return _taken(record) < call.started or _before(self._calls[record.call], call)
 
     def _is_after(self, record: SentRecord, call: Call) -> bool:
-        """Return whether the send of a record returned after a call had started."""
-        return _taken(record) > call.started or record.call > call.n
+        """Return whether a record was accepted after a call had started, for certain."""
+        together = record.call in self._together
+        accepted = self._calls[record.call].started if together else _taken(record)
+        return accepted > call.started or record.call > call.n
 
 
 def _taken(record: SentRecord) -> float:

@@ -30,7 +30,13 @@ class Cluster:
     async def dial(self, _host: str, port: int) -> trio.abc.Stream:
         await trio.lowlevel.checkpoint()
         self.dialled.append(port)
-        return self.network.connect(f"memory:{port}")
+        try:
+            stream = self.network.connect(f"memory:{port}")
+        except OSError:
+            self.simulator.dialled(port, refused=True)
+            raise
+        self.simulator.dialled(port, refused=False)
+        return stream
 
     @asynccontextmanager
     async def client(self, **options: Any) -> AsyncIterator[Fluvio]:

@@ -44,7 +44,7 @@ def test_a_lost_answer_makes_a_duplicate_and_no_loss(workload: list[Any]) -> Non
 def test_a_flush_that_does_nothing_is_seen_by_the_servers_side(
     tmp_path: Path, semantic: str
 ) -> None:
-    script = EXAMPLE.read_text().replace("await getattr(client, op)()", "pass")
+    script = EXAMPLE.read_text().replace("await getattr(producers[number], op)()", "pass")
     assert script != EXAMPLE.read_text()
     data = {
         "name": "x",

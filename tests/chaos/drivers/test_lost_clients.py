@@ -97,7 +97,7 @@ def test_a_silent_client_is_not_accused_of_records_that_it_might_still_have_sent
 def test_a_client_that_reports_success_without_sending_is_accused() -> None:
     _, result = ran(TakesEverything(None))
     assert result.verdict == "invalid"
-    assert broken(result) == {"flush-settles", "alive-after-heal"}
+    assert broken(result) == {"no-loss", "flush-settles", "alive-after-heal"}
 
 
 def test_a_client_that_is_silent_for_longer_than_its_bound_is_accused_of_that() -> None:

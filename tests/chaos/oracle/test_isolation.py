@@ -11,6 +11,7 @@ ALLOWED = (
     "simulator.events",
     "chaos.spec",
     "chaos.history",
+    "chaos.reports",
     "chaos.oracle",
 )
 """The rooms of the project that the judge may use, directly or not."""

@@ -16,7 +16,7 @@ from tests.chaos.oracle.checks.playing import AT_MOST_ONCE, RETRY, played
 DOCS = Path(__file__).parents[3] / "docs" / "chaos.md"
 SCENARIOS = Path(__file__).parents[3] / "scenarios"
 
-WITHOUT_A_RUN = {"closed", "under-way", "too-slow", "queue-full", "sc-unreachable"}
+WITHOUT_A_RUN = {"cancelled", "closed", "under-way", "too-slow", "queue-full", "sc-unreachable"}
 """Rules for what a short run does not reach; the tests of their checks change a finished run."""
 
 ONE_SHORT_TRY = {
@@ -33,7 +33,8 @@ def silent() -> History:
     """Return a run whose client was ended because it did not answer."""
     history = played(drop(), workload=["send"])
     record = replace(history.records[0], outcome="unknown", outcome_at=None)
-    return replace(history, records=[record, *history.records[1:]], silent="wait: no answer")
+    records = [record, *history.records[1:]]
+    return replace(history, records=records, reports=[], producers=[], silent="wait: no answer")
 
 
 def scenario_run(stem: str) -> History:

@@ -178,3 +178,13 @@ def test_a_cancelled_send_leaves_it_open_whether_a_flush_may_fail() -> None:
     record.taken_at, record.outcome, record.outcome_at = None, "unknown", None
     flush.outcome = "unknown"
     assert said(flush_settles, history) == []
+
+
+def test_a_flush_may_cover_records_of_a_call_that_still_sends() -> None:
+    history = played(
+        {"disconnect": {"at": "response", "nth": 1}},
+        producer={"retry": {"max_retries": 0}, "batch_size": 1, "batch_queue_size": 1},
+        workload=[{"sleep": "0ms"}, {"concurrently": [["flush"], [{"send_all": {"count": 2}}]]}],
+    )
+    assert flush_of(history).outcome != "ok"
+    assert said(flush_settles, history) == []
