@@ -152,9 +152,15 @@ class RetryTimeline:
         self._end = evidence.history.events[-1].t if evidence.history.events else 0.0
 
     def attempts(self, group: RecordGroup) -> Iterator[AttemptBounds]:
-        """Yield the bounds of each observed attempt of a group, in order."""
-        timing, start = self.timing, group.earliest
+        """Yield the bounds of each observed attempt of a group, in the order of reading.
+
+        From an attempt on that may have been sent before the one that was read before it, the
+        number of an attempt is not certain, and no delay is added.
+        """
+        timing, start, in_order = self.timing, group.earliest, True
         for retry, transmission in enumerate(group.attempts, 1):
+            if retry > 1 and not self.follows(group.attempts[retry - 2], transmission):
+                start, in_order = group.earliest, False
             begun_from = max(start, self.begun_from(transmission))
             begun_by = timing.begun_by(transmission.t)
             answered = self.answers.at(transmission)
@@ -172,7 +178,7 @@ class RetryTimeline:
             yield AttemptBounds(
                 transmission, start, begun_from, begun_by, end_from, max(end_by, end_from)
             )
-            start = end_from + self.delays.before(retry)
+            start = end_from + (self.delays.before(retry) if in_order else 0.0)
 
     def answer_known_by(self, attempt: AttemptBounds) -> float:
         """Return when the client has certainly read the answer to an attempt; infinity if it may

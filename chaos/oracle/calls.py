@@ -131,7 +131,7 @@ class _GivenUp:
         return flush.call.op == "flush" and _given_up(record) <= flush.ended and at_once
 
     def _candidates(self, flush: EndedFlush, latest: Call | None) -> list[SentRecord]:
-        since, ended = (-inf, -inf) if latest is None else (latest.started, latest.ended or inf)
+        since, ended = (-inf, -inf) if latest is None else (latest.started, _ended(latest))
         first = bisect_left(self._by_taking, since, key=_taken)
         found = self._by_taking[
             first : bisect_right(self._by_taking, flush.call.started, key=_taken)
@@ -151,7 +151,7 @@ class _GivenUp:
         """Return whether an earlier flush covered a record for certain, and knew its fate."""
         if not self._is_before(record, latest):
             return False
-        return self._retries or (latest.ended or inf) > _given_up(record)
+        return self._retries or _ended(latest) > _given_up(record)
 
     def _is_before(self, record: SentRecord, call: Call) -> bool:
         """Return whether the send of a record had returned when a call started."""
@@ -166,6 +166,10 @@ class _GivenUp:
 
 def _taken(record: SentRecord) -> float:
     return inf if record.taken_at is None else record.taken_at
+
+
+def _ended(call: Call) -> float:
+    return inf if call.ended is None else call.ended
 
 
 def _given_up(record: SentRecord) -> float:

@@ -188,3 +188,14 @@ def test_a_flush_may_cover_records_of_a_call_that_still_sends() -> None:
     )
     assert flush_of(history).outcome != "ok"
     assert said(flush_settles, history) == []
+
+
+def test_a_run_without_latency_is_judged_by_the_order_of_its_calls() -> None:
+    history = played(
+        topic={"partitions": 3},
+        network={"latency": "0ms"},
+        producer=AT_MOST_ONCE,
+        workload=["delete_topic", {"send": {"count": 3}}, "flush"],
+    )
+    assert {record.outcome for record in history.records} == {"failed"}
+    assert said(flush_settles, history) == []

@@ -62,3 +62,19 @@ def test_an_answer_at_the_end_of_its_commit_timeout_is_no_certain_success() -> N
     )
     assert any(len(trail) > 1 for trail in Evidence(history).transmissions)
     assert said(unprovoked_duplicate, history) == []
+
+
+def test_attempts_that_were_read_out_of_order_may_all_have_timed_out() -> None:
+    history = played(
+        cluster={"commit_delay": "32ms"},
+        topic={"partitions": 2},
+        network={"latency": "2ms"},
+        producer={
+            "retry": {"strategy": "fixed-delay"},
+            "attempt_timeout": "43ms",
+            "isolation": "read-committed",
+        },
+        workload=[{"send": {"count": 2}}, {"with_producer": [{"send": {"pace": "1us"}}]}],
+    )
+    assert any(len(sent) > 2 for sent in Evidence(history).transmissions)
+    assert said(unprovoked_duplicate, history) == []
