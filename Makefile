@@ -51,3 +51,4 @@ docs: setup      ## write again what is generated in docs/
 	$(BIN)/python -m chaos.spec.schema scenarios/schema.json
 	$(BIN)/python -m chaos.spec.guide docs/scenarios.md
 	$(BIN)/python -m chaos.mutants.page docs/zoo.md
+	$(BIN)/python -m chaos.mutants.page docs/chaos.md

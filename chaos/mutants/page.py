@@ -1,4 +1,4 @@
-"""The lists of mutants in the documentation: ``python -m chaos.mutants.page FILE``.
+"""The lists of mutants and of checks in the documentation: ``python -m chaos.mutants.page FILE``.
 
 A list is generated from docstrings, between the comments ``<!-- mutants: retrying -->``, with the
 name of a module, and ``<!-- end -->``. ``make docs`` generates the lists, and a test checks that
@@ -12,8 +12,11 @@ from pathlib import Path
 
 from chaos.mutants import GROUPS, MUTANTS, Mutant
 from chaos.mutants.mutant import BOTH
+from chaos.oracle.checks import CHECKS, Check
 
 _LIST = re.compile(r"(<!-- mutants: (?P<group>\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+_CHECKS = re.compile(r"(<!-- checks -->\n).*?(<!-- end -->)", re.DOTALL)
 
 _TITLES = (
     "mutant",
@@ -32,7 +35,25 @@ def lists_rewritten(page: str) -> str:
     def table(found: re.Match[str]) -> str:
         return "\n".join([found[1].rstrip(), *rows(found["group"]), found[3]])
 
-    return _LIST.sub(table, page)
+    def checks(found: re.Match[str]) -> str:
+        return "\n".join([found[1].rstrip(), *rows_of_checks(), found[2]])
+
+    return _CHECKS.sub(checks, _LIST.sub(table, page))
+
+
+def rows_of_checks() -> list[str]:
+    """Return the table of the checks, as lines: what each promises, looks at, and may not see."""
+    titles = ("check", "promise", "looks at", "excused by", "blind for", "its mutants")
+    head = [f"| {' | '.join(titles)} |", "|---" * len(titles) + "|"]
+    return head + [_row_of(check) for check in CHECKS.values()]
+
+
+def _row_of(check: Check) -> str:
+    promise = " ".join(check.text.split("\n\n")[0].split()).replace("``", "`").rstrip(".")
+    mutants = (name for name, mutant in MUTANTS.items() if check.name in mutant.caught_by)
+    cells = (check.needs, check.excuses, check.causes)
+    lists = [", ".join(map(str, cell)) for cell in cells]
+    return f"| `{check.name}` | {promise} | {' | '.join(lists)} | {', '.join(mutants)} |"
 
 
 def rows(group: str) -> list[str]:

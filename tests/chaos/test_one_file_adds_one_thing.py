@@ -153,6 +153,7 @@ def silence() -> Iterator[ModuleType]:
         return found.finding()
 
     parts = {"NAME": "silence", "SEMANTICS": ("at-least-once",), "NEEDS": (), "check": check}
+    parts |= {"EXCUSES": (), "CAUSES": ()}
     for name, value in parts.items():
         setattr(module, name, value)
     register_check(module)

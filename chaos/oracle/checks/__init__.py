@@ -9,8 +9,8 @@ A check is sound: where the evidence permits that a promise was kept, it reports
 relate, and ``attempts.py`` which records share their requests and outcomes.
 
 A module of this package is a check: it has a ``NAME``, the ``SEMANTICS`` that it applies to, what
-it ``NEEDS`` of a history, and a function ``check``. Importing the package registers all of them in
-``CHECKS``.
+it ``NEEDS`` of a history, the rules by which it ``EXCUSES`` and the ``CAUSES`` that blind it, and a
+function ``check``. Importing the package registers all of them in ``CHECKS``.
 """
 
 import inspect
@@ -38,6 +38,10 @@ class Check:
     """The delivery semantics that it applies to."""
     needs: Collection[Need]
     """What it needs of a history; without one of them it is not applicable."""
+    excuses: Collection[str]
+    """The rules that may let off a record or a call."""
+    causes: Collection[str]
+    """The causes that may make it blind to one."""
     run: Callable[[Evidence], Finding]
     """Checks one run."""
 
@@ -76,7 +80,15 @@ def register_check(module: ModuleType) -> None:
         ValueError: another check has the name.
     """
     text = inspect.getdoc(module) or ""
-    check = Check(module.NAME, text, module.SEMANTICS, module.NEEDS, module.check)
+    check = Check(
+        module.NAME,
+        text,
+        module.SEMANTICS,
+        module.NEEDS,
+        module.EXCUSES,
+        module.CAUSES,
+        module.check,
+    )
     CHECKS.add(check.name, check)
 
 

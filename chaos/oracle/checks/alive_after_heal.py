@@ -24,6 +24,8 @@ from chaos.oracle.visibility import visibility
 NAME = "alive-after-heal"
 SEMANTICS = ("at-least-once", "at-most-once")
 NEEDS = (Need.CALLS, Need.FRAMES, Need.APPENDS, Need.CLOCK)
+EXCUSES = ("client-ended", "too-slow", "sc-unreachable", "dial-backoff")
+CAUSES = ("unmodelled-effect", "without-id")
 
 
 def check(evidence: Evidence) -> Finding:

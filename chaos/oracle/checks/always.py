@@ -17,6 +17,8 @@ from chaos.oracle.finding import JUDGED, Finding, Violations, excused
 NAME = "always"
 SEMANTICS = ("at-least-once", "at-most-once")
 NEEDS: Sequence[Need] = ()
+EXCUSES = ("no-such-figure",)
+CAUSES = ()
 """Each figure has needs of its own."""
 
 

@@ -33,6 +33,8 @@ from wire.compression import Codec
 NAME = "as-configured"
 SEMANTICS = ("at-least-once", "at-most-once")
 NEEDS = (Need.FRAMES, Need.CALLS, Need.LOGS, Need.CLOCK)
+EXCUSES = ()
+CAUSES = ("unmodelled-effect", "without-id")
 
 TIMEOUT_SHARE_MIN = 0.5
 """The least part of its longest value that a ``timeout`` has; a client may keep time for the

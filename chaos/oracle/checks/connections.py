@@ -30,6 +30,8 @@ from simulator.faults.effects import CutPoint, Effect
 NAME = "connections"
 SEMANTICS = ("at-least-once", "at-most-once")
 NEEDS = (Need.FRAMES, Need.CLOCK)
+EXCUSES = ()
+CAUSES = ()
 
 _HARMLESS = frozenset({Effect.LATE, Effect.ANSWERED_WITH_CODE, Effect.NOT_APPLIED})
 """The effects after which a client has no reason to give up a connection. A late answer may be

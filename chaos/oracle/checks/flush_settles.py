@@ -31,6 +31,8 @@ from chaos.oracle.timing import timing
 NAME = "flush-settles"
 SEMANTICS = ("at-least-once", "at-most-once")
 NEEDS = (Need.CALLS, Need.FRAMES, Need.CLOCK)
+EXCUSES = ("cancelled", "never-ended", "send-uncertain")
+CAUSES = ()
 
 
 def check(evidence: Evidence) -> Finding:

@@ -20,6 +20,8 @@ from chaos.oracle.incarnations import open_across_deletion
 NAME = "no-duplicates"
 SEMANTICS = ("at-most-once",)
 NEEDS = (Need.FRAMES, Need.APPENDS, Need.LOGS)
+EXCUSES = ("open-across-deletion",)
+CAUSES = ("unmodelled-effect", "without-id")
 
 
 def check(evidence: Evidence) -> Finding:

@@ -22,6 +22,27 @@ from chaos.oracle.incarnations import open_across_deletion
 NAME = "no-loss"
 SEMANTICS = ("at-least-once",)
 NEEDS = (Need.FRAMES, Need.APPENDS, Need.LOGS, Need.CALLS, Need.CLOCK)
+EXCUSES = (
+    "policy-used-up",
+    "final-code",
+    "closed",
+    "client-ended",
+    "under-way",
+    "cancelled",
+    "queue-full",
+    "too-large",
+    "open-across-deletion",
+)
+CAUSES = (
+    "unmodelled-effect",
+    "without-id",
+    "spu-unreachable",
+    "sc-unreachable",
+    "lost-connection",
+    "held-request",
+    "too-slow",
+    "not-drained",
+)
 
 
 def check(evidence: Evidence) -> Finding:

@@ -17,6 +17,8 @@ from chaos.oracle.incarnations import incarnations, partition_of
 NAME = "no-phantom"
 SEMANTICS = ("at-least-once", "at-most-once")
 NEEDS = (Need.FRAMES, Need.APPENDS, Need.LOGS)
+EXCUSES = ()
+CAUSES = ("unmodelled-effect", "without-id")
 
 SHOWN_BYTES = 32
 """How many bytes of an unknown value a sentence shows."""

@@ -14,6 +14,8 @@ from chaos.oracle.incarnations import open_across_deletion
 NAME = "offset-is-true"
 SEMANTICS = ("at-least-once", "at-most-once")
 NEEDS = (Need.CALLS, Need.LOGS, Need.OFFSETS)
+EXCUSES = ("open-across-deletion",)
+CAUSES = ("unmodelled-effect", "without-id")
 
 
 def check(evidence: Evidence) -> Finding:

@@ -21,6 +21,8 @@ from chaos.oracle.incarnations import open_across_deletion
 NAME = "order"
 SEMANTICS = ("at-least-once", "at-most-once")
 NEEDS = (Need.CALLS, Need.LOGS)
+EXCUSES = ("passed-in-its-request", "open-across-deletion")
+CAUSES = ("unmodelled-effect", "without-id")
 
 PASSED = "passed-in-its-request"
 """The rule for a record that passed another one, which the request with both did not store."""

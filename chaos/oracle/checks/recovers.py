@@ -33,6 +33,8 @@ from chaos.spec.bounds import DIAL_BACKOFF_MAX_S, DIAL_BACKOFF_S, DIAL_SILENCE_S
 NAME = "recovers"
 SEMANTICS = ("at-least-once", "at-most-once")
 NEEDS = (Need.CALLS, Need.FRAMES, Need.APPENDS, Need.LOGS, Need.CLOCK)
+EXCUSES = ("too-slow", "no-quiet-interval", "sc-unreachable", "open-across-deletion")
+CAUSES = ("unmodelled-effect", "without-id")
 
 NO_TIME = "no-quiet-interval"
 """The rule for records whose time was not part of a quiet interval."""

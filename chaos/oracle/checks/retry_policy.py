@@ -48,6 +48,24 @@ from chaos.oracle.incarnations import open_across_deletion
 NAME = "retry-policy"
 SEMANTICS = ("at-least-once",)
 NEEDS = (Need.FRAMES, Need.APPENDS, Need.LOGS, Need.CALLS, Need.CLOCK)
+EXCUSES = (
+    "policy-used-up",
+    "final-code",
+    "closed",
+    "client-ended",
+    "under-way",
+    "open-across-deletion",
+)
+CAUSES = (
+    "unmodelled-effect",
+    "without-id",
+    "spu-unreachable",
+    "sc-unreachable",
+    "lost-connection",
+    "held-request",
+    "too-slow",
+    "not-drained",
+)
 
 
 def check(evidence: Evidence) -> Finding:

@@ -15,6 +15,8 @@ from chaos.oracle.finding import Finding, Violations
 NAME = "speaks"
 SEMANTICS = ("at-least-once", "at-most-once")
 NEEDS = (Need.CALLS,)
+EXCUSES = ()
+CAUSES = ()
 
 
 def check(evidence: Evidence) -> Finding:

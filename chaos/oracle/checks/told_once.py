@@ -27,6 +27,8 @@ from wire.batch import Record
 NAME = "told-once"
 SEMANTICS = ("at-least-once", "at-most-once")
 NEEDS = (Need.CALLS,)
+EXCUSES = ("no-other-source", "open-across-deletion")
+CAUSES = ("unmodelled-effect", "without-id")
 
 
 def check(evidence: Evidence) -> Finding:

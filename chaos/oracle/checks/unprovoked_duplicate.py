@@ -31,6 +31,8 @@ from chaos.oracle.incarnations import open_across_deletion
 NAME = "unprovoked-duplicate"
 SEMANTICS = ("at-least-once",)
 NEEDS = (Need.FRAMES, Need.APPENDS, Need.LOGS, Need.CLOCK)
+EXCUSES = ("open-across-deletion",)
+CAUSES = ("unmodelled-effect", "without-id", "commit-uncertain")
 
 COMMIT_UNCERTAIN = "commit-uncertain"
 """The cause where an answer without a fault may say that the commit failed."""

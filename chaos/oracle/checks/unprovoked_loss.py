@@ -42,6 +42,20 @@ from simulator.faults.effects import CutPoint, Effect
 NAME = "unprovoked-loss"
 SEMANTICS = ("at-most-once",)
 NEEDS = (Need.FRAMES, Need.APPENDS, Need.LOGS, Need.CALLS, Need.CLOCK)
+EXCUSES = (
+    "request-lost",
+    "lost-connection",
+    "spu-unreachable",
+    "sc-unreachable",
+    "too-slow",
+    "closed",
+    "client-ended",
+    "cancelled",
+    "queue-full",
+    "too-large",
+    "open-across-deletion",
+)
+CAUSES = ("unmodelled-effect", "without-id", "held-request", "not-drained")
 
 
 def check(evidence: Evidence) -> Finding:

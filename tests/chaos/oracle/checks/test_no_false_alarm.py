@@ -2,6 +2,7 @@
 
 import pytest
 
+from chaos.oracle.checks import CHECKS
 from chaos.oracle.judge import judge
 from chaos.runner import run_scenario
 from tests.chaos.oracle.checks.drawing import draw_scenario
@@ -15,4 +16,9 @@ def test_no_drawn_scenario_gives_a_violation(start: int) -> None:
     for seed in range(start, start + EACH):
         history = run_scenario(draw_scenario(seed))
         assert history.defect is None
-        assert [f.violations[0].text for f in judge(history, example=True).broken] == [], seed
+        result = judge(history, example=True)
+        assert [f.violations[0].text for f in result.broken] == [], seed
+        for finding in result.findings:
+            check = CHECKS[finding.check]
+            assert set(check.excuses) >= finding.excused.keys()
+            assert set(check.causes) >= finding.unseen.keys()
