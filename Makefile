@@ -3,7 +3,7 @@ PYTHON ?= $(shell for p in python3.11 python3; do $$p -c '$(NEW_ENOUGH)' 2>&- &&
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test chaos zoo trial soak bench docs
+.PHONY: help setup check test chaos zoo trial coverage soak bench docs
 
 help:            ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
@@ -36,6 +36,9 @@ trial: setup     ## the official client through its known defects, held against 
 
 zoo: setup       ## every mutant, small defects that the judge must catch, and nobody else accused
 	$(BIN)/python -m chaos zoo
+
+coverage: setup  ## what the scenarios reach of the producer, which must be almost all (minutes)
+	$(BIN)/coverage run -m chaos run scenarios --jobs 1 && $(BIN)/coverage report
 
 FROM ?= 0
 EXAMPLES ?= 50000
