@@ -213,8 +213,9 @@ class ForgetsTheHighWatermark(Mutant):
         for partition in self.partitions():
             if online and partition.leader == spu.index:
                 partition.log._committed = 0
+                partition.log._commits.clear()
     """
-    regimes = ("basics",)
+    semantics = (AT_LEAST_ONCE,)
+    regimes = ("commits",)
     caught_by = ("acked-is-stored",)
-    records = 3
-    examples = 2_000
+    records = 2
