@@ -118,8 +118,6 @@ class Call:
     error: str | None = None
     first: int = 0
     """The id of the next record at the time when the call started."""
-    open_before: int = 0
-    """How many records were unsettled when the call started."""
     open_after: Sequence[int] = ()
     """For a flush: the ids of records sent before it that were unsettled when it ended."""
     producer: int = 0

@@ -235,7 +235,7 @@ class OneBatchInARequest(Mutant):
 class ForgetsThatALargeRequestBegan(Mutant):
     """A large request counts as begun only when all of it has left.
 
-    It is written in pieces, and whoever cuts it up does not say when the first one leaves.
+    It is written in pieces, and the code that cuts it up does not report when the first one leaves.
     """
 
     where = "producer.net.connection:PendingCall.begin"

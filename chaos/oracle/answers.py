@@ -15,7 +15,7 @@ from math import inf
 from chaos.oracle.evidence import Evidence, Transmission
 from chaos.oracle.timing import ROUNDING_S, Timing, timing
 from simulator.events import Appended, FaultHit, FrameWritten, LeaderMoved, SpuStopped
-from simulator.faults.effects import Effect
+from simulator.faults.effects import CutPoint, Effect
 
 RETRIABLE = (
     "NotLeaderForPartition",
@@ -62,6 +62,11 @@ class Answers:
                 and (hit.code is not None or Effect.FORGES_ANSWER in hit.effects)
             ):
                 self._hits.setdefault(hit.transmission, []).append(hit)
+        self._copies: Counter[int] = Counter()
+        """By request, how many answers a fault repeated; all copies have the same content."""
+        for hit in evidence.events_of(FaultHit):
+            if hit.at is CutPoint.RESPONSE and not hit.shadowed and Effect.REPEATED in hit.effects:
+                self._copies[hit.transmission] += 1
         self._written: Counter[int] = Counter()
         """By request that was hit, how many answers were written in full."""
         if self._hits:
@@ -73,7 +78,7 @@ class Answers:
         number = transmission.number
         if hits := self._hits.get(number):
             missing = sum(Effect.NOT_ANSWERED in hit.effects for hit in hits)
-            if missing >= self._written[number]:
+            if missing and missing + self._copies[number] >= self._written[number]:
                 return inf
         return self._at.get(number, inf)
 
@@ -81,7 +86,9 @@ class Answers:
         """Return whether an answer to a request may have reported success."""
         number = transmission.number
         wrong = sum(1 for _ in self._concerning(transmission))
-        return number in self._at and (not wrong or self._written[number] > wrong)
+        return number in self._at and (
+            not wrong or self._written[number] > wrong + self._copies[number]
+        )
 
     def is_ok(self, transmission: Transmission) -> bool:
         """Return whether an answer, if there was one, certainly reported success."""
@@ -150,9 +157,11 @@ class Answers:
         return codes[-1] if codes else None
 
     def _concerning(self, transmission: Transmission) -> Iterator[FaultHit]:
-        """Yield the hits that concern the entry of a transmission."""
+        """Yield the hits that concern the entry of a transmission; a forged answer is false as a
+        whole."""
         for hit in self._hits.get(transmission.number, ()):
-            if hit.concerns(transmission.partition, transmission.entry):
+            forged = Effect.FORGES_ANSWER in hit.effects
+            if forged or hit.concerns(transmission.partition, transmission.entry):
                 yield hit
 
     def final_code(self, transmission: Transmission) -> str | None:

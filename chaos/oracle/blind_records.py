@@ -16,7 +16,7 @@ effect may last: it also touches the probes, and every record if it hits anythin
 request.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.finding import UNMODELLED_EFFECT, WITHOUT_ID
@@ -33,9 +33,19 @@ KNOWN = frozenset(Effect)
 def blind_records(evidence: Evidence) -> Mapping[int, str]:
     """Return the ids of all blind records, each with its cause; for ``Evidence.once``."""
     found = dict.fromkeys(evidence.without_id, WITHOUT_ID)
-    for hit in evidence.events_of(FaultHit):
-        if not hit.shadowed and not MODELLED.issuperset(hit.effects):
-            found.update(dict.fromkeys(_touched(evidence, hit), UNMODELLED_EFFECT))
+    if not evidence.once(has_unmodelled_effects):
+        return found
+    open_requests: dict[int, dict[int, None]] = {}
+    """By connection, the requests that are not answered yet."""
+    for happened in evidence.history.events:
+        match happened:
+            case FrameRead():
+                open_requests.setdefault(happened.connection, {})[happened.transmission] = None
+            case FrameWritten(whole=True):
+                open_requests.get(happened.connection, {}).pop(happened.transmission, None)
+            case FaultHit(shadowed=False) if not MODELLED.issuperset(happened.effects):
+                touched = _touched(evidence, happened, open_requests.get(happened.connection, {}))
+                found.update(dict.fromkeys(touched, UNMODELLED_EFFECT))
     return found
 
 
@@ -70,18 +80,11 @@ def may_end_connection(hit: FaultHit) -> bool:
     )
 
 
-def _touched(evidence: Evidence, hit: FaultHit) -> Iterator[int]:
+def _touched(evidence: Evidence, hit: FaultHit, unanswered: Iterable[int]) -> Iterator[int]:
     if has_unknown_effect(hit):
         if hit.api != "produce":
             yield from range(len(evidence.records))
         yield from (record.id for record in evidence.records if record.probe)
     yield from evidence.ids_by_transmission.get(hit.transmission, ())
-    answered = {
-        written.transmission
-        for written in evidence.events_of(FrameWritten)
-        if written.whole and written.n < hit.n
-    }
-    for read in evidence.events_of(FrameRead):
-        before = read.n < hit.n and read.connection == hit.connection
-        if before and read.transmission not in answered:
-            yield from evidence.ids_by_transmission.get(read.transmission, ())
+    for number in unanswered:
+        yield from evidence.ids_by_transmission.get(number, ())

@@ -1,6 +1,6 @@
 """A history, indexed for the checks: transmissions, copies and answers, each computed once."""
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -212,10 +212,12 @@ class Evidence:
     def append_at(self, incarnation: int, partition: int, offset: int) -> int | None:
         """Return the number of the request frame that carried the record at an offset; None if no
         event shows it."""
-        for base, end, transmission, _ in self._appends.get((incarnation, partition), ()):
-            if base <= offset < end:
-                return transmission
-        return None
+        appends = self._appends.get((incarnation, partition), [])
+        place = bisect_right(appends, float(offset), key=_base) - 1
+        if place < 0:
+            return None
+        _, end, transmission, _ = appends[place]
+        return transmission if offset < end else None
 
     @cached_property
     def _appends(
@@ -343,6 +345,10 @@ class Evidence:
     def count(self, what: str) -> int:
         """Return one of the ``figures``."""
         return self.figures[what]
+
+
+def _base(append: tuple[float, float, int | None, str | None]) -> float:
+    return append[0]
 
 
 _NOWHERE = (float("inf"), float("inf"), None, None)

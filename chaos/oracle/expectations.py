@@ -14,15 +14,22 @@ from typing import Literal
 
 from chaos.history import CallEnded, Need
 from chaos.oracle.evidence import Evidence
+from chaos.spec.bounds import send_bound
 from chaos.spec.expectations import Expectations, Wanted, is_timed
 from simulator.events import (
+    AddressChanged,
     ConnectionClosed,
     ConnectionOpened,
+    ConnectionsCut,
+    ConnectRefused,
+    Event,
     FaultHit,
     Healed,
     LeaderMoved,
     ListenerReopened,
+    PartitionsAdded,
     SpuStarted,
+    TopicCreated,
 )
 from simulator.faults.effects import Effect
 
@@ -196,11 +203,11 @@ def _calls(evidence: Evidence, op: str) -> Iterator[tuple[float, bool]]:
         if call.op == op and (op == "close" or call.started < healed):
             end = call.ended if call.ended is not None else call.given_up
             if end is not None and not (call.ended is None and history.crash):
-                yield end - call.started, call.ended is not None
+                yield end - call.started, call.ended is not None and not call.cancelled
 
 
 def _sends(evidence: Evidence) -> Iterator[tuple[float, bool]]:
-    calls = evidence.history.calls
+    calls, bound = evidence.history.calls, send_bound(evidence.scenario.producer)
     for record in evidence.sent:
         call = calls[record.call]
         if call.op != "send":
@@ -208,8 +215,10 @@ def _sends(evidence: Evidence) -> Iterator[tuple[float, bool]]:
         end = record.taken_at if record.taken_at is not None else record.outcome_at
         if end is not None:
             yield end - record.sent_at, True
-        elif call.given_up is not None and not evidence.history.crash:
-            yield call.given_up - record.sent_at, False
+        elif record.cancelled_at is not None:
+            yield record.cancelled_at - record.sent_at, False
+        elif not evidence.history.crash and evidence.history.silent is None:
+            yield bound, False
 
 
 def _recovery(evidence: Evidence) -> Figure | None:
@@ -217,9 +226,10 @@ def _recovery(evidence: Evidence) -> Figure | None:
 
     Time without an open record does not count: the client had nothing to do.
     """
-    sent = [record.sent_at for record in evidence.sent]
-    settled = sorted(r.outcome_at for r in evidence.sent if r.outcome_at is not None)
-    acks = sorted(r.outcome_at for r in evidence.sent if r.outcome == "ok" and r.outcome_at)
+    taken = [r for r in evidence.sent if r.taken_at is not None or r.outcome_at is not None]
+    sent = [record.sent_at for record in taken]
+    settled = sorted(r.outcome_at for r in taken if r.outcome_at is not None)
+    acks = sorted(r.outcome_at for r in taken if r.outcome == "ok" and r.outcome_at is not None)
     healed = evidence.history.healed_at
     longest: Figure | None = None
     for end in _ends_of_effects(evidence):
@@ -250,10 +260,24 @@ def _ends_of_effects(evidence: Evidence) -> Iterator[float]:
             continue
         silenced = Effect.SILENCES in hit.effects
         ends.append(closed.get(hit.connection, inf) if silenced else hit.t + hit.delay_s)
-    for cls in (ListenerReopened, SpuStarted, LeaderMoved):
-        ends += [event.t for event in evidence.events_of(cls)]
+    connects = (call.ended for call in evidence.history.calls if call.op == "connect")
+    began = next(connects, None) or 0.0
+    for cls in _STEPS:
+        ends += [event.t for event in evidence.events_of(cls) if event.t > began]
     yield from (end for end in ends if healed is None or end < healed)
 
+
+_STEPS: tuple[type[Event], ...] = (
+    AddressChanged,
+    ConnectRefused,
+    ConnectionsCut,
+    LeaderMoved,
+    ListenerReopened,
+    PartitionsAdded,
+    SpuStarted,
+    TopicCreated,
+)
+"""The events with which an effect ends, beside the fault hits on frames."""
 
 _OTHERS: Mapping[str, Callable[[Evidence], Figure | None]] = {
     "attempts": _most_attempts,

@@ -136,7 +136,7 @@ def _blind(findings: tuple[Finding, ...], *, example: bool) -> Iterator[str]:
     for finding in findings:
         if finding.blind and not finding.judged and not example:
             causes = ", ".join(f"{cause} {times:,}" for cause, times in finding.unseen.items())
-            yield f"{finding.check} judged none, for want of sight: {causes}"
+            yield f"{finding.check} judged none, blind for: {causes}"
 
 
 def _finding(check: Check, evidence: Evidence) -> Finding:
@@ -167,7 +167,12 @@ def _shadow_over(evidence: Evidence, name: str) -> str:
 def _too_late(history: History) -> str:
     """Describe the records in flight when faults ended, which may be why a fault never fired."""
     healed_at = math.inf if history.healed_at is None else history.healed_at
-    late = [r for r in history.records if r.sent_at < healed_at < (r.outcome_at or math.inf)]
+    late = [
+        record
+        for record in history.records
+        if record.sent_at < healed_at
+        and (record.outcome_at is None or healed_at < record.outcome_at)
+    ]
     if not late:
         return ""
     records = "1 record was" if len(late) == 1 else f"{len(late):,} records were"

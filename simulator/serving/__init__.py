@@ -11,6 +11,5 @@
 ``node``: one server: its listener and its connections.
 ``topic_events``: the events of topics.
 ``transport``: real sockets.
-``node``: one server: its listener and its connections.
 ``server``: the simulator as a whole; the only nursery.
 """

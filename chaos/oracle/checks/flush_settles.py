@@ -19,6 +19,7 @@ A flush that does not return is a separate check (``bounded``); here it is excus
 ``never-ended``.
 """
 
+from bisect import bisect_left, bisect_right
 from math import inf
 
 from chaos.history import Call, Need, SentRecord
@@ -78,13 +79,10 @@ def _look_at_answers(evidence: Evidence, call: Call, found: Violations) -> None:
 
     Only for a client that reports outcomes when it is asked: it is asked once its flush has ended.
     """
-    asked = [
-        (record.asked_at, record)
-        for record in evidence.records[: call.first]
-        if record.asked_at is not None
-        and call.ended is not None
-        and call.started <= record.asked_at <= call.ended
-    ]
+    every = evidence.once(_asked)
+    first = bisect_left(every, call.started, key=_asked_at)
+    last = bisect_right(every, inf if call.ended is None else call.ended, key=_asked_at)
+    asked = [(at, record) for at, record in every[first:last] if record.id < call.first]
     if not asked:
         return
     times, answered_at = evidence.once(timing), evidence.answered_at
@@ -102,6 +100,17 @@ def _look_at_answers(evidence: Evidence, call: Call, found: Violations) -> None:
             f"{at(ended)}: an SPU first answered later",
             late,
         )
+
+
+def _asked(evidence: Evidence) -> list[tuple[float, SentRecord]]:
+    """Return when the harness asked for the outcome of each record, in order; for
+    ``Evidence.once``."""
+    found = [(r.asked_at, r) for r in evidence.records if r.asked_at is not None]
+    return sorted(found, key=_asked_at)
+
+
+def _asked_at(asked: tuple[float, SentRecord]) -> float:
+    return asked[0]
 
 
 def _look_at_success(flush: EndedFlush, every: list[EndedFlush], found: Violations) -> None:

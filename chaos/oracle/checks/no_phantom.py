@@ -12,7 +12,7 @@ from chaos.history import Need
 from chaos.oracle.blind_records import altered_requests, blind_records
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.finding import UNMODELLED_EFFECT, Finding, Violations, at, listed
-from chaos.oracle.incarnations import incarnations, partition_of
+from chaos.oracle.incarnations import incarnations, open_across_deletion, partition_of
 
 NAME = "no-phantom"
 SEMANTICS = ("at-least-once", "at-most-once")
@@ -80,9 +80,10 @@ def _look_at_requests(evidence: Evidence, found: Violations) -> None:
     trails, trail_of = evidence.trails
     lives = evidence.once(incarnations)
     only = evidence.scenario.topic.partitions if lives.partitions_fixed else None
+    across = evidence.once(open_across_deletion)
     for record in evidence.records:
         trail = trails[trail_of[record.id]]
-        if not trail:
+        if not trail or record.id in across:
             continue
         keyed = record.key is not None
         home = trail[0].partition

@@ -27,7 +27,7 @@ from wire.batch import Record
 NAME = "told-once"
 SEMANTICS = ("at-least-once", "at-most-once")
 NEEDS = (Need.CALLS,)
-EXCUSES = ("no-other-source", "open-across-deletion")
+EXCUSES = ("no-other-source",)
 CAUSES = ("unmodelled-effect", "without-id")
 
 

@@ -15,8 +15,9 @@ class Forge(OfRecords):
     must not believe it: to a client that looks, the connection is broken. It models a server or a
     proxy that confuses requests. Not realistic: a real defect would hardly confuse only one thing.
 
-    It strikes responses only, of produce and fetch. All entries of the partition that the fault
-    counted the request for are forged; a forged offset of fetch is the high watermark.
+    It strikes responses only, of produce and fetch. A forged topic is that of all its results, a
+    forged partition or offset that of the entries that match; a missing or surplus result is the
+    last one. A forged offset of fetch is the high watermark.
     """
 
     kind: ClassVar[str] = "forge"

@@ -47,7 +47,7 @@ def test_records_that_got_a_final_code_are_excused_by_it() -> None:
 def test_a_run_whose_logs_were_read_too_early_leaves_the_check_blind() -> None:
     history = replace(played(workload=[{"send": {"count": 7}}, "flush"]), drained=False)
     assert account(history, "no-loss") == (0, {}, {"not-drained": 7})
-    assert "no-loss judged none, for want of sight: not-drained 7" in judge(history).reasons
+    assert "no-loss judged none, blind for: not-drained 7" in judge(history).reasons
 
 
 # --- at-most-once

@@ -136,7 +136,7 @@ def test_a_network_slower_than_an_attempt_blinds_the_whole_run() -> None:
     with MUTANTS["gives-up-early"].applied():
         result = judged(network={"latency": "40ms"}, worlds=["virtual"])
     assert result.verdict == "inconclusive"
-    assert "no-loss judged none, for want of sight: too-slow 1" in result.reasons
+    assert "no-loss judged none, blind for: too-slow 1" in result.reasons
 
 
 # --- at-most-once: a record that was never transmitted

@@ -85,7 +85,7 @@ def test_a_check_with_blind_records_only_makes_a_run_inconclusive() -> None:
     history = with_effects(played(late, workload=["send", "wait"]), "turns-blue")
     result = judge(history)
     assert result.verdict == "inconclusive"
-    assert ("no-loss judged none, for want of sight: unmodelled-effect 1") in result.reasons
+    assert ("no-loss judged none, blind for: unmodelled-effect 1") in result.reasons
 
 
 @pytest.mark.parametrize("producer", [{}, {"producer": AT_MOST_ONCE}])

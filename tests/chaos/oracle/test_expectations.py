@@ -203,3 +203,33 @@ def test_a_client_that_acknowledges_nothing_more_recovers_at_the_end_at_the_earl
     assert found.figure is not None
     assert found.figure.at_least
     assert found.met
+
+
+def test_a_send_that_was_cancelled_is_no_open_record_of_a_recovery() -> None:
+    history = played(
+        {"delay": {"by": "50ms", "at": "response", "nth": [1, 2, 3, 4, 5, 6]}},
+        cluster={"spus": 2},
+        producer={"batch_queue_size": 1, "batch_size": 200},
+        workload=[
+            {"send": {"count": 50, "cancel_after": "1ms"}},
+            "wait",
+            {"sleep": "1s"},
+            {"move_leader": {"to": 1}},
+            {"sleep": "10s"},
+            "send",
+            "wait",
+        ],
+    )
+    assert any(record.cancelled_at is not None for record in history.records)
+    assert figure(history, "recovery") < 2
+
+
+def test_a_cut_has_an_end_to_recover_from() -> None:
+    stream = {"send": {"count": 5, "pace": "10ms"}}
+    history = played(workload=[stream, {"cut": {"server": "spu"}}, stream, "wait"])
+    assert figure(history, "recovery") < 2
+
+
+def test_the_time_of_a_cancelled_flush_is_at_least_what_it_took() -> None:
+    workload = [{"send": {"count": 2}}, {"flush": {"cancel_after": "0ms"}}, "wait"]
+    assert said(always, demanding(played(workload=workload), flush={"max": "1s..2s"})) == []

@@ -1,10 +1,11 @@
 """``acked-is-stored``: what was acknowledged is in the log."""
 
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 
 from chaos.oracle.checks import acked_is_stored
+from chaos.oracle.evidence import Evidence
 from chaos.oracle.judge import judge
 from simulator.events import FrameWritten
 from simulator.faults.effects import Forgery
@@ -71,3 +72,19 @@ def test_a_forged_answer_acknowledges_nothing(what: Forgery, semantic: dict[str,
         assert record.outcome == "unknown"
         record.outcome, record.outcome_at = "ok", 1.0
     assert len(said(acked_is_stored, history)) == 1
+
+
+@pytest.mark.parametrize("more", [{}, {"duplicate": {"at": "response", "nth": 1}}])
+def test_a_forged_answer_acknowledges_no_entry_of_its_request(more: dict[str, Any]) -> None:
+    forged = {"forge": {"what": "missing-entry", "nth": 1, "match": {"entry": 0}}}
+    history = played(
+        *([more] if more else []),
+        forged,
+        producer={"retry": {"max_retries": 0}, "batch_size": 200},
+    )
+    (request,) = {sent[0].number for sent in Evidence(history).transmissions[:3]}
+    for record in history.records[:3]:
+        assert record.outcome != "ok"
+        record.outcome, record.partition, record.offset = "ok", 0, record.id
+    assert request
+    assert len(said(acked_is_stored, history)) == 3
