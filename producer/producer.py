@@ -184,6 +184,7 @@ class TopicProducer:
         Raises:
             FlushError: as ``flush``, once everything is settled.
         """
+        self._stop_following()  # a partition that is added from now on would take records
         for sender in self._senders:
             sender.close()
         try:
@@ -202,10 +203,14 @@ class TopicProducer:
 
     def abandon(self) -> None:
         """Give up what is open, at once; for tearing down."""
-        if self._refresh in self._shared.metadata.on_change:
-            self._shared.metadata.on_change.remove(self._refresh)
+        self._stop_following()
         for sender in self._senders:
             sender.abandon()
+
+    def _stop_following(self) -> None:
+        """Let the partitions be what they are now, whatever the SC says."""
+        if self._refresh in self._shared.metadata.on_change:
+            self._shared.metadata.on_change.remove(self._refresh)
 
     # --- partitions
 

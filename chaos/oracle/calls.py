@@ -108,8 +108,7 @@ class _GivenUp:
         for record in self._candidates(flush, latest):
             if self._is_after(record, call):
                 continue
-            gone = record.outcome_at is not None and record.outcome_at <= flush.ended
-            if not gone and record.asked_at is None and record.outcome_at is not None:
+            if self._had_outcome_later(record, flush):
                 continue
             if latest is None or not self._was_settled_by(record, latest):
                 flush.may.append(record)
@@ -117,6 +116,14 @@ class _GivenUp:
                 if later and self._is_before(record, call) and self._had_gone(record, flush):
                     flush.must.append(record)
         return flush
+
+    def _had_outcome_later(self, record: SentRecord, flush: EndedFlush) -> bool:
+        """Return whether a record was given up after a flush had ended, for certain: a client that
+        is asked reports an outcome later, and so does one whose send still lasts."""
+        end = record.outcome_at
+        if end is None or end <= flush.ended or record.asked_at is not None:
+            return False
+        return record.call not in self._together or end > _taken(record)
 
     def _had_gone(self, record: SentRecord, flush: EndedFlush) -> bool:
         """Return whether a record was given up for certain when a flush ended. At-most-once may
@@ -161,7 +168,7 @@ class _GivenUp:
         """Return whether a record was accepted after a call had started, for certain."""
         together = record.call in self._together
         accepted = self._calls[record.call].started if together else _taken(record)
-        return accepted > call.started or record.call > call.n
+        return accepted > call.started
 
 
 def _taken(record: SentRecord) -> float:

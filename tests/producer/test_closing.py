@@ -11,6 +11,7 @@ from producer import (
     Persisted,
     ProducerClosedError,
     RetryPolicy,
+    TopicProducer,
     TopicProducerConfig,
 )
 from producer.net.connection import Connection
@@ -122,3 +123,32 @@ async def test_an_answer_that_comes_in_the_moment_of_giving_up_comes_too_late(
         await trio.sleep(1)
         with pytest.raises(FlushError, match="perhaps stored"):
             await producer.flush()
+
+
+async def test_a_producer_that_closes_takes_no_records_into_new_partitions(
+    cluster: Cluster, autojump_clock: MockClock
+) -> None:
+    config = TopicProducerConfig(delivery_semantic=ONE_SECOND)
+    async with (
+        cluster.client(faults=[fault("drop", at="request")]) as fluvio,
+        trio.open_nursery() as nursery,
+    ):
+        closed = trio.Event()
+
+        async def leave() -> None:
+            try:
+                async with fluvio.topic_producer("greetings", config) as made:
+                    producers.append(made)
+                    await made.send(None, b"a")
+            except FlushError:
+                closed.set()
+
+        producers: list[TopicProducer] = []
+        nursery.start_soon(leave)
+        await trio.sleep(0.1)
+        cluster.simulator.add_partitions("greetings", 3)
+        await trio.sleep(0.1)
+        for n in range(8):
+            with pytest.raises(ProducerClosedError):
+                await producers[0].send(b"key-%d" % n, b"b")
+        await closed.wait()

@@ -199,3 +199,12 @@ def test_a_run_without_latency_is_judged_by_the_order_of_its_calls() -> None:
     )
     assert {record.outcome for record in history.records} == {"failed"}
     assert said(flush_settles, history) == []
+
+
+def test_the_outcome_of_a_record_may_be_older_than_the_end_of_its_send() -> None:
+    history = played(
+        producer={"retry": {"max_retries": 1}, "batch_size": 1, "batch_queue_size": 1},
+        workload=["delete_topic", {"concurrently": [["flush"], [{"send_all": {"count": 4}}]]}],
+    )
+    assert flush_of(history).outcome == "failed"
+    assert said(flush_settles, history) == []
