@@ -147,8 +147,9 @@ def _gaps(timeline: RetryTimeline, group: RecordGroup) -> Iterator[Ruling]:
     for retry, (attempt, following) in enumerate(pairwise(attempts), 1):
         here, there = attempt.transmission, following.transmission
         delay = timeline.delays.before(retry)
-        if not timeline.follows(here, there):
-            return  # read in another order than sent: later gaps are not certain
+        later = group.attempts[retry + 1 :] if timeline.holds.periods else ()
+        if not timeline.follows(here, there) or not all(timeline.follows(there, t) for t in later):
+            return  # read in another order than sent: this gap and later ones are not certain
         if timeline.answer_known_by(attempt) < inf:
             if timeline.answers.is_ok(here):
                 return  # an attempt after a success is for unprovoked-duplicate

@@ -82,3 +82,33 @@ def test_a_group_that_was_given_up_with_the_closing_is_not_measured() -> None:
     assert len(said(retry_policy, history)) == 1
     closing.given_up, closing.ended = 3.2, None
     assert said(retry_policy, history) == []
+
+
+def test_a_gap_is_uncertain_if_an_attempt_that_was_read_later_may_lie_in_it() -> None:
+    history = played(
+        {"drop": {"at": "request", "nth": 1, "match": {"partition": 0}}},
+        {"duplicate": {"at": "request", "nth": 3}},
+        {"duplicate": {"at": "request", "nth": 1, "match": {"partition": 0}}},
+        seed=81677256,
+        cluster={"commit_delay": "5100us"},
+        topic={"partitions": 4},
+        network={"bandwidth": "16MiB"},
+        producer={
+            "retry": {"initial_delay": "4600us", "strategy": "fibonacci-backoff"},
+            "attempt_timeout": "5700us",
+            "linger": "1ms",
+            "isolation": "read-committed",
+        },
+        workload=[
+            {"send_all": {"keys": 1, "key": "empty"}},
+            "wait",
+            {"add_partitions": {"count": 2}},
+            {
+                "concurrently": [
+                    [{"send": {"pace": "0ms"}}],
+                    [{"sleep": "120us"}, {"send_all": {"count": 6}}, "close"],
+                ]
+            },
+        ],
+    )
+    assert said(retry_policy, history) == []
