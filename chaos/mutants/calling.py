@@ -147,10 +147,10 @@ class FlushReportsLaterRecords(Mutant):
     where = "producer.stats:FlushAccount.covers"
     before = "return self._through is None or batch.number <= self._through.get(batch.partition, 0)"
     after = "return True"
-    regimes = ("calls",)
+    semantics = (AT_LEAST_ONCE,)
+    regimes = ("flushes",)
     caught_by = ("flush-settles",)
     records = 2
-    examples = 2_000
 
 
 class CloseForgetsTheLingeringBatch(Mutant):
