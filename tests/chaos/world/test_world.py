@@ -15,7 +15,7 @@ from chaos.world.clock import VirtualClock
 from chaos.world.world import EPOCH_NS, World, run_in
 from tests.chaos.histories import digest_of, history_of
 
-SEEDS = 200
+SEEDS = 100
 SCENARIO = Scenario.model_validate({"name": "x", "workload": ["flush"]})
 
 
