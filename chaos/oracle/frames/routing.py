@@ -196,18 +196,16 @@ def missed_turns(evidence: Evidence) -> Iterator[Complaint]:
 
 
 def _missed_turns_of(evidence: Evidence, records: list[SentRecord]) -> Iterator[Complaint]:
-    """Yield the same of one producer; a send that overlaps with the one before it, or that may have
-    taken its turn in vain, begins the turns anew."""
+    """Yield such records of one producer; sends that overlap take turns in any order, and after one
+    that may have taken its turn in vain the turns begin anew."""
     told = evidence.once(news)
     latest: dict[int, int] = {}
     """By partition, the turn in which it got its latest record."""
-    before, calls, previous = -inf, evidence.history.calls, -1
+    before, overlapping = -inf, _overlapping(evidence, records)
     for turn, record in enumerate(records):
-        if record.call != previous:
-            following = calls[previous].next if previous >= 0 else 0
-            if following is None or following > record.call:
-                latest.clear()
-            previous = record.call
+        if record.call in overlapping:
+            latest.clear()
+            continue
         known = told.known_at(record.sent_at)
         taken = record.taken_at
         if known is None or taken is None or told.is_just_told(before, taken):
@@ -225,6 +223,17 @@ def _missed_turns_of(evidence: Evidence, records: list[SentRecord]) -> Iterator[
             text = f"{where} {partition} out of turn: {len(leaders)} partitions have a leader"
             yield text, [record.id]
         latest[partition] = turn
+
+
+def _overlapping(evidence: Evidence, records: list[SentRecord]) -> set[int]:
+    """Return the numbers of the calls that were under way while another one sent."""
+    calls, found, active = evidence.history.calls, set[int](), list[int]()
+    for number in dict.fromkeys(record.call for record in records):
+        active = [n for n in active if (end := calls[n].next) is None or end > number]
+        if active:
+            found.update(active, (number,))
+        active.append(number)
+    return found
 
 
 def _sends_no_keys(evidence: Evidence) -> bool:

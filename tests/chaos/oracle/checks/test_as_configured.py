@@ -262,3 +262,16 @@ def test_each_producer_has_a_queue_of_its_own() -> None:
     )
     assert len({record.producer for record in history.records}) > 1
     assert said(as_configured, history) == []
+
+
+def test_sends_that_overlap_take_turns_in_any_order() -> None:
+    history = played(
+        topic={"partitions": 2},
+        producer={"batch_queue_size": 1},
+        workload=[
+            {"send": {"count": 4, "pace": "6us"}},
+            {"flush": {"cancel_after": "0ms"}},
+            {"concurrently": [[{"send": {"count": 1}}], [{"send_all": {"count": 2}}]]},
+        ],
+    )
+    assert said(as_configured, history) == []
