@@ -17,9 +17,9 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from chaos.reports import COUNTERS as COUNTERS
 from chaos.reports import DeliveryReported as DeliveryReported
 from chaos.reports import Outcome as Outcome
-from chaos.reports import ProducerTold as ProducerTold
-from chaos.reports import Told as Told
-from chaos.reports import ToldBy as ToldBy
+from chaos.reports import OutcomeReport as OutcomeReport
+from chaos.reports import ProducerReport as ProducerReport
+from chaos.reports import ReportSource as ReportSource
 from chaos.spec.scenario import Scenario
 from simulator.events import (
     Appended,
@@ -98,7 +98,7 @@ class SentRecord:
     """When the caller cancelled the send; whether the client accepted the record is not known."""
     waited_at: float | None = None
     """When the first call that waited for the record ended."""
-    contradictions: list[Told] = field(default_factory=list)
+    contradictions: list[OutcomeReport] = field(default_factory=list)
     """The reports that differ from the first one."""
 
 
@@ -214,7 +214,7 @@ class History:
     calls: list[Call] = field(default_factory=list)
     reports: list[DeliveryReported] = field(default_factory=list)
     """All calls of delivery callbacks, in order."""
-    producers: list[ProducerTold] = field(default_factory=list)
+    producers: list[ProducerReport] = field(default_factory=list)
     """The producers of the client, by their numbers."""
     logs: dict[int, Sequence[Record]] = field(default_factory=dict)
     """By partition, the records of the final log; empty if the topic does not exist in the end."""
@@ -309,7 +309,7 @@ VERSION = 2
 _RECORDS: TypeAdapter[SentRecord] = TypeAdapter(SentRecord)
 _CALLS: TypeAdapter[Call] = TypeAdapter(Call)
 _REPORTS: TypeAdapter[DeliveryReported] = TypeAdapter(DeliveryReported)
-_PRODUCERS: TypeAdapter[ProducerTold] = TypeAdapter(ProducerTold)
+_PRODUCERS: TypeAdapter[ProducerReport] = TypeAdapter(ProducerReport)
 _UNREADABLE: TypeAdapter[Unreadable] = TypeAdapter(Unreadable)
 _COUNTS: TypeAdapter[dict[str, FaultCount]] = TypeAdapter(dict[str, FaultCount])
 

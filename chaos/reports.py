@@ -1,4 +1,4 @@
-"""What a client tells of its records beside the calls that sent them."""
+"""What a client reports of its records beside the calls that sent them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,16 +8,15 @@ Outcome = Literal["ok", "failed", "unknown"]
 """What the client knows of an operation: *ok*; *failed*, certainly not stored; *unknown*, possibly
 stored, or not reported within the bound."""
 
-ToldBy = Literal["wait", "output"]
-"""What told the outcome of a record: a call that waited for it, or its output, which was looked
-at."""
+ReportSource = Literal["wait", "output"]
+"""The source of an outcome: a call that waited for the record, or the output of the record."""
 
 
 @dataclass(slots=True)
-class Told:
+class OutcomeReport:
     """One more report of a client about a record, which contradicts the first one."""
 
-    source: ToldBy
+    source: ReportSource
     t: float
     outcome: Outcome
     partition: int | None = None
@@ -28,7 +27,7 @@ class Told:
 
 @dataclass(slots=True)
 class DeliveryReported:
-    """One call of the delivery callback: what became of one batch."""
+    """One call of the delivery callback, with the outcome of one batch."""
 
     t: float
     producer: int
@@ -40,8 +39,8 @@ class DeliveryReported:
 
 
 @dataclass(slots=True)
-class ProducerTold:
-    """What one producer of the client told beside its calls."""
+class ProducerReport:
+    """What one producer of the client reported beside its calls."""
 
     calls_back: bool = False
     """Whether the producer was given a delivery callback."""

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-from chaos.history import DeliveryReported, Outcome, ProducerTold, SentRecord, ToldBy
+from chaos.history import DeliveryReported, Outcome, ProducerReport, ReportSource, SentRecord
 from chaos.spec.scenario import Scenario
 from chaos.world.world import World
 
@@ -86,7 +86,7 @@ class Recorder(ABC):
         partition: int | None,
         offset: int | None,
         timestamp: int | None = None,
-        source: ToldBy = "wait",
+        source: ReportSource = "wait",
     ) -> None:
         """Record that the client reported a record as stored, and what else it reported of it.
 
@@ -100,7 +100,7 @@ class Recorder(ABC):
 
     @abstractmethod
     def failed(
-        self, record: SentRecord, outcome: Outcome, error: str, source: ToldBy = "wait"
+        self, record: SentRecord, outcome: Outcome, error: str, source: ReportSource = "wait"
     ) -> None:
         """Record that the client reported a record as given up."""
 
@@ -109,7 +109,7 @@ class Recorder(ABC):
         """Record a call of the delivery callback."""
 
     @abstractmethod
-    def producer(self, number: int) -> ProducerTold:
+    def producer(self, number: int) -> ProducerReport:
         """Return where a driver notes what a producer told beside its calls."""
 
 

@@ -75,7 +75,7 @@ class OnlyTheLastWaiterWakes(Mutant):
 class CancelledWaitDropsTheBatch(Mutant):
     """A wait that is cancelled frees the bytes of its batch.
 
-    Nobody waits for the record any more, so that it need not be kept.
+    The record seems to have no waiter left, so that it need not be kept.
     """
 
     where = "producer.output:ProduceOutput.wait"
@@ -93,7 +93,7 @@ class CancelledWaitDropsTheBatch(Mutant):
 class CancelledFlushDropsTheQueue(Mutant):
     """A flush that is cancelled takes the batches with it that wait to be sent.
 
-    Whoever cancels a flush gives up, a programmer may think.
+    A programmer may take a cancelled flush for a producer that gives up.
     """
 
     where = "producer.producer:TopicProducer.flush"

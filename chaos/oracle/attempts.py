@@ -28,6 +28,9 @@ from chaos.spec.bounds import Delays, delays
 USED_UP = "policy-used-up"
 """The rule for records that were given up after the last attempt, or the timeout, of the policy."""
 
+BUDGET_RULES = (USED_UP, "final-code", "closed", CLIENT_ENDED, "under-way")
+"""The rules of ``RetryTimeline.unused_budget``."""
+
 
 @dataclass(slots=True)
 class RecordGroup:

@@ -29,6 +29,9 @@ MODELLED = frozenset(Effect) - {Effect.ALTERS_BYTES}
 KNOWN = frozenset(Effect)
 """The effects whose reach is known."""
 
+RECORD_CAUSES = (UNMODELLED_EFFECT, WITHOUT_ID)
+"""The causes that make a record a blind record."""
+
 
 def blind_records(evidence: Evidence) -> Mapping[int, str]:
     """Return the ids of all blind records, each with its cause; for ``Evidence.once``."""

@@ -29,6 +29,9 @@ from chaos.spec.bounds import send_bound
 FLUSHING = ("flush", "close", "leave")
 """The calls that flush."""
 
+REFUSAL_RULES = ("closed", CLIENT_ENDED, "cancelled", "queue-full", "too-large")
+"""The rules of ``refusals``."""
+
 
 @dataclass(slots=True)
 class EndedFlush:

@@ -58,6 +58,12 @@ TOO_SLOW = "too-slow"
 """The cause where the whole run is blind: an attempt is shorter than the network may take, or than
 a loaded machine, so that attempts may end before a server sees them."""
 
+EXPLAINING_CAUSES = (UNREACHABLE, SC_UNREACHABLE, LOST_CONNECTION, TOO_SLOW)
+"""The causes that hide attempts and may also explain a loss."""
+
+HIDING_CAUSES = (*EXPLAINING_CAUSES, HELD_REQUEST)
+"""Every cause of ``Visibility.hidden``."""
+
 NEW_ADDRESS = "new-address"
 """Stands for a fault where a client may not know where a server listens, or is not connected."""
 
@@ -359,7 +365,7 @@ class Visibility:
             case TopicDeleted() if happened.topic == self._topic:
                 for leaders in self._leaders.values():
                     leaders.append((n, t, ""))
-            case LeaderMoved():
+            case LeaderMoved() if happened.topic == self._topic:
                 self._leaders.setdefault(happened.partition, []).append(
                     (n, t, f"spu:{happened.spu}")
                 )

@@ -11,12 +11,12 @@ from chaos.history import (
     History,
     Op,
     Outcome,
-    ProducerTold,
+    OutcomeReport,
+    ProducerReport,
     RecordSent,
     RecordSettled,
+    ReportSource,
     SentRecord,
-    Told,
-    ToldBy,
 )
 from chaos.spec.record_form import ID_BYTES, RecordForm
 
@@ -134,7 +134,7 @@ class RunRecorder(Recorder):
         partition: int | None,
         offset: int | None,
         timestamp: int | None = None,
-        source: ToldBy = "wait",
+        source: ReportSource = "wait",
     ) -> None:
         """Record that the client reported a record as stored."""
         if source == "wait" and record.waited_at is None:
@@ -148,11 +148,11 @@ class RunRecorder(Recorder):
             or record.partition != partition
             or record.timestamp != timestamp
         ):
-            told = Told(source, self.now(), "ok", partition, offset, timestamp)
+            told = OutcomeReport(source, self.now(), "ok", partition, offset, timestamp)
             record.contradictions.append(told)
 
     def failed(
-        self, record: SentRecord, outcome: Outcome, error: str, source: ToldBy = "wait"
+        self, record: SentRecord, outcome: Outcome, error: str, source: ReportSource = "wait"
     ) -> None:
         """Record that the client reported a record as given up."""
         if source == "wait" and record.waited_at is None:
@@ -161,17 +161,17 @@ class RunRecorder(Recorder):
             record.error = error
             self._settled(record, outcome)
         elif record.outcome != outcome:
-            record.contradictions.append(Told(source, self.now(), outcome, error=error))
+            record.contradictions.append(OutcomeReport(source, self.now(), outcome, error=error))
 
     def reported(self, report: DeliveryReported) -> None:
         """Record a call of the delivery callback."""
         self.history.reports.append(report)
 
-    def producer(self, number: int) -> ProducerTold:
+    def producer(self, number: int) -> ProducerReport:
         """Return where a driver notes what a producer told beside its calls."""
         producers = self.history.producers
         while len(producers) <= number:
-            producers.append(ProducerTold())
+            producers.append(ProducerReport())
         return producers[number]
 
     def _settled(self, record: SentRecord, outcome: Outcome) -> None:

@@ -85,8 +85,8 @@ def register_check(module: ModuleType) -> None:
         text,
         module.SEMANTICS,
         module.NEEDS,
-        module.EXCUSES,
-        module.CAUSES,
+        tuple(dict.fromkeys(module.EXCUSES)),
+        tuple(dict.fromkeys(module.CAUSES)),
         module.check,
     )
     CHECKS.add(check.name, check)

@@ -15,17 +15,17 @@ before it, and what is committed stays committed, so that no high watermark move
 
 from chaos.history import Need
 from chaos.oracle.answers import answers
-from chaos.oracle.blind_records import blind_records, has_unmodelled_effects
+from chaos.oracle.blind_records import RECORD_CAUSES, blind_records, has_unmodelled_effects
 from chaos.oracle.evidence import Evidence
-from chaos.oracle.finding import WITHOUT_ID, Finding, Violations, at, listed, were
+from chaos.oracle.finding import ACROSS_DELETION, WITHOUT_ID, Finding, Violations, at, listed, were
 from chaos.oracle.frames.commits import early_answers, lost_commits
 from chaos.oracle.incarnations import open_across_deletion
 
 NAME = "acked-is-stored"
 SEMANTICS = ("at-least-once", "at-most-once")
 NEEDS = (Need.CALLS, Need.LOGS)
-EXCUSES = ("open-across-deletion",)
-CAUSES = ("unmodelled-effect", "without-id")
+EXCUSES = (ACROSS_DELETION,)
+CAUSES = RECORD_CAUSES
 
 
 def check(evidence: Evidence) -> Finding:

@@ -14,18 +14,19 @@ backoff after a failed dial.
 
 from chaos.history import Need, SentRecord
 from chaos.oracle.answers import answers
-from chaos.oracle.blind_records import blind_records
+from chaos.oracle.blind_records import RECORD_CAUSES, blind_records
+from chaos.oracle.blind_spots import SC_UNREACHABLE
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.finding import CLIENT_ENDED, Finding, Violations, at
 from chaos.oracle.incarnations import homes, incarnations
 from chaos.oracle.timing import timing
-from chaos.oracle.visibility import visibility
+from chaos.oracle.visibility import TOO_SLOW, visibility
 
 NAME = "alive-after-heal"
 SEMANTICS = ("at-least-once", "at-most-once")
 NEEDS = (Need.CALLS, Need.FRAMES, Need.APPENDS, Need.CLOCK)
-EXCUSES = ("client-ended", "too-slow", "sc-unreachable", "dial-backoff")
-CAUSES = ("unmodelled-effect", "without-id")
+EXCUSES = (CLIENT_ENDED, TOO_SLOW, SC_UNREACHABLE, "dial-backoff")
+CAUSES = RECORD_CAUSES
 
 
 def check(evidence: Evidence) -> Finding:

@@ -19,7 +19,7 @@ That a key goes to the partition of its hash is the check ``no-phantom``.
 from collections.abc import Iterator, Sequence
 
 from chaos.history import Need
-from chaos.oracle.blind_records import blind_records
+from chaos.oracle.blind_records import RECORD_CAUSES, blind_records
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.finding import Finding, Violations, at, lasting, listed
 from chaos.oracle.frames.batches import SentBatch, sent_batches
@@ -34,7 +34,7 @@ NAME = "as-configured"
 SEMANTICS = ("at-least-once", "at-most-once")
 NEEDS = (Need.FRAMES, Need.CALLS, Need.LOGS, Need.CLOCK)
 EXCUSES = ()
-CAUSES = ("unmodelled-effect", "without-id")
+CAUSES = RECORD_CAUSES
 
 TIMEOUT_SHARE_MIN = 0.5
 """The least part of its longest value that a ``timeout`` has; a client may keep time for the

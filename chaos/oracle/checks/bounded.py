@@ -23,7 +23,7 @@ from chaos.spec.bounds import send_bound, settle_bound
 NAME = "bounded"
 SEMANTICS = ("at-least-once", "at-most-once")
 NEEDS = (Need.CALLS, Need.FRAMES, Need.CLOCK)
-EXCUSES = ("client-ended",)
+EXCUSES = (CLIENT_ENDED,)
 CAUSES = ()
 
 WAITING = ("flush", "wait", "close", "leave")

@@ -10,9 +10,9 @@ made.
 """
 
 from chaos.history import Need
-from chaos.oracle.blind_records import blind_records
+from chaos.oracle.blind_records import RECORD_CAUSES, blind_records
 from chaos.oracle.evidence import Evidence
-from chaos.oracle.finding import Finding, Violations, at, listed
+from chaos.oracle.finding import ACROSS_DELETION, Finding, Violations, at, listed
 from chaos.oracle.frames.copies import surplus
 from chaos.oracle.frames.partial import partial_transmissions
 from chaos.oracle.incarnations import open_across_deletion
@@ -20,8 +20,8 @@ from chaos.oracle.incarnations import open_across_deletion
 NAME = "no-duplicates"
 SEMANTICS = ("at-most-once",)
 NEEDS = (Need.FRAMES, Need.APPENDS, Need.LOGS)
-EXCUSES = ("open-across-deletion",)
-CAUSES = ("unmodelled-effect", "without-id")
+EXCUSES = (ACROSS_DELETION,)
+CAUSES = RECORD_CAUSES
 
 
 def check(evidence: Evidence) -> Finding:

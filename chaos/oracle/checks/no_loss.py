@@ -12,37 +12,19 @@ all attempts together take at least the delays between them.
 """
 
 from chaos.history import Need
-from chaos.oracle.attempts import record_groups, retry_timeline
-from chaos.oracle.blind_records import blind_records
-from chaos.oracle.calls import refusals
+from chaos.oracle.attempts import BUDGET_RULES, record_groups, retry_timeline
+from chaos.oracle.blind_records import RECORD_CAUSES, blind_records
+from chaos.oracle.calls import REFUSAL_RULES, refusals
 from chaos.oracle.evidence import Evidence
-from chaos.oracle.finding import NOT_DRAINED, Finding, Violations, at, listed, were
+from chaos.oracle.finding import ACROSS_DELETION, NOT_DRAINED, Finding, Violations, at, listed, were
 from chaos.oracle.incarnations import open_across_deletion
+from chaos.oracle.visibility import HIDING_CAUSES
 
 NAME = "no-loss"
 SEMANTICS = ("at-least-once",)
 NEEDS = (Need.FRAMES, Need.APPENDS, Need.LOGS, Need.CALLS, Need.CLOCK)
-EXCUSES = (
-    "policy-used-up",
-    "final-code",
-    "closed",
-    "client-ended",
-    "under-way",
-    "cancelled",
-    "queue-full",
-    "too-large",
-    "open-across-deletion",
-)
-CAUSES = (
-    "unmodelled-effect",
-    "without-id",
-    "spu-unreachable",
-    "sc-unreachable",
-    "lost-connection",
-    "held-request",
-    "too-slow",
-    "not-drained",
-)
+EXCUSES = (*BUDGET_RULES, *REFUSAL_RULES, ACROSS_DELETION)
+CAUSES = (*RECORD_CAUSES, *HIDING_CAUSES, NOT_DRAINED)
 
 
 def check(evidence: Evidence) -> Finding:

@@ -9,7 +9,7 @@ be stored where none was given, since some clients cannot send a record without 
 """
 
 from chaos.history import Need
-from chaos.oracle.blind_records import altered_requests, blind_records
+from chaos.oracle.blind_records import RECORD_CAUSES, altered_requests, blind_records
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.finding import UNMODELLED_EFFECT, Finding, Violations, at, listed
 from chaos.oracle.incarnations import incarnations, open_across_deletion, partition_of
@@ -18,7 +18,7 @@ NAME = "no-phantom"
 SEMANTICS = ("at-least-once", "at-most-once")
 NEEDS = (Need.FRAMES, Need.APPENDS, Need.LOGS)
 EXCUSES = ()
-CAUSES = ("unmodelled-effect", "without-id")
+CAUSES = RECORD_CAUSES
 
 SHOWN_BYTES = 32
 """How many bytes of an unknown value a sentence shows."""

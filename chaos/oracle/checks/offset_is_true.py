@@ -6,16 +6,16 @@ stored at all breaks another promise (``acked-is-stored``).
 """
 
 from chaos.history import Need
-from chaos.oracle.blind_records import blind_records
+from chaos.oracle.blind_records import RECORD_CAUSES, blind_records
 from chaos.oracle.evidence import Evidence
-from chaos.oracle.finding import Finding, Violations, at, listed
+from chaos.oracle.finding import ACROSS_DELETION, Finding, Violations, at, listed
 from chaos.oracle.incarnations import open_across_deletion
 
 NAME = "offset-is-true"
 SEMANTICS = ("at-least-once", "at-most-once")
 NEEDS = (Need.CALLS, Need.LOGS, Need.OFFSETS)
-EXCUSES = ("open-across-deletion",)
-CAUSES = ("unmodelled-effect", "without-id")
+EXCUSES = (ACROSS_DELETION,)
+CAUSES = RECORD_CAUSES
 
 
 def check(evidence: Evidence) -> Finding:

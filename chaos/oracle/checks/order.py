@@ -13,19 +13,19 @@ from heapq import heappop, heappush
 
 from chaos.history import Call, Need, SentRecord
 from chaos.oracle.answers import answers
-from chaos.oracle.blind_records import blind_records
+from chaos.oracle.blind_records import RECORD_CAUSES, blind_records
 from chaos.oracle.evidence import Copy, Evidence
-from chaos.oracle.finding import Finding, Violations
+from chaos.oracle.finding import ACROSS_DELETION, Finding, Violations
 from chaos.oracle.incarnations import open_across_deletion
+
+PASSED = "passed-in-its-request"
+"""The rule for a record that passed another one, which the request with both did not store."""
 
 NAME = "order"
 SEMANTICS = ("at-least-once", "at-most-once")
 NEEDS = (Need.CALLS, Need.LOGS)
-EXCUSES = ("passed-in-its-request", "open-across-deletion")
-CAUSES = ("unmodelled-effect", "without-id")
-
-PASSED = "passed-in-its-request"
-"""The rule for a record that passed another one, which the request with both did not store."""
+EXCUSES = (PASSED, ACROSS_DELETION)
+CAUSES = RECORD_CAUSES
 
 
 def check(evidence: Evidence) -> Finding:

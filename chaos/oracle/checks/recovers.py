@@ -20,24 +20,26 @@ from math import inf
 from typing import NamedTuple
 
 from chaos.history import Need, SentRecord
-from chaos.oracle.blind_records import blind_records
+from chaos.oracle.blind_records import RECORD_CAUSES, blind_records
+from chaos.oracle.blind_spots import SC_UNREACHABLE
 from chaos.oracle.checks.alive_after_heal import knew_no_leader
 from chaos.oracle.disturbances import SC, Disturbances, disturbances
 from chaos.oracle.evidence import Evidence
-from chaos.oracle.finding import Finding, Violations, listed, were
+from chaos.oracle.finding import ACROSS_DELETION, Finding, Violations, listed, were
 from chaos.oracle.holds import holds
 from chaos.oracle.incarnations import incarnations, open_across_deletion
 from chaos.oracle.timing import timing
+from chaos.oracle.visibility import TOO_SLOW
 from chaos.spec.bounds import DIAL_BACKOFF_MAX_S, DIAL_BACKOFF_S, DIAL_SILENCE_S, delays
+
+NO_TIME = "no-quiet-interval"
+"""The rule for records whose time was not part of a quiet interval."""
 
 NAME = "recovers"
 SEMANTICS = ("at-least-once", "at-most-once")
 NEEDS = (Need.CALLS, Need.FRAMES, Need.APPENDS, Need.LOGS, Need.CLOCK)
-EXCUSES = ("too-slow", "no-quiet-interval", "sc-unreachable", "open-across-deletion")
-CAUSES = ("unmodelled-effect", "without-id")
-
-NO_TIME = "no-quiet-interval"
-"""The rule for records whose time was not part of a quiet interval."""
+EXCUSES = (TOO_SLOW, NO_TIME, SC_UNREACHABLE, ACROSS_DELETION)
+CAUSES = RECORD_CAUSES
 
 SC_STRUCK_S = 2.0
 """How much longer recovery may take if the SC was struck: a look-up has a second, and the SC may
@@ -60,7 +62,7 @@ def check(evidence: Evidence) -> Finding:
     too_slow = evidence.once(timing).is_too_slow(evidence.once(holds).longest_s)
     for partition, records in _by_partition(evidence).items():
         if too_slow:
-            found.excuse("too-slow", len(records))
+            found.excuse(TOO_SLOW, len(records))
             continue
         place = 0
         for quiet in _quiet(evidence, struck, partition):
@@ -91,7 +93,7 @@ def _look_at(
     if not given_up and all(record.outcome != "ok" for record in records):
         found.excuse(NO_TIME, len(records))
         return
-    found.excuse("sc-unreachable", sum(record.sent_at < learned for record in records))
+    found.excuse(SC_UNREACHABLE, sum(record.sent_at < learned for record in records))
     records = [record for record in records if record.sent_at >= learned]
     given_up = [record for record in given_up if record.sent_at >= learned]
     found.judged += len(records)

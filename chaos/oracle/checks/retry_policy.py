@@ -22,15 +22,17 @@ from math import inf
 
 from chaos.history import Need
 from chaos.oracle.attempts import (
+    BUDGET_RULES,
     AttemptBounds,
     RecordGroup,
     RetryTimeline,
     record_groups,
     retry_timeline,
 )
-from chaos.oracle.blind_records import blind_records
+from chaos.oracle.blind_records import RECORD_CAUSES, blind_records
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.finding import (
+    ACROSS_DELETION,
     JUDGED,
     NOT_DRAINED,
     Finding,
@@ -44,28 +46,13 @@ from chaos.oracle.finding import (
     were,
 )
 from chaos.oracle.incarnations import open_across_deletion
+from chaos.oracle.visibility import HIDING_CAUSES
 
 NAME = "retry-policy"
 SEMANTICS = ("at-least-once",)
 NEEDS = (Need.FRAMES, Need.APPENDS, Need.LOGS, Need.CALLS, Need.CLOCK)
-EXCUSES = (
-    "policy-used-up",
-    "final-code",
-    "closed",
-    "client-ended",
-    "under-way",
-    "open-across-deletion",
-)
-CAUSES = (
-    "unmodelled-effect",
-    "without-id",
-    "spu-unreachable",
-    "sc-unreachable",
-    "lost-connection",
-    "held-request",
-    "too-slow",
-    "not-drained",
-)
+EXCUSES = (*BUDGET_RULES, ACROSS_DELETION)
+CAUSES = (*RECORD_CAUSES, *HIDING_CAUSES, NOT_DRAINED)
 
 
 def check(evidence: Evidence) -> Finding:

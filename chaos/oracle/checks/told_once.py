@@ -19,7 +19,7 @@ from itertools import chain
 from typing import NamedTuple
 
 from chaos.history import DeliveryReported, Need, SentRecord
-from chaos.oracle.blind_records import blind_records
+from chaos.oracle.blind_records import RECORD_CAUSES, blind_records
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.finding import Finding, Violations, at, listed
 from wire.batch import Record
@@ -28,7 +28,7 @@ NAME = "told-once"
 SEMANTICS = ("at-least-once", "at-most-once")
 NEEDS = (Need.CALLS,)
 EXCUSES = ("no-other-source",)
-CAUSES = ("unmodelled-effect", "without-id")
+CAUSES = RECORD_CAUSES
 
 
 def check(evidence: Evidence) -> Finding:

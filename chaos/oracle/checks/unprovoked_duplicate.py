@@ -12,9 +12,10 @@ from math import inf
 
 from chaos.history import Need
 from chaos.oracle.attempts import RecordGroup, RetryTimeline, record_groups, retry_timeline
-from chaos.oracle.blind_records import blind_records
+from chaos.oracle.blind_records import RECORD_CAUSES, blind_records
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.finding import (
+    ACROSS_DELETION,
     JUDGED,
     Finding,
     Ruling,
@@ -28,14 +29,14 @@ from chaos.oracle.finding import (
 from chaos.oracle.frames.copies import surplus
 from chaos.oracle.incarnations import open_across_deletion
 
+COMMIT_UNCERTAIN = "commit-uncertain"
+"""The cause where an answer without a fault may say that the commit failed."""
+
 NAME = "unprovoked-duplicate"
 SEMANTICS = ("at-least-once",)
 NEEDS = (Need.FRAMES, Need.APPENDS, Need.LOGS, Need.CLOCK)
-EXCUSES = ("open-across-deletion",)
-CAUSES = ("unmodelled-effect", "without-id", "commit-uncertain")
-
-COMMIT_UNCERTAIN = "commit-uncertain"
-"""The cause where an answer without a fault may say that the commit failed."""
+EXCUSES = (ACROSS_DELETION,)
+CAUSES = (*RECORD_CAUSES, COMMIT_UNCERTAIN)
 
 
 def check(evidence: Evidence) -> Finding:

@@ -16,11 +16,12 @@ from math import inf
 from chaos.history import Need
 from chaos.oracle.answers import answers
 from chaos.oracle.attempts import RecordGroup, record_groups
-from chaos.oracle.blind_records import blind_records
+from chaos.oracle.blind_records import RECORD_CAUSES, blind_records
 from chaos.oracle.blind_spots import HELD_REQUEST
-from chaos.oracle.calls import closings, refusals
+from chaos.oracle.calls import REFUSAL_RULES, closings, refusals
 from chaos.oracle.evidence import Evidence, Transmission
 from chaos.oracle.finding import (
+    ACROSS_DELETION,
     CLIENT_ENDED,
     NOT_DRAINED,
     Finding,
@@ -36,26 +37,14 @@ from chaos.oracle.finding import (
 )
 from chaos.oracle.incarnations import homes, open_across_deletion
 from chaos.oracle.timing import timing
-from chaos.oracle.visibility import Visibility, visibility
+from chaos.oracle.visibility import EXPLAINING_CAUSES, Visibility, visibility
 from simulator.faults.effects import CutPoint, Effect
 
 NAME = "unprovoked-loss"
 SEMANTICS = ("at-most-once",)
 NEEDS = (Need.FRAMES, Need.APPENDS, Need.LOGS, Need.CALLS, Need.CLOCK)
-EXCUSES = (
-    "request-lost",
-    "lost-connection",
-    "spu-unreachable",
-    "sc-unreachable",
-    "too-slow",
-    "closed",
-    "client-ended",
-    "cancelled",
-    "queue-full",
-    "too-large",
-    "open-across-deletion",
-)
-CAUSES = ("unmodelled-effect", "without-id", "held-request", "not-drained")
+EXCUSES = ("request-lost", CLIENT_ENDED, *EXPLAINING_CAUSES, *REFUSAL_RULES, ACROSS_DELETION)
+CAUSES = (*RECORD_CAUSES, HELD_REQUEST, NOT_DRAINED)
 
 
 def check(evidence: Evidence) -> Finding:

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from chaos.drivers import Recorder
-from chaos.history import DeliveryReported, Outcome, ProducerTold, SentRecord, ToldBy
+from chaos.history import DeliveryReported, Outcome, ProducerReport, ReportSource, SentRecord
 
 
 def program(directory: Path, script: str) -> list[str]:
@@ -29,17 +29,17 @@ class Outcomes(Recorder):
         partition: int | None,
         offset: int | None,
         timestamp: int | None = None,
-        source: ToldBy = "wait",
+        source: ReportSource = "wait",
     ) -> None:
         self.outcomes[record.id] = ("ok", partition, offset)
 
     def failed(
-        self, record: SentRecord, outcome: Outcome, error: str, source: ToldBy = "wait"
+        self, record: SentRecord, outcome: Outcome, error: str, source: ReportSource = "wait"
     ) -> None:
         self.outcomes[record.id] = (outcome, error)
 
     def reported(self, report: DeliveryReported) -> None:
         raise AssertionError("a program has no delivery callback")
 
-    def producer(self, number: int) -> ProducerTold:
+    def producer(self, number: int) -> ProducerReport:
         raise AssertionError("a program has no counters")

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from chaos.history import History, Told
+from chaos.history import History, OutcomeReport
 from chaos.oracle.checks import told_once
 from tests.chaos.oracle.checks.playing import AT_MOST_ONCE, judged, played, said
 
@@ -29,7 +29,7 @@ def test_a_wait_that_contradicts_the_first_report_is_reported() -> None:
     history = played(workload=TWICE)
     record = history.records[2]
     stamp = record.timestamp
-    record.contradictions.append(Told("wait", 0.5, "ok", 0, 7, stamp))
+    record.contradictions.append(OutcomeReport("wait", 0.5, "ok", 0, 7, stamp))
     assert said(told_once, history) == [
         f"record 2 was reported as stored at 0@2 ({stamp} ms) at 0.001 s, and as stored at 0@7 "
         f"({stamp} ms) at 0.500 s (by its wait)"
@@ -38,7 +38,7 @@ def test_a_wait_that_contradicts_the_first_report_is_reported() -> None:
 
 def test_a_report_that_says_less_contradicts_nothing() -> None:
     history = played(workload=TWICE)
-    history.records[2].contradictions.append(Told("wait", 0.5, "ok"))
+    history.records[2].contradictions.append(OutcomeReport("wait", 0.5, "ok"))
     assert said(told_once, history) == []
 
 
