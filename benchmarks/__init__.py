@@ -7,6 +7,7 @@
 ``defects``: those ten defects of a producer.
 ``producing``: one client as a process, for ``producers``.
 ``server``: the simulator as a process.
+``echo``: a bare trio server that sends back what it reads, as the limit for ours.
 ``load``: produce requests from a blocking socket.
 ``codec``: the cost of encoding and decoding.
 ``figures``: the table of medians and ranges.

@@ -14,7 +14,7 @@ from rich.console import Console
 from benchmarks.codec import decode_and_encode_us, record_us
 from benchmarks.figures import Figure, table_of
 from benchmarks.load import TOPIC, Load
-from benchmarks.server import COMMAND, BenchmarkError, running_server
+from benchmarks.server import COMMAND, BenchmarkError, running_echo, running_server
 
 ROUNDS = 6
 """The number of rounds: enough for a median, and few enough for half a minute and 1.5 GB."""
@@ -23,6 +23,7 @@ FIGURES = (
     Figure("one in flight", "requests/s", 0, target=8_000),
     Figure("one in flight, p50", "ms", 3),
     Figure("one in flight, p99", "ms", 3),
+    Figure("one in flight, to a bare echo", "", 2, target=0.7),
     Figure("batches of 16 KiB", "records/s", 0, target=1_000_000),
     Figure("decode a response", "us", 2),
     Figure("encode a response", "us", 2),
@@ -34,12 +35,14 @@ def main() -> None:
     """Measure everything and print a table."""
     console = Console(highlight=False, soft_wrap=True)
     samples = []
-    with running_server() as server:
+    with running_server() as server, running_echo() as echo:
         load = Load(server.spu_address)
         for number in range(1, ROUNDS + 1):
             with console.status(f"round {number} of {ROUNDS}"):
+                alone = load.one_in_flight()
+                share = alone[0] / load.echoed(echo)
                 samples.append(
-                    (*load.one_in_flight(), load.batched(), *decode_and_encode_us(), record_us())
+                    (*alone, share, load.batched(), *decode_and_encode_us(), record_us())
                 )
         summary = server.stop()
     stored = summary["partitions"][f"{TOPIC}/0"]["stored"]

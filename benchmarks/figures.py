@@ -30,7 +30,8 @@ def table_of(measured: Iterable[tuple[Figure, Sequence[float]]], rounds: int) ->
     for figure, samples in measured:
         median = statistics.median(samples)
         shown = [f"{value:,.{figure.digits}f}" for value in (median, min(samples), max(samples))]
-        table.add_row(f"{figure.name}, {figure.unit}", *shown, _against_target(figure, median))
+        name = f"{figure.name}, {figure.unit}" if figure.unit else figure.name
+        table.add_row(name, *shown, _against_target(figure, median))
     return table
 
 
@@ -38,4 +39,5 @@ def _against_target(figure: Figure, median: float) -> str:
     if figure.target is None:
         return ""
     met = median <= figure.target if figure.most else median >= figure.target
-    return f"{'<=' if figure.most else '>='} {figure.target:,.0f} {'met' if met else 'missed'}"
+    limit = f"{figure.target:,g}" if figure.target < 1 else f"{figure.target:,.0f}"
+    return f"{'<=' if figure.most else '>='} {limit} {'met' if met else 'missed'}"

@@ -64,6 +64,16 @@ def full_batch() -> tuple[bytes, int]:
     return batch_of(count), count
 
 
+def prepare(plain: socket.socket) -> None:
+    """Set the options of a client's socket: blocking, with a limit, and without delay."""
+    # With its own timeout, Python would call poll() before each call; the timeout of the
+    # kernel costs nothing.
+    plain.settimeout(None)
+    for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+        plain.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", SOCKET_S_MAX, 0))
+    plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
 class Load:
     """Sends to one SPU, over one connection at a time.
 
@@ -91,6 +101,24 @@ class Load:
         spent_ms = sorted((b - a) * 1000 for a, b in pairwise(times))
         percentiles = statistics.quantiles(spent_ms, n=100)
         return len(answers) / (times[-1] - times[0]), percentiles[49], percentiles[98]
+
+    def echoed(self, address: tuple[str, int]) -> float:
+        """Send the frame of ``one_in_flight`` to a server that returns it; return requests/s."""
+        with self._connected() as connection:
+            (frame,) = connection.frames([batch_of(1)], 1)
+        with socket.create_connection(address, SOCKET_S_MAX) as plain:
+            prepare(plain)
+            start, sent = perf_counter(), 0
+            while sent < SINGLE_REQUESTS and perf_counter() < start + ROUND_S_MAX:
+                plain.sendall(frame)
+                missing = len(frame)
+                while missing:
+                    piece = plain.recv(missing)
+                    if not piece:
+                        raise BenchmarkError("the echo server closed the connection")
+                    missing -= len(piece)
+                sent += 1
+            return sent / (perf_counter() - start)
 
     def batched(self) -> float:
         """Send large requests of full batches, a few in flight; return records/s."""
@@ -138,12 +166,7 @@ class _Connection:
     """A greeted connection whose answers come in the order of the requests."""
 
     def __init__(self, plain: socket.socket) -> None:
-        # With its own timeout, Python would call poll() before each call; the timeout of the
-        # kernel costs nothing.
-        plain.settimeout(None)
-        for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
-            plain.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", SOCKET_S_MAX, 0))
-        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        prepare(plain)
         self._socket = plain
         self._wire = ClientConnection("benchmark")
         self._held = b""

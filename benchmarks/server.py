@@ -56,7 +56,27 @@ def running_server() -> Iterator[Server]:
     Raises:
         BenchmarkError: the simulator does not become ready.
     """
-    command = [sys.executable, *COMMAND.split()]
+    with _running(COMMAND, r"ready .*spu=([\d.]+):(\d+)") as (process, address):
+        yield Server(process, address)
+
+
+@contextmanager
+def running_echo() -> Iterator[tuple[str, int]]:
+    """Start a bare echo server that ends with the ``with`` block; yield its address.
+
+    Raises:
+        BenchmarkError: the server does not become ready.
+    """
+    with _running("-m benchmarks.echo", r"ready echo=([\d.]+):(\d+)") as (_, address):
+        yield address
+
+
+@contextmanager
+def _running(
+    arguments: str, ready_line: str
+) -> Iterator[tuple["subprocess.Popen[str]", tuple[str, int]]]:
+    """Start a server of Python; its ready line names its host and its port."""
+    command = [sys.executable, *arguments.split()]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
@@ -66,9 +86,9 @@ def running_server() -> Iterator[Server]:
             watchdog.start()
             line = process.stdout.readline()
             watchdog.cancel()
-            ready = re.match(r"ready .*spu=([\d.]+):(\d+)", line)
+            ready = re.match(ready_line, line)
             if ready is None:
-                raise BenchmarkError("the simulator does not become ready")
-            yield Server(process, (ready[1], int(ready[2])))
+                raise BenchmarkError(f"python {arguments} does not become ready")
+            yield process, (ready[1], int(ready[2]))
         finally:
             process.kill()

@@ -78,6 +78,11 @@ class FrameReader:
             WireError: the length of a frame is out of range. The frames before it are yielded
                 first; the reader is unusable afterwards.
         """
+        if not self._held and len(data) >= LENGTH_BYTES:
+            (length,) = _LENGTH.unpack_from(data)
+            if length + LENGTH_BYTES == len(data) and self._shortest <= length <= self._longest:
+                yield data[LENGTH_BYTES:]  # the usual read: one frame and nothing else
+                return
         if self._held or len(data) < self._missing:
             self._held += data
             self._missing -= len(data)

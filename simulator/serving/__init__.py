@@ -11,5 +11,6 @@
 ``node``: one server: its listener and its connections.
 ``topic_events``: the events of topics.
 ``transport``: real sockets.
+``socket_stream``: a stream over a TCP socket that sends without a turn of the event loop.
 ``server``: the simulator as a whole; the only nursery.
 """

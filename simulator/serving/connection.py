@@ -141,29 +141,27 @@ class ConnectionTask:
 
     async def _deliver(self, request: PendingRequest) -> None:
         """Process a request that is due."""
+        exchanges, transit, share = self._exchanges, self._transit, self._share
         try:
-            await self._apply(request)
+            for due in exchanges.due(request):
+                if isinstance(due, PendingEnd):
+                    await self._answers.put(due, size=0)
+                    continue
+                if transit.answers > transit.half:
+                    await transit.answers_fit()
+                try:
+                    response = exchanges.apply(due, trio.current_time())
+                    if response.__class__ is GeneratorType:
+                        response = await _finished(response)
+                    answer = exchanges.answered(due, response)
+                except WireError as error:
+                    self._carry_out(exchanges.undecodable(error))
+                    return
+                size = len(answer.frame)
+                share.answer_made(size)
+                await self._answers.put(answer, size, answer.delay_s)
         finally:
-            self._share.dealt_with(request.frame.size)
-
-    async def _apply(self, request: PendingRequest) -> None:
-        exchanges, transit = self._exchanges, self._transit
-        for due in exchanges.due(request):
-            if isinstance(due, PendingEnd):
-                await self._answers.put(due, size=0)
-                continue
-            if transit.answers > transit.half:
-                await transit.answers_fit()
-            try:
-                response = exchanges.apply(due, trio.current_time())
-                if response.__class__ is GeneratorType:
-                    response = await _finished(response)
-                answer = exchanges.answered(due, response)
-            except WireError as error:
-                self._carry_out(exchanges.undecodable(error))
-                return
-            self._share.answer_made(len(answer.frame))
-            await self._answers.put(answer, len(answer.frame), answer.delay_s)
+            share.dealt_with(request.frame.size)
 
     def _push(self, answer: PendingAnswer) -> None:
         if self._share.overdue:
@@ -179,34 +177,31 @@ class ConnectionTask:
     # --- writing
 
     async def _answer(self, item: PendingAnswer | PendingEnd) -> None:
-        """Process an answer that is due."""
+        """Process an answer that is due, or the end of the connection."""
+        exchanges, transit, share = self._exchanges, self._transit, self._share
         try:
-            await self._write(item)
+            for action in exchanges.answer_due(item):
+                if isinstance(action, bytes):
+                    assert isinstance(item, PendingAnswer)
+                    transit.writing(share)
+                    try:
+                        await self._stream.send_all(action)
+                    except _GONE:
+                        exchanges.write_failed()
+                    else:
+                        exchanges.written(item, len(action))
+                    finally:
+                        transit.written(share)
+                elif action is StreamAction.SEND_FIN:
+                    try:
+                        await self._stream.send_eof()
+                    except _GONE:
+                        return
+                else:
+                    self._carry_out((action,))
         finally:
             if isinstance(item, PendingAnswer):
-                self._share.answer_left(len(item.frame))
-
-    async def _write(self, item: PendingAnswer | PendingEnd) -> None:
-        exchanges = self._exchanges
-        for action in exchanges.answer_due(item):
-            if isinstance(action, bytes):
-                assert isinstance(item, PendingAnswer)
-                self._transit.writing(self._share)
-                try:
-                    await self._stream.send_all(action)
-                except _GONE:
-                    exchanges.write_failed()
-                else:
-                    exchanges.written(item, len(action))
-                finally:
-                    self._transit.written(self._share)
-            elif action is StreamAction.SEND_FIN:
-                try:
-                    await self._stream.send_eof()
-                except _GONE:
-                    return
-            else:
-                self._carry_out((action,))
+                share.answer_left(len(item.frame))
 
     def _carry_out(self, actions: Iterable[StreamAction]) -> None:
         """Carry out actions that do not wait."""

@@ -102,8 +102,9 @@ class Transit:
 
     def answer_left(self, size: int) -> None:
         """An answer was written, or never will be."""
+        was_full = self.answers > self.half
         self.answers -= size
-        if self.answers <= self.half:
+        if was_full and self.answers <= self.half:
             self._left.set()
             self._left = trio.Event()
 

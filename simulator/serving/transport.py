@@ -4,14 +4,12 @@ trio's streams cannot reset a connection, so a transport provides a function for
 its listeners. A network in memory provides the same interface.
 """
 
-import socket
-import struct
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 import trio
 
-_NO_LINGER = struct.pack("ii", 1, 0)
+from simulator.serving.socket_stream import TcpListener, TcpStream
 
 Stream = trio.abc.HalfCloseableStream
 
@@ -43,12 +41,10 @@ async def listen_on_tcp(host: str, port: int) -> Bound:
             await extra.aclose()
         listeners = listeners[:1]
     chosen: int = listeners[0].socket.getsockname()[1]
-    return Bound(listeners, chosen, reset_tcp)
+    return Bound([TcpListener(each) for each in listeners], chosen, reset_tcp)
 
 
 def reset_tcp(stream: Stream) -> None:
-    """Close a socket so that its peer sees a reset (SO_LINGER 0)."""
-    assert isinstance(stream, trio.SocketStream)
-    if stream.socket.fileno() >= 0:
-        stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
-        stream.socket.close()
+    """Close a connection so that its peer sees a reset."""
+    assert isinstance(stream, TcpStream)
+    stream.reset()
