@@ -11,7 +11,7 @@ these bounds keep it.
 """
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf
 
 from chaos.history import Outcome, SentRecord
@@ -42,6 +42,8 @@ class RecordGroup:
     outcome_at: float | None
     earliest: float
     """When the first attempt began at the earliest."""
+    ids: list[int] = field(default_factory=list)
+    """The ids of the records."""
     settled_at: float | None = None
     """When the group was settled; None if the time is not certain. A client may report an outcome
     later than it knows it: the outcome of a record that is settled during its own send is reported
@@ -51,11 +53,6 @@ class RecordGroup:
     def producer(self) -> int:
         """The number of the producer that sent them."""
         return self.records[0].producer
-
-    @property
-    def ids(self) -> list[int]:
-        """The ids of the records."""
-        return [record.id for record in self.records]
 
 
 def record_groups(evidence: Evidence) -> list[RecordGroup]:
@@ -68,6 +65,7 @@ def record_groups(evidence: Evidence) -> list[RecordGroup]:
     # Over tcp the outcomes of one batch are reported at slightly different times.
     rough = evidence.history.world != "virtual"
     found: dict[tuple[int, Outcome, float | None, int], RecordGroup] = {}
+    latest, group, slack = None, None, evidence.once(timing).slack
     for record in evidence.sent:
         if record.taken_at is None:
             continue
@@ -75,14 +73,16 @@ def record_groups(evidence: Evidence) -> list[RecordGroup]:
         if rough and outcome_at is not None:
             outcome_at = round(outcome_at, 2)
         key = trail_of[record.id], record.outcome, outcome_at, record.producer
-        group = found.get(key)
-        if group is None:
-            group = found[key] = RecordGroup(
-                [], trails[key[0]], record.outcome, record.outcome_at, 0.0
-            )
-            group.settled_at = _settled_at(record, evidence.once(timing).slack)
+        if group is None or key != latest:  # most records are in the group of the one before them
+            latest, group = key, found.get(key)
+            if group is None:
+                group = found[key] = RecordGroup(
+                    [], trails[key[0]], record.outcome, record.outcome_at, 0.0
+                )
+                group.settled_at = _settled_at(record, slack)
         group.records.append(record)
     for group in found.values():
+        group.ids = [record.id for record in group.records]
         group.earliest = group.records[-1].sent_at
     if evidence.scenario.producer.retries:
         _wait_for_predecessors(list(found.values()))

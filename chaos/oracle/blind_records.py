@@ -40,7 +40,7 @@ def blind_records(evidence: Evidence) -> Mapping[int, str]:
         return found
     open_requests: dict[int, dict[int, None]] = {}
     """By connection, the requests that are not answered yet."""
-    for happened in evidence.history.events:
+    for happened in evidence.server_events:
         match happened:
             case FrameRead():
                 open_requests.setdefault(happened.connection, {})[happened.transmission] = None

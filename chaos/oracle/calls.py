@@ -80,8 +80,11 @@ class _GivenUp:
         self._calls = evidence.history.calls
         self._transmissions = evidence.transmissions
         self._retries = evidence.scenario.producer.retries
-        mine = [record for record in evidence.records if record.producer == producer]
-        given_up = [r for r in mine if r.taken_at is not None and r.outcome != "ok"]
+        given_up = [
+            record
+            for record in evidence.unacknowledged
+            if record.producer == producer and record.taken_at is not None
+        ]
         self._by_taking = sorted(given_up, key=_taken)
         self._together: dict[int, list[SentRecord]] = {}
         """By call, the records that were sent with others, and were given up."""
@@ -89,7 +92,13 @@ class _GivenUp:
             if self._calls[record.call].op == "send_all":
                 self._together.setdefault(record.call, []).append(record)
         self._by_end = [] if self._retries else sorted(given_up, key=_given_up)
-        self._uncertain_from = min((r.sent_at for r in mine if _is_uncertain(r)), default=inf)
+        # The client may have accepted a record although its send did not return.
+        uncertain = (
+            record.sent_at
+            for record in evidence.unaccepted
+            if record.producer == producer and record.outcome != "failed"
+        )
+        self._uncertain_from = min(uncertain, default=inf)
 
     def through(self, calls: Iterable[Call]) -> Iterator[EndedFlush]:
         """Yield the flushes of the producer, with what they cover."""
@@ -186,11 +195,6 @@ def _given_up(record: SentRecord) -> float:
     return inf if record.outcome_at is None else record.outcome_at
 
 
-def _is_uncertain(record: SentRecord) -> bool:
-    """Return whether the client may have accepted a record although its send did not return."""
-    return record.taken_at is None and record.outcome != "failed"
-
-
 # --- closing
 
 CLOSING = ("close", "leave")
@@ -249,7 +253,7 @@ def refusals(evidence: Evidence) -> Iterator[tuple[SentRecord, Ruling]]:
     long as ``send`` may wait. The error of a call that sends many records does not say which record
     it is about.
     """
-    refused = [record for record in evidence.sent if record.taken_at is None]
+    refused = [record for record in evidence.unaccepted if not record.probe]
     if not refused:
         return
     bound = send_bound(evidence.scenario.producer) - evidence.once(timing).slack

@@ -55,7 +55,7 @@ class Disturbances:
         self.healed_at = inf
         self._open: dict[tuple[str, str], float] = {}
         """By server and cause, since when a disturbance lasts."""
-        for happened in evidence.history.events:
+        for happened in evidence.server_events:
             if type(happened) in _RELEVANT:
                 self._add(happened)
         for (server, _), since in self._open.items():

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple, TypeVar, cast
 
-from chaos.history import History, SentRecord
+from chaos.history import CLIENT_EVENTS, History, Outcome, SentRecord
+from chaos.oracle.frames.record_ids import RecordIds, TransmittedBatch
 from simulator.events import Appended, Event, FaultHit, FrameRead, FrameWritten, TopicDeleted
-from wire.batch import Record, decode_batch, decode_values, iter_batches
-from wire.codec import WireError
-from wire.codec.types import Buffer
+from wire.batch import Record
 
 T = TypeVar("T")
 E = TypeVar("E", bound=Event)
@@ -44,6 +43,8 @@ class Copy(NamedTuple):
     """The fault that made the copy by duplicating a request; None for the original."""
     incarnation: int = 0
     """The incarnation of the topic whose log holds the copy, from 0."""
+    timestamp: int = -1
+    """The stored timestamp, in milliseconds since 1970; -1 if the batch has no times."""
 
 
 class Phantom(NamedTuple):
@@ -53,6 +54,16 @@ class Phantom(NamedTuple):
     offset: int
     value: bytes
     incarnation: int
+
+
+class _Stored(NamedTuple):
+    """What is stored; the properties of ``Evidence`` describe the fields."""
+
+    copies: list[tuple[Copy, ...]]
+    reported: list[Copy | None]
+    phantoms: list[Phantom]
+    other_keys: list[tuple[int, Copy]]
+    unbrought: list[tuple[int, Copy]]
 
 
 class Evidence:
@@ -66,10 +77,13 @@ class Evidence:
         self.history = history
         self.scenario = history.scenario
         self.records = history.records
+        self.server_events = [each for each in history.events if type(each) not in _OF_CLIENT]
+        """The events of the servers, in order; those of the client are the bulk, one or two for
+        each record."""
         self._by_class: defaultdict[type[Event], list[Any]] = defaultdict(list)
-        for happened in history.events:
+        for happened in self.server_events:
             self._by_class[type(happened)].append(happened)
-        self._batches: dict[bytes, list[int]] = {}
+        self.record_ids = RecordIds(history.records)
         self._ids_by_transmission: dict[int, list[int]] = {}
         self._made: dict[Callable[[Evidence], object], object] = {}
 
@@ -80,7 +94,7 @@ class Evidence:
         return cast("T", self._made[make])
 
     def events_of(self, cls: type[E]) -> list[E]:
-        """Return all events of one class, in order."""
+        """Return all events of one class of the servers' events, in order."""
         return self._by_class.get(cls, [])
 
     @cached_property
@@ -120,7 +134,7 @@ class Evidence:
                     entry,
                 )
                 led_on: dict[int, int] = {}
-                ids = self.ids_of(data)
+                ids = self.record_ids.in_batches(data)
                 carried += ids
                 for record_id in ids:
                     trail = trail_of[record_id]
@@ -131,10 +145,10 @@ class Evidence:
         return trails, trail_of
 
     @property
-    def batches(self) -> list[list[int]]:
-        """The record ids of each transmitted batch."""
+    def batches(self) -> list[TransmittedBatch]:
+        """Each transmitted batch once."""
         assert self.trails
-        return list(self._batches.values())
+        return self.record_ids.batches
 
     @property
     def ids_by_transmission(self) -> dict[int, list[int]]:
@@ -143,15 +157,21 @@ class Evidence:
         return self._ids_by_transmission
 
     @property
-    def copies(self) -> list[list[Copy]]:
+    def copies(self) -> list[tuple[Copy, ...]]:
         """By record id, the stored copies of the record, in the order of the logs; those of earlier
         incarnations come first."""
-        return self._stored[0]
+        return self._stored.copies
+
+    @property
+    def reported_copies(self) -> list[Copy | None]:
+        """By record id, a copy at the partition and offset that the client reported; None if there
+        is none, or if the client reported no place."""
+        return self._stored.reported
 
     @property
     def phantoms(self) -> list[Phantom]:
         """Stored records whose value was never sent."""
-        return self._stored[1]
+        return self._stored.phantoms
 
     @property
     def other_keys(self) -> list[tuple[int, Copy]]:
@@ -159,41 +179,62 @@ class Evidence:
 
         An empty key in place of none is no other key: some clients cannot send a record without.
         """
-        return self._stored[2]
+        return self._stored.other_keys
+
+    @property
+    def unbrought(self) -> list[tuple[int, Copy]]:
+        """Ids and copies of records that are stored where no request brought them."""
+        return self._stored.unbrought
 
     @cached_property
-    def _stored(self) -> tuple[list[list[Copy]], list[Phantom], list[tuple[int, Copy]]]:
-        """The copies, phantoms and wrong keys, from one pass over the logs."""
-        copies: list[list[Copy]] = [[] for _ in self.records]
-        phantoms: list[Phantom] = []
-        other_keys: list[tuple[int, Copy]] = []
-        records, id_of, new = self.records, self._id_of_value.get, tuple.__new__
+    def _stored(self) -> _Stored:
+        """What is stored, from one pass over the logs."""
+        records, (trails, trail_of) = self.records, self.trails
+        found = _Stored([()] * len(records), [None] * len(records), [], [], [])
+        copies, reported, new = found.copies, found.reported, tuple.__new__
         for incarnation, partition, log in self.logs:
             appends = iter(self._appends.get((incarnation, partition), ()))
-            base, end, transmission, fault = next(appends, _NOWHERE)
-            for record in log:
-                offset = record.offset
+            base, end, number, fault = next(appends, _NOWHERE)
+            brought = -1  # a trail with the request of the current append
+            known = self.record_ids.of_values([record.value for record in log])
+            for record, record_id in zip(log, known, strict=True):
+                offset, key = record.offset, record.key
                 while offset >= end:
-                    base, end, transmission, fault = next(appends, _NOWHERE)
-                record_id = id_of(record.value)
-                if not record.value:
-                    record_id = self._id_of_key.get(record.key)
-                    if record_id is None and not record.key and self.without_id:
-                        continue  # counted by stored_without_id
+                    base, end, number, fault = next(appends, _NOWHERE)
+                    brought = -1
                 if record_id is None:
-                    phantoms.append(Phantom(partition, offset, record.value, incarnation))
-                    continue
+                    if not record.value:
+                        record_id = self.record_ids.of_key(key)
+                        if record_id is None and not key and self.without_id:
+                            continue  # counted by stored_without_id
+                    if record_id is None:
+                        phantom = Phantom(partition, offset, record.value, incarnation)
+                        found.phantoms.append(phantom)
+                        continue
+                # Faster than calling Copy.
                 copy = (
-                    # faster than calling Copy
-                    new(Copy, (partition, offset, transmission, fault, incarnation))
+                    new(Copy, (partition, offset, number, fault, incarnation, record.timestamp_ms))
                     if base <= offset
-                    else Copy(partition, offset, None, None, incarnation)
+                    else Copy(partition, offset, None, None, incarnation, record.timestamp_ms)
                 )
-                copies[record_id].append(copy)
-                key, sent = record.key, records[record_id].key
-                if key != sent and (sent is not None or key):
-                    other_keys.append((record_id, copy))
-        return copies, phantoms, other_keys
+                others, sent = copies[record_id], records[record_id]
+                copies[record_id] = (*others, copy) if others else (copy,)
+                if sent.offset == offset and sent.partition == partition:
+                    reported[record_id] = copy
+                if key != sent.key and (sent.key is not None or key):
+                    found.other_keys.append((record_id, copy))
+                trail = trail_of[record_id]
+                if trail != brought or offset < base:
+                    if any(t.number == copy[2] and t.partition == partition for t in trails[trail]):
+                        brought = trail
+                    else:
+                        found.unbrought.append((record_id, copy))
+        return found
+
+    @property
+    def without_id(self) -> frozenset[int]:
+        """The ids of the records that have neither a value nor a key, and are equal."""
+        return self.record_ids.without_id
 
     @cached_property
     def stored_without_id(self) -> int:
@@ -254,87 +295,69 @@ class Evidence:
                 found.setdefault(written.transmission, written.t)
         return found
 
-    # --- from bytes to record ids
-
-    @cached_property
-    def _id_of_value(self) -> dict[bytes, int]:
-        """Ids by value: all values but empty ones differ, and parsing the id at the start of a
-        value is slower."""
-        return {record.value: record.id for record in self.records if record.value}
-
-    @cached_property
-    def _id_of_key(self) -> dict[bytes | None, int]:
-        """Ids of the records with an empty value by their keys, which hold the id."""
-        return {record.key: record.id for record in self.records if not record.value and record.key}
-
-    @cached_property
-    def without_id(self) -> frozenset[int]:
-        """The ids of the records that have neither a value nor a key, and are equal."""
-        return frozenset(r.id for r in self.records if not r.value and not r.key)
-
-    def _ids_by_key(self, batch: bytes, *, check_crc: bool) -> list[int]:
-        """Return the ids of the records of a batch in which a value is empty."""
-        known = (
-            self._id_of_value.get(record.value) if record.value else self._id_of_key.get(record.key)
-            for record in decode_batch(batch, check_crc=check_crc)[1]
-        )
-        return [n for n in known if n is not None]
-
-    def ids_of(self, data: Buffer) -> list[int]:
-        """Return the ids of the records in some batches; records that were never sent are left out.
-
-        A retry carries the same batches again, perhaps fewer of them; each batch is decoded once.
-        """
-        found: list[int] = []
-        try:
-            for _, batch in iter_batches(data):
-                # One batch in one piece has its hash already.
-                raw = data if isinstance(data, bytes) and len(batch) == len(data) else bytes(batch)
-                ids = self._batches.get(raw)
-                if ids is None:
-                    ids = self._batches[raw] = self.ids_in(raw)
-                found += ids
-        except WireError:
-            pass  # a batch that does not decode has no records
-        return found
-
-    def ids_in(self, batch: bytes, *, check_crc: bool = True) -> list[int]:
-        """Return the ids of the records in one batch, without those that were never sent.
-
-        Raises:
-            WireError: the batch does not decode.
-        """
-        values = list(map(bytes, decode_values(batch, check_crc=check_crc)))
-        if b"" in values:
-            return self._ids_by_key(batch, check_crc=check_crc)
-        return [n for n in map(self._id_of_value.get, values) if n is not None]
-
     # --- figures
 
     @cached_property
     def sent(self) -> list[SentRecord]:
         """The records of the workload, without probes."""
-        return [record for record in self.records if not record.probe]
+        return [r for r in self.records if not r.probe] if self.probes else self.records
+
+    @cached_property
+    def by_outcome(self) -> dict[Outcome, list[SentRecord]]:
+        """The records with each outcome, probes included."""
+        found: dict[Outcome, list[SentRecord]] = {"ok": [], "failed": [], "unknown": []}
+        for record in self.records:
+            found[record.outcome].append(record)
+        return found
+
+    @property
+    def acknowledged(self) -> list[SentRecord]:
+        """The records that the client reported as stored, probes included."""
+        return self.by_outcome["ok"]
+
+    @cached_property
+    def unacknowledged(self) -> list[SentRecord]:
+        """The records that the client did not report as stored, probes included."""
+        others = (*self.by_outcome["failed"], *self.by_outcome["unknown"])
+        return sorted(others, key=lambda record: record.id)
+
+    @cached_property
+    def unaccepted(self) -> list[SentRecord]:
+        """The records whose send did not return as accepted, probes included."""
+        return [record for record in self.records if record.taken_at is None]
+
+    @cached_property
+    def probes(self) -> list[SentRecord]:
+        """The records that were sent after healing."""
+        return [record for record in self.records if record.probe]
+
+    @cached_property
+    def by_producer(self) -> dict[int, list[SentRecord]]:
+        """By the number of the producer, its records."""
+        found: defaultdict[int, list[SentRecord]] = defaultdict(list)
+        for record in self.records:
+            found[record.producer].append(record)
+        return found
 
     @cached_property
     def figures(self) -> Mapping[str, int]:
         """How many workload records were ``sent`` and how many had each outcome, by the keys of
         ``Expectations``."""
-        outcome = {"ok": 0, "failed": 0, "unknown": 0}
-        lost = duplicated = 0
-        for record, copies in zip(self.records, self.copies, strict=True):
-            if record.probe:
-                continue
-            outcome[record.outcome] += 1
-            if record.id in self.without_id:
-                continue
-            if len(copies) != 1:
-                lost += not copies
-                duplicated += bool(copies)
+        outcome = {name: len(records) for name, records in self.by_outcome.items()}
+        for probe in self.probes:
+            outcome[probe.outcome] -= 1
+        without_id = self.without_id
+        counts = [
+            len(copies)
+            for record, copies in zip(self.records, self.copies, strict=True)
+            if len(copies) != 1 and not record.probe and record.id not in without_id
+        ]
+        lost = counts.count(0)
+        duplicated = len(counts) - lost
         lost += max(0, len(self.without_id) - self.stored_without_id)
         duplicated += max(0, self.stored_without_id - len(self.without_id))
         return {
-            "sent": sum(outcome.values()),
+            "sent": len(self.sent),
             "acknowledged": outcome["ok"],
             "failed": outcome["failed"],
             "unknown": outcome["unknown"],
@@ -350,5 +373,7 @@ class Evidence:
 def _base(append: tuple[float, float, int | None, str | None]) -> float:
     return append[0]
 
+
+_OF_CLIENT = frozenset(CLIENT_EVENTS)
 
 _NOWHERE = (float("inf"), float("inf"), None, None)

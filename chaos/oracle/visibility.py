@@ -135,8 +135,8 @@ class Visibility:
         """The servers with a silent connection, or one that is left hanging."""
         self._healed_at = inf
         self._stopped_at_heal: set[str] = set()
-        for happened in evidence.history.events:
-            if type(happened) in _RELEVANT:  # skips records and frames, the bulk of the events
+        for happened in evidence.server_events:
+            if type(happened) in _RELEVANT:  # skips frames, the bulk of them
                 self._add(happened)
         for key in tuple(self._closed):
             self._reopened(key, inf)

@@ -17,7 +17,7 @@ from wire.batch import (
     BatchHeader,
     Record,
     decode_batch,
-    decode_values,
+    decode_columns,
     encode_batch,
     encode_record,
     iter_batches,
@@ -72,13 +72,16 @@ def batch_of(*records: bytes, first: int = 1000, codec: Codec = Codec.NONE) -> b
 
 def values_of(batch: bytes) -> list[bytes]:
     """The values of a batch, which both decoders must agree on."""
-    values = decode_values(batch)
-    assert [record.value for record in decode_batch(batch)[1]] == values
-    return values
+    header, columns = decode_columns(batch)
+    assert header == decode_batch(batch)[0]
+    records = decode_batch(batch)[1]
+    assert [record.key for record in records] == columns.keys
+    assert [record.value for record in records] == columns.values
+    return columns.values
 
 
 def assert_refused(batch: bytes, why: str | None = None) -> None:
-    for decode in (decode_batch, decode_values):
+    for decode in (decode_batch, decode_columns):
         with pytest.raises(WireError, match=why):
             decode(batch)
 
@@ -244,9 +247,32 @@ def test_what_was_encoded_decodes_to_the_same(
     ]
     assert header.record_count == len(pairs)
     assert header.codec is codec
-    assert decode_values(memoryview(batch)) == [value for _, value, _ in pairs]
+    assert decode_columns(memoryview(batch))[1].values == [value for _, value, _ in pairs]
     if codec is Codec.NONE:
         assert len(batch) == EMPTY_BATCH_BYTES + sum(map(len, encoded))
+
+
+TIMES = (0, 1, 63, 64, 8191, 8192, 10**6, -1, -64, -65, -(10**6))
+
+
+def test_timestamp_deltas_of_every_length_are_decoded() -> None:
+    records = [encode_record(None, b"x" * 3, n, time) for n, time in enumerate(TIMES)]
+    _, columns = decode_columns(batch_of(*records))
+    assert (columns.timestamp_deltas, columns.in_order) == ([*TIMES], True)
+    assert columns.payload_bytes == len(batch_of(*records)) - COUNT_AT
+
+
+@pytest.mark.parametrize("size", [0, 50, 56, 57, 63, 64, 8000, 9000])
+def test_many_records_of_any_size_are_in_order(size: int) -> None:
+    records = [encode_record(b"key", b"." * size, n, n % 3) for n in range(70)]
+    _, columns = decode_columns(batch_of(*records))
+    assert (columns.timestamp_deltas, columns.in_order) == ([n % 3 for n in range(70)], True)
+
+
+@pytest.mark.parametrize("offsets", [(0, 0), (1, 2), (0, 2), (0, 64), (0, 9000), (0, -1)])
+def test_offsets_out_of_order_are_seen(offsets: tuple[int, int]) -> None:
+    records = [encode_record(None, b"value", offset, 5) for offset in offsets]
+    assert not decode_columns(batch_of(*records))[1].in_order
 
 
 @pytest.mark.parametrize("size", [0, 63, 64, 8191, 8192, SMALL_VARINTS - 1, SMALL_VARINTS, 1 << 20])
@@ -334,7 +360,7 @@ def test_a_wrong_crc_is_found_unless_nobody_asks() -> None:
     batch = TWO_RECORDS[:-2] + b"3\0"
     assert_refused(batch, "the CRC is cb24a7a4, of the bytes it is")
     assert decode_batch(batch, check_crc=False)[1][1].value == b"v3"
-    assert decode_values(batch, check_crc=False) == [b"v1", b"v3"]
+    assert decode_columns(batch, check_crc=False)[1].values == [b"v1", b"v3"]
 
 
 @pytest.mark.parametrize("position", range(ATTRIBUTES_AT, len(TWO_RECORDS)))

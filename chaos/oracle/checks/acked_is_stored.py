@@ -31,28 +31,27 @@ CAUSES = RECORD_CAUSES
 def check(evidence: Evidence) -> Finding:
     """Check every acknowledged record."""
     found = Violations(NAME, evidence.once(blind_records), evidence.once(open_across_deletion))
-    copies, unseen, acknowledged = evidence.copies, found.set_aside, 0
-    believed = _Believed(evidence)
-    for record in evidence.records:
-        if record.outcome != "ok" or record.id in evidence.without_id:
+    copies, unreasoned = evidence.copies, _without_reason(evidence)
+    _, trail_of = evidence.trails
+    acknowledged = evidence.acknowledged
+    if found.set_aside:
+        acknowledged = [
+            record
+            for record in acknowledged
+            if record.id not in evidence.without_id and found.sees(record.id)
+        ]
+    found.judged = len(acknowledged)
+    for record in acknowledged:
+        if copies[record.id] and trail_of[record.id] not in unreasoned:
             continue
-        if unseen and not found.sees(record.id):
-            continue
-        acknowledged += 1
+        subject = f"{listed([record.id])} {were([record.id])} acknowledged"
+        when = at(record.outcome_at or 0.0)
         if not copies[record.id]:
             where = "" if record.offset is None else f" at {record.partition}@{record.offset}"
-            found.add(
-                f"{listed([record.id])} {were([record.id])} acknowledged{where} "
-                f"{at(record.outcome_at or 0.0)}, but no copy of it is stored",
-                [record.id],
-            )
-        elif believed.without_reason(record.id):
-            found.add(
-                f"{listed([record.id])} {were([record.id])} acknowledged "
-                f"{at(record.outcome_at or 0.0)}, but no answer to a request with it said so",
-                [record.id],
-            )
-    found.judged = acknowledged
+            found.add(f"{subject}{where} {when}, but no copy of it is stored", [record.id])
+        else:
+            text = f"{subject} {when}, but no answer to a request with it said so"
+            found.add(text, [record.id])
     _count_those_without_id(evidence, found)
     for text, ids in early_answers(evidence):
         found.add(text, ids)
@@ -61,21 +60,14 @@ def check(evidence: Evidence) -> Finding:
     return found.finding()
 
 
-class _Believed:
-    """What a client could believe, by the requests that carried a record."""
-
-    def __init__(self, evidence: Evidence) -> None:
-        self._answers = evidence.once(answers)
-        self._trails, self._trail_of = evidence.trails
-        self._without: dict[int, bool] = {}
-
-    def without_reason(self, record_id: int) -> bool:
-        """Return whether a record was transmitted and no answer may have reported success."""
-        trail = self._trail_of[record_id]
-        if trail not in self._without:
-            sent = self._trails[trail]
-            self._without[trail] = bool(sent) and not any(map(self._answers.may_acknowledge, sent))
-        return self._without[trail]
+def _without_reason(evidence: Evidence) -> frozenset[int]:
+    """Return the trails with a request of which no answer may have reported success."""
+    may_acknowledge = evidence.once(answers).may_acknowledge
+    return frozenset(
+        trail
+        for trail, sent in enumerate(evidence.trails[0])
+        if sent and not any(map(may_acknowledge, sent))
+    )
 
 
 def _count_those_without_id(evidence: Evidence, found: Violations) -> None:

@@ -33,8 +33,8 @@ def check(evidence: Evidence) -> Finding:
     """Check every probe."""
     found = Violations(NAME, evidence.once(blind_records))
     history = evidence.history
-    for record in evidence.records:
-        if not record.probe or not found.sees(record.id):
+    for record in evidence.probes:
+        if not found.sees(record.id):
             continue
         if record.outcome != "ok" and (rule := _rule(evidence, record)) is not None:
             found.excuse(rule)

@@ -23,6 +23,7 @@ from chaos.oracle.blind_records import RECORD_CAUSES, blind_records
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.finding import Finding, Violations, at, lasting, listed
 from chaos.oracle.frames.batches import SentBatch, sent_batches
+from chaos.oracle.frames.record_ids import TransmittedBatch
 from chaos.oracle.frames.routing import asked_too_often, missed_turns, wrong_leaders
 from chaos.oracle.frames.waiting import late_requests, overfull_queues
 from chaos.oracle.timing import READ_UNCOMMITTED, timing
@@ -52,12 +53,13 @@ def check(evidence: Evidence) -> Finding:
             continue  # counted below, with its batches
         for text in _wrong_in_request(evidence, read, len(ids)):
             found.add(f"{_named(read)} {text}", ids[:1])
-    for batch in evidence.once(sent_batches).batches:
-        if not found.sees(*batch.ids):
+    for sent in evidence.once(sent_batches).batches:
+        ids = sent.batch.ids
+        if found.set_aside and not found.sees(*ids):
             continue
-        found.judged += len(batch.ids)
-        for text, concerned in _wrong_in_batch(evidence, batch):
-            found.add(f"a batch in {_named(batch.read)} {text}", concerned)
+        found.judged += len(ids)
+        for text, concerned in _wrong_in_batch(evidence, sent):
+            found.add(f"a batch in {_named(sent.read)} {text}", concerned)
     for rule in _RULES:
         for text, concerned in rule(evidence):
             if found.blind_records.keys().isdisjoint(concerned):
@@ -99,12 +101,14 @@ def _ms(seconds: float) -> int:
     return round(seconds * 1e9) // 1_000_000
 
 
-def _wrong_in_batch(evidence: Evidence, batch: SentBatch) -> Iterator[tuple[str, Sequence[int]]]:
-    producer, header, first = evidence.scenario.producer, batch.header, batch.ids[:1]
-    if batch.codec is not Codec[producer.compression.upper()]:
-        yield f"is compressed with {batch.codec.name.lower()}, not {producer.compression}", first
-    if batch.size > producer.batch_size and batch.count > 1:
-        sizes = f"{batch.size:,} bytes before compression and {batch.count} records"
+def _wrong_in_batch(evidence: Evidence, sent: SentBatch) -> Iterator[tuple[str, Sequence[int]]]:
+    producer, batch = evidence.scenario.producer, sent.batch
+    header, first = batch.header, batch.ids[:1]
+    if header.codec is not Codec[producer.compression.upper()]:
+        codec = header.codec.name.lower()
+        yield f"is compressed with {codec}, not {producer.compression}", first
+    if sent.size > producer.batch_size and batch.count > 1:
+        sizes = f"{sent.size:,} bytes before compression and {batch.count} records"
         yield f"has {sizes}; batch_size is {producer.batch_size:,}", first
     if header.record_count != batch.count:
         yield f"has {batch.count} records, its header says {header.record_count}", first
@@ -121,7 +125,9 @@ def _wrong_in_batch(evidence: Evidence, batch: SentBatch) -> Iterator[tuple[str,
         yield from _wrong_timestamps(evidence, batch)
 
 
-def _wrong_timestamps(evidence: Evidence, batch: SentBatch) -> Iterator[tuple[str, Sequence[int]]]:
+def _wrong_timestamps(
+    evidence: Evidence, batch: TransmittedBatch
+) -> Iterator[tuple[str, Sequence[int]]]:
     """Yield the records whose timestamp is not the time of their send."""
     zero, records = evidence.history.zero_ns, evidence.records
     if not zero:

@@ -123,7 +123,7 @@ def _batches(evidence: Evidence, ids: range) -> int:
     """Return how many batches some records were in; each untransmitted record may be in its own."""
     transmissions = evidence.transmissions
     unseen = sum(not transmissions[record_id] for record_id in ids)
-    return unseen + sum(any(n in ids for n in batch) for batch in evidence.batches)
+    return unseen + sum(any(n in ids for n in batch.ids) for batch in evidence.batches)
 
 
 def _bound(evidence: Evidence, call: Call) -> float:

@@ -60,19 +60,12 @@ def check(evidence: Evidence) -> Finding:
 
 def _look_at_copies(evidence: Evidence, found: Violations) -> None:
     """Check that each copy came with a request that carried it."""
-    both = zip(evidence.transmissions, evidence.copies, strict=True)
-    for record_id, (sent, copies) in enumerate(both):
-        for copy in copies:
-            number, partition = copy.transmission, copy.partition
-            for transmission in sent:
-                if transmission.number == number and transmission.partition == partition:
-                    break
-            else:
-                found.add(
-                    f"record {record_id} is stored at {partition}@{copy.offset}, but no request "
-                    "brought it there",
-                    [record_id],
-                )
+    for record_id, copy in sorted(evidence.unbrought, key=lambda each: each[0]):
+        found.add(
+            f"record {record_id} is stored at {copy.partition}@{copy.offset}, but no request "
+            "brought it there",
+            [record_id],
+        )
 
 
 def _look_at_requests(evidence: Evidence, found: Violations) -> None:
@@ -81,7 +74,10 @@ def _look_at_requests(evidence: Evidence, found: Violations) -> None:
     lives = evidence.once(incarnations)
     only = evidence.scenario.topic.partitions if lives.partitions_fixed else None
     across = evidence.once(open_across_deletion)
+    moved = {n for n, sent in enumerate(trails) if len({each.partition for each in sent}) > 1}
     for record in evidence.records:
+        if record.key is None and trail_of[record.id] not in moved:
+            continue
         trail = trails[trail_of[record.id]]
         if not trail or record.id in across:
             continue

@@ -22,8 +22,8 @@ def check(evidence: Evidence) -> Finding:
     """Check every record that was reported as certainly not stored."""
     found = Violations(NAME, evidence.once(blind_records), evidence.once(open_across_deletion))
     copies = evidence.copies
-    for record in evidence.records:
-        if record.outcome != "failed" or not found.sees(record.id):
+    for record in evidence.by_outcome["failed"]:
+        if not found.sees(record.id):
             continue
         found.judged += 1
         if copies[record.id]:

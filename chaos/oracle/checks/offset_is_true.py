@@ -21,23 +21,18 @@ CAUSES = RECORD_CAUSES
 def check(evidence: Evidence) -> Finding:
     """Check every record with a reported offset."""
     found = Violations(NAME, evidence.once(blind_records), evidence.once(open_across_deletion))
-    unseen, reported = found.set_aside, 0
-    for record, copies in zip(evidence.records, evidence.copies, strict=True):
-        if record.outcome != "ok" or record.offset is None or not copies:
+    copies, reported = evidence.copies, evidence.reported_copies
+    for record in evidence.acknowledged:
+        if record.offset is None or not copies[record.id]:
             continue
-        if unseen and not found.sees(record.id):
+        if found.set_aside and not found.sees(record.id):
             continue
-        reported += 1
-        partition, offset = record.partition, record.offset
-        for copy in copies:
-            if copy[1] == offset and copy[0] == partition:
-                break
-        else:
-            places = ", ".join(f"{copy.partition}@{copy.offset}" for copy in copies[:3])
+        found.judged += 1
+        if reported[record.id] is None:
+            places = ", ".join(f"{c.partition}@{c.offset}" for c in copies[record.id][:3])
             found.add(
-                f"{listed([record.id])} was acknowledged as {partition}@{offset} "
+                f"{listed([record.id])} was acknowledged as {record.partition}@{record.offset} "
                 f"{at(record.outcome_at or 0.0)}, but it is at {places}",
                 [record.id],
             )
-    found.judged = reported
     return found.finding()

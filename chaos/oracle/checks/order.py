@@ -8,10 +8,9 @@ SPU may store one batch of a request and refuse the one before it; the client ca
 one again only behind the stored one.
 """
 
-from collections.abc import Sequence
 from heapq import heappop, heappush
 
-from chaos.history import Call, Need, SentRecord
+from chaos.history import Need, SentRecord
 from chaos.oracle.answers import answers
 from chaos.oracle.blind_records import RECORD_CAUSES, blind_records
 from chaos.oracle.evidence import Copy, Evidence
@@ -35,44 +34,43 @@ def check(evidence: Evidence) -> Finding:
     connection_of: dict[int | None, int] = {
         read.transmission: read.connection for read in evidence.requests if once
     }
-    calls, records = evidence.history.calls, evidence.records
-    lines: dict[tuple[int, int, int, int | None], tuple[_Line, _Line]] = {}
-    """By producer, incarnation, partition and connection: all first copies, and those of the
-    records that each of their requests stored."""
-    transmissions, stored_by = evidence.transmissions, evidence.once(answers).is_appended
-    unseen, stored = found.set_aside, 0
-    for record, copies in zip(evidence.records, evidence.copies, strict=True):
-        if record.outcome != "ok" or not copies or (unseen and not found.sees(record.id)):
+    lines: dict[tuple[int, int, int, int | None], _Line] = {}
+    """By producer, incarnation, partition and connection."""
+    unseen, all_copies = found.set_aside, evidence.copies
+    for record in evidence.acknowledged:
+        copies = all_copies[record.id]
+        if not copies or (unseen and not found.sees(record.id)):
             continue
-        stored += 1
-        copy = copies[0]
-        connection = connection_of.get(copy.transmission)
-        place = record.producer, copy.incarnation, copy.partition, connection
-        if place not in lines:
-            lines[place] = _Line(calls, records), _Line(calls, records)
-        line, steady = lines[place]
-        offset, other = line.before(record)
-        if copy.offset < offset:
-            if _was_passed(evidence, other, copy):
-                offset, other = steady.before(record)
-                if copy.offset > offset:
-                    steady.add(record, copy.offset)
-                    found.excuse(PASSED)
-                    stored -= 1
-                    continue
-            over = f" over connection {connection}" if once else ""
-            found.add(
-                f"record {record.id} was sent after record {other}{over}, but its first copy is "
-                f"at {copy.partition}@{copy.offset}, before {copy.partition}@{offset}",
-                [record.id, other],
-                times=1,
-            )
-        else:
-            line.add(record, copy.offset)
-            if len(sent := transmissions[record.id]) == 1 or all(map(stored_by, sent)):
-                steady.before(record)
-                steady.add(record, copy.offset)
-    found.judged = stored
+        found.judged += 1
+        partition, offset, number, _, incarnation, _ = copies[0]
+        connection = connection_of.get(number) if once else None
+        place = record.producer, incarnation, partition, connection
+        line = lines.get(place)
+        if line is None:
+            line = lines[place] = _Line(evidence)
+        if record.call == line.call and line.is_alone and offset > line.latest[0]:
+            line.latest = offset, record.id  # as ``add`` does, in most of the cases
+            line.added.append(record.id)
+            continue
+        furthest, other = line.before(record)
+        if furthest <= offset:
+            line.add(record, offset)
+            continue
+        if _was_passed(evidence, other, copies[0]):
+            steady = line.steady()
+            furthest, other = steady.before(record)
+            if furthest < offset:
+                steady.add(record, offset)
+                found.excuse(PASSED)
+                found.judged -= 1
+                continue
+        over = f" over connection {connection}" if once else ""
+        found.add(
+            f"record {record.id} was sent after record {other}{over}, but its first copy is "
+            f"at {partition}@{offset}, before {partition}@{furthest}",
+            [record.id, other],
+            times=1,
+        )
     return found.finding()
 
 
@@ -91,42 +89,72 @@ class _Line:
 
     The sends of one call follow one another. The sends of two calls do so if one call had ended
     when the other began, or if the send of one had returned when that of the other began.
+
+    Args:
+        evidence: the run.
     """
 
-    def __init__(self, calls: Sequence[Call], records: Sequence[SentRecord]) -> None:
-        self._calls = calls
-        self._records = records
-        self._call = -1
+    def __init__(self, evidence: Evidence) -> None:
+        self._evidence = evidence
+        self._calls = evidence.history.calls
+        self._records = evidence.records
+        self.call = -1
         """The call of the latest record."""
+        self.latest = _NOWHERE
+        """The highest offset, and its record, of that call."""
+        self.is_alone = False
+        """Whether nothing but ``latest`` bounds the next record of that call."""
         self._furthest = _NOWHERE
         """The highest offset, and its record, of the records that were sent before that call."""
-        self._of_call: dict[int, tuple[int, int]] = {}
-        """The same of each call that may overlap with that call."""
+        self._of_others: dict[int, tuple[int, int]] = {}
+        """The same of each other call that may overlap with that call."""
         self._returned: list[tuple[float, int, int]] = []
         """Records of calls that overlap: when their sends returned, offset and id; a heap."""
+        self.added: list[int] = []
+        """The ids of the records that are not in the line of ``steady`` yet."""
+        self._steady: _Line | None = None
 
     def before(self, record: SentRecord) -> tuple[int, int]:
         """Return the highest offset, and its record, of those whose send returned before."""
-        if record.call != self._call:
+        if record.call != self.call:
             self._change_to(record.call)
         while self._returned and self._returned[0][0] < record.sent_at:
             self._furthest = max(self._furthest, heappop(self._returned)[1:])
-        return max(self._furthest, self._of_call.get(record.call, _NOWHERE))
+        return max(self._furthest, self.latest)
 
     def add(self, record: SentRecord, offset: int) -> None:
         """Add a record that is in order."""
-        self._of_call[record.call] = offset, record.id
-        if len(self._of_call) > 1:
+        self.latest = offset, record.id
+        self.added.append(record.id)
+        if self._of_others:
             self._note_return(offset, record.id)
+        self.is_alone = not self._of_others and not self._returned
+
+    def steady(self) -> "_Line":
+        """Return the line of those records that each of their requests stored."""
+        if self._steady is None:
+            self._steady = _Line(self._evidence)
+        transmissions = self._evidence.transmissions
+        stored_by = self._evidence.once(answers).is_appended
+        for record_id in self.added:
+            sent, record = transmissions[record_id], self._records[record_id]
+            if len(sent) == 1 or all(map(stored_by, sent)):
+                self._steady.before(record)
+                self._steady.add(record, self._evidence.copies[record_id][0].offset)
+        self.added.clear()
+        return self._steady
 
     def _change_to(self, call: int) -> None:
-        self._call = call
-        for n, (offset, record_id) in tuple(self._of_call.items()):
+        if self.latest != _NOWHERE:
+            self._of_others[self.call] = self.latest
+        self.call, self.is_alone = call, False
+        for n, (offset, record_id) in tuple(self._of_others.items()):
             following = self._calls[n].next
             if following is not None and following <= call:
-                self._furthest = max(self._furthest, self._of_call.pop(n))
+                self._furthest = max(self._furthest, self._of_others.pop(n))
             else:
                 self._note_return(offset, record_id)
+        self.latest = self._of_others.pop(call, _NOWHERE)
 
     def _note_return(self, offset: int, record_id: int) -> None:
         returned = self._records[record_id].taken_at

@@ -13,8 +13,8 @@ A source that the client does not have is not judged. A send that was cancelled,
 saying which records were accepted, leaves that many records open in each sum.
 """
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator
 from itertools import chain
 from typing import NamedTuple
 
@@ -22,7 +22,6 @@ from chaos.history import DeliveryReported, Need, SentRecord
 from chaos.oracle.blind_records import RECORD_CAUSES, blind_records
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.finding import Finding, Violations, at, listed
-from wire.batch import Record
 
 NAME = "told-once"
 SEMANTICS = ("at-least-once", "at-most-once")
@@ -34,28 +33,23 @@ CAUSES = RECORD_CAUSES
 def check(evidence: Evidence) -> Finding:
     """Check every record, and every producer."""
     found = Violations(NAME, evidence.once(blind_records))
-    tallies: dict[int, _Tally] = {}
-    for record in evidence.records:
-        tally = tallies.get(record.producer)
-        if tally is None:
-            tally = tallies[record.producer] = _Tally([], {}, Counter(), [])
-        tally.take(record)
-        if record.contradictions:
-            _look_at_contradictions(record, found)
+    for record in [record for record in evidence.records if record.contradictions]:
+        _look_at_contradictions(record, found)
     _look_at_timestamps(evidence, found)
     reports: dict[int, list[DeliveryReported]] = {}
     for report in evidence.history.reports:
         reports.setdefault(report.producer, []).append(report)
-    for number, tally in tallies.items():
+    for number, records in evidence.by_producer.items():
         if number >= len(evidence.history.producers):
-            found.excuse("no-other-source", len(tally.all))
+            found.excuse("no-other-source", len(records))
             continue
         told = evidence.history.producers[number]
         heard = told.calls_back or number in reports
         if not heard and not told.counters:
-            found.excuse("no-other-source", len(tally.all))
+            found.excuse("no-other-source", len(records))
             continue
-        found.judged += len(tally.all)
+        found.judged += len(records)
+        tally = _tally(records)
         if heard:
             closed = told.closed_at is not None
             _look_at_reports(number, reports.get(number, []), tally, found, closed=closed)
@@ -75,15 +69,27 @@ class _Tally(NamedTuple):
     uncertain: list[SentRecord]
     """Records that the client may have accepted although their send did not return."""
 
-    def take(self, record: SentRecord) -> None:
-        self.all.append(record)
-        if record.taken_at is None and record.outcome != "ok":
-            if record.outcome != "failed":
-                self.uncertain.append(record)
-            return
-        self.outcomes[record.outcome if record.outcome_at is not None else "open"] += 1
-        if record.outcome == "ok" and record.partition is not None and record.offset is not None:
-            self.offsets.setdefault(record.partition, []).append(record.offset)
+
+def _tally(records: list[SentRecord]) -> _Tally:
+    """Return what the calls told of some records."""
+    outcomes: Counter[str] = Counter()
+    offsets: defaultdict[int, list[int]] = defaultdict(list)
+    uncertain: list[SentRecord] = []
+    acknowledged = 0
+    for record in records:
+        outcome = record.outcome
+        if outcome == "ok" and record.outcome_at is not None:
+            acknowledged += 1
+        elif outcome == "ok" or record.taken_at is not None:
+            outcomes[outcome if record.outcome_at is not None else "open"] += 1
+        elif outcome == "unknown":
+            uncertain.append(record)
+        if outcome == "ok":
+            partition, offset = record.partition, record.offset
+            if partition is not None and offset is not None:
+                offsets[partition].append(offset)
+    outcomes["ok"] = acknowledged
+    return _Tally(records, offsets, outcomes, uncertain)
 
 
 def _look_at_contradictions(record: SentRecord, found: Violations) -> None:
@@ -108,15 +114,15 @@ def _words(outcome: str, partition: int | None, offset: int | None, timestamp: i
 
 def _look_at_timestamps(evidence: Evidence, found: Violations) -> None:
     """Report records whose stored timestamp is not the one that the client reported."""
-    stamps = [
-        {partition: _Stamps(log) for partition, log in logs.items()}
-        for logs in evidence.history.incarnations
-    ]
-    for record in evidence.records:
-        if record.timestamp is None or record.partition is None or record.offset is None:
+    stored_at: dict[tuple[int, int], list[int]] | None = None
+    for record, copy in zip(evidence.records, evidence.reported_copies, strict=True):
+        if (copy is not None and copy[5] == record.timestamp) or record.timestamp is None:
             continue
-        logs = (each[record.partition] for each in stamps if record.partition in each)
-        here = [at for log in logs if (at := log.at(record.offset)) is not None]
+        if record.partition is None or record.offset is None:
+            continue
+        if stored_at is None:  # another record may be stored there
+            stored_at = _timestamps(evidence)
+        here = stored_at.get((record.partition, record.offset), [])
         if not here or record.timestamp in here:
             continue
         stored = here[-1]
@@ -128,19 +134,13 @@ def _look_at_timestamps(evidence: Evidence, found: Violations) -> None:
             )
 
 
-class _Stamps:
-    """The timestamps of one log; usually, the offset of a record is its position."""
-
-    def __init__(self, log: Sequence[Record]) -> None:
-        self._log = log
-        dense = not log or log[-1].offset == len(log) - 1
-        self._by_offset = None if dense else {r.offset: r.timestamp_ms for r in log}
-
-    def at(self, offset: int) -> int | None:
-        """Return the timestamp at an offset; None if nothing is there."""
-        if self._by_offset is not None:
-            return self._by_offset.get(offset)
-        return self._log[offset].timestamp_ms if 0 <= offset < len(self._log) else None
+def _timestamps(evidence: Evidence) -> dict[tuple[int, int], list[int]]:
+    """Return the timestamps that are stored at each partition and offset, by incarnation."""
+    found: dict[tuple[int, int], list[int]] = {}
+    for _, partition, log in evidence.logs:
+        for record in log:
+            found.setdefault((partition, record.offset), []).append(record.timestamp_ms)
+    return found
 
 
 def _look_at_reports(

@@ -57,6 +57,8 @@ def check(evidence: Evidence) -> Finding:
 
 def _ruling(timeline: RetryTimeline, group: RecordGroup) -> Ruling:
     """Return whether a group was transmitted again after an attempt was answered with success."""
+    if len(group.attempts) < 2:
+        return JUDGED
     uncertain = False
     for attempt, following in pairwise(timeline.attempts(group)):
         first, again = attempt.transmission, following.transmission

@@ -1,6 +1,7 @@
 """What request frames hold, when they leave, where they go, and what the servers do with them.
 
-``batches``: the transmitted batches, decoded as far as no other check looks at them.
+``record_ids``: which records a batch or a log holds.
+``batches``: the transmitted batches, and the requests of each partition.
 ``waiting``: how many batches wait for their request, and for how long.
 ``routing``: which partition, which leader, and how often the SC is asked.
 ``partial``: the records of requests that were read in part.

@@ -13,8 +13,9 @@ def surplus(evidence: Evidence) -> Iterator[tuple[int, str]]:
     request carried, which are phantoms.
     """
     transmissions = evidence.transmissions
-    for record_id, copies in enumerate(evidence.copies):
-        if len(copies) < 2 or evidence.records[record_id].probe:
+    several = [(n, copies) for n, copies in enumerate(evidence.copies) if len(copies) > 1]
+    for record_id, copies in several:
+        if evidence.records[record_id].probe:
             continue
         own = [c for c in copies if c.copied_by is None and c.transmission is not None]
         if len(own) > len(transmissions[record_id]):

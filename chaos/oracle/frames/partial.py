@@ -82,7 +82,7 @@ def _ids_of(evidence: Evidence, known: dict[bytes, bytes], arrived: bytes) -> li
     ends = [] if compressed else _ends_of_records(arrived)
     batch = known.get(arrived[: HEADER.size], b"")
     if batch.startswith(arrived):
-        ids = evidence.ids_of(batch)
+        ids = evidence.record_ids.in_batches(batch)
         return ids if compressed else ids[: len(ends)]
     whole = [end for end in ends if end <= len(arrived)]
     if not whole:
@@ -92,7 +92,7 @@ def _ids_of(evidence: Evidence, known: dict[bytes, bytes], arrived: bytes) -> li
     preamble = _PREAMBLE.pack(0, size)
     rest = arrived[PREAMBLE_BYTES : HEADER.size]
     complete = b"".join((preamble, rest, _COUNT.pack(len(whole)), records))
-    return evidence.ids_in(complete, check_crc=False)
+    return evidence.record_ids.in_part(complete)
 
 
 def _ends_of_records(arrived: bytes) -> list[int]:

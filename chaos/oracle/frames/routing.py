@@ -175,7 +175,7 @@ def wrong_leaders(evidence: Evidence) -> Iterator[Complaint]:
             if read.server not in {f"spu:{spu}" for spu in (leader, *later)}:
                 went = f"a request for partition {partition} went to {read.server} {at(read.t)}"
                 knew = f"the client knew from {since:.3f} s on that spu:{leader} leads it"
-                yield f"{went}, although {knew}", evidence.ids_of(data)
+                yield f"{went}, although {knew}", evidence.record_ids.in_batches(data)
                 break
 
 
