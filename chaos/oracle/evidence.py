@@ -134,14 +134,17 @@ class Evidence:
                     entry,
                 )
                 led_on: dict[int, int] = {}
+                latest, onward = -1, 0  # most records were in the trail of the one before them
                 ids = self.record_ids.in_batches(data)
                 carried += ids
                 for record_id in ids:
                     trail = trail_of[record_id]
-                    if trail not in led_on:
-                        led_on[trail] = len(trails)
-                        trails.append([*trails[trail], transmission])
-                    trail_of[record_id] = led_on[trail]
+                    if trail != latest:
+                        if trail not in led_on:
+                            led_on[trail] = len(trails)
+                            trails.append([*trails[trail], transmission])
+                        latest, onward = trail, led_on[trail]
+                    trail_of[record_id] = onward
         return trails, trail_of
 
     @property

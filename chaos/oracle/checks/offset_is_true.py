@@ -22,17 +22,15 @@ def check(evidence: Evidence) -> Finding:
     """Check every record with a reported offset."""
     found = Violations(NAME, evidence.once(blind_records), evidence.once(open_across_deletion))
     copies, reported = evidence.copies, evidence.reported_copies
-    for record in evidence.acknowledged:
-        if record.offset is None or not copies[record.id]:
-            continue
-        if found.set_aside and not found.sees(record.id):
-            continue
-        found.judged += 1
-        if reported[record.id] is None:
-            places = ", ".join(f"{c.partition}@{c.offset}" for c in copies[record.id][:3])
-            found.add(
-                f"{listed([record.id])} was acknowledged as {record.partition}@{record.offset} "
-                f"{at(record.outcome_at or 0.0)}, but it is at {places}",
-                [record.id],
-            )
+    records = [r for r in evidence.acknowledged if r.offset is not None and copies[r.id]]
+    if found.set_aside:
+        records = [record for record in records if found.sees(record.id)]
+    found.judged = len(records)
+    for record in [record for record in records if reported[record.id] is None]:
+        places = ", ".join(f"{copy.partition}@{copy.offset}" for copy in copies[record.id][:3])
+        found.add(
+            f"{listed([record.id])} was acknowledged as {record.partition}@{record.offset} "
+            f"{at(record.outcome_at or 0.0)}, but it is at {places}",
+            [record.id],
+        )
     return found.finding()

@@ -36,12 +36,12 @@ def check(evidence: Evidence) -> Finding:
     }
     lines: dict[tuple[int, int, int, int | None], _Line] = {}
     """By producer, incarnation, partition and connection."""
-    unseen, all_copies = found.set_aside, evidence.copies
+    unseen, all_copies, stored = found.set_aside, evidence.copies, 0
     for record in evidence.acknowledged:
         copies = all_copies[record.id]
         if not copies or (unseen and not found.sees(record.id)):
             continue
-        found.judged += 1
+        stored += 1
         partition, offset, number, _, incarnation, _ = copies[0]
         connection = connection_of.get(number) if once else None
         place = record.producer, incarnation, partition, connection
@@ -62,7 +62,7 @@ def check(evidence: Evidence) -> Finding:
             if furthest < offset:
                 steady.add(record, offset)
                 found.excuse(PASSED)
-                found.judged -= 1
+                stored -= 1
                 continue
         over = f" over connection {connection}" if once else ""
         found.add(
@@ -71,6 +71,7 @@ def check(evidence: Evidence) -> Finding:
             [record.id, other],
             times=1,
         )
+    found.judged = stored
     return found.finding()
 
 

@@ -143,15 +143,18 @@ def _by_partition(evidence: Evidence) -> dict[int | None, list[SentRecord]]:
     """
     lives = evidence.once(incarnations)
     only = 0 if lives.partitions_max == 1 else None
-    transmissions = evidence.transmissions
-    of_key: dict[bytes | None, int] = {}
-    for record in evidence.sent:
-        if record.key and transmissions[record.id] and lives.partitions_fixed:
-            of_key[record.key] = transmissions[record.id][0].partition
+    trails, trail_of = evidence.trails
+    first = [trail[0].partition if trail else None for trail in trails]
+    of_key: dict[bytes | None, int | None] = {}
+    if lives.partitions_fixed:
+        keyed = [record for record in evidence.sent if record.key and trails[trail_of[record.id]]]
+        of_key = {record.key: first[trail_of[record.id]] for record in keyed}
     found: defaultdict[int | None, list[SentRecord]] = defaultdict(list)
     for record in evidence.sent:
-        sent = transmissions[record.id]
-        found[sent[0].partition if sent else of_key.get(record.key or None, only)].append(record)
+        partition = first[trail_of[record.id]]
+        if partition is None:
+            partition = of_key.get(record.key or None, only)
+        found[partition].append(record)
     return found
 
 

@@ -78,16 +78,18 @@ def _tally(records: list[SentRecord]) -> _Tally:
     acknowledged = 0
     for record in records:
         outcome = record.outcome
-        if outcome == "ok" and record.outcome_at is not None:
-            acknowledged += 1
-        elif outcome == "ok" or record.taken_at is not None:
-            outcomes[outcome if record.outcome_at is not None else "open"] += 1
-        elif outcome == "unknown":
-            uncertain.append(record)
         if outcome == "ok":
+            if record.outcome_at is not None:
+                acknowledged += 1
+            else:
+                outcomes["open"] += 1
             partition, offset = record.partition, record.offset
             if partition is not None and offset is not None:
                 offsets[partition].append(offset)
+        elif record.taken_at is not None:
+            outcomes[outcome if record.outcome_at is not None else "open"] += 1
+        elif outcome == "unknown":
+            uncertain.append(record)
     outcomes["ok"] = acknowledged
     return _Tally(records, offsets, outcomes, uncertain)
 

@@ -45,13 +45,13 @@ class RecordIds:
     def __init__(self, records: Sequence[SentRecord]) -> None:
         self._values = [record.value for record in records]
         self._id_of_value = {value: n for n, value in enumerate(self._values) if value}
-        empty = [record for record in records if not record.value]
+        self._all_differ = len(self._id_of_value) == len(records)
+        empty = [] if self._all_differ else [record for record in records if not record.value]
         self._id_of_key: dict[bytes | None, int] = {
             record.key: record.id for record in empty if record.key
         }
         self.without_id = frozenset(record.id for record in empty if not record.key)
         """The ids of the records that have neither a value nor a key, and are equal."""
-        self._all_differ = len(self._id_of_value) == len(records)
         self._batches: dict[bytes, TransmittedBatch] = {}
 
     @property

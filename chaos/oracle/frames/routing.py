@@ -8,6 +8,7 @@ know.
 
 from bisect import bisect_right
 from collections.abc import Iterator
+from functools import lru_cache
 from math import inf
 
 from chaos.history import CLIENT_EVENTS, SentRecord
@@ -199,6 +200,8 @@ def _missed_turns_of(evidence: Evidence, records: list[SentRecord]) -> Iterator[
     """Yield such records of one producer; sends that overlap take turns in any order, and after one
     that may have taken its turn in vain the turns begin anew."""
     told = evidence.once(news)
+    # Records that are sent together have the same times.
+    known_at, is_just_told = lru_cache(2)(told.known_at), lru_cache(2)(told.is_just_told)
     latest: dict[int, int] = {}
     """By partition, the turn in which it got its latest record."""
     before, overlapping = -inf, _overlapping(evidence, records)
@@ -206,23 +209,26 @@ def _missed_turns_of(evidence: Evidence, records: list[SentRecord]) -> Iterator[
         if record.call in overlapping:
             latest.clear()
             continue
-        known = told.known_at(record.sent_at)
+        known = known_at(record.sent_at)
         taken = record.taken_at
-        if known is None or taken is None or told.is_just_told(before, taken):
+        if known is None or taken is None or is_just_told(before, taken):
             latest.clear()
         before = record.sent_at
         partition = _partition_of(evidence, record)
-        if known is None or taken is None or partition is None or told.known_at(taken) != known:
+        if known is None or taken is None or partition is None or known_at(taken) != known:
             continue
         leaders = known[1]
-        where = f"{listed([record.id])}, sent {at(record.sent_at)} without a key, went to partition"
         if leaders and partition not in leaders:
-            text = f"{where} {partition}, although the client knew that it has no leader"
-            yield text, [record.id]
+            text = f"{partition}, although the client knew that it has no leader"
+            yield f"{_went(record)} {text}", [record.id]
         elif turn - latest.get(partition, -inf) < len(leaders):
-            text = f"{where} {partition} out of turn: {len(leaders)} partitions have a leader"
-            yield text, [record.id]
+            text = f"{partition} out of turn: {len(leaders)} partitions have a leader"
+            yield f"{_went(record)} {text}", [record.id]
         latest[partition] = turn
+
+
+def _went(record: SentRecord) -> str:
+    return f"{listed([record.id])}, sent {at(record.sent_at)} without a key, went to partition"
 
 
 def _overlapping(evidence: Evidence, records: list[SentRecord]) -> set[int]:
