@@ -75,15 +75,6 @@ def test_a_record_that_is_stored_was_given_up_too_soon_as_well() -> None:
     assert text.startswith("records 0, 1 and 2 were given up at 3.201 s after 3 attempts of 4")
 
 
-def test_a_group_that_was_given_up_with_the_closing_is_not_measured() -> None:
-    history = measured_by(played(SILENCE), retry={"max_retries": 3})
-    closing = next(call for call in history.calls if call.op == "close")
-    closing.started = 3.1
-    assert len(said(retry_policy, history)) == 1
-    closing.given_up, closing.ended = 3.2, None
-    assert said(retry_policy, history) == []
-
-
 def test_a_gap_is_uncertain_if_an_attempt_that_was_read_later_may_lie_in_it() -> None:
     history = played(
         {"drop": {"at": "request", "nth": 1, "match": {"partition": 0}}},
