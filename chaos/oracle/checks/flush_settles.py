@@ -173,7 +173,7 @@ def _had_left(evidence: Evidence, record_id: int, ended: float) -> bool:
     sent = evidence.transmissions[record_id]
     if sent:
         arrived = evidence.once(holds).arrived_from(sent[0].number, sent[0].t)
-        return times.begun_from(arrived) - times.transfer <= ended + times.slack
+        return times.begun_from(arrived) - times.transfer <= ended
     if record_id in evidence.without_id:
         return True  # no frame shows it
     return evidence.records[record_id].outcome != "failed"
