@@ -102,6 +102,23 @@ Others failed in some of their runs only:
   connections while records of one flush were in flight; the flush ended well, and `wait` of five
   records then said "failed to get record metadata" (`flush-settles`).
 - At-most-once: the producer that stays broken after a reset, described above (`unprovoked-loss`).
+
+A property of its own has what the client waits for without end under at-most-once (`bounded`):
+
+```
+python -m chaos explore {FOLDER}/properties/at-most-once-silence.yaml --client fluvio \
+--known {FOLDER}/known.yaml --examples 16
+```
+
+| known defect | 16 at-most-once |
+|---|---|
+| under at-most-once a missing answer is awaited for ever | 5 |
+| under at-most-once a connection that is never greeted is awaited for ever | 6 |
+| under at-most-once no other answer is read after one that comes twice | 3 |
+
+Under at-least-once such a wait has no verdict, since the bound of the default policy (300 s) is far
+behind the time limit of a step. Nor can a cause name a listener that is closed, or a step such as a
+leader that moves: no fault strikes an exchange there.
 """
 
 _SIDES: tuple[tuple[str, WorldName], ...] = ((OFFICIAL, "tcp"), (PRODUCER, "virtual"))

@@ -1,16 +1,21 @@
 """Known defects: an exploration counts them and goes on to the rest."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from chaos.cli.files import gather
+from chaos.mutants import MUTANTS
+from chaos.oracle.checks import Finding
+from chaos.runner import run_scenario
 from chaos.search.counterexample import Stage
 from chaos.search.exploration import Exploration
 from chaos.search.explore import explore
 from chaos.search.known import KNOWN_FILE, KnownDefect, KnownFileError, load_known
-from chaos.spec.loader import parse_scenario
+from chaos.spec.loader import load_scenario_file, parse_scenario
 from producer.delivery.semantics import DeliverySemantic, RetryPolicy
+from simulator.events import FaultHit
 
 OFFICIAL = Path(__file__).parents[3] / "scenarios" / "official-client"
 
@@ -105,7 +110,52 @@ def test_another_check_is_not_explained(monkeypatch: pytest.MonkeyPatch) -> None
     assert explored(other).verdict == "invalid"
 
 
+HANGS = """
+name: connections that end
+worlds: [virtual]
+producer: {delivery_semantic: at-most-once}
+faults:
+  - some: [disconnect: {at: response, probability: 0.1..0.5}]
+workload:
+  - send: {count: 1..5}
+  - wait
+"""
+
+
+def test_exploring_goes_on_past_a_client_that_hangs() -> None:
+    prop = parse_scenario(HANGS, "hangs.yaml")
+    known = load_known(OFFICIAL / KNOWN_FILE)
+    with MUTANTS["wait-hangs-after-a-reset"].applied():
+        assert explore(prop, examples=16).failed_checks == ("bounded",)
+        found = explore(prop, examples=48, stage=Stage(known=known))
+    assert (found.verdict, found.examples) == ("valid", 48)
+    assert found.known["under at-most-once a missing answer is awaited for ever"] > 5
+
+
 # --- the file
+
+PAGE = Path(__file__).parents[3] / "docs" / "official-client.md"
+INEXPRESSIBLE = {"leader-moves-in-flight"}
+"""Its cause is a step; the fault makes room for it."""
+
+
+@pytest.mark.parametrize(
+    "file", [f for f in OFFICIAL.glob("*.yaml") if f.name != KNOWN_FILE], ids=lambda file: file.stem
+)
+def test_every_promise_that_a_fault_makes_the_official_client_break_is_known(file: Path) -> None:
+    """The page has the promises; the faults strike our producer just so."""
+    scenario = load_scenario_file(file).scenario()
+    row = re.search(
+        rf"^\| \[{re.escape(scenario.name)}\]\(.*?\) \| .*? \| (.*?) \|", PAGE.read_text(), re.M
+    )
+    assert row is not None
+    hits = [event for event in run_scenario(scenario).events if isinstance(event, FaultHit)]
+    for check in re.findall("`(.*?)`", row[1]) if hits else ():
+        explained = any(
+            each.explains(Finding(check, judged=1, count=1), hits)
+            for each in load_known(OFFICIAL / KNOWN_FILE)
+        )
+        assert explained == (file.stem not in INEXPRESSIBLE)
 
 
 def test_the_known_defects_of_the_official_client_are_valid_and_no_scenario() -> None:
