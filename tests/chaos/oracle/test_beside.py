@@ -33,8 +33,8 @@ SEND = [{"send": {"keys": 1}}, "flush", {"sleep": "5s"}]
 COMMITTED = {"producer": {**PRODUCER, "isolation": "read-committed"}}
 
 
-def judged(*faults: Any, workload: Any = SEND, **more: Any) -> Result:
-    fields = {"name": "x", "producer": PRODUCER, "faults": [LOST, *faults], "workload": workload}
+def judged(*faults: Any, workload: Any = SEND, lost: Any = LOST, **more: Any) -> Result:
+    fields = {"name": "x", "producer": PRODUCER, "faults": [lost, *faults], "workload": workload}
     return judge(run_scenario(Scenario.model_validate({**fields, **more})))
 
 
@@ -129,7 +129,60 @@ def test_a_short_hold_hides_nothing(commit_delay: str) -> None:
     assert accused(**COMMITTED, cluster={"commit_delay": commit_delay})
 
 
+def test_a_long_hold_of_another_spu_hides_nothing() -> None:
+    more = {**TWO, "cluster": {"spus": 2, "commit_delay": "300ms"}}
+    assert accused(**COMMITTED, **more, workload=BOTH)
+
+
+# --- an answer at an uncertain side of its commit
+
+MOVED = ["send", {"sleep": "20ms"}, {"move_leader": {"to": 1}}, "flush", {"sleep": "1s"}]
+"""The leader moves while it holds a request, which is then sent again."""
+
+
+@pytest.mark.parametrize(("later", "seen"), [([], False), (["send", "flush"], True)])
+def test_an_uncertain_commit_blinds_one_request(later: list[str], seen: bool) -> None:
+    late = {"at": "request", "by": "1us", "between": ["500ms", "9s"], "optional": True}
+    fields = {
+        "name": "x",
+        "cluster": {"spus": 2, "commit_delay": "50ms"},
+        "producer": {"isolation": "read-committed", "attempt_timeout": "400ms"},
+        "faults": [{"delay": late}],
+        "workload": [*MOVED, *later],
+    }
+    with MUTANTS["appends-twice"].applied():
+        result = judge(run_scenario(Scenario.model_validate(fields)))
+    finding = next(each for each in result.findings if each.check == "unprovoked-duplicate")
+    assert finding.unseen == {"commit-uncertain": 1}
+    assert bool(finding.count) == seen
+
+
+# --- records that cannot be told from others, and bytes that a fault altered
+
+ALTERED = {"corrupt": {"at": "response", "nth": 1, "match": {"partition": 1}}}
+EQUAL = {"send": {"count": 2, "value": "empty"}}
+
+
+def test_altered_bytes_of_another_connection_hide_nothing() -> None:
+    assert accused(ALTERED, **TWO, workload=BOTH)
+
+
+def test_altered_bytes_of_the_same_connection_blind_to_what_it_had_in_flight() -> None:
+    seen = blindness(ALTERED, topic={"partitions": 2}, workload=BOTH)
+    assert seen == {"unmodelled-effect": 1}
+
+
+def test_equal_records_hide_no_other_record() -> None:
+    more = {"lost": {"drop": {"at": "request", "nth": [2, 3, 4]}}}
+    assert blindness(**more, workload=[EQUAL, "flush", *SEND]) == {"without-id": 2}
+    assert accused(**more, workload=[EQUAL, "flush", *SEND])
+
+
 # --- an attempt shorter than the network
+
+
+def test_a_network_just_fast_enough_hides_nothing() -> None:
+    assert accused(network={"latency": "33ms"}, worlds=["virtual"])
 
 
 def test_a_network_slower_than_an_attempt_blinds_the_whole_run() -> None:
