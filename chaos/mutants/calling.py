@@ -123,6 +123,7 @@ class CancelledFlushKeepsItsFailures(Mutant):
     """
     regimes = ("calls",)
     caught_by = ("flush-settles",)
+    examples = 1_500
 
 
 class FlushRepeatsOldFailures(Mutant):
