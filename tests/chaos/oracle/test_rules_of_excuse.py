@@ -297,7 +297,9 @@ CASES: dict[tuple[str, str], list[Case]] = {
         )
     ],
     ("order", "passed-in-its-request"): [
-        Case(passed, "checks.order:check", "if _was_passed(evidence, other, copy):", "if False:")
+        Case(
+            passed, "checks.order:check", "if _was_passed(evidence, other, copies[0]):", "if False:"
+        )
     ],
     ("retry-policy", "policy-used-up"): [
         Case(lambda: played(NO_ANSWER, workload=WAIT), *ATTEMPTS),
