@@ -52,8 +52,11 @@ class Need(StrEnum):
     """One clock for the servers and the client."""
 
 
-Op = Literal["connect", "open", "send", "send_all", "flush", "wait", "probe", "close", "leave"]
-"""The calls: ``open`` makes a further producer, ``leave`` leaves its block."""
+Op = Literal[
+    "connect", "open", "send", "send_all", "flush", "wait", "probe", "close", "leave", "raise"
+]
+"""The calls: ``open`` makes a further producer, ``leave`` leaves its block, ``raise`` leaves the
+block by an exception of the application."""
 
 
 @dataclass(slots=True)
@@ -122,8 +125,8 @@ class Call:
     """For a flush: the ids of records sent before it that were unsettled when it ended."""
     producer: int = 0
     """The number of the producer that was called."""
-    cancelled: bool = False
-    """Whether the caller cancelled the call, which ended it."""
+    cancelled_at: float | None = None
+    """When the caller cancelled the call, which ended it."""
     next: int | None = None
     """The number of the first call that started after this one had ended."""
     given_up_records: int | None = None

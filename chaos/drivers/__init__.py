@@ -68,6 +68,11 @@ class NotStarted(Exception):  # noqa: N818  an outcome, not a mistake
     """
 
 
+class ApplicationError(Exception):
+    """Raised by the harness inside the block of a producer, as an error of the application; it
+    comes out of the block as it is."""
+
+
 class Recorder(ABC):
     """Records what a client reports; the harness implements it.
 
@@ -126,7 +131,8 @@ class DriverSession(ABC):
     values as in a scenario, and the client is judged by these; everything else is a text. The
     harness does without these: ``close``, ``with_producer`` (the steps are performed with the first
     producer), ``concurrently`` (the branches are performed one after another), ``cancel_after``
-    (nothing is cancelled), ``wait twice`` (a record is waited for once)."""
+    (nothing is cancelled), ``leave`` (the block is left at its end), ``wait twice`` (a record is
+    waited for once)."""
 
     @abstractmethod
     async def send(self, record: SentRecord) -> None:
@@ -156,7 +162,8 @@ class DriverSession(ABC):
     @abstractmethod
     def another(self, number: int) -> "AbstractAsyncContextManager[DriverSession]":
         """Make another producer of the same client, on the same topic. Leaving the context leaves
-        its block: open records are settled, unless the context is cancelled.
+        its block: open records are settled, unless the context is cancelled. An
+        ``ApplicationError`` leaves it as it is.
 
         Args:
             number: of the producer; the first one of the client has 0.

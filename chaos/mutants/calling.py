@@ -212,3 +212,81 @@ class CountsBatchesAsFailed(Mutant):
     regimes = ("calls",)
     caught_by = ("told-once",)
     records = 2
+
+
+class AnErrorAbandonsTheProducer(Mutant):
+    """An exception that leaves the block gives up at once what is open.
+
+    The application has failed, so that its records seem to be of no use; only the end of the
+    program may do without a flush.
+    """
+
+    where = "producer.client:Fluvio._producing"
+    before = "if isinstance(failure, KeyboardInterrupt | SystemExit):"
+    after = "if failure is not None:"
+    regimes = ("leaving",)
+    caught_by = ("no-loss", "unprovoked-loss", "retry-policy")
+    faults = 0
+
+
+class LeavingHidesTheError(Mutant):
+    """Records that were given up replace the exception that leaves the block.
+
+    Closing raises an error of its own, which seems to be the latest news.
+    """
+
+    where = "producer.client:Fluvio._producing"
+    before = "failure = failure or error"
+    after = "failure = error"
+    regimes = ("leaving",)
+    caught_by = ("speaks",)
+
+
+class CancelledCloseFlushesFirst(Mutant):
+    """A close that its caller cancels settles everything first.
+
+    The closing is shielded, so that no record is lost by it.
+    """
+
+    where = "producer.producer:TopicProducer.close"
+    before = "await self._settle_everything()"
+    after = """
+        with trio.CancelScope(shield=True):
+            await self._settle_everything()
+    """
+    regimes = ("leaving",)
+    caught_by = ("bounded",)
+    faults = 0
+
+
+class AbandonedMeansNotStored(Mutant):
+    """What is in flight when the producer is torn down is reported as certainly not stored.
+
+    The attempt is not closed first, which would leave it open for good.
+    """
+
+    where = "producer.delivery.delivery:Delivery.on"
+    before = "self._close_attempt()"
+    after = "pass"
+    regimes = ("leaving",)
+    caught_by = ("not-persisted-is-absent",)
+    faults = 0
+
+
+class AbandonedFramesLeaveLater(Mutant):
+    """A frame that stands in line on its connection when the producer is torn down leaves later.
+
+    Nobody waits for the answer, which seems to be enough.
+    """
+
+    where = "producer.request:Request.abandon"
+    before = """
+        if self._sent is not None:
+            self._sent.connection.forget(self._sent.call)
+    """
+    after = ""
+    regimes = ("leaving",)
+    caught_by = ("not-persisted-is-absent", "told-once")
+    records = 2
+    faults = 0
+    examples = 1000

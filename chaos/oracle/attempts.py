@@ -16,6 +16,7 @@ from math import inf
 
 from chaos.history import Outcome, SentRecord
 from chaos.oracle.answers import Answers, answers
+from chaos.oracle.calls import Closing, closings
 from chaos.oracle.evidence import Evidence, Transmission
 from chaos.oracle.finding import CLIENT_ENDED, Ruling, blind, excused, violated
 from chaos.oracle.holds import Holds, holds
@@ -27,7 +28,7 @@ from chaos.spec.bounds import Delays, delays
 USED_UP = "policy-used-up"
 """The rule for records that were given up after the last attempt, or the timeout, of the policy."""
 
-BUDGET_RULES = (USED_UP, "final-code", CLIENT_ENDED)
+BUDGET_RULES = (USED_UP, "final-code", "closed", CLIENT_ENDED)
 """The rules of ``RetryTimeline.unused_budget``."""
 
 
@@ -148,6 +149,7 @@ class RetryTimeline:
         times = self.timing
         self.connecting = 2 * times.trip + self.partitions * times.transfer + 2 * times.slack
         """The longest time from the start of an attempt until its request is read, in seconds."""
+        self._closing: Closing = evidence.once(closings)
         history = evidence.history
         self._abandoned = history.silent is not None or history.crash is not None
         self._end = evidence.history.events[-1].t if evidence.history.events else 0.0
@@ -218,8 +220,9 @@ class RetryTimeline:
         """Return whether the policy was used up when a group was given up; if not, what was left.
 
         A policy is used up when all attempts were made, or when no further attempt could begin
-        within its timeout. A final error code ends it. A record that was never settled was given
-        up after its last attempt: no call that waits for it may outlast the policy (``bounded``).
+        within its timeout. A final error code ends it, and so does a closing of the producer that
+        was cancelled. A record that was never settled was given up after its last attempt: no call
+        that waits for it may outlast the policy (``bounded``).
         """
         if self._is_final(group):
             return excused("final-code")
@@ -229,6 +232,8 @@ class RetryTimeline:
                 return excused(CLIENT_ENDED)  # the client might have retried
             attempts = list(self.attempts(group))
             end = attempts[-1].end_by if attempts else self._end
+        if self._closing.was_cancelled(group.producer, end):
+            return excused("closed")
         made, most = len(group.attempts), 1 + self.retry.max_retries
         if made >= most:
             return excused(USED_UP)
@@ -271,7 +276,8 @@ class RetryTimeline:
         *_, last = self.attempts(group)
         due = last.end_by + self.delays.before(made)
         seen_by = self._read_by(group, due + self.connecting)
-        if seen_by >= min(group.settled_at, group.earliest + self.retry.timeout):
+        cancelled = self._closing.cancelled_at(group.producer)
+        if seen_by >= min(group.settled_at, cancelled, group.earliest + self.retry.timeout):
             return None
         return due if self.hidden(group, seen_by) is None else None
 

@@ -3,7 +3,7 @@ rejected.
 
 A flush covers the records of its producer whose ``send`` returned before it began and that no
 earlier flush covered that had ended by then. A cancelled flush covers nothing. Closing a producer,
-and leaving its block, flushes.
+and leaving its block, flushes; an exception that leaves the block hides what its flush reports.
 
 Under at-most-once a flush leaves a record that was handed over to its fate: if the record is given
 up later, the next flush covers it again. It must report only records that are certainly not stored.
@@ -52,7 +52,7 @@ def flushes(evidence: Evidence) -> Iterator[EndedFlush]:
     """Yield all flushes that ended and were not cancelled."""
     by_producer: dict[int, list[Call]] = {}
     for call in evidence.history.calls:
-        if call.op in FLUSHING and call.ended is not None and not call.cancelled:
+        if call.op in FLUSHING and call.ended is not None and call.cancelled_at is None:
             by_producer.setdefault(call.producer, []).append(call)
     for producer, calls in by_producer.items():
         yield from _GivenUp(evidence, producer).through(calls)
@@ -197,18 +197,44 @@ def _given_up(record: SentRecord) -> float:
 
 # --- closing
 
-CLOSING = ("close", "leave")
+CLOSING = ("close", "leave", "raise")
 """The calls that close a producer."""
 
 
-def closings(evidence: Evidence) -> dict[int, float]:
-    """Return when the closing of each producer began: it accepts no record from then on; for
-    ``Evidence.once``."""
-    begun: dict[int, float] = {}
-    for call in evidence.history.calls:
-        if call.op in CLOSING:
-            begun.setdefault(call.producer, call.started)
-    return begun
+class Closing:
+    """The ends of the producers in one run; all times are in seconds.
+
+    Args:
+        evidence: the run.
+    """
+
+    def __init__(self, evidence: Evidence) -> None:
+        self._begun: dict[int, float] = {}
+        self._cancelled: dict[int, float] = {}
+        slack = evidence.once(timing).slack
+        for call in evidence.history.calls:
+            if call.op in CLOSING:
+                self._begun.setdefault(call.producer, call.started)
+                if call.cancelled_at is not None:
+                    self._cancelled.setdefault(call.producer, call.cancelled_at - slack)
+
+    def begun(self, producer: int) -> float:
+        """Return when the closing of a producer began: it accepts no record from then on."""
+        return self._begun.get(producer, inf)
+
+    def was_cancelled(self, producer: int, by: float) -> bool:
+        """Return whether the closing of a producer was cancelled, and with it all that was open.
+        Closing a producer settles everything as usual, so that nothing else excuses a loss."""
+        return by >= self.cancelled_at(producer) < inf
+
+    def cancelled_at(self, producer: int) -> float:
+        """Return when the caller cancelled the closing of a producer, at the earliest."""
+        return self._cancelled.get(producer, inf)
+
+
+def closings(evidence: Evidence) -> Closing:
+    """Return the ends of the producers of a run; for ``Evidence.once``."""
+    return Closing(evidence)
 
 
 # --- records that the client did not accept
@@ -245,7 +271,7 @@ def refusals(evidence: Evidence) -> Iterator[tuple[SentRecord, Ruling]]:
             yield record, excused("queue-full")
         elif record.call in large:
             yield record, excused("too-large")
-        elif record.outcome_at >= evidence.once(closings).get(record.producer, inf):
+        elif record.outcome_at >= evidence.once(closings).begun(record.producer):
             yield record, excused("closed")
         else:
             yield (

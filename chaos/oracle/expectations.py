@@ -203,7 +203,7 @@ def _calls(evidence: Evidence, op: str) -> Iterator[tuple[float, bool]]:
         if call.op == op and (op == "close" or call.started < healed):
             end = call.ended if call.ended is not None else call.given_up
             if end is not None and not (call.ended is None and history.crash):
-                yield end - call.started, call.ended is not None and not call.cancelled
+                yield end - call.started, call.ended is not None and call.cancelled_at is None
 
 
 def _sends(evidence: Evidence) -> Iterator[tuple[float, bool]]:

@@ -173,13 +173,25 @@ class Caller:
             held = self._producers.numbered(record.producer)
             await self._call("wait", held, partial(held.session.wait_for, record), cancel_after)
 
-    async def close(self) -> None:
+    async def close(self, cancel_after: float | None) -> None:
         """Close the producer; the next call makes a new one."""
         held = self._held
         if held is None or not self._producers.can("close"):
             return
         self._held = None
-        await self._call("close", held, held.session.close)
+        await self._call("close", held, held.session.close, cancel_after)
+
+    async def leave(self, *, cancelled: bool) -> None:
+        """Leave the block of the producer; the next call makes a new one."""
+        held, self._held = self._held, None
+        if held is None:
+            return
+        if not self._producers.can("leave"):
+            await self._call("leave", held, held.leave)
+        elif cancelled:
+            await self._call("leave", held, held.cancel, cancelled=True)
+        else:
+            await self._call("raise", held, held.fail)
 
     async def with_producer(self, steps: Sequence[Step]) -> None:
         """Perform steps with another producer, and leave its block."""
@@ -302,23 +314,30 @@ class Caller:
         held: HeldProducer,
         method: Callable[[], Awaitable[None]],
         cancel_after: float | None = None,
+        *,
+        cancelled: bool = False,
     ) -> Call:
         """Call the client; cancel the call when that is due, or give it up shortly after its
-        bound."""
+        bound. A method may cancel the call by itself (``cancelled``)."""
         recorder, bound = self._recorder, self._settle_s() + GRACE_S
         cancel_after = self._possible(cancel_after)
-        cancels = cancel_after is not None and cancel_after < bound
+        limit = bound if cancel_after is None else min(cancel_after, bound)
         call = recorder.begin(op, held.number)
-        with trio.move_on_after(cancel_after if cancels and cancel_after is not None else bound):
+        cancels, due = limit < bound, call.started + limit
+        if cancelled:
+            call.cancelled_at = call.started
+        with trio.move_on_after(limit):
             try:
                 await method()
                 recorder.end(call)
             except CallFailed as failure:
                 recorder.fail(call, failure)
         if call.ended is None and cancels:
-            recorder.cancel(call)
+            recorder.cancel(call, due)
         elif call.ended is None:
             recorder.give_up(call)
+        elif cancels and call.ended > due:
+            call.cancelled_at = due  # and the client went on
         return call
 
     def _settle_s(self) -> float:

@@ -6,17 +6,25 @@ step and left in another one, perhaps by another task, so that a task of its own
 
 import trio
 
-from chaos.drivers import CallFailed, DriverSession
+from chaos.drivers import ApplicationError, Broken, CallFailed, DriverSession
 from chaos.runner.run_recorder import RunRecorder
 
 
 class HeldProducer:
-    """A producer that can be used, and the way to leave its block."""
+    """A producer that can be used, and the ways to leave its block.
 
-    def __init__(self, number: int, session: DriverSession) -> None:
+    Args:
+        number: of the producer.
+        session: the producer.
+        scope: around its block.
+    """
+
+    def __init__(self, number: int, session: DriverSession, scope: trio.CancelScope) -> None:
         self.number = number
         self.session = session
+        self._scope = scope
         self._leaving = trio.Event()
+        self._raised: ApplicationError | None = None
         self._left = trio.Event()
         self._failure: Exception | None = None
 
@@ -31,9 +39,40 @@ class HeldProducer:
         if self._failure is not None:
             raise self._failure
 
+    async def fail(self) -> None:
+        """Leave the block by an exception, and wait until it is left.
+
+        Raises:
+            Silent, Broken: as the driver raised it, or another exception came out of the block.
+        """
+        self._raised = ApplicationError("an error of the application")
+        self._leaving.set()
+        await self._left.wait()
+        if self._failure is self._raised:
+            return
+        if isinstance(self._failure, CallFailed) or self._failure is None:
+            came = "nothing" if self._failure is None else str(self._failure)
+            raise Broken(f"an exception left the block of a producer, and {came} came out of it")
+        raise self._failure
+
+    async def cancel(self) -> None:
+        """Cancel the block, and wait until it is left.
+
+        Raises:
+            CallFailed, Silent, Broken: as the driver raised it.
+        """
+        self._scope.cancel()
+        await self.leave()
+
     async def hold(self) -> None:
-        """Return when the block is to be left."""
+        """Return when the block is to be left.
+
+        Raises:
+            ApplicationError: it is to be left by this exception.
+        """
         await self._leaving.wait()
+        if self._raised is not None:
+            raise self._raised
 
     def left(self, failure: Exception | None) -> None:
         """Report that the block was left."""
@@ -55,7 +94,7 @@ class Producers:
     ) -> None:
         self._nursery = nursery
         self._recorder = recorder
-        self._held = [HeldProducer(0, session)]
+        self._held = [HeldProducer(0, session, trio.CancelScope())]
 
     @property
     def first(self) -> HeldProducer:
@@ -89,13 +128,15 @@ class Producers:
     ) -> None:
         held: HeldProducer | None = None
         try:
-            async with self.first.session.another(number) as session:
-                held = HeldProducer(number, session)
-                task_status.started(held)
-                await held.hold()
+            with trio.CancelScope() as scope:
+                async with self.first.session.another(number) as session:
+                    held = HeldProducer(number, session, scope)
+                    task_status.started(held)
+                    await held.hold()
         except Exception as error:
             if held is None:
                 raise
             held.left(error)
         else:
+            assert held is not None
             held.left(None)

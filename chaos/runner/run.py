@@ -257,7 +257,7 @@ class _Run:
         await trio.sleep(world.settle_s)
         if self._topic is not None:
             await caller.probe(_keys_for_each_of(len(self._topic.partitions)))
-        await caller.close()
+        await caller.close(None)
 
 
 @lru_cache

@@ -68,9 +68,9 @@ class RunRecorder(Recorder):
         call.given_up_records = failure.records
         self.end(call, failure.outcome, str(failure))
 
-    def cancel(self, call: Call) -> None:
-        """Record that the caller cancelled a call."""
-        call.ended, call.cancelled = self.now(), True
+    def cancel(self, call: Call, cancelled_at: float) -> None:
+        """Record that a call ended because its caller cancelled it."""
+        call.ended, call.cancelled_at = self.now(), cancelled_at
         self._over(call, call.ended)
 
     def give_up(self, call: Call, why: str | None = None) -> None:
@@ -93,7 +93,7 @@ class RunRecorder(Recorder):
                 outcome=call.outcome,
                 error=call.error,
                 given_up=call.given_up is not None,
-                cancelled=call.cancelled,
+                cancelled=call.cancelled_at is not None,
             )
         )
 

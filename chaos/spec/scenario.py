@@ -17,7 +17,7 @@ from pydantic import (
 import chaos.spec.steps  # noqa: F401  registers every step
 from chaos.spec.expectations import Expectations, missing_word
 from chaos.spec.step import OneStep
-from chaos.spec.workload import unsent, written_steps
+from chaos.spec.workload import misplaced, unsent, written_steps
 from simulator.documents.quantities import (
     Count,
     Duration,
@@ -205,6 +205,7 @@ class Scenario(Strict):
         yield from _beyond_cluster(written)
         yield from _too_much(written)
         yield from unsent(written.get("workload"))
+        yield from misplaced(written.get("workload"))
         worlds = written.get("worlds", _every_world())
         if "network" in written and isinstance(worlds, list | tuple) and "tcp" in worlds:
             text = "real sockets have a network of their own; write worlds: [virtual]"

@@ -61,8 +61,12 @@ class Harness(Protocol):
     async def wait_for(self, ids: Sequence[int], cancel_after: float | None) -> None:
         """Wait for single records, one after the other; each wait is a call."""
 
-    async def close(self) -> None:
+    async def close(self, cancel_after: float | None) -> None:
         """Close the producer; the next call of the client makes a new one."""
+
+    async def leave(self, *, cancelled: bool) -> None:
+        """Leave the block of the producer, by an exception of the application or cancelled; the
+        next call of the client makes a new producer."""
 
     async def with_producer(self, steps: "Sequence[Step]") -> None:
         """Perform steps with another producer of the same client, and leave its block."""
@@ -109,6 +113,7 @@ STEPS: "Registry[type[Any]]" = Registry(
         "sleep",
         "concurrently",
         "with_producer",
+        "leave",
         "create_topic",
         "delete_topic",
         "add_partitions",

@@ -16,6 +16,8 @@ from simulator.documents.strict_model import Conflict, Strict, kind_of, shown
 Path: TypeAlias = tuple[str | int, ...]
 
 CONCURRENTLY = "concurrently"
+WITH_PRODUCER = "with_producer"
+LEAVE = "leave"
 
 
 class WrittenStep(NamedTuple):
@@ -55,6 +57,14 @@ def written_steps(workload: object) -> Iterator[WrittenStep]:
     """Yield all steps of a workload, and those inside them, in the order of the file."""
     for step in _members(workload, ("workload",)):
         yield from _with_inner(step)
+
+
+def misplaced(workload: object) -> Iterator[Conflict]:
+    """Yield a conflict for each step that leaves a block in which it does not stand."""
+    for step in written_steps(workload):
+        if step.kind == LEAVE and WITH_PRODUCER not in step.path:
+            text = f"{LEAVE} stands only inside {WITH_PRODUCER}, whose block it leaves"
+            yield Conflict(step.place_of(), text)
 
 
 def unsent(workload: object) -> Iterator[Conflict]:

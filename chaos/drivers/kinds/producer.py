@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
-from chaos.drivers import Broken, CallFailed, DriverSession, Recorder
+from chaos.drivers import ApplicationError, Broken, CallFailed, DriverSession, Recorder
 from chaos.drivers.registry import PRODUCER, DriverKind, register_driver
 from chaos.history import COUNTERS, DeliveryReported, Outcome, SentRecord
 from chaos.spec.scenario import ProducerOptions, Scenario
@@ -148,6 +148,8 @@ class ProducerSession(DriverSession):
                     yield client
                 finally:
                     leaving = True
+        except ApplicationError:
+            raise
         except Exception as error:
             raise _failure("leaving the block", error) from error
         finally:

@@ -6,6 +6,7 @@
   the policy's timeout for each request of a partition that was open when the call began, and at
   least for one.
 - Those of at-most-once end within the linger plus ``response_timeout``.
+- A call that its caller cancels ends at once.
 
 The number of requests ahead is counted from the transmissions: batches that shared their first
 request count as one. Records that were never transmitted are counted by the time at which they were
@@ -26,7 +27,7 @@ NEEDS = (Need.CALLS, Need.FRAMES, Need.CLOCK)
 EXCUSES = (CLIENT_ENDED,)
 CAUSES = ()
 
-WAITING = ("flush", "wait", "close", "leave")
+WAITING = ("flush", "wait", "close", "leave", "raise")
 
 
 def check(evidence: Evidence) -> Finding:
@@ -43,6 +44,9 @@ def check(evidence: Evidence) -> Finding:
         end = _end(evidence, call, found)
         if end is None:
             continue
+        if call.cancelled_at is not None and end > call.cancelled_at + slack:
+            late = lasting(end - call.cancelled_at)
+            found.add(f"{call.op} {at(call.started)} ended {late} after its caller cancelled it")
         if end <= call.started + least + slack:
             continue
         bound = _bound(evidence, call)

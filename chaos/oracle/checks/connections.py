@@ -134,11 +134,12 @@ def _uses(evidence: Evidence, times: Timing) -> dict[str, list[_Use]]:
 def _may_have_closed(use: _Use, times: Timing) -> float:
     """Return when the client may have closed a connection at the earliest, by the SPU's clock.
 
-    An SPU notes the end of a connection only when it holds no frame of it any more.
+    An SPU notes the end of a connection only when it holds no frame of it any more, and a request
+    behind one that waits for its commit is read only then.
     """
     closed = use.closed
     if times.commit and use.requests:
-        closed = min(closed, use.requests[-1][1])
+        closed = min(closed, use.requests[-1][0])
     for start, end in reversed(use.held):
         if end + times.slack >= closed:
             closed = min(closed, start)

@@ -42,7 +42,7 @@ def check(evidence: Evidence) -> Finding:
     for call in evidence.history.calls:
         if call.op != "flush":
             continue
-        if call.cancelled:
+        if call.cancelled_at is not None:
             found.excuse("cancelled")
         elif call.ended is None:
             found.excuse("never-ended")

@@ -22,6 +22,7 @@ from typing import NamedTuple
 from chaos.history import Need, SentRecord
 from chaos.oracle.blind_records import RECORD_CAUSES, blind_records
 from chaos.oracle.blind_spots import SC_UNREACHABLE
+from chaos.oracle.calls import closings
 from chaos.oracle.checks.alive_after_heal import knew_no_leader
 from chaos.oracle.disturbances import SC, Disturbances, disturbances
 from chaos.oracle.evidence import Evidence
@@ -122,10 +123,12 @@ def _learned(evidence: Evidence, quiet: _Quiet, records: list[SentRecord]) -> fl
 
 def _was_given_up(evidence: Evidence, record: SentRecord, end: float) -> bool:
     """Return whether the client gave a record up before the end of an interval."""
-    if record.taken_at is None or record.outcome == "ok":
+    settled = record.outcome_at
+    if record.taken_at is None or record.outcome == "ok" or settled is None:
         return False
-    slack = evidence.once(timing).slack
-    return record.outcome_at is not None and record.outcome_at + slack < end
+    if evidence.once(closings).was_cancelled(record.producer, settled):
+        return False  # its caller gave it up
+    return settled + evidence.once(timing).slack < end
 
 
 def _anything_delivered(evidence: Evidence, quiet: _Quiet) -> bool:

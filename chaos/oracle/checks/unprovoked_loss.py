@@ -18,7 +18,7 @@ from chaos.oracle.answers import answers
 from chaos.oracle.attempts import RecordGroup, record_groups
 from chaos.oracle.blind_records import RECORD_CAUSES, blind_records
 from chaos.oracle.blind_spots import HELD_REQUEST
-from chaos.oracle.calls import REFUSAL_RULES, refusals
+from chaos.oracle.calls import REFUSAL_RULES, closings, refusals
 from chaos.oracle.evidence import Evidence, Transmission
 from chaos.oracle.finding import (
     ACROSS_DELETION,
@@ -90,6 +90,8 @@ def _unseen(evidence: Evidence, view: Visibility, group: RecordGroup) -> Ruling:
     if group.outcome_at is None and abandoned:
         return excused(CLIENT_ENDED)
     end = inf if group.outcome_at is None else group.outcome_at
+    if evidence.once(closings).was_cancelled(group.producer, end):
+        return excused("closed")
     first, last = group.records[0].sent_at, group.records[-1].sent_at
     life = producer.linger + producer.response_timeout
     if group.outcome == "failed" and end + times.slack < first + life:

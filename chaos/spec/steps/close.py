@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from chaos.spec.step import Harness, Step
+from chaos.spec.step import CancelAfter, Harness, Step
 from simulator.documents.strict_model import Strict
 
 
@@ -12,6 +12,9 @@ class Close(Strict, Step):
 
     kind: ClassVar[str] = "close"
 
+    cancel_after: CancelAfter = None
+    """When the close is cancelled by its caller, which gives up at once what is open."""
+
     async def perform(self, run: Harness) -> None:
         """Close."""
-        await run.close()
+        await run.close(self.cancel_after)

@@ -95,6 +95,12 @@ def closed(**producer: Any) -> History:
     return played(REFUSE, workload=steps, producer={**FULL, **SHORT, **producer})
 
 
+def cancelled_close(*faults: Any, **producer: Any) -> History:
+    """Return a run that cancels the closing of its producer while a record is open."""
+    steps = ["send", {"close": {"cancel_after": "10ms"}}]
+    return played(*faults, workload=steps, producer=producer)
+
+
 def cancelled(**producer: Any) -> History:
     """Return a run that cancels ``send`` while it waits for room."""
     steps = [{"send": {"count": 4, "cancel_after": "10ms"}}, "wait"]
@@ -195,8 +201,12 @@ QUEUE_FULL = (
 LARGE = REFUSALS, "elif record.call in large:", "elif False:"
 CLOSED = (
     REFUSALS,
-    "elif record.outcome_at >= evidence.once(closings).get(record.producer, inf):",
+    "elif record.outcome_at >= evidence.once(closings).begun(record.producer):",
     "elif False:",
+)
+CANCELLED_CLOSE = (
+    BUDGET,
+    'if self._closing.was_cancelled(group.producer, end):\n    return excused("closed")',
 )
 UNPROVOKED = "checks.unprovoked_loss"
 ALIVE = "checks.alive_after_heal:_rule"
@@ -218,7 +228,10 @@ CASES: dict[tuple[str, str], list[Case]] = {
         Case(lambda: ended(DROP, workload=WAIT), *ENDED),
         Case(lambda: ended(DROP, workload=[{"send": {"count": 3}}], producer=FULL), *SEND_ENDED),
     ],
-    ("no-loss", "closed"): [Case(closed, *CLOSED)],
+    ("no-loss", "closed"): [
+        Case(closed, *CLOSED),
+        Case(lambda: cancelled_close(DROP), *CANCELLED_CLOSE),
+    ],
     ("no-loss", "cancelled"): [Case(cancelled, *CANCELLED)],
     ("no-loss", "queue-full"): [Case(lambda: full(DROP, **SHORT), *QUEUE_FULL)],
     ("no-loss", "too-large"): [
@@ -282,7 +295,21 @@ CASES: dict[tuple[str, str], list[Case]] = {
             "if self.timing.too_slow:\n    return TOO_SLOW",
         )
     ],
-    ("unprovoked-loss", "closed"): [Case(lambda: closed(**AT_MOST_ONCE), *CLOSED)],
+    ("unprovoked-loss", "closed"): [
+        Case(lambda: closed(**AT_MOST_ONCE), *CLOSED),
+        Case(
+            lambda: played(
+                workload=["send", {"close": {"cancel_after": "10ms"}}],
+                network={"latency": "40ms"},
+                producer={**AT_MOST_ONCE, "linger": "1s"},
+            ),
+            f"{UNPROVOKED}:_unseen",
+            """
+            if evidence.once(closings).was_cancelled(group.producer, end):
+                return excused("closed")
+            """,
+        ),
+    ],
     ("unprovoked-loss", "cancelled"): [Case(lambda: cancelled(**AT_MOST_ONCE), *CANCELLED)],
     ("unprovoked-loss", "queue-full"): [
         Case(lambda: full(REFUSE, **{**AT_MOST_ONCE, "response_timeout": "60s"}), *QUEUE_FULL)
@@ -301,6 +328,7 @@ CASES: dict[tuple[str, str], list[Case]] = {
             passed, "checks.order:check", "if _was_passed(evidence, other, copies[0]):", "if False:"
         )
     ],
+    ("retry-policy", "closed"): [Case(lambda: cancelled_close(NO_ANSWER), *CANCELLED_CLOSE)],
     ("retry-policy", "policy-used-up"): [
         Case(lambda: played(NO_ANSWER, workload=WAIT), *ATTEMPTS),
         Case(lambda: played(NO_ANSWER, producer=SHORT, workload=WAIT), *TIMEOUT),
@@ -328,7 +356,7 @@ CASES: dict[tuple[str, str], list[Case]] = {
         Case(
             lambda: played(DROP, workload=["send", {"flush": {"cancel_after": "10ms"}}, "wait"]),
             "checks.flush_settles:check",
-            "if call.cancelled:",
+            "if call.cancelled_at is not None:",
             "if False:",
         )
     ],

@@ -2,7 +2,10 @@
 
 from typing import Any
 
+import pytest
+
 from chaos.history import Call, History
+from chaos.mutants import MUTANTS
 from chaos.runner import run_scenario
 from chaos.spec.scenario import Scenario
 
@@ -44,9 +47,9 @@ def test_a_cancelled_wait_leaves_the_record_in_delivery() -> None:
         network={"latency": "100ms"},
     )
     first, second = calls(history, "wait")[:2]
-    assert first.cancelled
+    assert first.cancelled_at == first.ended
     assert round(first.ended - first.started, 6) == 0.001 if first.ended else False
-    assert second.cancelled
+    assert second.cancelled_at == second.ended
     assert history.records[0].outcome == "ok"
 
 
@@ -56,8 +59,8 @@ def test_a_cancelled_flush_ends_at_once_and_its_records_are_delivered() -> None:
         network={"latency": "10ms"},
     )
     cancelled, flush = calls(history, "flush")
-    assert (cancelled.cancelled, cancelled.ended) == (True, cancelled.started)
-    assert (flush.cancelled, flush.outcome, history.records[0].outcome) == (False, "ok", "ok")
+    assert cancelled.cancelled_at == cancelled.ended == cancelled.started
+    assert (flush.cancelled_at, flush.outcome, history.records[0].outcome) == (None, "ok", "ok")
 
 
 def test_a_cancelled_send_belongs_to_no_record_group() -> None:
@@ -144,7 +147,7 @@ def test_a_history_with_all_of_it_is_read_back() -> None:
         [
             {"send": {"count": 2, "cancel_after": "0ms"}},
             {"wait": [0, 0]},
-            {"with_producer": ["send", {"flush": {"cancel_after": "0ms"}}]},
+            {"with_producer": ["send", {"flush": {"cancel_after": "0ms"}}, {"leave": "cancel"}]},
             "close",
         ]
     )
@@ -164,3 +167,69 @@ def test_a_flush_of_at_most_once_does_not_wait_for_records_behind_it() -> None:
     [flush] = calls(history, "flush")
     assert flush.ended is not None
     assert round(flush.ended - flush.started, 6) == 1.0
+
+
+SLOW = {"retry": {"timeout": "20s", "max_retries": 5}, "linger": "10ms"}
+BATCHES = [{"send": {"count": 2, "size": 900}}, {"sleep": "15ms"}, "send"]
+"""One batch in flight, and one that lingers."""
+
+
+def torn_down(way: list[Any], producer: dict[str, Any]) -> History:
+    return ran(
+        [{"sleep": "1s"}, "send", "wait", {"with_producer": [*BATCHES, *way]}, "send", "wait"],
+        producer={**SLOW, **producer, "batch_size": 1000},
+        network={"latency": "100ms"},
+    )
+
+
+@pytest.mark.parametrize("producer", [{}, AT_MOST_ONCE])
+def test_an_exception_that_leaves_the_block_still_settles_every_record(
+    producer: dict[str, Any],
+) -> None:
+    history = torn_down([{"leave": "error"}], producer)
+    [raised] = calls(history, "raise")
+    assert (raised.outcome, raised.cancelled_at, raised.producer) == ("ok", None, 1)
+    assert {record.outcome for record in history.records} == {"ok"}
+    assert history.producers[1].closed_at == raised.ended
+    assert calls(history, "leave") == []
+
+
+@pytest.mark.parametrize("producer", [{}, AT_MOST_ONCE])
+@pytest.mark.parametrize(
+    ("op", "way"), [("leave", {"leave": "cancel"}), ("close", {"close": {"cancel_after": "0ms"}})]
+)
+def test_what_is_cancelled_gives_up_at_once_what_is_open(
+    op: str, way: dict[str, Any], producer: dict[str, Any]
+) -> None:
+    history = torn_down([way], producer)
+    [cancelled] = calls(history, op, producer=1)
+    assert cancelled.cancelled_at == cancelled.ended == cancelled.started
+    first, *rest, lingering, last, probe = history.records
+    assert {record.outcome_at for record in (*rest, lingering)} == {cancelled.ended}
+    assert [record.outcome for record in (first, last, probe)] == ["ok", "ok", "ok"]
+    assert {record.outcome for record in rest} <= {"unknown", "failed"}
+    assert lingering.outcome == "failed"
+    assert history.producers[1].counters["failed"] == 3
+
+
+def test_another_exception_out_of_the_block_is_a_defect_of_the_client() -> None:
+    data = {
+        "name": "x",
+        "worlds": ["virtual"],
+        "producer": {"retry": {"max_retries": 0, "timeout": "1s"}},
+        "faults": [SILENT_SPU],
+        "workload": [{"with_producer": ["send", {"leave": "error"}]}],
+    }
+    with MUTANTS["leaving-hides-the-error"].applied():
+        history = run_scenario(Scenario.model_validate(data))
+    assert (history.crash or "").startswith("an exception left the block of a producer, and ")
+    assert (history.crash or "").endswith(" came out of it")
+
+
+def test_a_cancelled_call_that_goes_on_is_noted() -> None:
+    with MUTANTS["cancelled-close-flushes-first"].applied():
+        history = ran(["send", {"close": {"cancel_after": "1ms"}}], network={"latency": "100ms"})
+    close = calls(history, "close")[0]
+    assert close.ended is not None
+    assert close.cancelled_at is not None
+    assert close.ended > close.cancelled_at + 0.1

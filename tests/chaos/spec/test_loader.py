@@ -62,7 +62,8 @@ def test_a_scenario_is_loaded(tmp_path: Path) -> None:
             "2:12: workload[0]: unknown kind 'flsh'; did you mean 'flush'?"),
         ("name: x\nworkload: [5]",
             "2:12: workload[0]: 5 is not a step; write one of send, send_all,"
-            " flush, wait, close, sleep, concurrently, with_producer, create_topic, delete_topic,"
+            " flush, wait, close, sleep, concurrently, with_producer, leave, create_topic,"
+            " delete_topic,"
             " add_partitions, move_leader, stop_spu, start_spu, change_address, cut"),
         ("name: x\nworkload: [sleep]",
             "2:12: workload[0]: sleep needs a duration; write sleep: 1s"),
@@ -75,8 +76,8 @@ def test_a_scenario_is_loaded(tmp_path: Path) -> None:
             "2:19: workload[0].send.cuont: unknown key 'cuont'; did you mean 'count'?"),
         ("name: x\nworkload: [send: {count: 0}]",
             "2:19: workload[0].send.count: 0 is not a whole number of at least 1"),
-        ("name: x\nworkload: [close: {x: 1}]",
-            "2:20: workload[0].close.x: unknown key 'x'; no key is allowed here"),
+        ("name: x\nworkload: [delete_topic: {x: 1}]",
+            "2:27: workload[0].delete_topic.x: unknown key 'x'; no key is allowed here"),
         ("name: x\nworkload: [send, wait: [0, 1]]",
             "2:28: workload[1].wait[1]: record 1 is not sent yet; 1 record is sent before this"
             " step, numbered from 0"),
@@ -92,6 +93,12 @@ def test_a_scenario_is_loaded(tmp_path: Path) -> None:
         ("name: x\nworkload: [with_producer]",
             "2:12: workload[0]: with_producer needs a list of steps; write with_producer: [send,"
             " flush]"),
+        ("name: x\nworkload: [with_producer: [leave]]",
+            "2:28: workload[0].with_producer[0]: leave needs a way out; write leave: error, or"
+            " leave: cancel"),
+        ("name: x\nworkload: [send, leave: error]",
+            "2:18: workload[1].leave: leave stands only inside with_producer, whose block it"
+            " leaves"),
         ("name: x\nworkload: [with_producer: [send: {cont: 1}]]",
             "2:35: workload[0].with_producer[0].send.cont: unknown key 'cont'; did you mean"
             " 'count'?"),

@@ -83,3 +83,15 @@ def test_a_broken_client_is_not_held_to_its_calls() -> None:
     call_of(history, "flush").ended = None
     history.crash = "ValueError: it broke"
     assert said(bounded, history) == []
+
+
+@pytest.mark.parametrize("op", ["flush", "close"])
+def test_a_cancelled_call_that_does_not_end_at_once_is_reported(op: str) -> None:
+    history = played(workload=["send", {op: {"cancel_after": "0ms"}}])
+    call = call_of(history, op)
+    assert said(bounded, history) == []
+    assert call.cancelled_at is not None
+    call.ended = call.cancelled_at + 0.1
+    assert said(bounded, history) == [
+        f"{op} at {call.started:.3f} s ended 100.000 ms after its caller cancelled it"
+    ]

@@ -7,7 +7,7 @@ from chaos.history import History
 from chaos.mutants.connecting import DialsAlthoughOneIsUnderWay
 from chaos.oracle.checks import connections
 from simulator.events import ConnectionOpened, FrameRead
-from tests.chaos.oracle.checks.playing import AT_MOST_ONCE, judged, played, said
+from tests.chaos.oracle.checks.playing import AT_MOST_ONCE, judged, played, requests, said
 
 MANY = {
     "topic": {"partitions": 8},
@@ -101,4 +101,19 @@ def test_an_answer_is_overdue_at_the_end_of_the_policy() -> None:
         producer=producer,
         workload=[{"send": {"count": 3, "pace": "7ms"}}, "wait"],
     )
+    assert said(connections, history) == []
+
+
+def test_a_connection_that_was_finished_behind_a_held_request_may_have_a_successor() -> None:
+    history = played(
+        cluster={"commit_delay": "10ms"},
+        producer={**AT_MOST_ONCE, "isolation": "read-committed", "batch_size": 1},
+        workload=[
+            {"send": {"count": 2, "pace": "2ms"}},
+            {"close": {"cancel_after": "1ms"}},
+            "send",
+            "wait",
+        ],
+    )
+    assert len({read.connection for read in requests(history)}) == 2
     assert said(connections, history) == []

@@ -133,7 +133,7 @@ def test_a_failure_that_an_earlier_flush_reported_is_not_reported_again() -> Non
 def test_a_cancelled_flush_leaves_its_failures_to_the_next_one() -> None:
     history = played(REFUSED, workload=[{"send": {"count": 2}}, "flush", "flush"])
     cancelled, following = flushes_of(history)
-    cancelled.cancelled = True
+    cancelled.cancelled_at = cancelled.started
     (text,) = said(flush_settles, history)
     assert text.startswith(
         f"the flush at {following.started:.3f} s reported success, but records 0"

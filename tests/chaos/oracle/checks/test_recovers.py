@@ -94,3 +94,12 @@ def test_a_key_shows_no_partition_once_there_are_more_of_them() -> None:
     )
     assert any(record.outcome != "ok" for record in history.records)
     assert said(recovers, history) == []
+
+
+def test_what_its_caller_gave_up_does_not_tell_of_a_client_that_is_broken() -> None:
+    options = {**STREAM["producer"], "linger": "1s"}
+    workload = [{"sleep": "5s"}, "send", {"close": {"cancel_after": "1ms"}}, {"sleep": "1s"}]
+    history = played(LOST_GREETING, **{**STREAM, "producer": options, "workload": workload})
+    assert history.records[0].outcome == "failed"
+    assert not history.logs[0][:-1]
+    assert said(recovers, history) == []
