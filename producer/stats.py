@@ -101,6 +101,8 @@ class Unreported:
         if len(self._given_up) >= UNREPORTED_MAX:
             oldest = next(iter(self._given_up))
             self._earlier.add(oldest, self._given_up.pop(oldest))
+            for flush in self._flushes:
+                flush.given_up.pop(oldest, None)  # else it would count twice
         self._given_up[batch] = failure
         for flush in self._flushes:
             if flush.covers(batch):

@@ -152,11 +152,6 @@ class Delivery(ABC):
         self._settled: list[tuple[int, BatchOutcome]] = []
 
     @property
-    def attempts(self) -> int:
-        """How many attempts were made."""
-        return self._attempts
-
-    @property
     def _since(self) -> float:
         """When the first event came in."""
         assert self._started is not None

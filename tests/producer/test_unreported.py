@@ -76,3 +76,13 @@ def test_failures_beyond_the_limit_are_summed() -> None:
     assert len(unreported._given_up) == UNREPORTED_MAX
     assert reported(unreported, unreported.begin()) == UNREPORTED_MAX + 2
     assert reported(unreported, unreported.begin()) == 0
+
+
+def test_failures_beyond_the_limit_count_once_for_a_flush_under_way() -> None:
+    unreported = Unreported()
+    flush = unreported.begin({0: UNREPORTED_MAX + 2})
+    for number in range(1, UNREPORTED_MAX + 3):
+        unreported.add(batch(number), failure())
+    assert len(flush.given_up) == UNREPORTED_MAX
+    assert reported(unreported, flush) == UNREPORTED_MAX + 2
+    assert reported(unreported, unreported.begin()) == 0
