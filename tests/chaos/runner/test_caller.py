@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from chaos.drivers.kinds.producer import ProducerSession
 from chaos.history import Call, History
 from chaos.mutants import MUTANTS
 from chaos.runner import run_scenario
@@ -233,3 +234,15 @@ def test_a_cancelled_call_that_goes_on_is_noted() -> None:
     assert close.ended is not None
     assert close.cancelled_at is not None
     assert close.ended > close.cancelled_at + 0.1
+
+
+@pytest.mark.parametrize("way", ["error", "cancel"])
+def test_a_client_that_leaves_no_block_early_leaves_it_at_its_end(
+    way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ProducerSession, "not_applicable", {"leave": "it does not"})
+    history = ran([{"with_producer": ["send", {"leave": way}]}])
+    [leave] = calls(history, "leave")
+    assert (leave.cancelled_at, leave.outcome, history.records[0].outcome) == (None, "ok", "ok")
+    assert calls(history, "raise") == []
+    assert history.not_applicable == ["leave: it does not"]
