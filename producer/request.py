@@ -150,7 +150,7 @@ class Request:
     async def drive(self) -> None:
         """Do what the machine says until it is done, or the request was handed over."""
         step = self._tell(Started())
-        while not self._abandoned:
+        while True:
             match step.then:
                 case Attempt() as attempt:
                     event: DeliveryEvent | None = await self._attempt(attempt)
