@@ -306,7 +306,7 @@ def _facts(happened: ExchangeEvent) -> tuple[object, ...]:
 
 # --- the text form
 
-VERSION = 2
+VERSION = 3
 """The version of the format; the reader rejects every other version."""
 
 _RECORDS: TypeAdapter[SentRecord] = TypeAdapter(SentRecord)

@@ -193,6 +193,12 @@ _PORT = click.IntRange(0, 65535)
     help="The time from an append to its commit, for which a ReadCommitted producer waits."
     "  [default: none]",
 )
+@click.option(
+    "--recovery",
+    type=_Distribution(),
+    help="How long an SPU that was started listens before it serves a partition, drawn for each.  "
+    "[default: none]",
+)
 @click.option("--seed", type=int, help="The random seed.  [default: drawn and printed]")
 @click.option(
     "--faults",

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Unpack
 
 from simulator.cluster.memory import MEMORY_BYTES
+from simulator.faults.distributions import NO_DELAY, Distribution
 from simulator.faults.fault_list import with_names
 from simulator.faults.kinds.delay import Delay
 from simulator.faults.kinds.disconnect import Disconnect
@@ -33,6 +34,7 @@ class Config:
     faults: Sequence[Fault] = ()
     seed: int = 0
     commit_delay_s: float = 0.0
+    recovery: Distribution = NO_DELAY
     memory_bytes: int = MEMORY_BYTES
 
 

@@ -337,9 +337,20 @@ class SpuStopped(Event):
 
 @event
 class SpuStarted(Event):
-    """An SPU that was stopped listens again."""
+    """An SPU that was stopped listens again; it serves each partition from an event of that on."""
 
     spu: int
+
+
+@event
+class PartitionServed(Event):
+    """An SPU that was started serves a partition again; until then it answers that it does not lead
+    the partition."""
+
+    topic: str
+    partition: int
+    spu: int
+    """The index of the SPU."""
 
 
 @event

@@ -47,6 +47,8 @@ class Options(TypedDict, total=False):
     faults: a faults file; or faults, each as a model or the way a faults file has it, for example
         ``{"drop": {"at": "response", "nth": 1}}``.
     commit_delay: how long after an append its records are committed, a duration; 0.
+    recovery: how long a started SPU listens before it serves a partition, a duration or a
+        distribution; 0.
     seed: where all randomness comes from; 0.
     memory: what the simulator may take, a number of bytes or a text such as ``"64MiB"``; 1 GiB.
     """
@@ -66,6 +68,7 @@ class Options(TypedDict, total=False):
     api: Literal["produce", "fetch", "all"]
     faults: str | Path | Sequence[Fault | dict[str, Any]]
     commit_delay: float | str
+    recovery: float | str
     seed: int
     memory: int | str
 
@@ -188,8 +191,10 @@ def _topics(value: object) -> dict[str, int]:
 
 
 def _delay(value: object) -> Distribution | None:
-    if value is None:
-        return None
+    return None if value is None else _distribution(value)
+
+
+def _distribution(value: object) -> Distribution:
     if isinstance(value, str):
         return parse_distribution(value)
     try:
@@ -243,6 +248,7 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
     "api": _one_of("produce", "fetch", "all"),
     "faults": _faults,
     "commit_delay": duration,
+    "recovery": _distribution,
     "seed": _whole(None, None, "a seed"),
     "memory": _memory,
 }

@@ -298,9 +298,7 @@ class RetryTimeline:
             ):
                 # The leader of the partition rejected the request without a fault.
                 connection = self.visibility.connections[transmission.connection]
-                if self.visibility.leads(
-                    connection.server, transmission.partition, transmission.n, transmission.t
-                ):
+                if self.visibility.leads(connection.server, transmission.partition, transmission.n):
                     return True
         return False
 

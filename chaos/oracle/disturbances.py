@@ -1,7 +1,7 @@
 """When something struck a server: faults, closed listeners, and steps that change the cluster.
 
 A *disturbance* is an interval from the time at which something strikes to the time at which its
-direct effect ends: a delayed frame arrives, a listener opens again, a stopped SPU starts. What it
+direct effect ends: a delayed frame arrives, a listener opens again, a stopped SPU serves. What it
 leaves behind in the client, such as an attempt that waits for an answer, is not part of it.
 """
 
@@ -10,6 +10,7 @@ from math import inf
 from typing import TypeAlias
 
 from chaos.oracle.evidence import Evidence
+from chaos.oracle.frames.leaders import LEADER_EVENTS, Leaders
 from simulator.events import (
     AddressChanged,
     ClosedBy,
@@ -47,7 +48,7 @@ class Disturbances:
         self.by_server: defaultdict[str, list[Disturbance]] = defaultdict(list)
         """By server, its disturbances."""
         self.by_partition: defaultdict[int, list[Disturbance]] = defaultdict(list)
-        """By partition, the moves of its leader."""
+        """By partition, the moves of its leader, and the times at which no SPU served it."""
         self.of_topic: list[Disturbance] = []
         """The times at which the topic did not exist."""
         self.leaders: defaultdict[int, set[str]] = defaultdict(set)
@@ -55,9 +56,16 @@ class Disturbances:
         self.healed_at = inf
         self._open: dict[tuple[str, str], float] = {}
         """By server and cause, since when a disturbance lasts."""
+        self._now = Leaders(self._topic)
+        self._unserved: dict[int, float] = {}
+        """By partition, since when no SPU serves it."""
         for happened in evidence.server_events:
             if type(happened) in _RELEVANT:
                 self._add(happened)
+                if isinstance(happened, LEADER_EVENTS):
+                    self._serve(happened)
+        for partition, since in self._unserved.items():
+            self.by_partition[partition].append((since, inf))
         for (server, _), since in self._open.items():
             self.by_server[server].append((since, inf))
 
@@ -122,6 +130,15 @@ class Disturbances:
                 self.leaders[happened.partition].add(f"spu:{happened.spu}")
                 self.by_partition[happened.partition].append((happened.t, happened.t))
 
+    def _serve(self, happened: Event) -> None:
+        """Note the partitions that have a leader and are not served, and since when."""
+        now = self._now
+        for partition in now.follow(happened):
+            if partition in now.assigned and now.serving_of(partition) is None:
+                self._unserved.setdefault(partition, happened.t)
+            elif (since := self._unserved.pop(partition, None)) is not None:
+                self.by_partition[partition].append((since, happened.t))
+
     def _close(self, server: str, cause: str, t: float) -> None:
         since = self._open.pop((server, cause), None)
         if since is not None:
@@ -132,18 +149,13 @@ _RELEVANT = frozenset(
     {
         AddressChanged,
         ConnectionsCut,
-        PartitionsAdded,
         ConnectRefused,
         ConnectionClosed,
         FaultHit,
         Healed,
-        LeaderMoved,
         ListenerClosed,
         ListenerReopened,
-        SpuStarted,
-        SpuStopped,
-        TopicCreated,
-        TopicDeleted,
+        *LEADER_EVENTS,
     }
 )
 """The events about disturbances."""

@@ -28,7 +28,7 @@ from simulator.events import (
     LeaderMoved,
     ListenerReopened,
     PartitionsAdded,
-    SpuStarted,
+    PartitionServed,
     TopicCreated,
 )
 from simulator.faults.effects import Effect
@@ -252,7 +252,7 @@ def _recovery(evidence: Evidence) -> Figure | None:
 
 def _ends_of_effects(evidence: Evidence) -> Iterator[float]:
     """Yield when each effect of a fault or a step ended, before healing."""
-    healed = evidence.history.healed_at
+    healed = min((event.t for event in evidence.events_of(Healed)), default=inf)
     closed = {event.connection: event.t for event in evidence.events_of(ConnectionClosed)}
     ends: list[float] = []
     for hit in evidence.events_of(FaultHit):
@@ -264,7 +264,7 @@ def _ends_of_effects(evidence: Evidence) -> Iterator[float]:
     began = next(connects, None) or 0.0
     for cls in _STEPS:
         ends += [event.t for event in evidence.events_of(cls) if event.t > began]
-    yield from (end for end in ends if healed is None or end < healed)
+    yield from (end for end in ends if end < healed)
 
 
 _STEPS: tuple[type[Event], ...] = (
@@ -274,7 +274,7 @@ _STEPS: tuple[type[Event], ...] = (
     LeaderMoved,
     ListenerReopened,
     PartitionsAdded,
-    SpuStarted,
+    PartitionServed,
     TopicCreated,
 )
 """The events with which an effect ends, beside the fault hits on frames."""

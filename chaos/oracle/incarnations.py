@@ -133,14 +133,15 @@ class _News:
         )
         opened = [each for each in evidence.events_of(ConnectionOpened) if each.server == "sc"]
         closed = {each.connection: each.t for each in evidence.events_of(ConnectionClosed)}
-        answers: dict[int, list[float]] = {}
+        answers: dict[int, dict[int, float]] = {}
+        """By connection and watch, when its first answer was written."""
         for frame in evidence.events_of(FrameWritten):
             if frame.api == "watch":
-                answers.setdefault(frame.connection, []).append(frame.t)
+                answers.setdefault(frame.connection, {}).setdefault(frame.transmission, frame.t)
         self._watches: list[tuple[float, float]] = []
         """When each connection had told everything, and when it was closed."""
         for each in opened:
-            told = answers.get(each.connection, ())
+            told = [*answers.get(each.connection, {}).values()]
             if len(told) >= WATCHES:
                 end = closed.get(each.connection, inf)
                 self._watches.append((told[WATCHES - 1], end))

@@ -27,6 +27,7 @@ from chaos.oracle.blind_spots import (
     BlindSpots,
 )
 from chaos.oracle.evidence import Evidence
+from chaos.oracle.frames.leaders import LEADER_EVENTS, Leaders
 from chaos.oracle.holds import Holds, holds
 from chaos.oracle.incarnations import Incarnations, incarnations
 from chaos.oracle.timing import Timing, timing
@@ -41,14 +42,10 @@ from simulator.events import (
     Event,
     FaultHit,
     Healed,
-    LeaderMoved,
     ListenerClosed,
     ListenerReopened,
-    PartitionsAdded,
     SpuStarted,
     SpuStopped,
-    TopicCreated,
-    TopicDeleted,
 )
 from simulator.faults.effects import Effect
 
@@ -71,19 +68,14 @@ _RELEVANT = frozenset(
     {
         AddressChanged,
         ConnectionsCut,
-        PartitionsAdded,
-        TopicDeleted,
         ConnectRefused,
         ConnectionClosed,
         ConnectionOpened,
         FaultHit,
         Healed,
-        LeaderMoved,
         ListenerClosed,
         ListenerReopened,
-        SpuStarted,
-        SpuStopped,
-        TopicCreated,
+        *LEADER_EVENTS,
     }
 )
 """The events about connections, leaders or faults."""
@@ -110,7 +102,6 @@ class Visibility:
     """
 
     def __init__(self, evidence: Evidence) -> None:
-        self._topic = evidence.scenario.topic.name
         self.timing: Timing = evidence.once(timing)
         self.holds: Holds = evidence.once(holds)
         self._incarnations: Incarnations = evidence.once(incarnations)
@@ -118,10 +109,13 @@ class Visibility:
         self.leaders_unknown_from: float = inf
         """When a fault first hit the SC, so that the client may not know the leaders from then
         on."""
+        self._now = Leaders(evidence.scenario.topic.name)
         self._leaders: dict[int, list[tuple[int, float, str]]] = {}
         """By partition, from which event and time on which SPU leads it."""
-        self._stops: dict[str, list[tuple[int, bool]]] = {}
-        """By SPU, the events at which it stopped (True) or started (False)."""
+        self._serving: dict[int, list[tuple[int, str]]] = {}
+        """By partition, from which event on which SPU serves it; an empty name for none."""
+        self._stops: dict[str, list[int]] = {}
+        """By SPU, the events at which it stopped."""
         self._closed: dict[tuple[str, str | None], float] = {}
         """By server and fault (None for a stopped SPU), since when its listener is closed."""
         self._hidden: list[tuple[float, float, int, bool]] = []
@@ -134,7 +128,6 @@ class Visibility:
         self._stalled: dict[str, None] = {}
         """The servers with a silent connection, or one that is left hanging."""
         self._healed_at = inf
-        self._stopped_at_heal: set[str] = set()
         for happened in evidence.server_events:
             if type(happened) in _RELEVANT:  # skips frames, the bulk of them
                 self._add(happened)
@@ -196,20 +189,18 @@ class Visibility:
             for since, until, server in self._backoffs
         )
 
-    def leads(self, server: str | None, partition: int, n: int, t: float) -> bool:
-        """Return whether an SPU was running and led a partition at an event."""
+    def leads(self, server: str | None, partition: int, n: int) -> bool:
+        """Return whether an SPU led and served a partition at an event."""
         leader = ""
-        for since, _, name in self._leaders.get(partition, ()):
+        for since, name in self._serving.get(partition, ()):
             if since < n:
                 leader = name
-        if leader in self._stopped_at_heal and 0 <= t - self._healed_at <= self.timing.slack:
-            return False  # the listener may reopen before the SPU has started
-        return leader == server and not self._is_stopped(leader, n)
+        return leader == server
 
     def may_have_moved_later(self, server: str | None, partition: int, n: int) -> bool:
         """Return whether an SPU may have lost a partition, or stopped, after an event."""
         return any(since > n for since, _, _ in self._leaders.get(partition, ())) or any(
-            since > n and gone for since, gone in self._stops.get(server or "", ())
+            since > n for since in self._stops.get(server or "", ())
         )
 
     def lost(self, number: int) -> float:
@@ -228,13 +219,6 @@ class Visibility:
         )
 
     # --- gathering
-
-    def _is_stopped(self, server: str, n: int) -> bool:
-        away = False
-        for since, gone in self._stops.get(server, ()):
-            if since < n:
-                away = gone
-        return away
 
     def _lost_connections(self) -> Iterator[BlindSpot]:
         """Yield a blind spot for each connection that ended or fell silent; a fault on another
@@ -335,13 +319,12 @@ class Visibility:
                 self._closed[f"spu:{spu}", NEW_ADDRESS] = happened.t
             case SpuStopped(spu=spu):
                 server = f"spu:{spu}"
-                self._stops.setdefault(server, []).append((happened.n, True))
+                self._stops.setdefault(server, []).append(happened.n)
                 self._closed.setdefault((server, None), happened.t)
                 for connection in self.connections.values():
                     if connection.server == server and connection.closed == inf:
                         connection.lost = min(connection.lost, happened.t)
             case SpuStarted(spu=spu):
-                self._stops.setdefault(f"spu:{spu}", []).append((happened.n, False))
                 self._reopened((f"spu:{spu}", None), happened.t)
             case ListenerClosed(server=server, fault=fault):
                 self._closed.setdefault((server, fault), happened.t)
@@ -349,26 +332,19 @@ class Visibility:
                     self.leaders_unknown_from = min(self.leaders_unknown_from, happened.t)
             case ListenerReopened(server=server, fault=fault):
                 self._reopened((server, fault), happened.t)
-            case _:
-                self._lead(happened)
+        if isinstance(happened, LEADER_EVENTS):
+            self._lead(happened)
 
     def _lead(self, happened: Event) -> None:
-        """Note who leads which partition; no SPU leads one of a topic that was deleted."""
-        n, t = happened.n, happened.t
-        match happened:
-            case TopicCreated() if happened.topic == self._topic:
-                for partition, spu in enumerate(happened.leaders):
-                    self._leaders.setdefault(partition, []).append((n, t, f"spu:{spu}"))
-            case PartitionsAdded() if happened.topic == self._topic:
-                for partition, spu in enumerate(happened.leaders, happened.first):
-                    self._leaders.setdefault(partition, []).append((n, t, f"spu:{spu}"))
-            case TopicDeleted() if happened.topic == self._topic:
-                for leaders in self._leaders.values():
-                    leaders.append((n, t, ""))
-            case LeaderMoved() if happened.topic == self._topic:
-                self._leaders.setdefault(happened.partition, []).append(
-                    (n, t, f"spu:{happened.spu}")
-                )
+        """Note which SPU leads and serves which partition; none does of a deleted topic."""
+        n, t, now = happened.n, happened.t, self._now
+        for partition in now.follow(happened):
+            leader = _named(now.assigned.get(partition))
+            known = self._leaders.setdefault(partition, [])
+            if not known or known[-1][2] != leader:
+                known.append((n, t, leader))
+            serving = _named(now.serving_of(partition))
+            self._serving.setdefault(partition, []).append((n, serving))
 
     def _cut(self, server: str, t: float) -> None:
         """Note that the connections of a server were reset, those that are not accepted yet too."""
@@ -384,12 +360,8 @@ class Visibility:
     def _healed(self, healed: Healed) -> None:
         self._healed_at = healed.t
         for key in tuple(self._closed):
-            if key[1] != NEW_ADDRESS:
+            if key[1] not in (NEW_ADDRESS, None):  # an SPU that was stopped is started
                 self._reopened(key, healed.t)
-        for server, stops in self._stops.items():
-            if stops[-1][1]:
-                self._stopped_at_heal.add(server)
-            stops.append((healed.n, False))
         for server in self._stalled:  # what was stalled or left hanging is reset
             self._failed_dials.append((healed.t, healed.t, server))
 
@@ -399,6 +371,10 @@ class Visibility:
             if key[1] == NEW_ADDRESS:
                 t = min(t, self._incarnations.known_by(since))
             self._failed_dials.append((since, t, key[0]))
+
+
+def _named(spu: int | None) -> str:
+    return "" if spu is None else f"spu:{spu}"
 
 
 def visibility(evidence: Evidence) -> Visibility:

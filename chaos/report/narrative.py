@@ -35,6 +35,7 @@ from simulator.events import (
     ListenerClosed,
     ListenerReopened,
     PartitionsAdded,
+    PartitionServed,
     SpuStarted,
     SpuStopped,
     TopicCreated,
@@ -52,6 +53,7 @@ CLUSTER_EVENTS = (
     ListenerClosed,
     ListenerReopened,
     PartitionsAdded,
+    PartitionServed,
     SpuStarted,
     SpuStopped,
     TopicCreated,
@@ -245,7 +247,9 @@ class Narrator:
         first = bisect_left(self._around_at, start)
         yield from self._in_force(first)
         for position, event in self._around[first : bisect_right(self._around_at, end)]:
-            if not isinstance(event, LeaderMoved) or event.partition in self._partitions(record):
+            if not isinstance(event, LeaderMoved | PartitionServed) or (
+                event.topic == self._topic and event.partition in self._partitions(record)
+            ):
                 yield position, event.t, phrases.around(event)
 
     def _in_force(self, until: int) -> Iterator[TimedLine]:

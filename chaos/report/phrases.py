@@ -16,6 +16,7 @@ from simulator.events import (
     ListenerClosed,
     ListenerReopened,
     PartitionsAdded,
+    PartitionServed,
     SpuStarted,
     SpuStopped,
     TopicCreated,
@@ -138,6 +139,8 @@ def around(event: Event) -> str:
             return f"spu:{event.spu} stopped"
         case SpuStarted():
             return f"spu:{event.spu} started"
+        case PartitionServed():
+            return f"spu:{event.spu} serves {event.topic}/{event.partition} again"
     return _topic_change(event) or type(event).__name__
 
 

@@ -119,6 +119,7 @@ class _Run:
             faults=scenario.faults,
             seed=scenario.seed,
             commit_delay_s=scenario.cluster.commit_delay,
+            recovery=scenario.cluster.recovery,
         )
         async with open_simulator(
             config, sinks=[history.events.append], listen=world.listen, faults_wait=True

@@ -135,7 +135,8 @@ def _form(form: Json) -> str:
             return "`true`, `false`"
         case "string":
             return str(form.get("description", "text"))
-    return "keys"
+    only, *others = form.get("properties", {}) or ("",)
+    return f"`{only}: ...`" if only and not others else "keys"
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ from simulator.documents.quantities import (
     parse_size,
 )
 from simulator.documents.strict_model import Conflict, Strict, kind_of, shown
+from simulator.faults.distributions import NO_DELAY, Distribution
 from simulator.faults.fault_list import FaultList
 from wire.duration import NUMBER_CHARS_MAX
 from wire.framing import FRAME_BYTES_MAX
@@ -95,6 +96,9 @@ class ClusterOptions(Strict):
     """The number of SPUs."""
     commit_delay: Duration = 0.0
     """How long after its append a record is committed; ``read-committed`` waits for the commit."""
+    recovery: Distribution = NO_DELAY
+    """How long an SPU that was started listens before it serves a partition, drawn for each; the
+    distributions are those of the fault ``delay``."""
 
 
 class NetworkOptions(Strict):

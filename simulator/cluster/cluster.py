@@ -27,6 +27,10 @@ SEGMENT_BYTES_MIN = 1024
 PARTITION_BYTES_MIN = 2048
 """The least that a topic may ask for (``fluvio-types/src/defaults.rs``)."""
 
+NEWS_FRAMES_MAX = 64
+"""The most frames in which the SC tells of all partitions of one SPU. A real SC tells of 168 of
+them in 52 frames when their SPU stops; a client that reads has room for thousands of frames."""
+
 
 class ClusterError(Exception):
     """The cluster refuses a change, for a reason that an admin client can be told.
@@ -65,6 +69,8 @@ class Partition:
     index: int
     replicas: list[int]
     log: PartitionLog
+    served: bool = True
+    """Whether its leader is there and serves it; an SPU that starts serves it some time later."""
 
     @property
     def leader(self) -> int:
@@ -131,9 +137,9 @@ class Cluster:
         return found.partitions[index]
 
     def led_by(self, spu: Spu, topic: str, index: int) -> Partition | None:
-        """The partition of that name if this SPU leads it, and is there to do so."""
+        """The partition of that name if this SPU leads it and serves it."""
         found = self.partition(topic, index)
-        if found is None or found.leader != spu.index or not spu.online:
+        if found is None or found.leader != spu.index or not found.served:
             return None
         return found
 
@@ -220,6 +226,8 @@ class Cluster:
     def move_leader(self, topic: str, index: int, to: int) -> None:
         """Make another SPU (by index) the leader; the whole log goes with the partition.
 
+        An SPU that is online serves it at once, even if it has just started.
+
         Raises:
             ClusterError: there is no such partition or SPU.
         """
@@ -234,17 +242,32 @@ class Cluster:
         # A replica changes places; an SPU that had none takes over the old leader's.
         others = was if to in was else was[1:]
         partition.replicas = [to, *(replica for replica in others if replica != to)]
+        partition.served = self.spus[to].online
         self._tell([partition])
 
+    def led(self, spu: Spu) -> list[Partition]:
+        """The partitions that an SPU leads, served or not."""
+        return [partition for partition in self.partitions() if partition.leader == spu.index]
+
     def set_online(self, spu: Spu, *, online: bool) -> None:
-        """Say that an SPU went away, or that it is back and its storage works again."""
+        """Say that an SPU went away, and with it what it leads; or that it is back.
+
+        One that is back serves nothing of what it leads until ``serve`` says so.
+        """
         spu.online = online
-        led = [p for p in self.partitions() if p.leader == spu.index]
-        for partition in led:
-            if online:
-                partition.log.restarted()
         self._tell([spu])
-        self._tell([*led])
+        if not online:
+            led = self.led(spu)
+            for partition in led:
+                partition.served = False
+            self._tell_in_parts(led)
+
+    def serve(self, partitions: list[Partition]) -> None:
+        """Say that their leaders, which are online, serve partitions; their storage works again."""
+        for partition in partitions:
+            partition.served = True
+            partition.log.restarted()
+        self._tell_in_parts(partitions)
 
     # --- telling others
 
@@ -260,6 +283,12 @@ class Cluster:
             for subscriber in tuple(self._subscribers):
                 subscriber(things, gone)
 
+    def _tell_in_parts(self, partitions: list[Partition]) -> None:
+        """Tell of each partition by itself, or of as few at a time as ``NEWS_FRAMES_MAX`` lets."""
+        size = -(-len(partitions) // NEWS_FRAMES_MAX)
+        for first in range(0, len(partitions), size or 1):
+            self._tell([*partitions[first : first + size]])
+
     # --- where partitions go
 
     def _append_partitions(self, topic: Topic, first: int) -> None:
@@ -269,7 +298,8 @@ class Cluster:
         for index, replicas in enumerate(self._assign(spec)):
             if index >= first:
                 log = PartitionLog(self.memory, spec.compression, segment)
-                topic.partitions.append(Partition(topic, index, replicas, log))
+                served = self.spus[replicas[0]].online
+                topic.partitions.append(Partition(topic, index, replicas, log, served))
 
     def _check_replicas(self, spec: TopicSpec) -> None:
         replicas = spec.replicas

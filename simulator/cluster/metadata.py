@@ -35,7 +35,6 @@ def partition_object(cluster: Cluster, partition: Partition) -> objects.Partitio
     """
     spec, log, leader = partition.topic.spec, partition.log, cluster.spus[partition.leader]
     end = log.end_offset
-    online = PartitionResolution.ONLINE if leader.online else PartitionResolution.LEADER_OFFLINE
     return objects.Partition(
         name=partition.name,
         spec=PartitionSpec(
@@ -47,7 +46,9 @@ def partition_object(cluster: Cluster, partition: Partition) -> objects.Partitio
             system=spec.system,
         ),
         status=PartitionStatus(
-            resolution=online,
+            resolution=PartitionResolution.ONLINE
+            if partition.served
+            else PartitionResolution.LEADER_OFFLINE,
             leader=ReplicaStatus(spu=leader.id, high_watermark=end, log_end_offset=end),
             size=log.bytes,
         ),

@@ -96,6 +96,10 @@ class Constant(RootModel[DelayDuration]):
         return self.root
 
 
+NO_DELAY = Constant.model_validate("0ms")
+"""No delay at all."""
+
+
 class Uniform(Strict):
     """Delays uniformly distributed between two limits: ``uniform: [10ms, 200ms]``."""
 

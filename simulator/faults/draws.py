@@ -37,6 +37,11 @@ class Draws:
         """
         return self._pair("connection", connection, ordinal)
 
+    def of_news(self, connection: int, ordinal: int, news: int) -> tuple[float, float]:
+        """Return two independent draws from [0, 1) for a later answer of such an exchange, by its
+        position among these from 1."""
+        return self._pair("news", connection, ordinal, news)
+
     def _pair(self, *parts: str | int) -> tuple[float, float]:
         state = self._common.copy()
         state.update(_encoded(*parts))

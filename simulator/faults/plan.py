@@ -5,8 +5,9 @@ The evaluation of a fault depends on its *ordinal* and on draws that depend on t
 
 The ordinal counts, for each fault, the matching exchanges of each partition. An exchange gets its
 ordinals when its request is read and keeps them: ``at: response, nth: 2`` means the response to the
-second matching request even if another fault swallowed the first request. All responses of one
-exchange (including copies and the news of a watch) get the same verdict.
+second matching request even if another fault swallowed the first request. Copies of a response get
+the verdict of the response. The news of a watch are further responses of its exchange and have its
+ordinal, but each has draws of its own: a probability strikes some of them.
 
 Every matching fault is evaluated for every frame, in the order of the file. The first terminal
 fault decides the frame. Later terminal faults and all duplicates of that frame would have no effect
@@ -84,6 +85,8 @@ class Exchange:
     """Topic and partition of each entry that the request names, in order."""
     carries_partitions: bool
     """Whether requests of the API have such entries, even if this request has none."""
+    news: int = 0
+    """The position of the response among the news of the exchange, from 1; 0 for an answer."""
     marks: Sequence[Mark] = ()
     """The faults that match, in the order of the file; ``FaultPlan.begin`` sets this."""
 
@@ -333,6 +336,8 @@ class _Armed:
     def drawn(self, mark: Mark, exchange: Exchange, at: CutPoint) -> tuple[float, float]:
         """Return two independent draws: one for the trigger, one for the quantity or position."""
         if mark.partition is None:
+            if exchange.news:
+                return self._draws[at].of_news(exchange.connection, mark.ordinal, exchange.news)
             return self._draws[at].of_connection(exchange.connection, mark.ordinal)
         return self._draws[at].of_partition(*mark.partition, mark.ordinal)
 

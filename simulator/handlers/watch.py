@@ -3,8 +3,10 @@
 Served: versions 15 to 19; topics, partitions, SPUs; several watches on one connection up to a
 limit. Emulated, after ``fluvio-sc/src/services/public_api/watch.rs``: the first response is sent
 immediately and holds all objects; later responses, with the same correlation id, hold changes; a
-deleted object has its last state. System objects are included. Different on purpose: the simulator
-sends news when topics, leaders or SPUs change, not whenever a log grows. Left out: the summary.
+deleted object has its last state. System objects are included. When an SPU stops or starts, the
+news of the SPU come first, then those of its partitions in many responses, each when the partition
+is served. Different on purpose: the simulator sends news when topics, leaders or SPUs change, not
+whenever a log grows. Left out: the summary.
 """
 
 from collections.abc import Callable, Iterable

@@ -35,6 +35,7 @@ from simulator.events import (
     ListenerClosed,
     ListenerReopened,
     PartitionsAdded,
+    PartitionServed,
     SpuStarted,
     SpuStopped,
     TopicCreated,
@@ -275,6 +276,8 @@ def _cluster_change(event: Event) -> str:
             return f"leader moved to spu:{event.spu} {event.topic}/{event.partition}"
         case SpuStopped() | SpuStarted() | ListenerClosed() | ListenerReopened() | DialRefused():
             return _listening(event)
+        case PartitionServed():
+            return f"spu:{event.spu} serves {event.topic}/{event.partition}"
         case PartitionsAdded():
             return f"topic {event.topic} has {event.first + len(event.leaders)} partitions"
         case AddressChanged():

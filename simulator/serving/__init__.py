@@ -9,6 +9,7 @@
 ``delay_line``: carries frames in order, each not before its time.
 ``transit``: the memory budget for requests and answers in transit.
 ``node``: one server: its listener and its connections.
+``recovery``: SPUs that start listen before they serve.
 ``topic_events``: the events of topics.
 ``transport``: real sockets.
 ``socket_stream``: a stream over a TCP socket that sends without a turn of the event loop.

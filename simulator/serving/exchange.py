@@ -256,7 +256,7 @@ class Exchanges:
             version=request.frame.header.api_version,
             now=now,
             appended=appended,
-            push=lambda response: self._push(self.answered(Application(request), response)),
+            push=lambda response: self._push(self._news(request, response)),
             at_close=self._at_close,
         )
         if application.code is None:
@@ -289,6 +289,11 @@ class Exchanges:
             if bits := 8 * (len(frame) - RESPONSE_HEADER_BYTES):
                 frame = with_bit_flipped(frame, RESPONSE_HEADER_BYTES, int(u * bits))
         return PendingAnswer(request, frame, verdict, verdict.delay_s, application.stored)
+
+    def _news(self, request: PendingRequest, response: Any) -> PendingAnswer:
+        """Frame a further response to a request that was answered."""
+        request.exchange.news += 1
+        return self.answered(Application(request), response)
 
     def undecodable(self, error: WireError) -> Iterator[StreamAction]:
         """Handle an error of ``apply`` or ``answered``: nothing more is read or applied."""

@@ -30,7 +30,6 @@ from simulator.events import (
     ListenerClosed,
     ListenerReopened,
     Sink,
-    SpuStarted,
     SpuStopped,
 )
 from simulator.faults.model import Refusal
@@ -41,6 +40,7 @@ from simulator.reporting.summary import Summary, summarize
 from simulator.serving.connection import ConnectionTask
 from simulator.serving.exchange import SimulatorState
 from simulator.serving.node import Node, turn_away
+from simulator.serving.recovery import Recovery
 from simulator.serving.topic_events import TopicEvents
 from simulator.serving.transit import Transit
 from simulator.serving.transport import Bound, Listen, Stream, listen_on_tcp
@@ -102,6 +102,7 @@ class Simulator:
         self._state = SimulatorState(self.cluster, self._plan, self._journal, self._faults_elapsed)
         self._transit = Transit(self.cluster.memory.transit_max)
         self._nursery = nursery
+        self._recovery = Recovery(self.cluster, self._journal, config, nursery.start_soon)
         self._listen = listen
         self._warned_at = -math.inf
         self._connected = 0
@@ -192,8 +193,8 @@ class Simulator:
     async def heal(self) -> None:
         """Heal the cluster: deactivate all faults, start all SPUs and open all listeners.
 
-        Frames that are delayed still arrive. Connections that a fault left hanging or stalled are
-        reset. Leaders stay where they are.
+        Returns when the SPUs serve what they lead. Delayed frames still arrive. Connections that a
+        fault left hanging or stalled are reset. Leaders stay where they are.
 
         Raises:
             SimulatorError: another process uses the port of a closed listener.
@@ -212,7 +213,8 @@ class Simulator:
                 await self._open(node)
         for spu in self.cluster.spus:
             if not spu.online:
-                self.cluster.set_online(spu, online=True)
+                self._recovery.start(spu)
+        await self._recovery.ended()
 
     def move_leader(self, topic: str, partition: int, to: int) -> None:
         """Make SPU ``to`` the leader of a partition, with the whole log.
@@ -252,6 +254,8 @@ class Simulator:
     async def start_spu(self, spu: int) -> None:
         """Open the listener of an SPU again, on its old port.
 
+        It serves each partition that it leads when the recovery time of that is over.
+
         Raises:
             SimulatorError: the SPU does not exist, or another process uses its port.
         """
@@ -259,8 +263,7 @@ class Simulator:
         assert node.spu is not None
         node.stopped = False
         await self._open_again(node)
-        self.cluster.set_online(node.spu, online=True)
-        self._journal.record(SpuStarted(spu=spu))
+        self._recovery.start(node.spu)
 
     def dialled(self, port: int, *, refused: bool) -> None:
         """Record a connect of a client, which only its dialler can report if it was refused."""

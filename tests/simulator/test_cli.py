@@ -338,6 +338,7 @@ async def test_a_reader_that_goes_away_stops_nothing(connect: Connect) -> None:
         (["--drop", "often"], "'--drop': 'often' is not a valid float"),
         (["--delay", "gamma(1,2)"], "'--delay'"),
         (["--commit-delay", "5"], "'5' is not a duration"),
+        (["--recovery", "soon"], "'--recovery': 'soon' is not a duration"),
         (["--topic", "a:b"], "'a:b' is not a topic; write NAME or NAME:PARTITIONS"),
         (["--topic", "Bad_Name"], "topic Bad_Name: Invalid topic name"),
         (["--topic", "a", "--topic", "a:2"], "--topic: two topics have the same name"),

@@ -59,6 +59,9 @@ def test_faults_are_taken_as_models_and_the_way_a_file_has_them() -> None:
         ({"commit_delay": True}, "commit_delay: true is not a duration; write seconds, or a text"),
         ({"commit_delay": "soon"}, "commit_delay: 'soon' is not a duration"),
         ({"commit_delay": float("nan")}, "commit_delay: nan is outside 0..86400 seconds"),
+        ({"recovery": None}, "recovery: nothing is not a duration"),
+        ({"recovery": 3601}, "recovery: a delay is at most 60m"),
+        ({"recovery": "gamma(1,2)"}, "recovery: 'gamma' is not a distribution"),
         ({"delay": []}, "delay: a list is not a duration"),
         ({"delay": -1}, "delay: -1 is outside 0..86400 seconds"),
         ({"delay": 3601}, "delay: a delay is at most 60m"),
@@ -128,6 +131,16 @@ def test_a_duration_is_seconds_or_a_text_with_a_unit(written: float | str) -> No
     assert isinstance(delay, Delay)
     assert (delay.by.sample(0.5), config.commit_delay_s) == (0.05, 0.05)
     assert configure(commit_delay=5).commit_delay_s == 5.0
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds"), [(2, 2.0), ("50ms", 0.05), ("uniform(0s,2s)", 1.0)]
+)
+def test_a_recovery_time_is_a_duration_or_a_distribution(
+    written: float | str, seconds: float
+) -> None:
+    assert configure(recovery=written).recovery.sample(0.5) == pytest.approx(seconds)
+    assert configure().recovery.sample(0.5) == 0.0
 
 
 @pytest.mark.parametrize(("written", "bytes_"), [(1 << 20, 1 << 20), ("64MiB", 1 << 26)])

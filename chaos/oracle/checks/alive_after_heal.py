@@ -72,7 +72,7 @@ def knew_no_leader(evidence: Evidence, record: SentRecord) -> bool:
     return view.leaders_unknown_from < record.sent_at and all(
         replies.code(t) is None
         and not replies.is_appended(t)
-        and not view.leads(view.connections[t.connection].server, t.partition, t.n, t.t)
+        and not view.leads(view.connections[t.connection].server, t.partition, t.n)
         for t in sent
     )
 

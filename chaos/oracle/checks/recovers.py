@@ -3,9 +3,10 @@
 A probe shows only that a client works once it is idle and everything has healed. A client that one
 lost greeting has broken for good, for as long as records keep coming, passes every probe. So the
 check looks at quiet intervals: R after the last disturbance of the servers that a partition needs,
-until the next disturbance, the healing, or the end. In such an interval at least one of the records
-that are sent to that partition is delivered. It is a violation that records were sent in it, at
-least one of them was given up in it, and no copy of any of them is stored.
+until the next disturbance, the healing, or the end. An SPU that stops disturbs a partition until it
+serves the partition again. In such an interval at least one of the records that are sent to that
+partition is delivered. It is a violation that records were sent in it, at least one of them was
+given up in it, and no copy of any of them is stored.
 
 R is the time of one attempt (at-most-once: ``response_timeout``), the longest retry pause and the
 longest dial backoff that the client can have reached, one undisturbed dial and exchange, and two

@@ -123,7 +123,7 @@ def _was_lost(evidence: Evidence, view: Visibility, transmission: Transmission) 
         return False
     server = view.connections[transmission.connection].server
     partition, n = transmission.partition, transmission.n
-    if not view.leads(server, partition, n, transmission.t):
+    if not view.leads(server, partition, n):
         return True
     # A delayed request, or one behind it, meets the leaders at the time when it is applied.
     return view.may_have_moved_later(server, partition, n)

@@ -3,6 +3,7 @@
 ``record_ids``: which records a batch or a log holds.
 ``batches``: the transmitted batches, and the requests of each partition.
 ``waiting``: how many batches wait for their request, and for how long.
+``leaders``: which SPU leads each partition, and whether it serves it.
 ``routing``: which partition, which leader, and how often the SC is asked.
 ``partial``: the records of requests that were read in part.
 ``copies``: stored copies that no frame explains.

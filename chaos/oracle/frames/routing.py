@@ -15,6 +15,7 @@ from chaos.history import CLIENT_EVENTS, SentRecord
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.finding import at, listed
 from chaos.oracle.frames.batches import begun_from
+from chaos.oracle.frames.leaders import Leaders
 from chaos.oracle.frames.waiting import Complaint, first_of_others, struck_at
 from chaos.oracle.timing import timing
 from chaos.oracle.visibility import visibility
@@ -30,6 +31,7 @@ from simulator.events import (
     LeaderMoved,
     ListenerClosed,
     ListenerReopened,
+    PartitionServed,
     SpuStarted,
     SpuStopped,
     TopicCreated,
@@ -51,8 +53,10 @@ _CHANGES: tuple[type[Event], ...] = (
     LeaderMoved,
     SpuStopped,
     SpuStarted,
+    PartitionServed,
 )
-"""The events that change which partitions have a leader, and which SPU it is."""
+"""The events that change which partitions have a leader, and which SPU it is. The SC tells of each
+at once."""
 
 _KNOWN: tuple[type[Event], ...] = (
     *_CHANGES,
@@ -90,18 +94,22 @@ class News:
         connected = next(
             (o.n for o in evidence.events_of(ConnectionOpened) if o.server == "sc"), inf
         )
-        assigned: dict[int, int] = {}
-        stopped: set[int] = set()
+        leaders, served_at = Leaders(self._topic), None
         changes = (change for cls in _CHANGES for change in evidence.events_of(cls))
         for change in sorted(changes, key=_number):
             known = change.t if change.n < connected else inf
             following = bisect_right(numbers, change.n)
             if following < len(pushed):
                 known = min(known, self._told_by(change, pushed[following]))
-            self._change(change, assigned, stopped)
+            leaders.follow(change)
+            if isinstance(change, PartitionServed) and served_at == change.t:
+                # All partitions that are served at once are one change of the state.
+                for column in (self._at, self._known_at, self._leaders):
+                    column.pop()
+            served_at = change.t if isinstance(change, PartitionServed) else None
             self._at.append(change.t)
             self._known_at.append(known)
-            self._leaders.append({p: spu for p, spu in assigned.items() if spu not in stopped})
+            self._leaders.append(leaders.serving)
 
     def known_at(self, t: float) -> tuple[float, dict[int, int]] | None:
         """Return what the client knew at a time: since when, and the SPU that leads each partition
@@ -132,19 +140,6 @@ class News:
         connection = self._visibility.connections[written.connection]
         is_news = written.t <= change.t + self._times.slack and connection.closed > known
         return known if is_news else inf
-
-    def _change(self, change: Event, assigned: dict[int, int], stopped: set[int]) -> None:
-        match change:
-            case TopicCreated(topic=self._topic, leaders=leaders):
-                assigned.update(enumerate(leaders))
-            case TopicDeleted(topic=self._topic):
-                assigned.clear()
-            case LeaderMoved(topic=self._topic, partition=partition, spu=spu):
-                assigned[partition] = spu
-            case SpuStopped(spu=spu):
-                stopped.add(spu)
-            case SpuStarted(spu=spu):
-                stopped.discard(spu)
 
 
 def news(evidence: Evidence) -> News:

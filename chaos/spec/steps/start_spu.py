@@ -8,7 +8,7 @@ from simulator.documents.strict_model import Strict
 
 
 class StartSpu(Strict, Step):
-    """Makes a stopped SPU listen again."""
+    """Makes a stopped SPU listen again; it serves each partition after its ``recovery`` time."""
 
     kind: ClassVar[str] = "start_spu"
 

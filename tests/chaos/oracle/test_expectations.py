@@ -187,6 +187,20 @@ def test_recovery_does_not_count_time_in_which_nothing_is_open() -> None:
     assert figure(played(workload=stopped), "recovery") < 0.1
 
 
+def test_recovery_from_a_restart_counts_from_the_time_at_which_the_partition_is_served() -> None:
+    restarted = ["stop_spu", "start_spu", {"send": {"count": 10, "pace": "100ms"}}, "wait"]
+    slow = {"cluster": {"recovery": "500ms"}, "producer": AT_MOST_ONCE}
+    assert figure(played(workload=restarted, **slow), "recovery") < 0.11
+
+
+def test_a_recovery_that_ends_with_healing_is_no_time_of_the_workload() -> None:
+    stopped = ["send", "wait", "stop_spu", "send"]
+    slow = {"cluster": {"recovery": "300ms"}, "producer": {"retry": {"timeout": "1s"}}}
+    assert not assessed(Evidence(demanding(played(workload=stopped, **slow), recovery="..1s")))[
+        0
+    ].figure
+
+
 def test_recovery_from_a_stall_counts_from_the_end_of_its_connection() -> None:
     stall = {"stall": {"at": "response", "nth": 1}}
     history = played(stall, workload=["send", "wait"])

@@ -10,7 +10,7 @@ from chaos.oracle.evidence import Evidence
 from chaos.oracle.holds import holds
 from chaos.oracle.visibility import Visibility, visibility
 from chaos.spec.bounds import DIAL_BACKOFF_MAX_S, DIAL_BACKOFF_S
-from simulator.events import LeaderMoved, SpuStopped
+from simulator.events import LeaderMoved, PartitionServed, SpuStarted, SpuStopped
 from tests.chaos.oracle.checks.playing import played
 
 WAIT_S = 1.0
@@ -89,10 +89,25 @@ def test_a_leader_leads_until_it_is_moved_and_not_while_it_is_stopped() -> None:
     found = evidence.once(visibility)
     (moved,), (away,) = evidence.events_of(LeaderMoved), evidence.events_of(SpuStopped)
     for n, leads in ((moved.n - 1, "spu:0"), (moved.n + 1, "spu:1"), (away.n + 1, None)):
-        assert [s for s in ("spu:0", "spu:1") if found.leads(s, 0, n, 0.1)] == [leads] * bool(leads)
+        assert [s for s in ("spu:0", "spu:1") if found.leads(s, 0, n)] == [leads] * bool(leads)
     assert found.may_have_moved_later("spu:0", 0, moved.n - 1)
     assert found.may_have_moved_later("spu:1", 0, moved.n)
     assert not found.may_have_moved_later("spu:0", 0, moved.n + 1)
+
+
+def test_an_spu_that_recovers_leads_nothing_until_it_serves_it() -> None:
+    history = played(
+        cluster={"recovery": "500ms"},
+        workload=["send", "wait", "stop_spu", "start_spu", {"sleep": "1s"}],
+    )
+    evidence = Evidence(history)
+    found = evidence.once(visibility)
+    (started,) = evidence.events_of(SpuStarted)
+    (served,) = [e for e in evidence.events_of(PartitionServed) if e.topic == "greetings"]
+    assert served.t == pytest.approx(started.t + 0.5)
+    assert not found.leads("spu:0", 0, served.n)
+    assert found.leads("spu:0", 0, served.n + 1)
+    assert clear(found, started.t + DIAL_BACKOFF_MAX_S + ROOM_S, 100.0)
 
 
 # --- requests that an SPU holds until their commit

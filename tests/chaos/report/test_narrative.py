@@ -181,6 +181,22 @@ def test_an_spu_that_was_stopped_before_the_record_was_sent_is_part_of_its_narra
     assert "spu:0 started" in lines
 
 
+def test_an_spu_that_recovers_is_part_of_the_narrative_of_what_it_refuses() -> None:
+    workload = ["stop_spu", {"sleep": "10ms"}, "start_spu", {"send": {"keys": 1}}, "flush"]
+    lines = events(
+        outcome(
+            played(
+                workload=workload,
+                cluster={"recovery": "150ms"},
+                topic={"partitions": 3},
+                producer={"retry": {"strategy": "fixed-delay", "initial_delay": "100ms"}},
+            )
+        )
+    )
+    assert lines.count("answered with an error code, not stored") == 2
+    assert [line for line in lines if "serves" in line] == ["spu:0 serves greetings/0 again"]
+
+
 def test_an_spu_that_is_back_when_the_record_is_sent_is_not() -> None:
     workload = [{"stop_spu": {"spu": 0}}, {"start_spu": {"spu": 0}}, {"sleep": "1s"}, "send"]
     assert "spu:0" not in "".join(outcome(played(workload=[*workload, "flush"])))

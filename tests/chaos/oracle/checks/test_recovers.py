@@ -7,7 +7,7 @@ from chaos.history import History
 from chaos.mutants.connecting import GivesUpTheDialOfAll
 from chaos.oracle.checks import recovers
 from chaos.oracle.evidence import Evidence
-from simulator.events import FaultHit
+from simulator.events import Event, FaultHit, PartitionServed, SpuStarted
 from tests.chaos.oracle.checks.playing import judged, played, said
 
 STREAM: dict[str, Any] = {
@@ -103,3 +103,40 @@ def test_what_its_caller_gave_up_does_not_tell_of_a_client_that_is_broken() -> N
     assert history.records[0].outcome == "failed"
     assert not history.logs[0][:-1]
     assert said(recovers, history) == []
+
+
+# --- SPUs that listen before they serve
+
+RESTART: dict[str, Any] = {
+    **STREAM,
+    "cluster": {"recovery": "4s"},
+    "workload": [
+        {"send": {"count": 10, "pace": "10ms"}},
+        "stop_spu",
+        "start_spu",
+        {"send": {"count": 30, "pace": "100ms"}},
+    ],
+}
+
+
+def test_no_client_recovers_before_the_partition_is_served() -> None:
+    history = played(**RESTART)
+    assert said(recovers, history) == []
+    assert judged(recovers, history) == 0
+
+
+def test_a_client_that_delivers_nothing_although_the_partition_is_served_is_reported() -> None:
+    history = played(**RESTART)
+    served = next(
+        event
+        for event in history.events
+        if isinstance(event, PartitionServed) and event.topic == "greetings"
+    )
+    events: list[Event] = []
+    for event in history.events:
+        if event is not served:
+            events.append(event)
+        if isinstance(event, SpuStarted):
+            events.append(replace(served, t=event.t))
+    (text,) = said(recovers, replace(history, events=events))
+    assert "nothing that was sent from" in text

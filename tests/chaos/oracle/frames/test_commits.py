@@ -50,7 +50,8 @@ def test_an_answer_whose_timeout_is_over_may_come_before_the_commit() -> None:
 
 
 def test_a_high_watermark_that_moves_back_is_reported() -> None:
-    workload = [{"send": {"wait": True}}, {"sleep": "1s"}, "send", "wait", "start_spu", "send"]
+    restart = ["stop_spu", "start_spu"]
+    workload = [{"send": {"wait": True}}, {"sleep": "1s"}, "send", "wait", *restart, "send"]
     slow: dict[str, Any] = {"cluster": {"commit_delay": "50ms"}, "workload": workload}
     assert said(acked_is_stored, played(**slow)) == []
     with MUTANTS["forgets-the-high-watermark"].applied():
