@@ -47,8 +47,7 @@ _DISTURBANCES = (
     "change_address",
     "cut",
 )
-"""Steps that count as faults, since they disturb a run as much as a lost answer does. ``start_spu``
-restarts the SPU even if it was not stopped."""
+"""Steps that count as faults, since they disturb a run as much as a lost answer does."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,15 +40,15 @@ class LosesTheLogOnRestart(Mutant):
     Records are acknowledged from memory, and the file is never written.
     """
 
-    where = "simulator.cluster.cluster:Cluster.set_online"
+    where = "simulator.cluster.cluster:Cluster.serve"
     before = "partition.log.restarted()"
     after = """
         partition.log.bodies.clear()
         del partition.log.base_offsets[:]
         partition.log._copies.__init__(partition.log.bodies)
     """
+    regimes = ("restarts",)
     caught_by = ("acked-is-stored",)
-    examples = 1_000
 
 
 class OffByOneAfterRestart(Mutant):
@@ -63,8 +63,8 @@ class OffByOneAfterRestart(Mutant):
         self._short_circuited = False
         self.end_offset = max(0, self.end_offset - 1)
     """
+    regimes = ("restarts",)
     caught_by = ("no-phantom", "offset-is-true")
-    examples = 1_000
 
 
 class OffByOneBaseOffset(Mutant):
