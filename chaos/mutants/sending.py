@@ -42,7 +42,7 @@ class ResendsPartOfABatch(Mutant):
     """
     after = """
         from chaos.mutants.rebatching import without_last
-        part = without_last if self._machine.attempts > 1 else bytes
+        part = without_last if self._machine._attempts > 1 else bytes
         entries = [
             PartitionRecords(partition_index=self._partition, records=part(batch.data))
     """
