@@ -156,8 +156,8 @@ def _type(kind: Kind) -> str:  # noqa: C901  one case for each kind
             return "bool"
         case String():
             return "string"
-        case Bytes():
-            return "bytes with an i32 length"
+        case Bytes(reads=reads):
+            return "record set with an i32 length" if reads else "bytes with an i32 length"
         case VarintBytes():
             return "bytes with a varint length"
         case Sequence(item):

@@ -18,13 +18,10 @@ request.
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from chaos.oracle.evidence import Evidence
+from chaos.oracle.evidence import MODELLED, Evidence
 from chaos.oracle.finding import UNMODELLED_EFFECT, WITHOUT_ID
 from simulator.events import FaultHit, FrameRead, FrameWritten
 from simulator.faults.effects import CutPoint, Effect
-
-MODELLED = frozenset(Effect) - {Effect.ALTERS_BYTES}
-"""The effects that all checks model."""
 
 KNOWN = frozenset(Effect)
 """The effects whose reach is known."""
@@ -56,16 +53,6 @@ def has_unmodelled_effects(evidence: Evidence) -> bool:
     """Return whether a fault had an effect that not all checks model; for ``Evidence.once``."""
     hits = evidence.events_of(FaultHit)
     return any(not hit.shadowed and not MODELLED.issuperset(hit.effects) for hit in hits)
-
-
-def altered_requests(evidence: Evidence) -> frozenset[int]:
-    """Return the numbers of the requests whose records may be stored in altered form; for
-    ``Evidence.once``."""
-    return frozenset(
-        hit.transmission
-        for hit in evidence.events_of(FaultHit)
-        if not hit.shadowed and hit.at is CutPoint.REQUEST and not MODELLED.issuperset(hit.effects)
-    )
 
 
 def has_unknown_effect(hit: FaultHit) -> bool:

@@ -10,7 +10,11 @@ from typing import Any, NamedTuple, TypeVar, cast
 from chaos.history import CLIENT_EVENTS, History, Outcome, SentRecord
 from chaos.oracle.frames.record_ids import RecordIds, TransmittedBatch
 from simulator.events import Appended, Event, FaultHit, FrameRead, FrameWritten, TopicDeleted
+from simulator.faults.effects import CutPoint, Effect
 from wire.batch import Record
+
+MODELLED = frozenset(Effect) - {Effect.ALTERS_BYTES}
+"""The effects of faults that all checks model."""
 
 T = TypeVar("T")
 E = TypeVar("E", bound=Event)
@@ -173,7 +177,8 @@ class Evidence:
 
     @property
     def phantoms(self) -> list[Phantom]:
-        """Stored records whose value was never sent."""
+        """Stored records whose value was never sent, or not in the request that stored it where a
+        fault altered that request."""
         return self._stored.phantoms
 
     @property
@@ -195,6 +200,7 @@ class Evidence:
         records, (trails, trail_of) = self.records, self.trails
         found = _Stored([()] * len(records), [None] * len(records), [], [], [])
         copies, reported, new = found.copies, found.reported, tuple.__new__
+        altered = self.altered_requests
         for incarnation, partition, log in self.logs:
             appends = iter(self._appends.get((incarnation, partition), ()))
             base, end, number, fault = next(appends, _NOWHERE)
@@ -205,15 +211,14 @@ class Evidence:
                 while offset >= end:
                     base, end, number, fault = next(appends, _NOWHERE)
                     brought = -1
-                if record_id is None:
-                    if not record.value:
-                        record_id = self.record_ids.of_key(key)
-                        if record_id is None and not key and self.without_id:
-                            continue  # counted by stored_without_id
-                    if record_id is None:
-                        phantom = Phantom(partition, offset, record.value, incarnation)
-                        found.phantoms.append(phantom)
-                        continue
+                if record_id is None and not record.value:
+                    record_id = self.record_ids.of_key(key)
+                    if record_id is None and not key and self.without_id:
+                        continue  # counted by stored_without_id
+                if record_id is None or (altered and self._is_altered(record_id, number)):
+                    phantom = Phantom(partition, offset, record.value, incarnation)
+                    found.phantoms.append(phantom)
+                    continue
                 # Faster than calling Copy.
                 copy = (
                     new(Copy, (partition, offset, number, fault, incarnation, record.timestamp_ms))
@@ -233,6 +238,11 @@ class Evidence:
                     else:
                         found.unbrought.append((record_id, copy))
         return found
+
+    def _is_altered(self, record_id: int, number: int | None) -> bool:
+        """Whether a stored record came with an altered request that did not carry it: a flipped bit
+        can make the value of another record."""
+        return number in self.altered_requests and record_id not in self.ids_by_transmission[number]
 
     @property
     def without_id(self) -> frozenset[int]:
@@ -280,6 +290,17 @@ class Evidence:
                     (append.base_offset, append.end, append.transmission, append.copied_by)
                 )
         return found
+
+    @cached_property
+    def altered_requests(self) -> frozenset[int]:
+        """The numbers of the requests whose records may be stored in altered form."""
+        return frozenset(
+            hit.transmission
+            for hit in self.events_of(FaultHit)
+            if not hit.shadowed
+            and hit.at is CutPoint.REQUEST
+            and not MODELLED.issuperset(hit.effects)
+        )
 
     @cached_property
     def hits_by_transmission(self) -> dict[int, list[FaultHit]]:

@@ -2,9 +2,11 @@
 
 The naive approach decodes batches into records and stores the records. That costs a microsecond for
 each record and changes the bytes. An SPU (``crates/fluvio-storage/src/replica.rs``, ``segment.rs``)
-reads the header of each batch, trusts its record count, writes the base offset and stores the rest
-unchanged. So do we: one copy for each batch, and its CRC stays valid, because it does not cover the
-base offset. Records are decoded only when the log is read.
+reads the header of each batch, trusts its record count, and encodes the batch anew: base offset,
+``batch_len`` and CRC are its own, the rest is unchanged. A whole batch with a right CRC is encoded
+to the same bytes; one with a wrong CRC is stored with a right one, so that the log never shows what
+went wrong on the way. We keep what arrived, in one copy for each batch, and compute the CRC when
+the batch is read, because most logs are read once or never. Records are decoded only then, too.
 
 A log may hold millions of batches, so a batch is not a separate object: the bytes after the base
 offset are in one list, and the base offsets are in an array. That halves the memory of a small
@@ -22,7 +24,7 @@ from simulator.cluster.copies import Copies
 from simulator.cluster.memory import Memory
 from simulator.cluster.record_set import RecordSet
 from wire.api.storage import TopicCompression
-from wire.batch import BASE_OFFSET_BYTES, Record, decode_batch, with_base_offset
+from wire.batch import BASE_OFFSET_BYTES, SCHEMA_BIT, Record, as_stored, decode_batch
 from wire.compression import Codec
 from wire.error_code import Code, ErrorCode
 
@@ -32,13 +34,13 @@ BATCH_BYTES_MAX = 32 * 1024 * 1024
 SEGMENT_BYTES_DEFAULT = 1024 * 1024 * 1024
 """The default size of a segment (``fluvio-types/src/defaults.rs``)."""
 
-_CODECS_OF: dict[TopicCompression, frozenset[int]] = {
-    TopicCompression.ANY: frozenset(Codec),
-    TopicCompression.NONE: frozenset((Codec.NONE,)),
-    TopicCompression.GZIP: frozenset((Codec.GZIP,)),
-    TopicCompression.SNAPPY: frozenset((Codec.SNAPPY,)),
-    TopicCompression.LZ4: frozenset((Codec.LZ4,)),
-    TopicCompression.ZSTD: frozenset((Codec.ZSTD,)),
+_CODECS_OF: dict[TopicCompression, tuple[Codec, ...]] = {
+    TopicCompression.ANY: tuple(Codec),
+    TopicCompression.NONE: (Codec.NONE,),
+    TopicCompression.GZIP: (Codec.GZIP,),
+    TopicCompression.SNAPPY: (Codec.SNAPPY,),
+    TopicCompression.LZ4: (Codec.LZ4,),
+    TopicCompression.ZSTD: (Codec.ZSTD,),
 }
 
 
@@ -55,6 +57,16 @@ class AppendedRecords(NamedTuple):
 
     base_offset: int
     records: int
+
+
+class InterruptedAppend(NamedTuple):
+    """A record set of which the SPU wrote the first batches and failed at the next one."""
+
+    stored: AppendedRecords
+    """The position of what is written; the high watermark does not pass it before the next
+    append."""
+    code: Code | None
+    """The code of the answer; None if the SPU closes the connection instead."""
 
 
 class PartitionLog:
@@ -83,7 +95,9 @@ class PartitionLog:
         """Records of batches whose bytes this log held before."""
         self._copies = Copies(self.bodies)
         self._memory = memory
-        self._codecs = _CODECS_OF[compression]
+        codecs = _CODECS_OF[compression]
+        self._bits = frozenset(bits for c in codecs for bits in (c, c | SCHEMA_BIT))
+        """The codec and schema bits that the topic takes."""
         self._batch_bytes_max = min(BATCH_BYTES_MAX, segment_bytes)
         self._short_circuited = False
         self._commits: deque[tuple[float, int]] = deque()
@@ -94,7 +108,7 @@ class PartitionLog:
         """All batches, whole."""
         ends = [*self.base_offsets[1:], self.end_offset]
         return [
-            StoredBatch(base, end - base, with_base_offset(base, body))
+            StoredBatch(base, end - base, as_stored(base, body))
             for base, end, body in zip(self.base_offsets, ends, self.bodies, strict=False)
         ]
 
@@ -105,8 +119,9 @@ class PartitionLog:
 
     def append(
         self, records: RecordSet, now: float = 0.0, commit_delay_s: float = 0.0
-    ) -> AppendedRecords | ErrorCode | None:
-        """Store a record set as a whole, or nothing of it.
+    ) -> AppendedRecords | InterruptedAppend | ErrorCode | None:
+        """Store a record set: as a whole, nothing of it, or the batches before one that cannot be
+        written.
 
         Args:
             records: the batches, cut to the end but not decoded.
@@ -114,17 +129,43 @@ class PartitionLog:
             commit_delay_s: how much later the high watermark passes the records, in seconds.
 
         Returns:
-            Where the records are; or the code of the refusal; or None when the memory is full
-            (the code for that names the partition, which the log does not know).
+            Where the records are; or what is written of them; or the code of the refusal; or None
+            when the memory is full (the code for that names the partition, which the log does not
+            know).
         """
-        total = sum(records.counts)
-        if not total:
+        if not any(records.counts):
             return AppendedRecords(0, 0)
         refusal = self._refusal(records)
         if refusal is not None:
             return refusal
+        if not records.can_be_written:
+            return self._append_in_part(records)
+        appended = self._store(records)
+        if appended is None:
+            return None
+        if commit_delay_s > 0:
+            self._commits.append((now + commit_delay_s, self.end_offset))
+        else:
+            self._committed = self.end_offset
+        return appended
+
+    def _append_in_part(self, records: RecordSet) -> InterruptedAppend | None:
+        """Store the batches before the first one that cannot be written."""
+        written = records.written()
+        empty = not records.counts[len(written.counts)]
+        stored = self._store(written)
+        if stored is None:
+            return None
+        # An empty batch makes the real storage fail, and all writes behind it; a batch with a
+        # schema id makes the real encoder panic, and the storage does not notice.
+        self._short_circuited = empty
+        return InterruptedAppend(stored, Code.STORAGE_ERROR if empty else None)
+
+    def _store(self, records: RecordSet) -> AppendedRecords | None:
+        """Store all batches, or return None if the memory is full."""
         if not self._memory.store(len(records.bodies), records.size):
             return None
+        total = sum(records.counts)
         base_offset, position = self.end_offset, len(self.bodies)
         offsets = accumulate(records.counts, initial=base_offset)
         self.bodies += records.bodies
@@ -132,24 +173,16 @@ class PartitionLog:
         self.end_offset += total
         self.bytes += records.size
         self.resent += self._copies.count(records, position)
-        if commit_delay_s > 0:
-            self._commits.append((now + commit_delay_s, self.end_offset))
-        else:
-            self._committed = self.end_offset
         return AppendedRecords(base_offset, total)
 
     def _refusal(self, records: RecordSet) -> Code | None:
         """The order of the checks is the SPU's (``produce_handler.rs``, ``replica.rs``)."""
-        if not records.codecs <= self._codecs:
+        if not records.bits <= self._bits:
             return Code.COMPRESSION_ERROR
         if records.largest > self._batch_bytes_max:
             return Code.MESSAGE_TOO_LARGE
         if self._short_circuited:
             return Code.PARTITION_SHORT_CIRCUITED
-        if 0 in records.counts:
-            # An empty batch among others makes the real storage fail, and all writes behind it.
-            self._short_circuited = True
-            return Code.STORAGE_ERROR
         return None
 
     def restarted(self) -> None:
@@ -177,7 +210,7 @@ class PartitionLog:
             size += BASE_OFFSET_BYTES + len(body)
             if base >= end or (found and size > bytes_max):
                 break
-            found.append(with_base_offset(base, body))
+            found.append(as_stored(base, body))
         return b"".join(found)
 
     def __iter__(self) -> Iterator[Record]:
@@ -187,7 +220,7 @@ class PartitionLog:
             WireError: a producer stored a batch that does not decode.
         """
         for base, body in zip(self.base_offsets, self.bodies, strict=False):
-            yield from decode_batch(with_base_offset(base, body))[1]
+            yield from decode_batch(as_stored(base, body))[1]
 
     def __len__(self) -> int:
         return self.end_offset

@@ -1,17 +1,19 @@
 """Produce, on the SPU.
 
-Served: versions 8 to 25 (7 and below decode without the SmartModules, as those clients send it;
-there is no version check, as in the real SPU). Emulated, after
+Served: versions 0 to 25; all have the SmartModules, and a request without them closes the
+connection. There is no version check, as in the real SPU. Emulated, after
 ``fluvio-spu/src/services/public/produce_handler.rs``: one result for each entry of the request, by
 position, repeated partitions and zero partitions included; NotLeaderForPartition for what this SPU
 does not lead or know; a record set without records succeeds at offset 0 and stores nothing; a codec
-that the topic does not allow; MessageTooLarge, with nothing of that record set stored; a failed
-storage that stays short-circuited; every entry is applied even if others fail; under ReadCommitted
+that the topic does not allow; MessageTooLarge, with nothing of that record set stored; StorageError
+for an empty batch behind others, which are written, and a storage that stays short-circuited; every
+entry is applied even if others fail; under ReadCommitted
 the wait for the high watermark, entry by entry, each with the whole timeout, and on timeout
 RequestTimedOut with the real offset, because the records stay stored.
 
-A record set that does not end with a complete batch closes the connection: the real SPU stops
-reading at the incomplete batch and decodes the rest of it as the following fields, which fails.
+A record set that is no row of whole batches is read as the real SPU reads it (``wire.batch``), and
+each batch gets a new ``batch_len`` and CRC. A batch with the schema bit closes the connection when
+it is written: what precedes it is stored, what follows is not.
 
 Left out: SmartModules (SmartModuleNotFound, or Other for an ad hoc one), deduplication, mirrors,
 segments on disk, retention.
@@ -21,7 +23,7 @@ from collections.abc import Generator
 from dataclasses import replace
 from typing import TypeVar
 
-from simulator.cluster.log import AppendedRecords
+from simulator.cluster.log import AppendedRecords, InterruptedAppend
 from simulator.cluster.record_set import RecordSet
 from simulator.faults.effects import StruckEntries
 from simulator.handlers.bits import with_bit_flipped
@@ -61,12 +63,11 @@ def handle(request: ProduceRequest, context: Context) -> Steps[ProduceResponse]:
     """Append the batches of each valid entry, and return a result for every entry.
 
     Raises:
-        WireError: the timeout is negative, or a record set is not a row of whole batches. Nothing
-            of the request is stored then.
+        WireError: the timeout is negative (nothing is stored), or a batch has the schema bit (what
+            precedes it is stored).
     """
     if request.timeout_ms < 0:
         raise WireError(f"a timeout of {request.timeout_ms} ms")
-    # Split all entries first: undecodable input must close the connection before any append.
     cut = iter((yield from _cut(request)))
     response, dealt_with = ProduceResponse(topics=[]), 0
     for topic in request.topics:
@@ -128,6 +129,12 @@ def _produce(
     outcome = partition.log.append(records, context.now, context.cluster.commit_delay_s)
     if outcome is None:
         outcome = PartitionFull(topic=topic, partition=index)
+    if isinstance(outcome, InterruptedAppend):
+        if outcome.stored.records:
+            context.appended(partition, *outcome.stored, entry)
+        if outcome.code is None:
+            raise WireError("a batch with a schema id")
+        outcome = outcome.code
     if not isinstance(outcome, AppendedRecords):
         return PartitionResult(partition_index=index, error_code=outcome)
     if outcome.records:
@@ -168,7 +175,7 @@ def altered(request: ProduceRequest, target: StruckEntries | None, u: float) -> 
     """Return the request with one bit flipped in the record data of some entries.
 
     Record data follows the header and the record count of a batch. A request without record data is
-    unchanged, and so is one with an incomplete batch.
+    unchanged.
 
     Args:
         request: the request.
@@ -198,12 +205,9 @@ def altered(request: ProduceRequest, target: StruckEntries | None, u: float) -> 
 def _record_data(records: Buffer) -> list[tuple[int, int]]:
     """Where the record data of each batch begins, and its size."""
     found, start = [], 0
-    try:
-        for _, batch in iter_batches(records):
-            found.append((start + EMPTY_BATCH_BYTES, max(0, len(batch) - EMPTY_BATCH_BYTES)))
-            start += len(batch)
-    except WireError:
-        return []
+    for _, batch in iter_batches(records):
+        found.append((start + EMPTY_BATCH_BYTES, max(0, len(batch) - EMPTY_BATCH_BYTES)))
+        start += len(batch)
     return found
 
 

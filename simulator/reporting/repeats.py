@@ -12,7 +12,6 @@ from itertools import islice
 
 from simulator.events import Event, FrameRead
 from wire.batch import BASE_OFFSET_BYTES, iter_outlines
-from wire.codec import WireError
 
 BATCHES_REMEMBERED = 20_000
 """Batches of past requests that are known, the latest ones: megabytes, and minutes of most runs."""
@@ -49,16 +48,13 @@ class Repeats:
 
 
 def _digests(event: FrameRead) -> Iterator[bytes]:
-    """One for each batch with its partition, up to the first that is none."""
+    """One for each batch with its partition."""
     for topic, partition, records in event.carried:
         place = blake2b(f"{topic}/{partition}/".encode(), digest_size=DIGEST_BYTES)
-        try:
-            for _, _, batch in iter_outlines(records):
-                digest = place.copy()
-                digest.update(batch[BASE_OFFSET_BYTES:])
-                yield digest.digest()
-        except WireError:
-            return
+        for _, _, batch in iter_outlines(records):
+            digest = place.copy()
+            digest.update(batch[BASE_OFFSET_BYTES:])
+            yield digest.digest()
 
 
 def _without_payload(event: FrameRead) -> FrameRead:

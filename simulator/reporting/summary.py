@@ -14,7 +14,7 @@ from simulator.cluster.cluster import Cluster, Partition
 from simulator.documents.diagnostic import printable
 from simulator.events import Journal
 from simulator.faults.plan import FaultCount
-from wire.batch import Record, decode_batch, with_base_offset
+from wire.batch import Record, as_stored, decode_batch
 from wire.codec import WireError
 
 DISTINCT_RECORDS_MAX = 250_000
@@ -151,7 +151,7 @@ def _distinct(partition: Partition, budget: _Budget) -> int | None:
             return None
         try:
             _, records = decode_batch(
-                with_base_offset(0, body), check_crc=False, records_max=budget.records
+                as_stored(0, body), check_crc=False, records_max=budget.records
             )
         except WireError:
             return None

@@ -80,8 +80,13 @@ def read(kind: Kind, reader: Reader, version: int) -> Any:  # noqa: C901  one ca
             return {0: False, 1: True}[reader.number("B")]
         case String():
             return reader.take(max(0, reader.number("h"))).decode()
-        case Bytes():
-            return reader.take(max(0, reader.number("i")))
+        case Bytes(reads=reads):
+            begin = reader.position + 4
+            taken = reader.take(max(0, reader.number("i")))
+            if reads is None:
+                return taken
+            ends, reader.position = reads(reader.data, begin, reader.position)
+            return reader.data[begin:ends]
         case VarintBytes():
             return reader.take(_read_varint(reader))
         case Sequence(item):

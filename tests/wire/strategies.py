@@ -49,6 +49,8 @@ def values(kind: Kind, version: int) -> st.SearchStrategy[Any]:
             return st.booleans()
         case String():
             return st.text(st.characters(codec="utf-8"), max_size=20)
+        case Bytes(reads=reads) if reads is not None:
+            return st.lists(st.binary(min_size=4, max_size=50), max_size=3).map(_record_set)
         case Bytes() | VarintBytes():
             return st.binary(max_size=200)
         case Sequence(item):
@@ -64,3 +66,11 @@ def values(kind: Kind, version: int) -> st.SearchStrategy[Any]:
         case Choice(_, variants, units):
             plain = [st.sampled_from(list(units))] if units else []
             return st.one_of(*plain, *(messages(cls, version) for _, cls in variants))
+
+
+def _record_set(payloads: list[bytes]) -> bytes:
+    """Batches with these payloads, whose headers are zero but for ``batch_len``."""
+    return b"".join(
+        bytes(8) + (45 + len(payload)).to_bytes(4, "big") + bytes(45) + payload
+        for payload in payloads
+    )

@@ -53,11 +53,11 @@ def test_the_version_is_the_highest_that_both_sides_have(
     assert offering((0, lowest, highest)).version_of(PRODUCE) == expected
 
 
-@pytest.mark.parametrize(("lowest", "highest"), [(0, 7), (26, 30)])
+@pytest.mark.parametrize(("lowest", "highest"), [(0, 14), (20, 30)])
 def test_no_common_version_is_an_error_that_names_both_ranges(lowest: int, highest: int) -> None:
-    expected = f"produce: here 8 to 25, the server offers {lowest} to {highest}"
+    expected = f"list: here 15 to 19, the server offers {lowest} to {highest}"
     with pytest.raises(WireError, match=expected):
-        offering((0, lowest, highest)).version_of(PRODUCE)
+        offering((LIST.key, lowest, highest)).version_of(LIST)
 
 
 def test_an_api_that_is_not_offered_is_an_error() -> None:

@@ -28,7 +28,8 @@ OFFER = ApiVersionsResponse(
 )
 
 
-def asking(records: bytes) -> ProduceRequest:
+def asking(payload: bytes) -> ProduceRequest:
+    records = bytes(8) + (45 + len(payload)).to_bytes(4, "big") + bytes(45) + payload
     entry = PartitionRecords(partition_index=0, records=records)
     return ProduceRequest(topics=[TopicRecords(name="greetings", partitions=[entry])])
 

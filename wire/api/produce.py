@@ -6,10 +6,13 @@ including repeated partitions, because clients pair results by position. A reque
 no partitions is valid: clients send one on an explicit flush with nothing queued.
 """
 
+from typing import Annotated
+
 from wire.api.api import Api
 from wire.api.smartmodule import SmartModuleInvocation
+from wire.batch import spu_reads
 from wire.codec.message import message, since
-from wire.codec.types import i16, i32, i64, u32, view
+from wire.codec.types import Blob, Buffer, i16, i32, i64, u32
 from wire.error_code import Code, ErrorCode
 
 READ_UNCOMMITTED = 1
@@ -19,12 +22,17 @@ READ_COMMITTED = -1
 """``acks`` for a response after the commit; any negative value has this meaning."""
 
 
+record_set = Annotated[Buffer, Blob(view=True, reads=spu_reads)]
+"""Batches in a row, as the official decoder reads them (``record/data.rs``): bytes behind the last
+batch are left out, and may shift the fields that follow. See ``wire.batch``."""
+
+
 @message
 class PartitionRecords:
     """Batches for one partition. The official client puts exactly one batch into each entry."""
 
     partition_index: u32
-    records: view
+    records: record_set
 
 
 @message
@@ -39,12 +47,13 @@ class TopicRecords:
 class ProduceRequest:
     """Batches to append. ``timeout_ms`` limits only the wait for the commit of each entry."""
 
-    # Rust annotates it as of version 3, but its hand-written codec has it in every version.
+    # Rust annotates the id as of version 3, but its hand-written codec has every field in every
+    # version.
     transactional_id: str | None = None
     acks: i16 = READ_UNCOMMITTED
     timeout_ms: i32 = 1500
     topics: list[TopicRecords]
-    smartmodules: list[SmartModuleInvocation] = since(8, default_factory=list)
+    smartmodules: list[SmartModuleInvocation] = since(default_factory=list)
 
 
 @message
@@ -78,7 +87,7 @@ class ProduceResponse:
 PRODUCE = Api(
     "produce",
     0,
-    8,
+    0,
     25,
     ProduceRequest,
     ProduceResponse,

@@ -175,8 +175,8 @@ class _Decoder(_Source):
                 return self._read_boolean()
             case String():
                 return self._read_string()
-            case Bytes(view):
-                return self._read_bytes(view)
+            case Bytes():
+                return self._read_bytes(kind)
             case VarintBytes():
                 return self._read_varint_bytes()
             case Sequence(item):
@@ -204,10 +204,18 @@ class _Decoder(_Source):
         self.emit(f"else: {text} = ''")
         return lambda: text
 
-    def _read_bytes(self, view: bool) -> Callable[[], str]:
+    def _read_bytes(self, kind: Bytes) -> Callable[[], str]:
         length, content = self.note("i"), self.fresh("b")
         self.flush()
-        if view:
+        if kind.reads is not None:
+            reads = self.name("reads", kind.reads)
+            self.emit(
+                f"if not 0 <= {length} <= end - pos: "
+                f"raise WireError(f'a length of {{{length}}} with {{end - pos}} bytes left')"
+            )
+            self.emit(f"{content}, behind = {reads}(data, pos, pos + {length})")
+            self.emit(f"{content} = memoryview(data)[pos:{content}]; pos = behind")
+        elif kind.view:
             self.emit(f"if {length} < 0: raise WireError(f'a length of {{{length}}} bytes')")
             self.emit(f"{content} = memoryview(data)[pos:pos + {length}]; pos += {length}")
         else:

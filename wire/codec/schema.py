@@ -6,6 +6,7 @@ this tree alone.
 """
 
 import types
+from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass
 from enum import IntEnum
 from functools import cache
@@ -45,9 +46,11 @@ class String:
 
 @dataclass(frozen=True, slots=True)
 class Bytes:
-    """Bytes with an i32 length; ``view`` decodes without a copy and refuses a negative length."""
+    """Bytes with an i32 length; ``view`` decodes without a copy and refuses a negative length;
+    ``reads`` says how much of them a reader takes."""
 
     view: bool
+    reads: Callable[[bytes, int, int], tuple[int, int]] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +172,7 @@ def _kind(hint: Any) -> Kind:
         marks = tuple(rest)
     for mark in marks:
         if isinstance(mark, Blob):
-            return Bytes(mark.view)
+            return Bytes(mark.view, mark.reads)
         if isinstance(mark, VarintBlob):
             return VarintBytes()
     width = next((mark.format for mark in marks if isinstance(mark, Fixed)), None)

@@ -6,6 +6,7 @@ of tagged messages (a tag with fields). Source of the encodings: the ``fluvio-pr
 ``core/encoder.rs`` and ``core/decoder.rs``. All integers are big-endian two's complement.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -27,6 +28,10 @@ class Blob:
 
     view: bool = False
     """Whether to decode to a memoryview of the frame (no copy) and reject a negative length."""
+    reads: Callable[[bytes, int, int], tuple[int, int]] | None = None
+    """For a reader that may stop before the end of the bytes: called with a frame and the positions
+    where the bytes begin and end; returns where the value ends, and where the next field begins. It
+    must return the end of the bytes twice for what this project writes. None for all bytes."""
 
 
 @dataclass(frozen=True, slots=True)

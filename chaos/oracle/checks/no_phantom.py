@@ -1,15 +1,16 @@
 """The log holds only records that were sent, each in the partition where it belongs.
 
-Every stored batch decodes, its CRC included. Every stored value is one that was sent, with its own
-key, and came with a request that carried it. A record with a key belongs to the partition that its
-key hashes to (SipHash-2-4, as in all Fluvio clients), for a number of partitions that the client
-may have known between the send and the first request. A record without a key may go to any
-partition, but all of its copies and transmissions go to the same one. An empty key is a key; it may
-be stored where none was given, since some clients cannot send a record without a key.
+Every stored batch decodes (its CRC is the SPU's own and always right). Every stored value is one
+that was sent, with its own key, and came with a request that carried it. A record with a key
+belongs to the partition that its key hashes to (SipHash-2-4, as in all Fluvio clients), for a
+number of partitions that the client may have known between the send and the first request. A record
+without a key may go to any partition, but all of its copies and transmissions go to the same one.
+An empty key is a key; it may be stored where none was given, since some clients cannot send a
+record without a key.
 """
 
 from chaos.history import Need
-from chaos.oracle.blind_records import RECORD_CAUSES, altered_requests, blind_records
+from chaos.oracle.blind_records import RECORD_CAUSES, blind_records
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.finding import UNMODELLED_EFFECT, Finding, Violations, at, listed
 from chaos.oracle.incarnations import incarnations, open_across_deletion, partition_of
@@ -28,7 +29,7 @@ def check(evidence: Evidence) -> Finding:
     """Check everything that is stored and transmitted."""
     found = Violations(NAME, evidence.once(blind_records))
     found.judged = sum(len(log) for _, _, log in evidence.logs)
-    altered = evidence.once(altered_requests)
+    altered = evidence.altered_requests
     for phantom in evidence.phantoms:
         if altered and evidence.append_at(*phantom[3:], *phantom[:2]) in altered:
             found.judged -= 1

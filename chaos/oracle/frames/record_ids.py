@@ -80,7 +80,8 @@ class RecordIds:
     def batches_in(self, data: Buffer) -> Iterator[TransmittedBatch]:
         """Yield the batches of a record set, up to the first that does not decode.
 
-        A retry carries the same batches again, perhaps fewer of them; each batch is decoded once.
+        The CRC may be wrong: an SPU replaces it. A retry carries the same batches again, perhaps
+        fewer of them; each batch is decoded once.
         """
         try:
             for *_, view in iter_outlines(data):
@@ -99,8 +100,7 @@ class RecordIds:
         return [record_id for batch in self.batches_in(data) for record_id in batch.ids]
 
     def in_part(self, batch: bytes) -> list[int]:
-        """Return the ids of the records in one batch whose CRC does not fit, without those that
-        were never sent.
+        """Return the ids of the records in one batch, without those that were never sent.
 
         Raises:
             WireError: the batch does not decode.
@@ -108,7 +108,7 @@ class RecordIds:
         return self._ids_in(decode_columns(batch, check_crc=False)[1])
 
     def _decoded(self, raw: bytes) -> TransmittedBatch:
-        header, columns = decode_columns(raw)
+        header, columns = decode_columns(raw, check_crc=False)
         return TransmittedBatch(
             self._ids_in(columns),
             header,

@@ -12,10 +12,12 @@ class Corrupt(OfRecords):
     """Flips one bit.
 
     At the request, the bit is in the records, after the 61-byte header of a batch of the partition
-    that the fault counted the request for. The SPU stores the batch unchanged, because it does not
-    check the CRC. At the response, the bit is anywhere after the correlation id. The position is
-    drawn from the seed. It models failing memory, a failing disk, or a defective middlebox. Not
-    realistic as a network: the checksums of TCP and TLS rarely let a flipped bit through.
+    that the fault counted the request for. The SPU does not check the CRC and stores the batch with
+    a new one: the log does not show that a bit was flipped, and no consumer finds out unless the
+    records no longer decode or carry checksums of their own. At the response, the bit is anywhere
+    after the correlation id. The position is drawn from the seed. It models failing memory, a
+    failing disk, or a defective middlebox. Not realistic as a network: the checksums of TCP and TLS
+    rarely let a flipped bit through.
 
     It strikes produce and fetch only. A fetch request carries no records, so only its response can
     be struck.

@@ -4,12 +4,17 @@ from typing import Any
 
 import pytest
 
-from simulator.cluster.log import BATCH_BYTES_MAX, AppendedRecords, PartitionLog
+from simulator.cluster.log import (
+    BATCH_BYTES_MAX,
+    AppendedRecords,
+    InterruptedAppend,
+    PartitionLog,
+)
 from simulator.cluster.memory import BATCH_OVERHEAD_BYTES, Memory
 from simulator.cluster.record_set import record_set
 from tests.simulator.client import NOW_MS, batch
 from wire.api.storage import TopicCompression
-from wire.batch import HEADER, encode_batch, encode_record
+from wire.batch import HEADER, SCHEMA_BIT, encode_batch, encode_record
 from wire.codec import WireError
 from wire.compression import Codec
 from wire.error_code import Code, ErrorCode
@@ -25,7 +30,9 @@ def new_log(
     return PartitionLog(memory, compression, segment)
 
 
-def append(log: PartitionLog, *batches: bytes) -> AppendedRecords | ErrorCode | None:
+def append(
+    log: PartitionLog, *batches: bytes
+) -> AppendedRecords | InterruptedAppend | ErrorCode | None:
     return log.append(record_set(b"".join(batches)))
 
 
@@ -48,6 +55,25 @@ def test_offsets_go_on_from_batch_to_batch_and_from_append_to_append() -> None:
     found = [(record.offset, record.value) for record in log]
     assert found == [(0, b"a"), (1, b"b"), (2, b"c"), (3, b"d")]
     assert len(log) == 4
+
+
+def test_a_wrong_crc_is_replaced_by_a_right_one() -> None:
+    log, arrived = new_log(), bytearray(batch(b"a"))
+    arrived[17:21] = b"\xde\xad\xbe\xef"
+    append(log, bytes(arrived))
+    assert log.batches[0].data == log.read(0, 1, 1) == bytes(8) + batch(b"a")[8:]
+
+
+@pytest.mark.parametrize("change", [-1, 1, 1000, -61])
+def test_a_wrong_batch_len_is_replaced_by_the_one_of_the_bytes_taken(change: int) -> None:
+    log, arrived = new_log(), bytearray(batch(b"abc"))
+    arrived[8:12] = (len(arrived) - 12 + change).to_bytes(4, "big", signed=True)
+    taken = len(arrived) - (1 if change == -1 else 0)
+    assert append(log, bytes(arrived)) == AppendedRecords(0, 1)
+    (stored,) = log.batches
+    assert len(stored.data) == taken
+    assert stored.data[8:12] == (taken - 12).to_bytes(4, "big")
+    assert stored.data[21:] == batch(b"abc")[21:taken]
 
 
 def test_a_stored_batch_keeps_every_byte_but_its_base_offset() -> None:
@@ -83,10 +109,25 @@ def test_a_record_set_without_records_succeeds_and_stores_nothing(batches: tuple
 
 def test_an_empty_batch_among_others_fails_this_write_and_all_behind_it_until_a_restart() -> None:
     log = new_log()
-    assert append(log, batch(b"a"), empty_batch()) is Code.STORAGE_ERROR
-    assert append(log, batch(b"b")) is Code.PARTITION_SHORT_CIRCUITED
+    append(log, batch(b"a"))
+    failed = InterruptedAppend(AppendedRecords(1, 2), Code.STORAGE_ERROR)
+    assert append(log, batch(b"b", b"c"), empty_batch(), batch(b"d")) == failed
+    assert (log.high_watermark(0), log.end_offset) == (1, 3)
+    assert append(log, batch(b"e")) is Code.PARTITION_SHORT_CIRCUITED
     log.restarted()
-    assert append(log, batch(b"c")) == AppendedRecords(0, 1)
+    assert append(log, batch(b"f")) == AppendedRecords(3, 1)
+    assert (log.high_watermark(0), [r.value for r in log]) == (4, [b"a", b"b", b"c", b"f"])
+
+
+def test_a_batch_with_a_schema_id_ends_its_record_set_and_harms_no_other() -> None:
+    log, with_schema = new_log(), bytearray(batch(b"x"))
+    with_schema[22] |= SCHEMA_BIT
+    failed = InterruptedAppend(AppendedRecords(0, 1), None)
+    assert append(log, batch(b"a"), bytes(with_schema), batch(b"b")) == failed
+    assert (log.high_watermark(0), log.end_offset, len(log.batches)) == (0, 1, 1)
+    assert append(log, batch(b"c")) == AppendedRecords(1, 1)
+    assert log.high_watermark(0) == 2
+    assert append(log, bytes(with_schema)) == InterruptedAppend(AppendedRecords(2, 0), None)
 
 
 @pytest.mark.parametrize("allowed", list(TopicCompression))
@@ -179,7 +220,7 @@ def test_reading_gives_one_batch_at_least_and_never_cuts_one() -> None:
 
 def test_a_stored_batch_that_does_not_decode_is_an_error_of_the_reader_only() -> None:
     log, broken = new_log(), bytearray(batch(b"a"))
-    broken[HEADER.size :] = b"\xff" * (len(broken) - HEADER.size)
+    broken[HEADER.size :] = b"\x7f" * (len(broken) - HEADER.size)
     assert append(log, bytes(broken)) == AppendedRecords(0, 1)
     with pytest.raises(WireError):
         list(log)

@@ -34,8 +34,8 @@ def raw(api_key: int, body: str, version: int = 25) -> bytes:
         (raw(0, "00 00 01"), "ends in the middle of a field"),
         (raw(0, "00 0001 ffffffff 00000000 00000000"), "a timeout of -1 ms"),
         (
-            raw(0, "00 0001 00000000 00000001 000174 00000001 00000000 00000001 ff 00000000"),
-            "a batch of 1 bytes has no whole header",
+            raw(0, "00 0001 00000000 00000001 000174 00000001 00000000 00000001 01 00000000"),
+            "16777216 items announced with 1 bytes left",
         ),
     ],
 )

@@ -1,6 +1,7 @@
 """A flipped bit: which one, where it goes, and what an SPU makes of it."""
 
 import pytest
+from crc32c import crc32c
 from hypothesis import given
 from hypothesis import strategies as st
 from trio.testing import MockClock
@@ -73,8 +74,8 @@ def test_every_bit_of_the_record_data_can_be_flipped() -> None:
     assert found == list(range(8 * EMPTY_BATCH_BYTES, 8 * len(data)))
 
 
-@pytest.mark.parametrize("records", [b"", b"no batch at all", batch(b"a")[:-1]])
-def test_what_is_no_row_of_batches_stays_as_it_is(records: bytes) -> None:
+@pytest.mark.parametrize("records", [b"", b"no batch at all", batch(b"a")[:56]])
+def test_what_holds_no_batch_stays_as_it_is(records: bytes) -> None:
     request = produce_request(("t", 0, records))
     assert altered(request, StruckEntries("t", 0), 0.5) is request
 
@@ -96,7 +97,8 @@ async def test_the_altered_batch_is_stored_and_answered_with_success(
             assert (result.error_code, result.base_offset) == (Code.NONE, offset)
         first, second, third = [data[8:] for data in stored(sim)]
         assert (first, third) == (batch(b"a")[8:], batch(b"c")[8:])
-        assert len(flipped(second, batch(b"b")[8:])) == 1
+        assert len(flipped(second[13:], batch(b"b")[21:])) == 1
+        assert int.from_bytes(second[9:13], "big") == crc32c(second[13:]) != crc32c(first[13:])
         [hit] = [event for event in sim.events if isinstance(event, FaultHit)]
         assert hit.effects == (Effect.ALTERS_BYTES,)
         assert hit.ordinal == 2

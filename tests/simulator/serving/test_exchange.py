@@ -288,7 +288,7 @@ def test_what_came_before_input_that_is_no_request_is_applied() -> None:
 def test_what_comes_behind_a_request_without_meaning_is_not_applied() -> None:
     scene = Scene()
     scene.receive(b"a")
-    nonsense = produce_request(("greetings", 0, b"\xff"))
+    nonsense = produce_request(("greetings", 0, b""), timeout_ms=-1)
     scene.requests += scene.exchanges.receive(scene.client.request(PRODUCE, nonsense, 25)[1])
     scene.receive(b"b")
     scene.settle()

@@ -40,7 +40,7 @@ async def test_the_offer_is_exactly_what_is_implemented(
     ]
     assert offers == [
         [(1001, 15, 19), (1002, 15, 19), (1003, 15, 19), (1004, 15, 19)],
-        [(0, 8, 25), (1, 0, 25)],
+        [(0, 0, 25), (1, 0, 25)],
     ]
     assert [sc.offered.platform_version, spu.offered.platform_version] == ["0.18.1", "0.0.0"]
 

@@ -287,7 +287,7 @@ async def test_requests_behind_an_undecodable_one_are_not_applied(
     async with open_simulator(listen=network.listen, faults=[delay]) as sim:
         client = await dial(network, sim.spu_addresses[0])
         await send(client, b"a")
-        await client.send(PRODUCE, produce_request(("greetings", 0, b"no batch")))
+        await client.send(PRODUCE, produce_request(("greetings", 0, b"\1")))
         await send(client, b"behind")
         await trio.sleep(5)
         assert values(sim) == [b"a"]
