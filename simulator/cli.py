@@ -199,6 +199,11 @@ _PORT = click.IntRange(0, 65535)
     help="How long an SPU that was started listens before it serves a partition, drawn for each.  "
     "[default: none]",
 )
+@click.option(
+    "--topic-wait",
+    type=DurationType(),
+    help="The time that the creation of a topic waits for its partitions.  [default: 90s]",
+)
 @click.option("--seed", type=int, help="The random seed.  [default: drawn and printed]")
 @click.option(
     "--faults",

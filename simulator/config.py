@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Unpack
 
-from simulator.cluster.memory import MEMORY_BYTES
+from simulator.cluster.cluster import TOPIC_WAIT_S, Cluster, ClusterError, topic_of
+from simulator.cluster.memory import MEMORY_BYTES, Memory
 from simulator.faults.distributions import NO_DELAY, Distribution
 from simulator.faults.fault_list import with_names
 from simulator.faults.kinds.delay import Delay
@@ -35,6 +36,7 @@ class Config:
     seed: int = 0
     commit_delay_s: float = 0.0
     recovery: Distribution = NO_DELAY
+    topic_wait_s: float = TOPIC_WAIT_S
     memory_bytes: int = MEMORY_BYTES
 
 
@@ -64,7 +66,27 @@ def configure(**options: Unpack[Options]) -> Config:
     return config
 
 
-_FIELDS = {"commit_delay": "commit_delay_s", "memory": "memory_bytes"}
+def new_cluster(config: Config) -> Cluster:
+    """Return the cluster of a configuration, with its topics.
+
+    Raises:
+        SimulatorError: a topic is not acceptable.
+    """
+    memory, wait_s = Memory(config.memory_bytes), config.topic_wait_s
+    cluster = Cluster(config.spus, memory, config.commit_delay_s, wait_s)
+    for name, partitions in config.topics.items():
+        try:
+            cluster.create_topic(name, topic_of(partitions))
+        except ClusterError as error:
+            raise SimulatorError(f"topic {name}: {error.text}") from error
+    return cluster
+
+
+_FIELDS = {
+    "commit_delay": "commit_delay_s",
+    "topic_wait": "topic_wait_s",
+    "memory": "memory_bytes",
+}
 """The fields of a configuration that have a unit in their name."""
 
 

@@ -49,6 +49,8 @@ class Options(TypedDict, total=False):
     commit_delay: how long after an append its records are committed, a duration; 0.
     recovery: how long a started SPU listens before it serves a partition, a duration or a
         distribution; 0.
+    topic_wait: how long the creation of a topic waits until all its partitions are online, a
+        duration; 90 s.
     seed: where all randomness comes from; 0.
     memory: what the simulator may take, a number of bytes or a text such as ``"64MiB"``; 1 GiB.
     """
@@ -69,6 +71,7 @@ class Options(TypedDict, total=False):
     faults: str | Path | Sequence[Fault | dict[str, Any]]
     commit_delay: float | str
     recovery: float | str
+    topic_wait: float | str
     seed: int
     memory: int | str
 
@@ -249,6 +252,7 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
     "faults": _faults,
     "commit_delay": duration,
     "recovery": _distribution,
+    "topic_wait": duration,
     "seed": _whole(None, None, "a seed"),
     "memory": _memory,
 }

@@ -3,7 +3,7 @@
 import re
 
 TOPIC_NAME_MAX = 63
-"""The longest name of a topic, in characters."""
+"""The longest name of a topic, in bytes."""
 
 SYSTEM_TOPIC = "consumer-offset"
 """The topic that every cluster has from the start."""
@@ -11,18 +11,24 @@ SYSTEM_TOPIC = "consumer-offset"
 TOPIC_NAME_PATTERN = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?"
 """The characters of a name, as a regular expression."""
 
+_SHOWN = 1000
+"""How much of a name a text shows: a text, too, has a longest length on the wire."""
+
 _NAME = re.compile(TOPIC_NAME_PATTERN, re.ASCII)
 
 
 def check_topic_name(name: str) -> str:
     """Return a name that an SC accepts.
 
+    An SC also accepts the empty name, which this function refuses.
+
     Raises:
-        ValueError: an SC refuses the name; the text is that of the SC.
+        ValueError: the name is refused; the text is that of the SC, with the start of a long name.
     """
-    if len(name) > TOPIC_NAME_MAX or not _NAME.fullmatch(name):
-        raise ValueError(
-            f"Invalid topic name: '{name[:TOPIC_NAME_MAX]}'. At most {TOPIC_NAME_MAX} of "
-            "a-z, 0-9 and '-', with no '-' at either end"
-        )
-    return name
+    if len(name.encode()) > TOPIC_NAME_MAX:
+        why = f"Name exceeds max characters allowed {TOPIC_NAME_MAX}"
+    elif not _NAME.fullmatch(name):
+        why = "Contain only lowercase alphanumeric characters or '-'"
+    else:
+        return name
+    raise ValueError(f"Invalid topic name: '{name[:_SHOWN]}'. {why}")

@@ -5,5 +5,6 @@
 ``record_set``: the batches of one entry of a produce request.
 ``copies``: detects batches that a log has stored before.
 ``memory``: the memory budget of a simulator.
+``topic_checks``: what an SC refuses to create.
 ``metadata``: the state of the cluster in the messages of the SC.
 """

@@ -5,16 +5,24 @@ changes subscribes; subscribers are told at once, before the call that made the 
 that a client's watch hears of a topic before the answer to its creation leaves.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from simulator.cluster.log import SEGMENT_BYTES_DEFAULT, PartitionLog
+from simulator.cluster.log import PartitionLog
 from simulator.cluster.memory import Memory
-from wire.api.storage import TopicCompression
-from wire.api.topic import Assigned, Computed, TopicSpec
+from simulator.cluster.topic_checks import (
+    SEGMENT_BYTES_DEFAULT,
+    TopicRefusal,
+    partition_count,
+    refusal_of_name,
+    refusal_of_spec,
+)
+from wire.api.storage import SegmentCleanup, TopicCompression, TopicStorage
+from wire.api.topic import Assigned, Computed, TopicResolution, TopicSpec
 from wire.error_code import Code, ErrorCode, SystemSpecDeletionAttempt
-from wire.topic_name import SYSTEM_TOPIC, check_topic_name
+from wire.topic_name import SYSTEM_TOPIC
 
 SPU_ID_FIRST = 5001
 """The id of SPU 0 on the wire; ``fluvio cluster start --local`` numbers its SPUs like this."""
@@ -22,10 +30,9 @@ SPU_ID_FIRST = 5001
 PARTITIONS_MAX = 10_000
 """Partitions in the whole cluster: a watch sends all of them in one frame, of about 1 MB then."""
 
-RETENTION_SECONDS_MIN = 10
-SEGMENT_BYTES_MIN = 1024
-PARTITION_BYTES_MIN = 2048
-"""The least that a topic may ask for (``fluvio-types/src/defaults.rs``)."""
+
+TOPIC_WAIT_S = 90.0
+"""How long a real SC waits for the partitions of a new topic unless told otherwise."""
 
 NEWS_FRAMES_MAX = 64
 """The most frames in which the SC tells of all partitions of one SPU. A real SC tells of 168 of
@@ -37,13 +44,15 @@ class ClusterError(Exception):
 
     Args:
         code: what the SC answers.
-        text: why, for a person.
+        text: why, for a person; None where the SC says nothing beside the code.
+        about: the name of the object that the answer is about; None for that of the topic.
     """
 
-    def __init__(self, code: ErrorCode, text: str) -> None:
+    def __init__(self, code: ErrorCode, text: str | None, about: str | None = None) -> None:
         super().__init__(text)
         self.code = code
         self.text = text
+        self.about = about
 
 
 @dataclass(slots=True)
@@ -71,6 +80,8 @@ class Partition:
     log: PartitionLog
     served: bool = True
     """Whether its leader is there and serves it; an SPU that starts serves it some time later."""
+    reported: bool = False
+    """Whether the SC has heard of the partition from its leader; without that it is OFFLINE."""
 
     @property
     def leader(self) -> int:
@@ -90,6 +101,7 @@ class Topic:
     name: str
     spec: TopicSpec
     partitions: list[Partition] = field(default_factory=list)
+    resolution: TopicResolution = TopicResolution.INIT
 
 
 Thing = Topic | Partition | Spu
@@ -104,23 +116,31 @@ class Cluster:
         spus: how many SPUs there are, at least 1.
         memory: the budget of the simulator; one of the default size if None.
         commit_delay_s: how long after an append the high watermark passes it, in seconds.
+        topic_wait_s: how long the creation of a topic waits until all its partitions are online, in
+            seconds.
     """
 
     def __init__(
-        self, spus: int = 1, memory: Memory | None = None, commit_delay_s: float = 0.0
+        self,
+        spus: int = 1,
+        memory: Memory | None = None,
+        commit_delay_s: float = 0.0,
+        topic_wait_s: float = TOPIC_WAIT_S,
     ) -> None:
         assert spus >= 1
         self.spus = [Spu(index) for index in range(spus)]
         self.topics: dict[str, Topic] = {}
         self.commit_delay_s = commit_delay_s
-        self.epoch = 0
+        self.topic_wait_s = topic_wait_s
+        self.epochs = Counter[type[Thing]]()
+        """By type of thing, how often something was told of it."""
         self.latest_news: dict[tuple[str, int], Any] = {}
         """What subscribers made of the latest change, for each other; emptied by the next one."""
         self.memory = memory or Memory()
         self._subscribers: list[Subscriber] = []
         # A watch without objects would be a trap: a client counts an empty answer as none and waits
         # a minute for another.
-        self.create_topic(SYSTEM_TOPIC, topic_of(1, system=True))
+        self.create_topic(SYSTEM_TOPIC, SYSTEM_TOPIC_SPEC)
 
     # --- looking things up
 
@@ -143,39 +163,50 @@ class Cluster:
             return None
         return found
 
+    def online_partitions(self, topic: Topic) -> int:
+        """How many partitions of a topic are served; 0 once it is deleted."""
+        if self.topics.get(topic.name) is not topic:
+            return 0
+        return sum(partition.served for partition in topic.partitions)
+
     # --- changing things
 
-    def create_topic(self, name: str, spec: TopicSpec) -> None:
+    def create_topic(self, name: str, spec: TopicSpec) -> Topic:
         """Create a topic and its partitions.
+
+        The steps are those of a real SC, each of which is news: the topic waits for live SPUs, it
+        is provisioned, its partitions exist, their leaders report them. A topic that wants more
+        replicas than there are SPUs stays without partitions.
 
         Raises:
             ClusterError: the name or the spec is not acceptable.
         """
         self.check_topic(name, spec)
-        topic = Topic(name, spec)
-        self._append_partitions(topic, 0)
-        self.topics[name] = topic
-        self._tell([*topic.partitions])
+        self.topics[name] = topic = Topic(name, spec)
         self._tell([topic])
+        self._resolve(topic, TopicResolution.PENDING)
+        if replication_factor(spec) > len(self.spus):
+            self._resolve(topic, TopicResolution.INSUFFICIENT_RESOURCES)
+            return topic
+        self._append_partitions(topic, 0)
+        self._resolve(topic, TopicResolution.PROVISIONED)
+        self._tell_new(topic, 0)
+        return topic
 
     def check_topic(self, name: str, spec: TopicSpec) -> None:
-        """What a real SC checks, in its order (``fluvio-sc``, ``topic/create.rs``).
+        """What a real SC checks, in its order; the number of partitions is a limit of our own.
 
         Raises:
             ClusterError: the name or the spec is not acceptable.
         """
-        try:
-            check_topic_name(name)
-        except ValueError as error:
-            raise ClusterError(Code.TOPIC_INVALID_NAME, str(error)) from error
-        if name in self.topics:
-            raise ClusterError(Code.TOPIC_ALREADY_EXISTS, f"Topic '{name}' already exists")
-        _check_limits(spec)
-        if spec.deduplication is not None:
-            raise ClusterError(
-                Code.DEDUPLICATION_SMART_MODULE_NOT_LOADED, "this simulator runs no SmartModules"
-            )
-        self._check_replicas(spec)
+        refusal = refusal_of_name(name)
+        if refusal is None and name in self.topics:
+            refusal = TopicRefusal(Code.TOPIC_ALREADY_EXISTS, f"Topic '{name}' already exists")
+        if refusal is None:
+            refusal = refusal_of_spec(spec, {spu.id for spu in self.spus})
+        if refusal is not None:
+            raise ClusterError(*refusal)
+        self._check_count(partition_count(spec))
 
     def delete_topic(self, name: str, *, force: bool = False) -> None:
         """Delete a topic with all that it holds.
@@ -188,7 +219,7 @@ class Cluster:
             raise ClusterError(Code.TOPIC_NOT_FOUND, "not found")
         if topic.spec.system and not force:
             code = SystemSpecDeletionAttempt(kind="topic", name=name)
-            raise ClusterError(code, f"'{name}' is a system topic")
+            raise ClusterError(code, None)
         del self.topics[name]
         self.memory.stored -= sum(partition.log.charge for partition in topic.partitions)
         self._tell([*topic.partitions], gone=True)
@@ -198,8 +229,8 @@ class Cluster:
         """Add partitions to a topic, spread over the SPUs as those that it has.
 
         Raises:
-            ClusterError: there is no such topic, its partitions were assigned by hand, or there
-                would be too many.
+            ClusterError: there is no such topic, it has no partitions, they were assigned by hand,
+                or there would be too many.
         """
         topic = self.topics.get(name)
         if topic is None:
@@ -207,16 +238,14 @@ class Cluster:
         replicas = topic.spec.replicas
         if not isinstance(replicas, Computed):
             raise ClusterError(Code.TOPIC_ERROR, "the partitions of this topic are assigned")
+        if not topic.partitions:
+            raise ClusterError(Code.TOPIC_ERROR, "there are too few SPUs for this topic")
         old = len(topic.partitions)
-        if count + sum(1 for _ in self.partitions()) > PARTITIONS_MAX:
-            raise ClusterError(
-                Code.TOPIC_ERROR, f"more than {PARTITIONS_MAX} partitions in this simulator"
-            )
+        self._check_count(count)
         grown = replace(topic.spec, replicas=replace(replicas, partitions=old + count))
         topic.spec = grown
         self._append_partitions(topic, old)
-        self._tell([*topic.partitions[old:]])
-        self._tell([topic])
+        self._tell_new(topic, old)
 
     def change_address(self, spu: Spu, host: str, port: int) -> None:
         """Say that an SPU listens elsewhere."""
@@ -278,7 +307,7 @@ class Cluster:
 
     def _tell(self, things: list[Thing], *, gone: bool = False) -> None:
         if things:
-            self.epoch += 1
+            self.epochs[type(things[0])] += 1
             self.latest_news.clear()
             for subscriber in tuple(self._subscribers):
                 subscriber(things, gone)
@@ -288,6 +317,20 @@ class Cluster:
         size = -(-len(partitions) // NEWS_FRAMES_MAX)
         for first in range(0, len(partitions), size or 1):
             self._tell([*partitions[first : first + size]])
+
+    def _resolve(self, topic: Topic, resolution: TopicResolution) -> None:
+        topic.resolution = resolution
+        self._tell([topic])
+
+    def _tell_new(self, topic: Topic, first: int) -> None:
+        """Tell of the partitions of a topic from ``first`` on, before and after their leaders
+        report them."""
+        new = topic.partitions[first:]
+        self._tell([*new])
+        self._tell([topic])
+        for partition in new:
+            partition.reported = True
+        self._tell([*new])
 
     # --- where partitions go
 
@@ -301,34 +344,10 @@ class Cluster:
                 served = self.spus[replicas[0]].online
                 topic.partitions.append(Partition(topic, index, replicas, log, served))
 
-    def _check_replicas(self, spec: TopicSpec) -> None:
-        replicas = spec.replicas
-        if isinstance(replicas, Computed):
-            count, factors = replicas.partitions, [replicas.replication_factor]
-        elif isinstance(replicas, Assigned):
-            count, factors = (
-                len(replicas.partitions),
-                [len(p.replicas) for p in replicas.partitions],
-            )
-            known = {spu.id for spu in self.spus}
-            if any(set(p.replicas) - known for p in replicas.partitions):
-                raise ClusterError(Code.TOPIC_ERROR, "a replica is assigned to an unknown SPU")
-            if [p.id for p in replicas.partitions] != list(range(count)):
-                raise ClusterError(Code.TOPIC_ERROR, "partition ids must be 0, 1, 2, ...")
-        else:
-            raise ClusterError(Code.TOPIC_ERROR, "this simulator has no mirror topics")
-        if count < 1 or min(factors) < 1:
-            raise ClusterError(
-                Code.TOPIC_ERROR, "a topic needs at least one partition and one replica of each"
-            )
+    def _check_count(self, count: int) -> None:
         if count + sum(1 for _ in self.partitions()) > PARTITIONS_MAX:
             raise ClusterError(
                 Code.TOPIC_ERROR, f"more than {PARTITIONS_MAX} partitions in this simulator"
-            )
-        if max(factors) > len(self.spus):
-            raise ClusterError(
-                Code.TOPIC_NOT_PROVISIONED,
-                f"{max(factors)} replicas wanted, but there are {len(self.spus)} SPUs",
             )
 
     def _assign(self, spec: TopicSpec) -> list[list[int]]:
@@ -346,34 +365,22 @@ class Cluster:
         ]
 
 
-def topic_of(
-    partitions: int,
-    *,
-    compression: TopicCompression = TopicCompression.ANY,
-    system: bool = False,
-) -> TopicSpec:
+def topic_of(partitions: int, *, compression: TopicCompression = TopicCompression.ANY) -> TopicSpec:
     """The spec of a topic whose partitions are spread over the SPUs, each with one replica."""
     return TopicSpec(
-        replicas=Computed(partitions=partitions, replication_factor=1),
-        compression=compression,
-        system=system,
+        replicas=Computed(partitions=partitions, replication_factor=1), compression=compression
     )
 
 
-def _check_limits(spec: TopicSpec) -> None:
-    policy, storage = spec.cleanup_policy, spec.storage
-    if policy is not None:
-        _at_least("retention_secs", policy.time_in_seconds, RETENTION_SECONDS_MIN)
-    if storage is not None and storage.segment_size is not None:
-        _at_least("segment_size", storage.segment_size, SEGMENT_BYTES_MIN)
-    if storage is not None and storage.max_partition_size is not None:
-        segment = storage.segment_size or SEGMENT_BYTES_DEFAULT
-        _at_least("max_partition_size", storage.max_partition_size, PARTITION_BYTES_MIN)
-        _at_least("max_partition_size", storage.max_partition_size, segment)
+SYSTEM_TOPIC_SPEC = TopicSpec(
+    replicas=Computed(partitions=1, replication_factor=1),
+    cleanup_policy=SegmentCleanup(time_in_seconds=7 * 24 * 60 * 60),
+    storage=TopicStorage(segment_size=512_000_000, max_partition_size=2_048_000_000),
+    system=True,
+)
+"""The spec of the topic that every cluster has from the start."""
 
 
-def _at_least(what: str, value: int, least: int) -> None:
-    if value < least:
-        raise ClusterError(
-            Code.TOPIC_INVALID_CONFIGURATION, f"{what} {value} is less than minimum {least}"
-        )
+def replication_factor(spec: TopicSpec) -> int:
+    """The number of replicas of each partition; the SPUs of a spec that assigns them exist."""
+    return spec.replicas.replication_factor if isinstance(spec.replicas, Computed) else 1

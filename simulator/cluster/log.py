@@ -23,6 +23,7 @@ from typing import NamedTuple
 from simulator.cluster.copies import Copies
 from simulator.cluster.memory import Memory
 from simulator.cluster.record_set import RecordSet
+from simulator.cluster.topic_checks import SEGMENT_BYTES_DEFAULT
 from wire.api.storage import TopicCompression
 from wire.batch import BASE_OFFSET_BYTES, SCHEMA_BIT, Record, as_stored, decode_batch
 from wire.compression import Codec
@@ -30,9 +31,6 @@ from wire.error_code import Code, ErrorCode
 
 BATCH_BYTES_MAX = 32 * 1024 * 1024
 """The largest batch that an SPU stores, header included (``FileReplica::PREFER_MAX_LEN``)."""
-
-SEGMENT_BYTES_DEFAULT = 1024 * 1024 * 1024
-"""The default size of a segment (``fluvio-types/src/defaults.rs``)."""
 
 _CODECS_OF: dict[TopicCompression, tuple[Codec, ...]] = {
     TopicCompression.ANY: tuple(Codec),

@@ -4,6 +4,7 @@ from simulator.cluster.cluster import Cluster, Partition, Spu, Topic
 from wire.api import objects
 from wire.api.partition import PartitionResolution, PartitionSpec, PartitionStatus, ReplicaStatus
 from wire.api.spu import (
+    CustomSpuSpec,
     Endpoint,
     Ingress,
     IngressEndpoint,
@@ -14,15 +15,27 @@ from wire.api.spu import (
 )
 from wire.api.topic import TopicResolution, TopicStatus
 
+PENDING_REASON = "waiting for live spus"
+"""What a topic says of itself until it is provisioned."""
+
+NOT_REPORTED = PartitionStatus(
+    resolution=PartitionResolution.OFFLINE,
+    leader=ReplicaStatus(spu=-1, high_watermark=-1, log_end_offset=-1),
+    size=-2,
+)
+"""The status of a partition of which the SC has not heard from its leader."""
+
 
 def topic_object(cluster: Cluster, topic: Topic) -> objects.Topic:
     """A topic with the SPU ids of its replicas."""
+    waits = topic.resolution is TopicResolution.PENDING
     return objects.Topic(
         name=topic.name,
         spec=topic.spec,
         status=TopicStatus(
-            resolution=TopicResolution.PROVISIONED,
+            resolution=topic.resolution,
             replica_map={p.index: _spu_ids(cluster, p) for p in topic.partitions},
+            reason=PENDING_REASON if waits else "",
         ),
     )
 
@@ -35,6 +48,18 @@ def partition_object(cluster: Cluster, partition: Partition) -> objects.Partitio
     """
     spec, log, leader = partition.topic.spec, partition.log, cluster.spus[partition.leader]
     end = log.end_offset
+    if not partition.reported:
+        status = NOT_REPORTED
+    else:
+        status = PartitionStatus(
+            resolution=(
+                PartitionResolution.ONLINE
+                if partition.served
+                else PartitionResolution.LEADER_OFFLINE
+            ),
+            leader=ReplicaStatus(spu=leader.id, high_watermark=end, log_end_offset=end),
+            size=log.bytes,
+        )
     return objects.Partition(
         name=partition.name,
         spec=PartitionSpec(
@@ -45,13 +70,7 @@ def partition_object(cluster: Cluster, partition: Partition) -> objects.Partitio
             compression=spec.compression,
             system=spec.system,
         ),
-        status=PartitionStatus(
-            resolution=PartitionResolution.ONLINE
-            if partition.served
-            else PartitionResolution.LEADER_OFFLINE,
-            leader=ReplicaStatus(spu=leader.id, high_watermark=end, log_end_offset=end),
-            size=log.bytes,
-        ),
+        status=status,
     )
 
 
@@ -66,6 +85,20 @@ def spu_object(_cluster: Cluster, spu: Spu) -> objects.Spu:
             private_endpoint=Endpoint(port=spu.port, host=spu.host),
         ),
         status=SpuStatus(resolution=SpuResolution.ONLINE if spu.online else SpuResolution.OFFLINE),
+    )
+
+
+def custom_spu_object(cluster: Cluster, spu: Spu) -> objects.CustomSpu:
+    """An SPU in a list of custom SPUs."""
+    found = spu_object(cluster, spu)
+    return objects.CustomSpu(
+        name=found.name,
+        spec=CustomSpuSpec(
+            id=found.spec.id,
+            public_endpoint=found.spec.public_endpoint,
+            private_endpoint=found.spec.private_endpoint,
+        ),
+        status=found.status,
     )
 
 

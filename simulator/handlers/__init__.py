@@ -10,10 +10,19 @@ Importing this package registers all handlers.
 
 import sys
 
-from simulator.handlers.context import CommitWait, Context, Pause
+from simulator.handlers.context import CommitWait, Context, Pause, WaitUntil
 from simulator.handlers.served_api import SERVED_APIS, Handler, ServedApi, served_by
 from wire.registry import import_all
 
-__all__ = ["SERVED_APIS", "CommitWait", "Context", "Handler", "Pause", "ServedApi", "served_by"]
+__all__ = [
+    "SERVED_APIS",
+    "CommitWait",
+    "Context",
+    "Handler",
+    "Pause",
+    "ServedApi",
+    "WaitUntil",
+    "served_by",
+]
 
 import_all(sys.modules[__name__])

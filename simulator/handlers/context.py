@@ -2,9 +2,9 @@
 
 A handler is a synchronous function ``(request, context) -> response``. It knows no connection, no
 clock and no faults. A handler that waits is a generator instead: it yields a ``CommitWait``,
-receives whether the commit came in time, and returns the response. A handler whose work grows with
-the request is also a generator and regularly yields a ``Pause``, because all connections share one
-thread.
+receives whether the commit came in time, and returns the response. A handler that waits for
+something else yields a ``WaitUntil`` and looks again. A handler whose work grows with the request
+is also a generator and regularly yields a ``Pause``, because all connections share one thread.
 """
 
 from collections.abc import Callable
@@ -22,6 +22,14 @@ class CommitWait:
     """The time of the commit, in seconds of the simulator's clock."""
     timeout_s: float
     """The timeout of the wait, in seconds from now."""
+
+
+@dataclass(frozen=True, slots=True)
+class WaitUntil:
+    """Wait until a time; the handler ignores the value that it receives."""
+
+    time: float
+    """In seconds of the simulator's clock."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,23 +1,36 @@
 """Create, on the SC.
 
-Served: versions 15 to 19, topics. Emulated, after ``fluvio-sc``, ``public_api/topic/create.rs``:
-the checks in their order, ``dry_run``, and news to the watches before the answer. Any other object
-is answered with Other("unknown admin object type"). Left out: mirror topics, SmartModules, and the
-wait for partitions to come online (they are online at once); a topic with more replicas than SPUs
-is answered with TopicNotProvisioned at once, which a real SC says after 90 s.
+Served: versions 11 to 19, topics. Emulated, after ``fluvio-sc``, ``public_api/topic/create.rs``:
+the checks in their order and words, ``dry_run``, news of each step to the watches, and the wait for
+the partitions: the answer comes when all of them are online, or after 90 s with
+TopicNotProvisioned. The topic exists then all the same; one with more replicas than there are SPUs
+has InsufficientResources and no partitions until it is deleted. Other requests of the connection
+wait. Any other object is answered with Other("unknown admin object type"). Different on purpose:
+partitions go to the SPUs in turn, from SPU 0 on for each topic, so that runs can be compared; a
+real SC places them by load. Left out: mirror topics, SmartModules, versions 9 and 10.
 """
 
-from simulator.cluster.cluster import ClusterError
+from collections.abc import Generator
+from typing import TypeAlias
+
+from simulator.cluster.cluster import ClusterError, Topic
+from simulator.cluster.topic_checks import partition_count
 from simulator.handlers.codes import INJECTED, CodeOfAnswer
-from simulator.handlers.context import Context
+from simulator.handlers.context import Context, WaitUntil
 from simulator.handlers.served_api import ServedApi, register_api
 from wire.api import CREATE
 from wire.api.admin import CreateRequest, CreateTopic, Status
 from wire.api.envelope import TOPIC
-from wire.error_code import ErrorCode, Other
+from wire.error_code import Code, ErrorCode, Other
+
+REPORT_INTERVAL_S = 0.4
+"""How often an SPU reports its partitions to the SC (``fluvio-spu``, ``dispatcher.rs``)."""
 
 
-def handle(request: CreateRequest, context: Context) -> Status:
+_Waiting: TypeAlias = Generator[WaitUntil, object, Status]
+
+
+def handle(request: CreateRequest, context: Context) -> Status | _Waiting:
     """Create a topic; on failure the status has the error code.
 
     Raises:
@@ -29,11 +42,28 @@ def handle(request: CreateRequest, context: Context) -> Status:
     try:
         if create.dry_run:
             context.cluster.check_topic(create.name, create.spec)
-        else:
-            context.cluster.create_topic(create.name, create.spec)
+            return Status(name=create.name)
+        topic = context.cluster.create_topic(create.name, create.spec)
     except ClusterError as error:
-        return Status(name=create.name, error_code=error.code, error_message=error.text)
-    return Status(name=create.name)
+        name = create.name if error.about is None else error.about
+        return Status(name=name, error_code=error.code, error_message=error.text)
+    wanted = partition_count(create.spec)
+    if context.cluster.online_partitions(topic) == wanted:
+        return Status(name=create.name)
+    return _until_online(topic, wanted, context)
+
+
+def _until_online(topic: Topic, wanted: int, context: Context) -> _Waiting:
+    """Wait until all partitions are online, and say so; or say how many are after the wait."""
+    cluster, until = context.cluster, context.now
+    end = until + cluster.topic_wait_s
+    while (online := cluster.online_partitions(topic)) < wanted and until < end:
+        until = min(until + REPORT_INTERVAL_S, end)
+        yield WaitUntil(until)
+    if online == wanted:
+        return Status(name=topic.name)
+    why = f"only {online} out of {wanted} provisioned"
+    return Status(name=topic.name, error_code=Code.TOPIC_NOT_PROVISIONED, error_message=why)
 
 
 def refused_create(request: CreateRequest, version: int, code: ErrorCode) -> Status:

@@ -1,8 +1,9 @@
 """Delete, on the SC.
 
-Served: versions 15 to 19, topics. Emulated: an unknown topic, a system topic without ``force``,
-news to the watches before the answer (``fluvio-sc``, ``public_api/topic/delete.rs``). Any other
-object is answered with Other("unknown admin object type"). Left out: all objects except topics.
+Served: versions 11 to 19, topics. Emulated, after ``fluvio-sc``, ``public_api/topic/delete.rs`` and
+its neighbours: an unknown topic, a system topic without ``force``, news to the watches before the
+answer, and that an object of any type that the simulator has not is not found. Any other label is
+answered with Other("unknown admin object type"). Left out: custom SPUs, versions 1 to 10.
 """
 
 from simulator.cluster.cluster import ClusterError
@@ -12,8 +13,11 @@ from simulator.handlers.create import unknown_type
 from simulator.handlers.served_api import ServedApi, register_api
 from wire.api import DELETE
 from wire.api.admin import DeleteRequest, DeleteTopic, Status
-from wire.api.envelope import TOPIC
-from wire.error_code import ErrorCode
+from wire.api.envelope import MIRROR, SMART_MODULE, SPU_GROUP, TABLE_FORMAT, TOPIC
+from wire.error_code import Code, ErrorCode, SmartModuleNotFound
+
+_KNOWN = (TOPIC, SPU_GROUP, SMART_MODULE, TABLE_FORMAT, MIRROR)
+"""The types whose objects are deleted by name."""
 
 
 def handle(request: DeleteRequest, context: Context) -> Status:
@@ -22,14 +26,29 @@ def handle(request: DeleteRequest, context: Context) -> Status:
     Raises:
         WireError: the body of the envelope is not what its label says.
     """
-    if request.object.label != TOPIC:
+    label = request.object.label
+    if label not in _KNOWN:
         return unknown_type()
     delete = request.object.open(DeleteTopic, context.version)
+    if label != TOPIC:
+        return _not_found(label, delete.name)
     try:
         context.cluster.delete_topic(delete.name, force=delete.force)
     except ClusterError as error:
         return Status(name=delete.name, error_code=error.code, error_message=error.text)
     return Status(name=delete.name)
+
+
+def _not_found(label: str, name: str) -> Status:
+    """Return the status of an object that is not there."""
+    codes: dict[str, ErrorCode] = {
+        SPU_GROUP: Code.SPU_NOT_FOUND,
+        SMART_MODULE: SmartModuleNotFound(name=name),
+        TABLE_FORMAT: Code.TABLE_FORMAT_NOT_FOUND,
+        MIRROR: Code.MIRROR_NOT_FOUND,
+    }
+    text = f'remote cluster "{name}" not found' if label == MIRROR else "not found"
+    return Status(name=name, error_code=codes[label], error_message=text)
 
 
 def refused_delete(request: DeleteRequest, version: int, code: ErrorCode) -> Status:
@@ -38,7 +57,7 @@ def refused_delete(request: DeleteRequest, version: int, code: ErrorCode) -> Sta
     Raises:
         WireError: the body of the envelope is not what its label says.
     """
-    known = request.object.label == TOPIC
+    known = request.object.label in _KNOWN
     name = request.object.open(DeleteTopic, version).name if known else ""
     return Status(name=name, error_code=code, error_message=INJECTED)
 

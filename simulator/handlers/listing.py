@@ -1,24 +1,42 @@
 """List, on the SC.
 
-Served: versions 15 to 19; topics, partitions, SPUs. Emulated, after
+Served: versions 15 to 19; topics, partitions, SPUs, custom SPUs (every SPU is one). Emulated, after
 ``fluvio-sc/src/services/public_api/list.rs``: name filters match any part of a name, and without
 filters all objects are listed; ``system`` selects only system objects, or only the others;
 partitions ignore the name filters. The list is empty for types that the simulator does not have; a
-label that Fluvio does not know closes the connection. Left out: authorization.
+label that Fluvio does not know closes the connection. Different on purpose: objects are listed in
+the order of their creation, a real SC lists them in any order. Left out: authorization.
 """
 
+from typing import Any
+
 from simulator.cluster.cluster import Topic
-from simulator.cluster.metadata import partition_object, spu_object, topic_object
+from simulator.cluster.metadata import (
+    custom_spu_object,
+    partition_object,
+    spu_object,
+    topic_object,
+)
 from simulator.handlers.context import Context
 from simulator.handlers.served_api import ServedApi, register_api
 from wire.api import LIST
 from wire.api.admin import ListFilter, ListRequest, ListResponse
-from wire.api.envelope import PARTITION, SPU, TOPIC, seal
-from wire.api.objects import Partitions, Spus, Topics
+from wire.api.envelope import (
+    CUSTOM_SPU,
+    MIRROR,
+    PARTITION,
+    SMART_MODULE,
+    SPU,
+    SPU_GROUP,
+    TABLE_FORMAT,
+    TOPIC,
+    seal,
+)
+from wire.api.objects import CustomSpus, Partitions, Spus, Topics
 from wire.codec import WireError
 
-EMPTY_LABELS = frozenset(("CustomSpu", "SpuGroup", "SmartModule", "TableFormat", "Mirror"))
-"""The types of objects that a real SC has and the simulator does not."""
+EMPTY_LABELS = frozenset((SPU_GROUP, SMART_MODULE, TABLE_FORMAT, MIRROR))
+"""The types of objects of which the simulator has none."""
 
 
 def handle(request: ListRequest, context: Context) -> ListResponse:
@@ -37,7 +55,7 @@ def handle(request: ListRequest, context: Context) -> ListResponse:
     def selected(topic: Topic) -> bool:
         return topic.spec.system == asked.system
 
-    found: Topics | Partitions | Spus
+    found: Any
     if label == TOPIC:
         topics = [t for t in cluster.topics.values() if selected(t) and wanted(t.name)]
         found = Topics(objects=[topic_object(cluster, topic) for topic in topics])
@@ -47,6 +65,9 @@ def handle(request: ListRequest, context: Context) -> ListResponse:
     elif label == SPU:
         spus = [spu_object(cluster, spu) for spu in cluster.spus]
         found = Spus(objects=[spu for spu in spus if wanted(spu.name)])
+    elif label == CUSTOM_SPU:
+        custom = [custom_spu_object(cluster, spu) for spu in cluster.spus]
+        found = CustomSpus(objects=[spu for spu in custom if wanted(spu.name)])
     elif label in EMPTY_LABELS:
         found = Topics(objects=[])
     else:

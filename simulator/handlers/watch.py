@@ -3,10 +3,16 @@
 Served: versions 15 to 19; topics, partitions, SPUs; several watches on one connection up to a
 limit. Emulated, after ``fluvio-sc/src/services/public_api/watch.rs``: the first response is sent
 immediately and holds all objects; later responses, with the same correlation id, hold changes; a
-deleted object has its last state. System objects are included. When an SPU stops or starts, the
-news of the SPU come first, then those of its partitions in many responses, each when the partition
-is served. Different on purpose: the simulator sends news when topics, leaders or SPUs change, not
-whenever a log grows. Left out: the summary.
+deleted object has its last state. System objects are included; each type has an epoch of its own.
+When an SPU stops or starts, the news of the SPU come first, then those of its partitions in many
+responses, each when the partition is served. A watch of custom SPUs or mirrors closes the
+connection; one of a type of which the simulator has no objects stays silent. Left out: the summary.
+
+Different on purpose: news is sent when topics, leaders or SPUs change, not when a log grows. A real
+SPU reports every 400 ms how far the logs are that grew since its last report, and the SC sends each
+report on. No client acts on those figures, and a frame to each client for each busy partition every
+400 ms would slow down every simulated second and shift the ordinals of faults that strike a watch.
+A list and the first answer to a watch have the figures of their moment.
 """
 
 from collections.abc import Callable, Iterable
@@ -15,16 +21,19 @@ from typing import Any
 from simulator.cluster.cluster import Cluster, Partition, Spu, Thing, Topic
 from simulator.cluster.metadata import partition_object, spu_object, topic_object
 from simulator.handlers.context import Context
-from simulator.handlers.listing import EMPTY_LABELS
 from simulator.handlers.served_api import ServedApi, register_api
 from wire.api import WATCH, objects
 from wire.api.admin import WatchOptions, WatchRequest, WatchResponse
-from wire.api.envelope import PARTITION, SPU, TOPIC, seal
+from wire.api.envelope import PARTITION, SMART_MODULE, SPU, SPU_GROUP, TABLE_FORMAT, TOPIC, seal
 from wire.codec import WireError
 
 WATCHES_MAX = 100
 """The maximum number of watches on one connection; each of them gets its own copy of all news. The
 official client opens six."""
+
+
+_SILENT = (SPU_GROUP, SMART_MODULE, TABLE_FORMAT)
+"""The types that can be watched and of which the simulator has no objects."""
 
 
 def handle(request: WatchRequest, context: Context) -> WatchResponse:
@@ -35,12 +44,12 @@ def handle(request: WatchRequest, context: Context) -> WatchResponse:
     """
     label, version, cluster = request.object.label, context.version, context.cluster
     request.object.open(WatchOptions, version)
-    if label not in _FAMILIES and label not in EMPTY_LABELS:
-        raise WireError(f"unknown object type {label!r}")
+    if label not in _FAMILIES and label not in _SILENT:
+        raise WireError(f"no watch of type {label!r}")
     if len(context.at_close) >= WATCHES_MAX:
         raise WireError(f"more than {WATCHES_MAX} watches on one connection")
-    if label in EMPTY_LABELS:
-        empty = objects.TopicUpdate(epoch=cluster.epoch)
+    if label in _SILENT:
+        empty = objects.TopicUpdate(epoch=0)
         return WatchResponse(object=seal(label, empty, version))
     family = _FAMILIES[label]
 
@@ -77,13 +86,13 @@ class _Family:
     def everything(self, cluster: Cluster) -> Any:
         """Return an update with all objects."""
         things = [self._describe(cluster, thing) for thing in self._find(cluster)]
-        return self._update(epoch=cluster.epoch, all=things)
+        return self._update(epoch=cluster.epochs[self.thing], all=things)
 
     def changes(self, cluster: Cluster, things: list[Thing], gone: bool) -> Any:
         """Return an update with the changed objects."""
         kind = objects.ChangeKind.DELETE if gone else objects.ChangeKind.UPDATE
         news = [self._change(kind=kind, content=self._describe(cluster, t)) for t in things]
-        return self._update(epoch=cluster.epoch, changes=news)
+        return self._update(epoch=cluster.epochs[self.thing], changes=news)
 
 
 _FAMILIES = {

@@ -7,7 +7,7 @@ from typing import Any
 
 from simulator.cluster.cluster import Partition
 from simulator.faults.effects import StruckEntries
-from simulator.handlers import CommitWait, Context, Pause, ServedApi
+from simulator.handlers import CommitWait, Context, Pause, ServedApi, WaitUntil
 from simulator.handlers.codes import code_of
 
 
@@ -17,7 +17,7 @@ def partly_refused(
     context: Context,
     code_name: str,
     target: StruckEntries | None,
-) -> Generator[CommitWait | Pause, bool, Any]:
+) -> Generator[CommitWait | WaitUntil | Pause, bool, Any]:
     """Apply the part of a request that a fault does not refuse; return the response.
 
     Yields the waits of the handler.

@@ -12,7 +12,7 @@ import trio
 
 from simulator.cluster.cluster import Spu
 from simulator.events import ClosedBy, CloseReason
-from simulator.handlers import CommitWait, Pause
+from simulator.handlers import CommitWait, Pause, WaitUntil
 from simulator.serving.delay_line import DelayLine, DelayLineFullError
 from simulator.serving.exchange import Exchanges, SimulatorState, StreamAction
 from simulator.serving.pending import PendingAnswer, PendingEnd, PendingRequest
@@ -244,8 +244,11 @@ async def _finished(waiting: Any) -> Any:
         return end.value
 
 
-async def _in_time(wait: CommitWait | Pause) -> bool:
+async def _in_time(wait: CommitWait | WaitUntil | Pause) -> bool:
     """Wait for a commit; return False on timeout. A pause lets other tasks run."""
+    if isinstance(wait, WaitUntil):
+        await trio.sleep_until(wait.time)
+        return True
     if isinstance(wait, Pause):
         await trio.lowlevel.checkpoint()
         return True

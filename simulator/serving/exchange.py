@@ -237,8 +237,8 @@ class Exchanges:
             now: the time, in seconds of the simulator's clock.
 
         Returns:
-            The response, or a generator that yields each ``CommitWait`` and ``Pause``, receives
-            whether the commit came in time, and returns the response.
+            The response, or a generator that yields each ``CommitWait``, ``WaitUntil`` and
+            ``Pause``, receives whether the commit came in time, and returns the response.
 
         Raises:
             WireError: the handler rejects the request as invalid.

@@ -14,9 +14,8 @@ from typing import Unpack
 
 import trio
 
-from simulator.cluster.cluster import Cluster, ClusterError, topic_of
-from simulator.cluster.memory import Memory
-from simulator.config import SPU_PORT_STEP, Config, configure
+from simulator.cluster.cluster import topic_of
+from simulator.config import SPU_PORT_STEP, Config, configure, new_cluster
 from simulator.events import (
     AddressChanged,
     ClosedBy,
@@ -84,12 +83,7 @@ class Simulator:
         listen: Listen,
     ) -> None:
         self.config = config
-        self.cluster = Cluster(config.spus, Memory(config.memory_bytes), config.commit_delay_s)
-        for name, partitions in config.topics.items():
-            try:
-                self.cluster.create_topic(name, topic_of(partitions))
-            except ClusterError as error:
-                raise SimulatorError(f"topic {name}: {error.text}") from error
+        self.cluster = new_cluster(config)
         kept = KeptEvents()
         self.events = kept.events
         """All events, unless other sinks receive them; with the bytes of applied requests only."""

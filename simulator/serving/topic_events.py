@@ -2,6 +2,9 @@
 
 from simulator.cluster.cluster import Thing, Topic
 from simulator.events import Journal, PartitionsAdded, TopicCreated, TopicDeleted
+from wire.api.topic import TopicResolution
+
+_UNDECIDED = (TopicResolution.INIT, TopicResolution.PENDING)
 
 
 class TopicEvents:
@@ -19,7 +22,8 @@ class TopicEvents:
     def __call__(self, things: list[Thing], gone: bool) -> None:
         """Record a change."""
         for topic in things:
-            if isinstance(topic, Topic):
+            # Until the SC has found SPUs for a topic, or none, there is nothing to tell.
+            if isinstance(topic, Topic) and topic.resolution not in _UNDECIDED:
                 if gone:
                     del self._partitions[topic.name]
                     self._journal.record(TopicDeleted(topic=topic.name))

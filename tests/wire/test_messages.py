@@ -9,6 +9,7 @@ from tests.wire.strategies import messages
 from wire.api import APIS
 from wire.api.admin import CreateTopic, DeleteTopic, ListFilter, WatchOptions
 from wire.api.objects import (
+    CustomSpus,
     Partitions,
     PartitionUpdate,
     Spus,
@@ -28,6 +29,7 @@ IN_ENVELOPES = (
     Topics,
     Partitions,
     Spus,
+    CustomSpus,
     TopicUpdate,
     PartitionUpdate,
     SpuUpdate,
@@ -47,7 +49,7 @@ EVERY_SHAPE = [
         for cls in (api.request, api.response)
         for shape in shapes(cls, api.min_version, api.max_version)
     ),
-    *(shape for cls in IN_ENVELOPES for shape in shapes(cls, 15, 19)),
+    *(shape for cls in IN_ENVELOPES for shape in shapes(cls, 11, 19)),
     (RequestHeader, 0),
 ]
 

@@ -1,7 +1,10 @@
-"""The SC's APIs: Create (1001), Delete (1002), List (1003), Watch (1004), as of version 15.
+"""The SC's APIs: Create (1001) and Delete (1002) as of version 11, List (1003) and Watch (1004) as
+of version 15.
 
 Source: ``crates/fluvio-sc-schema/src/objects/``. Each body is in an ``Envelope`` whose label names
-the type of object; the responses of List and Watch have an envelope with the same label.
+the type of object; the responses of List and Watch have an envelope with the same label. Below
+version 11 there was no envelope. An SC still offers Create as of version 9 and Delete as of version
+1; this project does not implement them.
 """
 
 from wire.api.api import Api
@@ -79,7 +82,7 @@ class ListFilter:
 
 @message
 class ListResponse:
-    """``Topics``, ``Partitions`` or ``Spus`` under the label of the request."""
+    """``Topics``, ``Partitions``, ``Spus`` or ``CustomSpus`` under the label of the request."""
 
     object: Envelope
 
@@ -107,7 +110,7 @@ class WatchResponse:
     object: Envelope
 
 
-CREATE = Api("create", 1001, 15, 19, CreateRequest, Status, server="sc", has_code=True)
-DELETE = Api("delete", 1002, 15, 19, DeleteRequest, Status, server="sc", has_code=True)
+CREATE = Api("create", 1001, 11, 19, CreateRequest, Status, server="sc", has_code=True)
+DELETE = Api("delete", 1002, 11, 19, DeleteRequest, Status, server="sc", has_code=True)
 LIST = Api("list", 1003, 15, 19, ListRequest, ListResponse, server="sc")
 WATCH = Api("watch", 1004, 15, 19, WatchRequest, WatchResponse, server="sc")

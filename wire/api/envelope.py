@@ -11,6 +11,11 @@ from wire.codec.types import blob
 TOPIC = "Topic"
 PARTITION = "Partition"
 SPU = "SPU"
+CUSTOM_SPU = "CustomSpu"
+SPU_GROUP = "SpuGroup"
+SMART_MODULE = "SmartModule"
+TABLE_FORMAT = "TableFormat"
+MIRROR = "Mirror"
 
 M = TypeVar("M")
 

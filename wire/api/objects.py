@@ -7,7 +7,7 @@ differ only in their types; explicit classes keep each family typed and easy to 
 from enum import IntEnum
 
 from wire.api.partition import PartitionSpec, PartitionStatus
-from wire.api.spu import SpuSpec, SpuStatus
+from wire.api.spu import CustomSpuSpec, SpuSpec, SpuStatus
 from wire.api.topic import TopicSpec, TopicStatus
 from wire.codec.message import message, since
 from wire.codec.types import i64
@@ -37,6 +37,15 @@ class Spu:
 
     name: str
     spec: SpuSpec
+    status: SpuStatus
+
+
+@message
+class CustomSpu:
+    """A custom SPU with its name."""
+
+    name: str
+    spec: CustomSpuSpec
     status: SpuStatus
 
 
@@ -121,3 +130,10 @@ class Spus:
     """The response to a List of SPUs."""
 
     objects: list[Spu]
+
+
+@message
+class CustomSpus:
+    """The response to a List of custom SPUs."""
+
+    objects: list[CustomSpu]

@@ -61,6 +61,17 @@ class SpuSpec:
     public_endpoint_local: Endpoint | None = since(1, default=None)
 
 
+@message
+class CustomSpuSpec:
+    """The specification of an SPU that the cluster does not manage, in a list of those alone."""
+
+    id: i32
+    public_endpoint: IngressEndpoint
+    private_endpoint: Endpoint
+    rack: str | None = None
+    public_endpoint_local: Endpoint | None = None
+
+
 class SpuResolution(IntEnum):
     """The state of an SPU."""
 

@@ -13,6 +13,7 @@ from simulator.cluster.cluster import (
     Topic,
     topic_of,
 )
+from simulator.cluster.metadata import partition_object, topic_object
 from simulator.cluster.record_set import record_set
 from tests.simulator.client import batch
 from wire.api.smartmodule import ElapsedTime
@@ -46,12 +47,23 @@ def leaders(cluster: Cluster, topic: str) -> list[int]:
     return [partition.leader for partition in cluster.topics[topic].partitions]
 
 
+def assigned(*partitions: tuple[int, list[int]]) -> Assigned:
+    return Assigned(partitions=[AssignedPartition(id=n, replicas=spus) for n, spus in partitions])
+
+
 def refusal(cluster: Cluster, name: str, spec: TopicSpec) -> ErrorCode:
     before = dict(cluster.topics)
     with pytest.raises(ClusterError) as caught:
         cluster.create_topic(name, spec)
     assert cluster.topics == before
     return caught.value.code
+
+
+def text_of(name: str, spec: TopicSpec) -> str | None:
+    """What the SC says of a topic that it refuses."""
+    with pytest.raises(ClusterError) as caught:
+        Cluster(spus=2).create_topic(name, spec)
+    return caught.value.text
 
 
 def test_partitions_are_spread_over_the_spus() -> None:
@@ -68,25 +80,37 @@ def test_replicas_are_on_different_spus_with_the_leader_first() -> None:
 
 def test_an_assigned_topic_is_where_the_user_put_it() -> None:
     cluster = Cluster(spus=2)
-    assigned = Assigned(partitions=[AssignedPartition(id=0, replicas=[5002, 5001])])
-    cluster.create_topic("t", TopicSpec(replicas=assigned))
+    cluster.create_topic("t", TopicSpec(replicas=assigned((0, [5002, 5001]))))
     assert cluster.topics["t"].partitions[0].replicas == [1, 0]
 
 
 def test_every_cluster_has_the_system_topic() -> None:
-    assert Cluster().topics[SYSTEM_TOPIC].spec.system
+    spec = Cluster().topics[SYSTEM_TOPIC].spec
+    assert spec.system
+    assert spec.cleanup_policy == SegmentCleanup(time_in_seconds=604_800)
+    assert spec.storage == TopicStorage(segment_size=512_000_000, max_partition_size=2_048_000_000)
 
 
-@pytest.mark.parametrize("name", ["a", "0", "a-b", "x" * 63, "a--b"])
+@pytest.mark.parametrize("name", ["", "a", "0", "a-b", "x" * 63, "a--b"])
 def test_a_good_name_is_taken(name: str) -> None:
     cluster = Cluster()
     cluster.create_topic(name, topic_of(1))
     assert name in cluster.topics
 
 
-@pytest.mark.parametrize("name", ["", "-a", "a-", "A", "a_b", "a.b", "ä", "x" * 64, "a\n"])
+@pytest.mark.parametrize("name", ["-a", "a-", "A", "a_b", "a.b", "ä", "a\n"])
 def test_a_bad_name_is_refused(name: str) -> None:
     assert refusal(Cluster(), name, topic_of(1)) is Code.TOPIC_INVALID_NAME
+    assert text_of(name, topic_of(1)) == (
+        f"Invalid topic name: '{name}'. Contain only lowercase alphanumeric characters or '-'"
+    )
+
+
+@pytest.mark.parametrize("name", ["x" * 64, "ä" * 32, "x" * 32_767])
+def test_a_long_name_is_refused(name: str) -> None:
+    assert text_of(name, topic_of(1)) == (
+        f"Invalid topic name: '{name[:1000]}'. Name exceeds max characters allowed 63"
+    )
 
 
 def test_a_name_that_exists_is_refused() -> None:
@@ -94,21 +118,95 @@ def test_a_name_that_exists_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("replicas", "code"),
+    ("replicas", "text"),
     [
-        (Computed(partitions=0, replication_factor=1), Code.TOPIC_ERROR),
-        (Computed(partitions=1, replication_factor=0), Code.TOPIC_ERROR),
-        (Computed(partitions=1, replication_factor=3), Code.TOPIC_NOT_PROVISIONED),
-        (Computed(partitions=2**32 - 1, replication_factor=1), Code.TOPIC_ERROR),
-        (Assigned(partitions=[]), Code.TOPIC_ERROR),
-        (Assigned(partitions=[AssignedPartition(id=0, replicas=[])]), Code.TOPIC_ERROR),
-        (Assigned(partitions=[AssignedPartition(id=0, replicas=[4711])]), Code.TOPIC_ERROR),
-        (Assigned(partitions=[AssignedPartition(id=1, replicas=[5001])]), Code.TOPIC_ERROR),
-        (Mirror(config=HomeMirror(partitions=[])), Code.TOPIC_ERROR),
+        (Computed(partitions=0, replication_factor=0), "partition must be greater than 0"),
+        (Computed(partitions=1, replication_factor=0), "replication factor must be greater than 0"),
+        (
+            Computed(partitions=2**32 - 1, replication_factor=1),
+            "more than 10000 partitions in this simulator",
+        ),
+        (assigned(), "no assigned partitions found"),
+        (assigned((1, [5001])), "assigned partitions must start with id 0"),
+        (assigned((0, [])), "assigned replicas must have at least one spu id"),
+        (
+            assigned((0, [5001]), (2, [5001])),
+            "assigned partition ids must be in sequence and without gaps",
+        ),
+        (
+            assigned((0, [5001]), (1, [5001, 5002])),
+            "all assigned replicas must have the same number of spu ids: 1",
+        ),
+        (
+            assigned((0, [5001, 5001])),
+            "duplicate spu ids found in assigned partition with id: 0",
+        ),
+        (
+            assigned((0, [5001, 5002]), (1, [-1, 5002])),
+            "invalid spu id: -1 in assigned partition with id: 1",
+        ),
+        (assigned((0, [5001]), (1, [7777])), "invalid spu id: 7777"),
+        (Mirror(config=HomeMirror(partitions=[])), "this simulator has no mirror topics"),
     ],
 )
-def test_replicas_that_cannot_be_are_refused(replicas: Replicas, code: Code) -> None:
-    assert refusal(Cluster(spus=2), "t", TopicSpec(replicas=replicas)) is code
+def test_replicas_that_cannot_be_are_refused(replicas: Replicas, text: str) -> None:
+    spec = TopicSpec(replicas=replicas)
+    assert refusal(Cluster(spus=2), "t", spec) is Code.TOPIC_ERROR
+    assert text_of("t", spec) == text
+
+
+def test_a_topic_with_more_replicas_than_spus_exists_without_partitions() -> None:
+    cluster, found = Cluster(spus=2), []
+    cluster.subscribe(lambda things, gone: found.extend(_states(cluster, things)))
+    topic = cluster.create_topic(
+        "t", TopicSpec(replicas=Computed(partitions=1, replication_factor=3))
+    )
+    assert found == ["INIT", "PENDING waiting for live spus", "INSUFFICIENT_RESOURCES"]
+    assert (cluster.topics["t"], topic.partitions) == (topic, [])
+    assert refusal(cluster, "t", topic_of(1)) is Code.TOPIC_ALREADY_EXISTS
+    with pytest.raises(ClusterError, match="too few SPUs"):
+        cluster.add_partitions("t", 1)
+    cluster.delete_topic("t")
+    assert "t" not in cluster.topics
+
+
+def _states(cluster: Cluster, things: list[Thing]) -> list[str]:
+    """The states that news is of."""
+    found = []
+    for thing in things:
+        if isinstance(thing, Topic):
+            status = topic_object(cluster, thing).status
+            found.append(f"{status.resolution.name} {status.reason}".strip())
+        elif isinstance(thing, Partition):
+            of = partition_object(cluster, thing).status
+            found.append(f"{thing.index} {of.resolution.name} {of.leader.spu} {of.size}")
+    return found
+
+
+def test_the_creation_of_a_topic_is_told_step_by_step() -> None:
+    cluster, found = Cluster(spus=2), []
+    cluster.subscribe(lambda things, gone: found.append(_states(cluster, things)))
+    cluster.create_topic("t", topic_of(2))
+    assert found == [
+        ["INIT"],
+        ["PENDING waiting for live spus"],
+        ["PROVISIONED"],
+        ["0 OFFLINE -1 -2", "1 OFFLINE -1 -2"],
+        ["PROVISIONED"],
+        ["0 ONLINE 5001 0", "1 ONLINE 5002 0"],
+    ]
+
+
+def test_each_type_of_thing_has_an_epoch_of_its_own() -> None:
+    cluster = Cluster()
+    before = dict(cluster.epochs)
+    cluster.change_address(cluster.spus[0], "localhost", 1)
+    cluster.move_leader(SYSTEM_TOPIC, 0, to=0)
+    assert {thing: cluster.epochs[thing] - before.get(thing, 0) for thing in cluster.epochs} == {
+        Topic: 0,
+        Partition: 1,
+        Spu: 1,
+    }
 
 
 @pytest.mark.parametrize(
@@ -136,10 +234,36 @@ def test_limits_of_a_topic_have_a_least_value(
         assert refusal(Cluster(), "t", spec) is Code.TOPIC_INVALID_CONFIGURATION
 
 
+@pytest.mark.parametrize(
+    ("retention", "segment", "size", "text"),
+    [
+        (9, 1023, None, "retention_secs 9 is less than minimum 10"),
+        (None, 1023, 2047, "segment_size 1023 is less than minimum 1024"),
+        (None, 4096, 2047, "max_partition_size 2047 is less than minimum 2048"),
+        (None, 4096, 2048, "max_partition_size 2048 is less than segment size 4096"),
+        (None, None, 2048, "max_partition_size 2048 is less than segment size 1073741824"),
+    ],
+)
+def test_limits_are_refused_in_the_words_of_an_sc(
+    retention: int | None, segment: int | None, size: int | None, text: str
+) -> None:
+    spec = topic_of(1)
+    spec.cleanup_policy = None if retention is None else SegmentCleanup(time_in_seconds=retention)
+    spec.storage = TopicStorage(segment_size=segment, max_partition_size=size)
+    assert text_of("t", spec) == text
+
+
 def test_deduplication_is_refused_because_no_smartmodule_is_loaded() -> None:
     spec = topic_of(1)
     spec.deduplication = DEDUPLICATION
     assert refusal(Cluster(), "t", spec) is Code.DEDUPLICATION_SMART_MODULE_NOT_LOADED
+    with pytest.raises(ClusterError) as caught:
+        Cluster().create_topic("t", spec)
+    assert caught.value.about == "some/filter@0.1.0"
+    assert caught.value.text == (
+        "Deduplication SmartModule is not loaded into the cluster\n"
+        "Hint: try `fluvio hub sm download some/filter@0.1.0` and repeat this operation"
+    )
 
 
 def test_the_cluster_holds_so_many_partitions_and_not_one_more() -> None:
@@ -224,8 +348,10 @@ def test_subscribers_hear_of_every_change_in_order_until_they_have_enough() -> N
     stop()
     cluster.create_topic("unheard", topic_of(1))
     assert heard == [
+        *((["t"], False) for _ in range(3)),
         (["t-0", "t-1"], False),
         (["t"], False),
+        (["t-0", "t-1"], False),
         (["t-0"], False),
         (["spu 1"], False),
         (["t-0"], False),
@@ -298,15 +424,14 @@ def test_added_partitions_are_spread_on_and_told_before_their_topic() -> None:
     cluster.subscribe(lambda things, gone: told.append([type(thing) for thing in things]))
     cluster.add_partitions("t", 3)
     assert leaders(cluster, "t") == [0, 1, 2, 0, 1]
-    assert told == [[Partition] * 3, [Topic]]
+    assert told == [[Partition] * 3, [Topic], [Partition] * 3]
     assert cluster.topics["t"].spec.replicas == Computed(partitions=5, replication_factor=1)
 
 
 def test_partitions_are_not_added_where_they_cannot_be() -> None:
     cluster = Cluster()
     cluster.create_topic("t", topic_of(1))
-    assigned = Assigned(partitions=[AssignedPartition(id=0, replicas=[5001])])
-    cluster.create_topic("by-hand", TopicSpec(replicas=assigned))
+    cluster.create_topic("by-hand", TopicSpec(replicas=assigned((0, [5001]))))
     for name, count, code in (
         ("unknown", 1, Code.TOPIC_NOT_FOUND),
         ("by-hand", 1, Code.TOPIC_ERROR),

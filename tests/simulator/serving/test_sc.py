@@ -5,16 +5,36 @@ from typing import Any
 import pytest
 from trio.testing import MockClock
 
+from simulator.cluster.cluster import topic_of
 from simulator.events import ConnectionClosed
 from simulator.handlers.watch import WATCHES_MAX
 from tests.simulator.admin import create, delete, listing, simulated, update, watch
 from tests.simulator.memory import MemoryNetwork, dial
 from wire.address import parse_address
 from wire.api import CREATE, DELETE, LIST, WATCH
-from wire.api.admin import CreateRequest, DeleteRequest, ListFilter, ListRequest
-from wire.api.envelope import PARTITION, SPU, TOPIC, Envelope, seal
+from wire.api.admin import (
+    CreateRequest,
+    CreateTopic,
+    DeleteRequest,
+    DeleteTopic,
+    ListFilter,
+    ListRequest,
+)
+from wire.api.envelope import (
+    CUSTOM_SPU,
+    MIRROR,
+    PARTITION,
+    SMART_MODULE,
+    SPU,
+    SPU_GROUP,
+    TABLE_FORMAT,
+    TOPIC,
+    Envelope,
+    seal,
+)
 from wire.api.objects import (
     ChangeKind,
+    CustomSpus,
     Partitions,
     PartitionUpdate,
     Spus,
@@ -25,7 +45,13 @@ from wire.api.objects import (
 from wire.api.partition import PartitionResolution
 from wire.api.spu import SpuResolution
 from wire.codec import decode
-from wire.error_code import Code, Other
+from wire.error_code import (
+    Code,
+    ErrorCode,
+    Other,
+    SmartModuleNotFound,
+    SystemSpecDeletionAttempt,
+)
 
 
 async def test_the_offer_is_exactly_what_is_implemented(
@@ -39,7 +65,7 @@ async def test_the_offer_is_exactly_what_is_implemented(
         for client in (sc, spu)
     ]
     assert offers == [
-        [(1001, 15, 19), (1002, 15, 19), (1003, 15, 19), (1004, 15, 19)],
+        [(1001, 11, 19), (1002, 11, 19), (1003, 15, 19), (1004, 15, 19)],
         [(0, 0, 25), (1, 0, 25)],
     ]
     assert [sc.offered.platform_version, spu.offered.platform_version] == ["0.18.1", "0.0.0"]
@@ -120,8 +146,10 @@ async def test_watches_hear_of_topics_that_come_and_go_under_their_correlation_i
         found.append((correlation_id, [(c.kind, c.content.name) for c in news.changes]))
     new, gone = ChangeKind.UPDATE, ChangeKind.DELETE
     assert found == [
+        *((topic_id, [(new, "newt")]) for _ in range(3)),
         (partition_id, [(new, "newt-0"), (new, "newt-1")]),
         (topic_id, [(new, "newt")]),
+        (partition_id, [(new, "newt-0"), (new, "newt-1")]),
         (partition_id, [(gone, "newt-0"), (gone, "newt-1")]),
         (topic_id, [(gone, "newt")]),
     ]
@@ -137,7 +165,7 @@ async def test_news_of_a_topic_leaves_before_the_answer_to_its_creation(
         await client.answer()
         create_id = await client.send(CREATE, create("newt"))
         order = [correlation_id for correlation_id, _ in await client.answers_within(1.0)]
-    assert order == [watch_id, create_id]
+    assert order == [watch_id, watch_id, create_id]
 
 
 async def test_watches_hear_of_a_moved_leader_and_of_an_spu_that_goes_and_comes(
@@ -188,6 +216,8 @@ async def test_a_connection_has_so_many_watches_and_not_one_more(
         (PARTITION, ["ignored"], False, ["alpha-0", "beta-0"]),
         (SPU, [], False, ["custom-spu-5001"]),
         (SPU, ["5002"], False, []),
+        (CUSTOM_SPU, [], False, ["custom-spu-5001"]),
+        (CUSTOM_SPU, ["5002"], False, []),
         ("SmartModule", [], False, []),
     ],
 )
@@ -199,7 +229,12 @@ async def test_a_list_holds_what_its_filters_select(
     system: bool,
     expected: list[str],
 ) -> None:
-    families: dict[str, Any] = {TOPIC: Topics, PARTITION: Partitions, SPU: Spus}
+    families: dict[str, Any] = {
+        TOPIC: Topics,
+        PARTITION: Partitions,
+        SPU: Spus,
+        CUSTOM_SPU: CustomSpus,
+    }
     async with simulated(network, topics={"alpha": 1, "beta": 1}) as sim:
         client = await dial(network, sim.address)
         answer = await client.call(LIST, listing(label, *names, system=system))
@@ -234,5 +269,101 @@ async def test_an_object_that_is_no_topic_is_refused_with_a_status(
 ) -> None:
     async with simulated(network) as sim:
         client = await dial(network, sim.address)
-        status = await client.call(api, request_of(object=Envelope(label="Mirror", body=b"")))
+        status = await client.call(api, request_of(object=Envelope(label="Nonsense", body=b"")))
     assert status.error_code == Other(text="unknown admin object type")
+
+
+@pytest.mark.parametrize("label", [SPU_GROUP, SMART_MODULE, TABLE_FORMAT])
+async def test_a_watch_of_objects_that_there_are_none_of_stays_silent(
+    network: MemoryNetwork, autojump_clock: MockClock, label: str
+) -> None:
+    async with simulated(network) as sim:
+        client = await dial(network, sim.address)
+        await client.send(WATCH, watch(label))
+        first = await update(client, TopicUpdate)
+        assert (first.epoch, first.changes, first.all) == (0, [], [])
+        sim.create_topic("newt")
+        assert await client.answers_within(1.0) == []
+
+
+@pytest.mark.parametrize("label", [CUSTOM_SPU, MIRROR])
+async def test_a_watch_of_custom_spus_or_mirrors_closes_the_connection(
+    network: MemoryNetwork, autojump_clock: MockClock, label: str
+) -> None:
+    async with simulated(network) as sim:
+        client = await dial(network, sim.address)
+        await client.send(WATCH, watch(label))
+        with pytest.raises(EOFError):
+            await client.answer()
+
+
+async def test_each_type_of_object_has_an_epoch_of_its_own(
+    network: MemoryNetwork, autojump_clock: MockClock
+) -> None:
+    async with simulated(network) as sim:
+        client = await dial(network, sim.address)
+        for label in (SPU, PARTITION, TOPIC):
+            await client.send(WATCH, watch(label))
+        spus = (await update(client, SpuUpdate)).epoch
+        partitions = (await update(client, PartitionUpdate)).epoch
+        topics = (await update(client, TopicUpdate)).epoch
+        sim.move_leader("greetings", 0, to=0)
+        assert (await update(client, PartitionUpdate)).epoch == partitions + 1
+        again = await dial(network, sim.address)
+        await again.send(WATCH, watch(SPU))
+        await again.send(WATCH, watch(TOPIC))
+        assert (await update(again, SpuUpdate)).epoch == spus
+        assert (await update(again, TopicUpdate)).epoch == topics
+
+
+@pytest.mark.parametrize("version", range(11, 20))
+async def test_topics_are_created_and_deleted_at_every_version(
+    network: MemoryNetwork, autojump_clock: MockClock, version: int
+) -> None:
+    async with simulated(network) as sim:
+        client = await dial(network, sim.address)
+        body = CreateTopic(name="newt", spec=topic_of(3))
+        made = CreateRequest(object=seal(TOPIC, body, version))
+        assert (await client.call(CREATE, made, version)).error_code is Code.NONE
+        assert len(sim.cluster.topics["newt"].partitions) == 3
+        gone = DeleteRequest(object=seal(TOPIC, DeleteTopic(name="newt"), version))
+        assert (await client.call(DELETE, gone, version)).error_code is Code.NONE
+        assert "newt" not in sim.cluster.topics
+
+
+@pytest.mark.parametrize(
+    ("label", "code", "text"),
+    [
+        (SPU_GROUP, Code.SPU_NOT_FOUND, "not found"),
+        (SMART_MODULE, SmartModuleNotFound(name="it"), "not found"),
+        (TABLE_FORMAT, Code.TABLE_FORMAT_NOT_FOUND, "not found"),
+        (MIRROR, Code.MIRROR_NOT_FOUND, 'remote cluster "it" not found'),
+    ],
+)
+async def test_an_object_that_is_not_there_cannot_be_deleted(
+    network: MemoryNetwork, autojump_clock: MockClock, label: str, code: ErrorCode, text: str
+) -> None:
+    async with simulated(network) as sim:
+        client = await dial(network, sim.address)
+        request = DeleteRequest(object=seal(label, DeleteTopic(name="it"), 19))
+        status = await client.call(DELETE, request)
+    assert (status.name, status.error_code, status.error_message) == ("it", code, text)
+
+
+async def test_a_system_topic_is_refused_without_a_text(
+    network: MemoryNetwork, autojump_clock: MockClock
+) -> None:
+    async with simulated(network) as sim:
+        client = await dial(network, sim.address)
+        status = await client.call(DELETE, delete("consumer-offset"))
+    assert status.error_code == SystemSpecDeletionAttempt(kind="topic", name="consumer-offset")
+    assert status.error_message is None
+
+
+async def test_a_name_of_nothing_is_a_name(
+    network: MemoryNetwork, autojump_clock: MockClock
+) -> None:
+    async with simulated(network) as sim:
+        client = await dial(network, sim.address)
+        dry = await client.call(CREATE, create("", dry_run=True))
+    assert (dry.name, dry.error_code, dry.error_message) == ("", Code.NONE, None)
