@@ -38,6 +38,10 @@ def check(evidence: Evidence) -> Finding:
         shown = phantom.value[:SHOWN_BYTES]
         found.add(f"{phantom.partition}@{phantom.offset} holds {shown!r}, which was never sent")
     for record_id, copy in evidence.other_keys:
+        if copy.transmission in altered:
+            found.judged -= 1
+            found.blind(UNMODELLED_EFFECT)
+            continue
         found.add(
             f"{listed([record_id])} is stored at {copy.partition}@{copy.offset} with another key",
             [record_id],

@@ -137,6 +137,16 @@ def test_a_record_that_takes_the_value_of_another_is_no_copy_of_it() -> None:
     assert taken
 
 
+def test_an_altered_key_is_no_violation() -> None:
+    workload = [{"send": {"count": 8, "size": 8, "keys": 2, "key_size": 40, "wait": True}}]
+    altered = 0
+    for seed in range(5):
+        history = played({"corrupt": {"at": "request"}}, workload=workload, seed=seed)
+        assert accused(history) == {}
+        altered += len(Evidence(history).other_keys)
+    assert altered
+
+
 @pytest.mark.parametrize("producer", [{}, {"producer": AT_MOST_ONCE}])
 @pytest.mark.parametrize("seed", range(20))
 def test_an_altered_answer_is_no_violation(producer: dict[str, Any], seed: int) -> None:
