@@ -97,6 +97,9 @@ class PartitionLog:
         self._bits = frozenset(bits for c in codecs for bits in (c, c | SCHEMA_BIT))
         """The codec and schema bits that the topic takes."""
         self._batch_bytes_max = min(BATCH_BYTES_MAX, segment_bytes)
+        self._segment_bytes = self._segment_left = segment_bytes
+        self._segments = [0]
+        """Where in ``bodies`` each segment begins."""
         self._short_circuited = False
         self._commits: deque[tuple[float, int]] = deque()
         self._committed = 0
@@ -165,6 +168,9 @@ class PartitionLog:
             return None
         total = sum(records.counts)
         base_offset, position = self.end_offset, len(self.bodies)
+        self._segment_left -= records.size
+        if self._segment_left < 0:
+            self._roll(records, position)
         offsets = accumulate(records.counts, initial=base_offset)
         self.bodies += records.bodies
         self.base_offsets.extend(offset for offset, _ in zip(offsets, records.bodies, strict=False))
@@ -172,6 +178,17 @@ class PartitionLog:
         self.bytes += records.size
         self.resent += self._copies.count(records, position)
         return AppendedRecords(base_offset, total)
+
+    def _roll(self, records: RecordSet, position: int) -> None:
+        """Begin a new segment with each batch that does not fit into the latest one."""
+        left = self._segment_left + records.size
+        for place, body in enumerate(records.bodies, position):
+            size = BASE_OFFSET_BYTES + len(body)
+            if size > left:
+                self._segments.append(place)
+                left = self._segment_bytes
+            left -= size
+        self._segment_left = left
 
     def _refusal(self, records: RecordSet) -> Code | None:
         """The order of the checks is the SPU's (``produce_handler.rs``, ``replica.rs``)."""
@@ -193,23 +210,30 @@ class PartitionLog:
             self._committed = self._commits.popleft()[1]
         return self._committed
 
-    def read(self, offset: int, end: int, bytes_max: int) -> bytes:
-        """Whole batches from the one that holds ``offset`` to ``end``; one at least, if any.
+    def read(self, offset: int, end: int, room: int, bytes_max: int | None = None) -> bytes:
+        """Batches from the one that holds ``offset`` on, of one segment only, as in a real SPU.
 
-        A batch is never cut: official consumers lose records over a cut one.
+        Args:
+            offset: the offset of the first record wanted.
+            end: the offset behind the last one.
+            room: how many bytes of whole batches to return; the first batch may exceed that.
+            bytes_max: where to cut the batches, if necessary in the middle of one; None for not.
         """
         found: list[bytes] = []
         size = 0
         if offset >= self.end_offset:
             return b""
         first = max(bisect_right(self.base_offsets, offset) - 1, 0)
-        for position in range(first, len(self.bodies)):
+        segment = bisect_right(self._segments, first)
+        behind = self._segments[segment] if segment < len(self._segments) else len(self.bodies)
+        for position in range(first, behind):
+            enough = bytes_max is not None and size >= bytes_max
             base, body = self.base_offsets[position], self.bodies[position]
             size += BASE_OFFSET_BYTES + len(body)
-            if base >= end or (found and size > bytes_max):
+            if base >= end or enough or (found and size > room):
                 break
             found.append(as_stored(base, body))
-        return b"".join(found)
+        return b"".join(found)[:bytes_max]
 
     def __iter__(self) -> Iterator[Record]:
         """Every record in order of offsets, decoded now.

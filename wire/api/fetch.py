@@ -39,11 +39,12 @@ class ForgottenTopic:
 
 @message
 class FetchRequest:
-    """Read several partitions. An SPU obeys only the top-level ``max_bytes`` and the isolation."""
+    """Read several partitions. An SPU obeys only the top-level ``max_bytes``, which it reads as
+    unsigned and for each partition, and the isolation."""
 
     max_wait_ms: i32 = 0
     min_bytes: i32 = 0
-    max_bytes: i32 = since(3, default=1 << 20)
+    max_bytes: i32 = since(3, default=0)
     isolation: u8 = since(4, default=0)  # 0 ReadUncommitted, 1 ReadCommitted
     topics: list[FetchTopic]
     forgotten: list[ForgottenTopic] = since(7, default_factory=list)

@@ -240,6 +240,23 @@ class Watched(list[bytes]):
         raise AssertionError("all of it")
 
 
+def test_batches_are_cut_where_the_reader_wants_it() -> None:
+    log = new_log()
+    append(log, *[batch(b"a")] * 3)
+    whole = b"".join(each.data for each in log.batches)
+    for bytes_max in range(len(whole) + 2):
+        assert log.read(0, 3, len(whole), bytes_max) == whole[:bytes_max]
+
+
+def test_a_segment_is_full_when_the_next_batch_does_not_fit() -> None:
+    one = batch(b"a")
+    log = new_log(segment=3 * len(one))
+    append(log, one, one)
+    append(log, one, one, one, one, one)
+    read = [len(log.read(offset, 7, 1 << 20)) // len(one) for offset in range(7)]
+    assert read == [3, 2, 1, 3, 2, 1, 1]
+
+
 def test_reading_touches_what_it_gives_and_one_batch_more() -> None:
     log, one = new_log(), batch(b"a")
     append(log, *[one] * 1000)

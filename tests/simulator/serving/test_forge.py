@@ -114,6 +114,6 @@ async def test_the_high_watermark_of_a_fetch_is_forged(
         client = await dial(network, sim.spu_addresses[0])
         asked = FetchPartition(partition_index=0, fetch_offset=0, max_bytes=1000)
         topics = [FetchTopic(name="greetings", partitions=[asked])]
-        answer = await client.call(FETCH, FetchRequest(topics=topics))
+        answer = await client.call(FETCH, FetchRequest(max_bytes=1000, topics=topics))
     (fetched,) = answer.topics[0].partitions
     assert (fetched.error_code, fetched.high_watermark) == (Code.NONE, -1)

@@ -7,6 +7,7 @@ import trio
 from trio.testing import MockClock
 
 from simulator import Simulator
+from simulator.cluster.cluster import topic_of
 from simulator.handlers.fetch import RESPONSE_BYTES_MAX
 from tests.simulator.admin import simulated
 from tests.simulator.client import batch, produce_request
@@ -15,9 +16,17 @@ from wire.api import FETCH, PRODUCE
 from wire.api.fetch import FetchPartition, FetchRequest, FetchTopic
 from wire.api.produce import READ_COMMITTED, PartitionRecords, ProduceRequest, TopicRecords
 from wire.api.smartmodule import AdHoc, Params, PlainKind, Predefined, SmartModuleInvocation
+from wire.api.storage import TopicStorage
 from wire.batch import iter_batches
+from wire.codec import decode
 from wire.compression import Codec
-from wire.error_code import Code, Other, RequestTimedOut, SmartModuleNotFound
+from wire.error_code import (
+    Code,
+    OffsetEvicted,
+    Other,
+    RequestTimedOut,
+    SmartModuleNotFound,
+)
 
 
 @pytest.mark.parametrize("version", range(8, 26))
@@ -240,7 +249,7 @@ async def test_what_was_produced_can_be_fetched_back(
     def fetch(offset: int, isolation: int = 0, partition: int = 0) -> FetchRequest:
         asked = FetchPartition(partition_index=partition, fetch_offset=offset, max_bytes=0)
         topics = [FetchTopic(name="greetings", partitions=[asked])]
-        return FetchRequest(isolation=isolation, topics=topics)
+        return FetchRequest(isolation=isolation, max_bytes=1 << 20, topics=topics)
 
     async with simulated(network, commit_delay=5.0) as sim:
         client = await dial(network, sim.spu_addresses[0])
@@ -262,7 +271,8 @@ async def test_what_was_produced_can_be_fetched_back(
     assert [h.base_offset for h, _ in iter_batches(committed_later.records)] == [2]
     assert committed_later.high_watermark == 3
     assert beyond.error_code == Other(text="start offset: 4 is greater than leo: 3")
-    assert before.error_code is Code.OFFSET_OUT_OF_RANGE
+    assert before.error_code == OffsetEvicted(offset=-1, next_available=0)
+    assert (beyond.high_watermark, before.high_watermark) == (0, 0)
     assert elsewhere.error_code is Code.NOT_LEADER_FOR_PARTITION
 
 
@@ -282,3 +292,70 @@ async def test_one_small_fetch_cannot_ask_for_a_flood(
         batch_bytes = partition.log.bytes
     # The second one still begins within the room, and a batch is never cut.
     assert [len(answer.records) for answer in answers] == [batch_bytes] * 2 + [0] * 98
+
+
+@pytest.mark.parametrize(
+    ("max_bytes", "version", "size"),
+    [
+        (0, 25, 0),
+        (1, 25, 1),
+        (100, 25, 100),
+        (-1, 25, None),
+        (-5, 25, None),
+        (1 << 20, 25, None),
+        (1 << 20, 3, None),
+        (1 << 20, 2, 0),
+        (1 << 20, 0, 0),
+    ],
+)
+async def test_a_fetch_is_cut_after_so_many_bytes_of_each_partition(
+    network: MemoryNetwork,
+    autojump_clock: MockClock,
+    max_bytes: int,
+    version: int,
+    size: int | None,
+) -> None:
+    asked = [FetchPartition(partition_index=0, fetch_offset=0, max_bytes=7)] * 2
+    request = FetchRequest(
+        max_bytes=max_bytes, topics=[FetchTopic(name="greetings", partitions=asked)]
+    )
+    async with simulated(network) as sim:
+        client = await dial(network, sim.spu_addresses[0])
+        for value in (b"a", b"b", b"c"):
+            await client.produce("greetings", 0, value)
+        partition = sim.cluster.partition("greetings", 0)
+        assert partition is not None
+        whole = b"".join(each.data for each in partition.log.batches)
+        await client.send(FETCH, request, version)
+        answer = decode(FETCH.response, (await client.answer())[1], version)
+    assert [bytes(p.records) for p in answer.topics[0].partitions] == [whole[:size]] * 2
+
+
+async def test_a_fetch_gives_one_segment_at_a_time(
+    network: MemoryNetwork, autojump_clock: MockClock
+) -> None:
+    spec = topic_of(1)
+    spec.storage = TopicStorage(segment_size=1024)
+    async with simulated(network) as sim:
+        sim.cluster.create_topic("t", spec)
+        client = await dial(network, sim.spu_addresses[0])
+        for _ in range(5):
+            await client.produce("t", 0, bytes(400))  # two fit into a segment
+        found: list[list[int]] = []
+        for offset in range(5):
+            asked = FetchPartition(partition_index=0, fetch_offset=offset, max_bytes=0)
+            topics = [FetchTopic(name="t", partitions=[asked])]
+            answer = await client.call(FETCH, FetchRequest(max_bytes=-1, topics=topics))
+            records = answer.topics[0].partitions[0].records
+            found.append([header.base_offset for header, _ in iter_batches(records)])
+    assert found == [[0, 1], [1], [2, 3], [3], [4]]
+
+
+async def test_an_isolation_that_does_not_exist_closes_the_connection(
+    network: MemoryNetwork, autojump_clock: MockClock
+) -> None:
+    async with simulated(network) as sim:
+        client = await dial(network, sim.spu_addresses[0])
+        await client.send(FETCH, FetchRequest(isolation=9, topics=[]))
+        with pytest.raises(EOFError):
+            await client.answer()
