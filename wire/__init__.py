@@ -3,6 +3,7 @@
 ``codec``: encoders and decoders, generated from declared messages.
 ``api``: one module for each API: its request, its response and their versions.
 ``batch``: record batches and records.
+``record_set``: batches in a row, as an SPU reads and stores them.
 ``compression``: the codecs of a batch's payload.
 ``error_code``: the error codes of Fluvio.
 ``framing``: frames of requests and responses.

@@ -25,9 +25,10 @@ from simulator.cluster.memory import Memory
 from simulator.cluster.record_set import RecordSet
 from simulator.cluster.topic_checks import SEGMENT_BYTES_DEFAULT
 from wire.api.storage import TopicCompression
-from wire.batch import BASE_OFFSET_BYTES, SCHEMA_BIT, Record, as_stored, decode_batch
+from wire.batch import BASE_OFFSET_BYTES, SCHEMA_BIT, Record, decode_batch
 from wire.compression import Codec
 from wire.error_code import Code, ErrorCode
+from wire.record_set import as_stored
 
 BATCH_BYTES_MAX = 32 * 1024 * 1024
 """The largest batch that an SPU stores, header included (``FileReplica::PREFER_MAX_LEN``)."""

@@ -8,8 +8,9 @@ must not be interrupted, is a handful of calls that run at the speed of C.
 
 from itertools import islice
 
-from wire.batch import BASE_OFFSET_BYTES, HEADER, SCHEMA_BIT, iter_outlines
+from wire.batch import BASE_OFFSET_BYTES, HEADER, SCHEMA_BIT
 from wire.codec.types import Buffer
+from wire.record_set import iter_outlines
 
 KEY_BYTES = HEADER.size - BASE_OFFSET_BYTES
 """The header behind the base offset. It holds the batch's CRC and its times: two batches of one

@@ -11,9 +11,9 @@ entry is applied even if others fail; under ReadCommitted
 the wait for the high watermark, entry by entry, each with the whole timeout, and on timeout
 RequestTimedOut with the real offset, because the records stay stored.
 
-A record set that is no row of whole batches is read as the real SPU reads it (``wire.batch``), and
-each batch gets a new ``batch_len`` and CRC. A batch with the schema bit closes the connection when
-it is written: what precedes it is stored, what follows is not.
+A record set that is no row of whole batches is read as the real SPU reads it
+(``wire.record_set``), and each batch gets a new ``batch_len`` and CRC. A batch with the schema bit
+closes the connection when it is written: what precedes it is stored, what follows is not.
 
 Left out: SmartModules (SmartModuleNotFound, or Other for an ad hoc one), deduplication, mirrors,
 segments on disk, retention.
@@ -41,7 +41,7 @@ from simulator.handlers.served_api import (
 from wire.api import PRODUCE
 from wire.api.produce import PartitionResult, ProduceRequest, ProduceResponse, TopicResult
 from wire.api.smartmodule import Predefined, SmartModuleInvocation
-from wire.batch import EMPTY_BATCH_BYTES, iter_batches
+from wire.batch import EMPTY_BATCH_BYTES
 from wire.codec import WireError
 from wire.codec.types import Buffer
 from wire.error_code import (
@@ -52,6 +52,7 @@ from wire.error_code import (
     RequestTimedOut,
     SmartModuleNotFound,
 )
+from wire.record_set import iter_batches
 
 T = TypeVar("T")
 

@@ -11,7 +11,8 @@ from hashlib import blake2b
 from itertools import islice
 
 from simulator.events import Event, FrameRead
-from wire.batch import BASE_OFFSET_BYTES, iter_outlines
+from wire.batch import BASE_OFFSET_BYTES
+from wire.record_set import iter_outlines
 
 BATCHES_REMEMBERED = 20_000
 """Batches of past requests that are known, the latest ones: megabytes, and minutes of most runs."""

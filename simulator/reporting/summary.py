@@ -14,8 +14,9 @@ from simulator.cluster.cluster import Cluster, Partition
 from simulator.documents.diagnostic import printable
 from simulator.events import Journal
 from simulator.faults.plan import FaultCount
-from wire.batch import Record, as_stored, decode_batch
+from wire.batch import Record, decode_batch
 from wire.codec import WireError
+from wire.record_set import as_stored
 
 DISTINCT_RECORDS_MAX = 250_000
 """Records that are told apart. It takes up to two microseconds each, and a simulator that is asked

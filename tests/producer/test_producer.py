@@ -15,8 +15,8 @@ from simulator.cluster.cluster import topic_of
 from simulator.events import FrameRead
 from tests.producer.cluster import EPOCH_MS, Cluster
 from wire.api.storage import TopicCompression
-from wire.batch import iter_batches
 from wire.compression import Codec
+from wire.record_set import iter_batches
 
 
 async def test_keys_and_values_are_text_or_bytes(

@@ -16,16 +16,15 @@ from wire.batch import (
     SMALL_VARINTS,
     BatchHeader,
     Record,
-    as_stored,
     decode_batch,
     decode_columns,
     encode_batch,
     encode_record,
-    iter_batches,
 )
 from wire.codec.errors import WireError
 from wire.codec.varint import write_varint
 from wire.compression import Codec
+from wire.record_set import as_stored, iter_batches
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "official-client-0.21.0.jsonl"
 

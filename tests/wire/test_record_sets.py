@@ -5,17 +5,10 @@ import struct
 import pytest
 
 from tests.wire.test_batch import ONE_RECORD, TWO_RECORDS, assert_refused, batch_of, sealed
-from wire.batch import (
-    SCHEMA_BIT,
-    as_stored,
-    decode_batch,
-    encode_record,
-    iter_batches,
-    iter_outlines,
-    spu_reads,
-)
+from wire.batch import SCHEMA_BIT, decode_batch, encode_record
 from wire.codec import WireError
 from wire.compression import Codec
+from wire.record_set import as_stored, iter_batches, iter_outlines, spu_reads
 
 
 def test_a_record_set_is_walked_without_copies() -> None:

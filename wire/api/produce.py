@@ -10,10 +10,10 @@ from typing import Annotated
 
 from wire.api.api import Api
 from wire.api.smartmodule import SmartModuleInvocation
-from wire.batch import spu_reads
 from wire.codec.message import message, since
 from wire.codec.types import Blob, Buffer, i16, i32, i64, u32
 from wire.error_code import Code, ErrorCode
+from wire.record_set import spu_reads
 
 READ_UNCOMMITTED = 1
 """``acks`` for a response after the append; any value of at least 0 has this meaning."""
@@ -24,7 +24,7 @@ READ_COMMITTED = -1
 
 record_set = Annotated[Buffer, Blob(view=True, reads=spu_reads)]
 """Batches in a row, as the official decoder reads them (``record/data.rs``): bytes behind the last
-batch are left out, and may shift the fields that follow. See ``wire.batch``."""
+batch are left out, and may shift the fields that follow. See ``wire.record_set``."""
 
 
 @message

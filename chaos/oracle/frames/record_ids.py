@@ -10,9 +10,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from chaos.history import SentRecord
-from wire.batch import BatchColumns, BatchHeader, decode_columns, iter_outlines
+from wire.batch import BatchColumns, BatchHeader, decode_columns
 from wire.codec import WireError
 from wire.codec.types import Buffer
+from wire.record_set import iter_outlines
 
 SLICE = 128
 """How many values are compared at once: a batch of 16 KiB holds as many of 100 bytes."""

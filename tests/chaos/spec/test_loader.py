@@ -46,8 +46,8 @@ def test_a_scenario_is_loaded(tmp_path: Path) -> None:
         ("name: ''\nworkload: [flush]",
             "1:1: name: empty text; write something, or leave the key out"),
         ("name: x\ntopic: {name: ../x}\nworkload: [flush]",
-            "2:9: topic.name: Invalid topic name: '../x'. At most 63 of a-z, 0-9 and '-',"
-            " with no '-' at either end"),
+            "2:9: topic.name: Invalid topic name: '../x'. Contain only lowercase"
+            " alphanumeric characters or '-'"),
         ("name: x\ntopic: {name: consumer-offset}\nworkload: [flush]",
             "2:9: topic.name: consumer-offset is the system topic of every cluster;"
             " write another name"),

@@ -17,7 +17,6 @@ from wire.api.fetch import FetchPartition, FetchRequest, FetchTopic
 from wire.api.produce import READ_COMMITTED, PartitionRecords, ProduceRequest, TopicRecords
 from wire.api.smartmodule import AdHoc, Params, PlainKind, Predefined, SmartModuleInvocation
 from wire.api.storage import TopicStorage
-from wire.batch import iter_batches
 from wire.codec import decode
 from wire.compression import Codec
 from wire.error_code import (
@@ -27,6 +26,7 @@ from wire.error_code import (
     RequestTimedOut,
     SmartModuleNotFound,
 )
+from wire.record_set import iter_batches
 
 
 @pytest.mark.parametrize("version", range(8, 26))
