@@ -180,7 +180,8 @@ class Request:
         """Settle what is open; nobody waits for an answer, what did not leave yet never will."""
         self._abandoned = True
         if self._sent is not None:
-            self._sent.connection.forget(self._sent.call)
+            sent = self._sent
+            sent.connection.forget(sent.call, due=sent.attempt.until)
         self._sent = None
         self._tell(Stopped())
 

@@ -273,6 +273,23 @@ class AbandonedMeansNotStored(Mutant):
     faults = 0
 
 
+class AbandonedAnswersAreNotDue(Mutant):
+    """A connection that never answers what its owner gave up stays in use.
+
+    A request that nobody waits for has no deadline.
+    """
+
+    where = "producer.net.connection:Connection.forget"
+    before = "self._owed[call.correlation_id] = due"
+    after = "pass"
+    semantics = (AT_LEAST_ONCE,)
+    regimes = ("leaving",)
+    caught_by = ("no-loss",)
+    records = 2
+    faults = 1
+    examples = 2000
+
+
 class AbandonedFramesLeaveLater(Mutant):
     """A frame that stands in line on its connection when the producer is torn down leaves later.
 
@@ -282,7 +299,8 @@ class AbandonedFramesLeaveLater(Mutant):
     where = "producer.request:Request.abandon"
     before = """
         if self._sent is not None:
-            self._sent.connection.forget(self._sent.call)
+            sent = self._sent
+            sent.connection.forget(sent.call, due=sent.attempt.until)
     """
     after = ""
     regimes = ("leaving",)

@@ -158,6 +158,8 @@ class Connection:
         self._wire = wire
         self._line: deque[PendingCall] = deque()
         self._calls: dict[int, PendingCall] = {}
+        self._owed: dict[int, float] = {}
+        """When the answer is due to each request whose owner turned away before that."""
         self._wake = trio.Event()
         self._tasks: trio.Nursery | None = None
         self._stopped = False
@@ -171,7 +173,9 @@ class Connection:
     @property
     def usable(self) -> bool:
         """Whether requests may be put on it."""
-        return not self.retired and self._failure is None
+        if self.retired or self._failure is not None:
+            return False
+        return not self._owed or trio.current_time() < min(self._owed.values())
 
     async def discard(self) -> None:
         """Close a connection that was never used and never run."""
@@ -214,9 +218,17 @@ class Connection:
         self._wake.set()
         return call
 
-    def forget(self, call: PendingCall, *, overdue: bool = False) -> None:
-        """Turn away from a request; if its answer is overdue, retire the connection."""
-        self._calls.pop(call.correlation_id, None)
+    def forget(self, call: PendingCall, *, overdue: bool = False, due: float | None = None) -> None:
+        """Turn away from a request; if its answer is overdue, retire the connection.
+
+        Args:
+            call: the request.
+            overdue: whether its answer is overdue now.
+            due: when its answer will be overdue, in trio's time; None if that shows nothing. The
+                server owes the answer although its owner does not wait for it any more.
+        """
+        if self._calls.pop(call.correlation_id, None) and call.begun and due is not None:
+            self._owed[call.correlation_id] = due
         if not call.begun and call in self._line:
             self._line.remove(call)
         if overdue:
@@ -331,6 +343,7 @@ class Connection:
         self._stop()
 
     def _answer(self, correlation_id: int, body: bytes) -> None:
+        self._owed.pop(correlation_id, None)
         call = self._calls.get(correlation_id)
         if call is None or not call.begun:
             return  # its owner turned away, or the server repeats itself

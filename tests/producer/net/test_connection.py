@@ -102,6 +102,31 @@ async def test_a_retired_connection_waits_for_the_answers_to_others_and_then_clo
         await connection.ended.wait()
 
 
+async def test_an_answer_that_nobody_waits_for_is_owed_all_the_same(
+    autojump_clock: MockClock,
+) -> None:
+    server = Server()
+    async with trio.open_nursery() as nursery:
+        connection = await opened(server, nursery)
+        answered, silent = (connection.submit(PRODUCE, EMPTY) for _ in range(2))
+        await server.request()
+        await server.request()
+        for call in (answered, silent):
+            connection.forget(call, due=trio.current_time() + 1)
+        await server.answer(answered.correlation_id)
+        was_usable = []
+        for _ in range(2):
+            await trio.sleep(0.9)
+            was_usable.append(connection.usable)
+        with pytest.raises(ConnectionLostError, match="was given up"):
+            connection.submit(PRODUCE, EMPTY)
+        await server.answer(silent.correlation_id)
+        await trio.testing.wait_all_tasks_blocked()
+        was_usable.append(connection.usable)
+        assert was_usable == [True, False, True]  # in the end it was only slow
+        connection.retire()
+
+
 async def test_what_stands_in_line_when_a_connection_is_retired_is_displaced_and_never_sent(
     autojump_clock: MockClock,
 ) -> None:
