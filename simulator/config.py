@@ -6,6 +6,7 @@ from typing import Any, Unpack
 
 from simulator.cluster.cluster import TOPIC_WAIT_S, Cluster, ClusterError, topic_of
 from simulator.cluster.memory import MEMORY_BYTES, Memory
+from simulator.cluster.replication import ReplicationTerms
 from simulator.faults.distributions import NO_DELAY, Distribution
 from simulator.faults.fault_list import with_names
 from simulator.faults.kinds.delay import Delay
@@ -38,6 +39,12 @@ class Config:
     recovery: Distribution = NO_DELAY
     topic_wait_s: float = TOPIC_WAIT_S
     memory_bytes: int = MEMORY_BYTES
+    replication: ReplicationTerms | None = None
+
+    @property
+    def replicas(self) -> int:
+        """The number of replicas of each partition of ``topics``."""
+        return 1 if self.replication is None else self.replication.replicas
 
 
 def configure(**options: Unpack[Options]) -> Config:
@@ -76,7 +83,7 @@ def new_cluster(config: Config) -> Cluster:
     cluster = Cluster(config.spus, memory, config.commit_delay_s, wait_s)
     for name, partitions in config.topics.items():
         try:
-            cluster.create_topic(name, topic_of(partitions))
+            cluster.create_topic(name, topic_of(partitions, replicas=config.replicas))
         except ClusterError as error:
             raise SimulatorError(f"topic {name}: {error.text}") from error
     return cluster
@@ -127,6 +134,8 @@ def _conflicts(config: Config) -> Iterator[str]:
             f"{config.host} listens on every address but is none that clients could connect to; "
             "say with --advertise HOST under which name they reach this machine"
         )
+    if config.replicas > config.spus:
+        yield f"{config.replicas} replicas wanted, but there are {config.spus} SPUs"
     for fault in config.faults:
         spu_named = fault.spu_named
         if spu_named is not None and spu_named >= config.spus:

@@ -329,6 +329,33 @@ class LeaderMoved(Event):
 
 
 @event
+class LeaderElected(Event):
+    """The leader of a partition stopped, and the SC elected a follower. What that one lacks is
+    gone."""
+
+    topic: str
+    partition: int
+    spu: int
+    """The index of the new leader."""
+    kept_to: int
+    """The offset behind the last record that it has; later ones are given to other records."""
+
+
+@event
+class ReplicaCaughtUp(Event):
+    """A follower of a partition fetched what its leader had, and the leader knows it."""
+
+    topic: str
+    partition: int
+    spu: int
+    """The index of the follower."""
+    end: int
+    """The offset behind its last record."""
+    high_watermark: int
+    """The offset up to which the records of the partition are committed now."""
+
+
+@event
 class SpuStopped(Event):
     """An SPU stopped: its listener is closed, its connections are reset, its logs are kept."""
 

@@ -179,7 +179,7 @@ def test_with_everything_open_each_option_of_the_producer_is_drawn(stem: str) ->
 def test_with_everything_open_the_cluster_and_the_network_are_drawn(stem: str) -> None:
     data = PROPERTIES[stem].data
     for key, fields in (
-        ("cluster", {"spus", "commit_delay", "recovery"}),
+        ("cluster", {"spus", "commit_delay", "recovery", "replication"}),
         ("topic", {"partitions"}),
         ("network", {"latency", "bandwidth"}),
     ):

@@ -74,10 +74,10 @@ class OffByOneBaseOffset(Mutant):
     """
 
     where = "simulator.handlers.produce:_produce"
-    before = "return PartitionResult(partition_index=index, base_offset=outcome.base_offset)"
+    before = "result = PartitionResult(partition_index=index, base_offset=outcome.base_offset)"
     after = """
         moved = partition.leader != index % len(context.cluster.spus)
-        return PartitionResult(partition_index=index, base_offset=outcome.base_offset + moved)
+        result = PartitionResult(partition_index=index, base_offset=outcome.base_offset + moved)
     """
     caught_by = ("offset-is-true",)
     records = 0
@@ -90,10 +90,8 @@ class AnswersOkWithoutAppending(Mutant):
     """
 
     where = "simulator.handlers.produce:_produce"
-    before = (
-        "return PartitionResult(partition_index=index, error_code=Code.NOT_LEADER_FOR_PARTITION)"
-    )
-    after = "return PartitionResult(partition_index=index)"
+    before = "return _refused(index, Code.NOT_LEADER_FOR_PARTITION)"
+    after = "return PartitionResult(partition_index=index), None"
     caught_by = ("acked-is-stored",)
 
 
@@ -193,8 +191,8 @@ class AnswersBeforeTheCommit(Mutant):
     """
 
     where = "simulator.handlers.produce:_until_committed"
-    before = "committed_at, dealt_with = context.now + context.cluster.commit_delay_s, 0"
-    after = "committed_at, dealt_with = context.now, 0"
+    before = "committed_at = context.now + context.cluster.commit_delay_s"
+    after = "committed_at = context.now"
     caught_by = ("acked-is-stored",)
     records = 0
     faults = 0

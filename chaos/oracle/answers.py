@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from math import inf
 
 from chaos.oracle.evidence import Evidence, Transmission
+from chaos.oracle.frames.replicas import replicas
 from chaos.oracle.timing import ROUNDING_S, Timing, timing
 from simulator.events import Appended, FaultHit, FrameWritten, LeaderMoved, SpuStopped
 from simulator.faults.effects import CutPoint, Effect
@@ -45,7 +46,8 @@ class Answers:
         self._changes: list[float] = []
         """When an SPU may have lost a partition while it waited for the commit."""
         if times.commit:
-            self._committed = dict(self._commits(evidence, times))
+            commits = self._replicated if evidence.once(replicas).is_replicated else self._commits
+            self._committed = dict(commits(evidence, times))
             changes = (*evidence.events_of(LeaderMoved), *evidence.events_of(SpuStopped))
             self._changes = sorted(change.t for change in changes)
         self._appended = {
@@ -64,9 +66,15 @@ class Answers:
                 self._hits.setdefault(hit.transmission, []).append(hit)
         self._copies: Counter[int] = Counter()
         """By request, how many answers a fault repeated; all copies have the same content."""
+        self._repeated: set[int] = set()
+        """The requests that a fault repeated, so that they have several answers of their own."""
         for hit in evidence.events_of(FaultHit):
-            if hit.at is CutPoint.RESPONSE and not hit.shadowed and Effect.REPEATED in hit.effects:
+            if hit.shadowed or Effect.REPEATED not in hit.effects:
+                continue
+            if hit.at is CutPoint.RESPONSE:
                 self._copies[hit.transmission] += 1
+            else:
+                self._repeated.add(hit.transmission)
         self._written: Counter[int] = Counter()
         """By request that was hit, how many answers were written in full."""
         if self._hits:
@@ -85,6 +93,8 @@ class Answers:
     def may_acknowledge(self, transmission: Transmission) -> bool:
         """Return whether an answer to a request may have reported success."""
         number = transmission.number
+        if self._committed.get(number) is False and number not in self._repeated:
+            return False
         wrong = sum(1 for _ in self._concerning(transmission))
         return number in self._at and (
             not wrong or self._written[number] > wrong + self._copies[number]
@@ -146,6 +156,18 @@ class Answers:
                 in_time = answered_at >= committed_at - ROUNDING_S
                 if not in_time or answered_at < stored_at[number] + timeout - ROUNDING_S:
                     yield number, in_time
+
+    def _replicated(self, evidence: Evidence, times: Timing) -> Iterator[tuple[int, bool]]:
+        """Yield the same where the replicas decide when a request is committed."""
+        margin = times.slack + ROUNDING_S
+        for read in evidence.requests:
+            turns = list(evidence.once(replicas).turns(read))
+            if not turns or read.transmission not in self._at:
+                continue
+            if all(turn.committed_at < turn.timeout_at - margin for turn in turns):
+                yield read.transmission, True
+            elif all(turn.committed_at > turn.timeout_at + margin for turn in turns):
+                yield read.transmission, False
 
     def is_appended(self, transmission: Transmission) -> bool:
         """Return whether the records of a request were stored."""

@@ -20,6 +20,7 @@ from simulator.events import (
     Event,
     FaultHit,
     Healed,
+    LeaderElected,
     LeaderMoved,
     ListenerClosed,
     ListenerReopened,
@@ -48,7 +49,7 @@ class Disturbances:
         self.by_server: defaultdict[str, list[Disturbance]] = defaultdict(list)
         """By server, its disturbances."""
         self.by_partition: defaultdict[int, list[Disturbance]] = defaultdict(list)
-        """By partition, the moves of its leader, and the times at which no SPU served it."""
+        """By partition, the changes of its leader, and the times at which no SPU served it."""
         self.of_topic: list[Disturbance] = []
         """The times at which the topic did not exist."""
         self.leaders: defaultdict[int, set[str]] = defaultdict(set)
@@ -126,7 +127,7 @@ class Disturbances:
                 for partition, spu in enumerate(happened.leaders, happened.first):
                     self.leaders[partition].add(f"spu:{spu}")
                 self.of_topic.append((happened.t, happened.t))
-            case LeaderMoved() if happened.topic == self._topic:
+            case LeaderMoved() | LeaderElected() if happened.topic == self._topic:
                 self.leaders[happened.partition].add(f"spu:{happened.spu}")
                 self.by_partition[happened.partition].append((happened.t, happened.t))
 

@@ -2,14 +2,23 @@
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from heapq import merge
 from typing import Any, NamedTuple, TypeVar, cast
 
 from chaos.history import CLIENT_EVENTS, History, Outcome, SentRecord
 from chaos.oracle.frames.record_ids import RecordIds, TransmittedBatch
-from simulator.events import Appended, Event, FaultHit, FrameRead, FrameWritten, TopicDeleted
+from simulator.events import (
+    Appended,
+    Event,
+    FaultHit,
+    FrameRead,
+    FrameWritten,
+    LeaderElected,
+    TopicDeleted,
+)
 from simulator.faults.effects import CutPoint, Effect
 from wire.batch import Record
 
@@ -49,6 +58,19 @@ class Copy(NamedTuple):
     """The incarnation of the topic whose log holds the copy, from 0."""
     timestamp: int = -1
     """The stored timestamp, in milliseconds since 1970; -1 if the batch has no times."""
+
+
+class LeftOut(NamedTuple):
+    """Records that an SPU appended and an election left out of the partition."""
+
+    transmission: int
+    """The request frame that carried them."""
+    entry: int
+    """The position of their entry in the request, from 0."""
+    base: int
+    """The offset of the first one."""
+    end: int
+    """The offset behind the last one."""
 
 
 class Phantom(NamedTuple):
@@ -202,7 +224,7 @@ class Evidence:
         copies, reported, new = found.copies, found.reported, tuple.__new__
         altered = self.altered_requests
         for incarnation, partition, log in self.logs:
-            appends = iter(self._appends.get((incarnation, partition), ()))
+            appends = iter(self._appends[0].get((incarnation, partition), ()))
             base, end, number, fault = next(appends, _NOWHERE)
             brought = -1  # a trail with the request of the current append
             known = self.record_ids.of_values([record.value for record in log])
@@ -266,30 +288,50 @@ class Evidence:
     def append_at(self, incarnation: int, partition: int, offset: int) -> int | None:
         """Return the number of the request frame that carried the record at an offset; None if no
         event shows it."""
-        appends = self._appends.get((incarnation, partition), [])
+        appends = self._appends[0].get((incarnation, partition), [])
         place = bisect_right(appends, float(offset), key=_base) - 1
         if place < 0:
             return None
         _, end, transmission, _ = appends[place]
         return transmission if offset < end else None
 
+    @property
+    def left_out(self) -> list[LeftOut]:
+        """The appends that elections left out of the partition."""
+        return self._appends[1]
+
     @cached_property
     def _appends(
         self,
-    ) -> dict[tuple[int, int], list[tuple[float, float, int | None, str | None]]]:
+    ) -> tuple[
+        dict[tuple[int, int], list[tuple[float, float, int | None, str | None]]], list[LeftOut]
+    ]:
         """By incarnation and partition, the appends: first offset, offset after the last, request
-        frame, copying fault."""
-        found: dict[tuple[int, int], list[tuple[float, float, int | None, str | None]]] = {}
+        frame, copying fault; and those that elections left out, which are not among them."""
+        kept: defaultdict[tuple[int, int], list[Appended]] = defaultdict(list)
+        left_out: list[LeftOut] = []
         topic = self.scenario.topic.name
         ends = [each.n for each in self.events_of(TopicDeleted) if each.topic == topic]
-        for append in self.events_of(Appended):
-            if append.topic == topic:
-                assert append.partition is not None
-                incarnation = bisect_left(ends, append.n) if ends else 0
-                found.setdefault((incarnation, append.partition), []).append(
-                    (append.base_offset, append.end, append.transmission, append.copied_by)
-                )
-        return found
+        changes: Iterable[Appended | LeaderElected] = self.events_of(Appended)
+        if elected := self.events_of(LeaderElected):
+            changes = merge(changes, elected, key=_number)
+        for change in changes:
+            if change.topic != topic:
+                continue
+            assert change.partition is not None
+            place = (bisect_left(ends, change.n) if ends else 0), change.partition
+            appends = kept[place]
+            if isinstance(change, Appended):
+                appends.append(change)
+                continue
+            while appends and appends[-1].end > change.kept_to:
+                gone = appends.pop()
+                left_out.append(LeftOut(gone.transmission, gone.entry, gone.base_offset, gone.end))
+        found: dict[tuple[int, int], list[tuple[float, float, int | None, str | None]]] = {
+            place: [(a.base_offset, a.end, a.transmission, a.copied_by) for a in appends]
+            for place, appends in kept.items()
+        }
+        return found, left_out
 
     @cached_property
     def altered_requests(self) -> frozenset[int]:
@@ -392,6 +434,10 @@ class Evidence:
     def count(self, what: str) -> int:
         """Return one of the ``figures``."""
         return self.figures[what]
+
+
+def _number(event: Event) -> int:
+    return event.n
 
 
 def _base(append: tuple[float, float, int | None, str | None]) -> float:

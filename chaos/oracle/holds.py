@@ -82,10 +82,12 @@ class Holds:
             if hit.at is CutPoint.REQUEST and Effect.REPEATED in hit.effects and not hit.shadowed
         )
         current: dict[int, BusyPeriod] = {}
+        replicated = evidence.scenario.cluster.replication is not None
         for read in evidence.events_of(FrameRead):
             if read.api != "produce":
                 continue
-            until = read.t + commit * (1 + copies[read.transmission])
+            held = commit if not replicated else len(read.carried) * (read.timeout_ms or 0) / 1000
+            until = read.t + held * (1 + copies[read.transmission])
             if not copies[read.transmission]:
                 until = min(until, evidence.answered_at.get(read.transmission, inf))
             period = current.get(read.connection)

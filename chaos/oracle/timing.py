@@ -61,9 +61,14 @@ class Timing:
         """The longest duration of a dial, which is not ended by the policy of one record."""
         self.trip = LEGS * self.leg + 2 * self.transfer
         """The longest duration of an attempt without a fault."""
-        self.commit = scenario.cluster.commit_delay if producer.isolation != READ_UNCOMMITTED else 0
-        """How long an SPU holds a request before its commit, leaving later requests unread."""
         self._commit_max = min(self.wait, producer.timeout)
+        self.commit = scenario.cluster.commit_delay
+        """How long an SPU holds a request before its commit, leaving later requests unread; with
+        replicas, the longest that it may hold each entry."""
+        if scenario.cluster.replication is not None:
+            self.commit = self._commit_max
+        if producer.isolation == READ_UNCOMMITTED:
+            self.commit = 0.0
         self._least = 0.0 if virtual else tolerance_s(evidence.history.world)
         self.too_slow = self.trip > self.wait / 2 or self.wait < self._least
         """Whether attempts may time out although nothing is held and no fault strikes."""

@@ -31,6 +31,7 @@ from simulator.events import (
     FrameRead,
     FrameWritten,
     Healed,
+    LeaderElected,
     LeaderMoved,
     ListenerClosed,
     ListenerReopened,
@@ -49,6 +50,7 @@ CLUSTER_EVENTS = (
     ConnectRefused,
     DialRefused,
     Healed,
+    LeaderElected,
     LeaderMoved,
     ListenerClosed,
     ListenerReopened,
@@ -247,7 +249,7 @@ class Narrator:
         first = bisect_left(self._around_at, start)
         yield from self._in_force(first)
         for position, event in self._around[first : bisect_right(self._around_at, end)]:
-            if not isinstance(event, LeaderMoved | PartitionServed) or (
+            if not isinstance(event, LeaderElected | LeaderMoved | PartitionServed) or (
                 event.topic == self._topic and event.partition in self._partitions(record)
             ):
                 yield position, event.t, phrases.around(event)

@@ -12,11 +12,13 @@ from simulator.events import (
     Event,
     FaultHit,
     Healed,
+    LeaderElected,
     LeaderMoved,
     ListenerClosed,
     ListenerReopened,
     PartitionsAdded,
     PartitionServed,
+    ReplicaCaughtUp,
     SpuStarted,
     SpuStopped,
     TopicCreated,
@@ -125,8 +127,6 @@ def around(event: Event) -> str:
             return f"a connect to {event.server} refused: nothing listens there"
         case Healed():
             return "all faults lifted"
-        case LeaderMoved():
-            return f"the leader of {event.topic}/{event.partition} moved to spu:{event.spu}"
         case ListenerClosed():
             return f"{event.server} refuses connections by fault {event.fault}"
         case ListenerReopened():
@@ -139,9 +139,26 @@ def around(event: Event) -> str:
             return f"spu:{event.spu} stopped"
         case SpuStarted():
             return f"spu:{event.spu} started"
+    return _leader_change(event) or _topic_change(event) or type(event).__name__
+
+
+def _leader_change(event: Event) -> str:
+    """Return the sentence for a change of the replicas of a partition; empty for other events."""
+    match event:
+        case LeaderMoved():
+            return f"the leader of {event.topic}/{event.partition} moved to spu:{event.spu}"
+        case LeaderElected():
+            where = f"{event.topic}/{event.partition}"
+            return (
+                f"spu:{event.spu} elected to lead {where}, where it has {event.kept_to:,} records"
+            )
         case PartitionServed():
             return f"spu:{event.spu} serves {event.topic}/{event.partition} again"
-    return _topic_change(event) or type(event).__name__
+        case ReplicaCaughtUp():
+            where = f"{event.topic}/{event.partition}"
+            has = f"has {event.end:,} records, {event.high_watermark:,} are committed"
+            return f"the replica of {where} on spu:{event.spu} {has}"
+    return ""
 
 
 def _topic_change(event: Event) -> str:

@@ -267,6 +267,13 @@ class Caller:
         """Make an SPU listen at another address."""
         await self._simulator.change_address(spu)
 
+    async def fail_leader(self, partition: int) -> None:
+        """Stop the SPU that leads a partition, if there is the partition and the SPU runs."""
+        if self._topic is not None and partition < len(self._topic.partitions):
+            leader = self._simulator.cluster.spus[self._topic.partitions[partition].leader]
+            if leader.online:
+                await self._simulator.stop_spu(leader.index)
+
     async def stop_spu(self, spu: int) -> None:
         """Close the listener of an SPU and reset its connections."""
         await self._simulator.stop_spu(spu)

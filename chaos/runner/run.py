@@ -31,6 +31,7 @@ from producer.delivery.partitioner import partition_of_key
 from producer.net.dialling import Dial
 from simulator import Config, Simulator, open_simulator
 from simulator.cluster.cluster import Partition, Topic
+from simulator.cluster.replication import ReplicationTerms
 from wire.batch import Record, decode_batch
 from wire.codec import WireError
 
@@ -120,6 +121,7 @@ class _Run:
             seed=scenario.seed,
             commit_delay_s=scenario.cluster.commit_delay,
             recovery=scenario.cluster.recovery,
+            replication=_replication(scenario),
         )
         async with open_simulator(
             config, sinks=[history.events.append], listen=world.listen, faults_wait=True
@@ -259,6 +261,13 @@ class _Run:
         if self._topic is not None:
             await caller.probe(_keys_for_each_of(len(self._topic.partitions)))
         await caller.close(None)
+
+
+def _replication(scenario: Scenario) -> ReplicationTerms | None:
+    options = scenario.cluster.replication
+    if options is None:
+        return None
+    return ReplicationTerms(options.replicas, options.lag, options.first_fetch)
 
 
 @lru_cache

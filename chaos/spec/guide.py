@@ -16,6 +16,7 @@ from chaos.spec.scenario import (
     ClusterOptions,
     NetworkOptions,
     ProducerOptions,
+    ReplicationOptions,
     RetryOptions,
     Scenario,
     TopicOptions,
@@ -28,6 +29,7 @@ MODELS = {
     for m in (
         Scenario,
         ClusterOptions,
+        ReplicationOptions,
         TopicOptions,
         NetworkOptions,
         ProducerOptions,

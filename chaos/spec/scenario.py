@@ -26,7 +26,7 @@ from simulator.documents.quantities import (
     parse_size,
 )
 from simulator.documents.strict_model import Conflict, Strict, kind_of, shown
-from simulator.faults.distributions import NO_DELAY, Distribution
+from simulator.faults.distributions import NO_DELAY, Constant, Distribution
 from simulator.faults.fault_list import FaultList
 from wire.duration import NUMBER_CHARS_MAX
 from wire.framing import FRAME_BYTES_MAX
@@ -37,6 +37,9 @@ RECORDS_MAX = 1_000_000
 
 BYTES_MAX = 512 * 1024 * 1024
 """The most bytes of all values of a scenario, which are in memory until they are judged."""
+
+REPLICAS_MAX = 3
+"""The most replicas of a partition; more of them show nothing that three do not."""
 
 PARTITIONS_MAX = 1_000
 SPUS_MAX = 100
@@ -89,16 +92,32 @@ class TopicOptions(Strict):
     """How many partitions it has; their leaders take turns among the SPUs."""
 
 
+class ReplicationOptions(Strict):
+    """The replicas of each partition."""
+
+    replicas: Annotated[Count, Field(ge=2), _at_most(REPLICAS_MAX, "replicas")] = 2
+    """How many replicas each partition has, the leader's included; no more than there are SPUs."""
+    lag: Distribution = Constant("10ms")
+    """How long each fetch of a follower takes, drawn from the seed. A record is committed when
+    every replica has it."""
+    first_fetch: Duration = 0.0
+    """How long after the creation of a partition its followers begin to fetch; a real one was seen
+    to take 9.8 s."""
+
+
 class ClusterOptions(Strict):
     """The simulated cluster."""
 
     spus: Annotated[Count, _at_most(SPUS_MAX, "SPUs")] = 1
     """The number of SPUs."""
     commit_delay: Duration = 0.0
-    """How long after its append a record is committed; ``read-committed`` waits for the commit."""
+    """How long after its append a record is committed; ``read-committed`` waits for the commit. No
+    effect with ``replication``."""
     recovery: Distribution = NO_DELAY
     """How long an SPU that was started listens before it serves a partition, drawn for each; the
     distributions are those of the fault ``delay``."""
+    replication: ReplicationOptions | None = None
+    """The replicas of each partition; without it each partition has one."""
 
 
 class NetworkOptions(Strict):
@@ -251,6 +270,12 @@ def _beyond_cluster(written: Mapping[str, Any]) -> Iterator[Conflict]:
     topic = _fields(written, "topic")
     partitions = _most_partitions(written)
     no_spu = f"cluster.spus is {spus}, numbered from 0"
+    cluster = _fields(written, "cluster")
+    replicas = _fields(cluster, "replication").get("replicas")
+    replicas = _whole(replicas, ReplicationOptions().replicas)
+    if cluster.get("replication") is not None and replicas > spus:
+        text = f"{replicas} replicas need as many SPUs, but cluster.spus is {spus}"
+        yield Conflict(("cluster", "replication", "replicas"), text)
     no_partition = f"topic.partitions is {partitions}, numbered from 0"
     if partitions > max(_whole(topic.get("partitions"), 1), 1):
         no_partition = f"there are at most {partitions}, numbered from 0"

@@ -80,6 +80,9 @@ class Harness(Protocol):
     def move_leader(self, partition: int, to: int) -> None:
         """Make an SPU the leader of a partition."""
 
+    async def fail_leader(self, partition: int) -> None:
+        """Stop the SPU that leads a partition, if there is the partition and the SPU runs."""
+
     async def stop_spu(self, spu: int) -> None:
         """Close the listener of an SPU and reset its connections."""
 
@@ -118,6 +121,7 @@ STEPS: "Registry[type[Any]]" = Registry(
         "delete_topic",
         "add_partitions",
         "move_leader",
+        "fail_leader",
         "stop_spu",
         "start_spu",
         "change_address",

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from simulator.cluster.follower import Follower
 from simulator.cluster.log import PartitionLog
 from simulator.cluster.memory import Memory
 from simulator.cluster.topic_checks import (
@@ -82,6 +83,8 @@ class Partition:
     """Whether its leader is there and serves it; an SPU that starts serves it some time later."""
     reported: bool = False
     """Whether the SC has heard of the partition from its leader; without that it is OFFLINE."""
+    followers: list[Follower] = field(default_factory=list)
+    """What the leader knows of its followers; empty where the log is not replicated."""
 
     @property
     def leader(self) -> int:
@@ -278,6 +281,11 @@ class Cluster:
         """The partitions that an SPU leads, served or not."""
         return [partition for partition in self.partitions() if partition.leader == spu.index]
 
+    def leader_elected(self, partition: Partition) -> None:
+        """Say that a partition has another leader, which is online and serves it at once."""
+        partition.served = True
+        self._tell([partition])
+
     def set_online(self, spu: Spu, *, online: bool) -> None:
         """Say that an SPU went away, and with it what it leads; or that it is back.
 
@@ -365,10 +373,16 @@ class Cluster:
         ]
 
 
-def topic_of(partitions: int, *, compression: TopicCompression = TopicCompression.ANY) -> TopicSpec:
-    """The spec of a topic whose partitions are spread over the SPUs, each with one replica."""
+def topic_of(
+    partitions: int,
+    *,
+    replicas: int = 1,
+    compression: TopicCompression = TopicCompression.ANY,
+) -> TopicSpec:
+    """The spec of a topic whose partitions are spread over the SPUs."""
     return TopicSpec(
-        replicas=Computed(partitions=partitions, replication_factor=1), compression=compression
+        replicas=Computed(partitions=partitions, replication_factor=replicas),
+        compression=compression,
     )
 
 

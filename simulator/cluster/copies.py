@@ -48,6 +48,10 @@ class Copies:
                 copied += held
         return copied
 
+    def forget(self, position: int) -> None:
+        """Forget the batches from a position on, which the log no longer has."""
+        self._first = {key: place for key, place in self._first.items() if place < position}
+
     def _is_known(self, body: bytes) -> bool:
         """Whether one of those alike in their header only is this; from now on it is."""
         digest = blake2b(body, digest_size=DIGEST_BYTES).digest()

@@ -14,9 +14,9 @@ batch, and the garbage collector has nothing to traverse.
 """
 
 from array import array
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -104,6 +104,11 @@ class PartitionLog:
         self._short_circuited = False
         self._commits: deque[tuple[float, int]] = deque()
         self._committed = 0
+        self.replicate: Callable[[], None] | None = None
+        """Called after each append if followers replicate the log: ``commit`` then says what is
+        committed, and appends do not."""
+        self.on_commit: set[Callable[[], None]] = set()
+        """Called after each ``commit``."""
 
     @property
     def batches(self) -> list[StoredBatch]:
@@ -145,7 +150,9 @@ class PartitionLog:
         appended = self._store(records)
         if appended is None:
             return None
-        if commit_delay_s > 0:
+        if self.replicate is not None:
+            self.replicate()
+        elif commit_delay_s > 0:
             self._commits.append((now + commit_delay_s, self.end_offset))
         else:
             self._committed = self.end_offset
@@ -200,6 +207,29 @@ class PartitionLog:
         if self._short_circuited:
             return Code.PARTITION_SHORT_CIRCUITED
         return None
+
+    def commit(self, end: int) -> None:
+        """Move the high watermark to an offset, as the followers' fetches allow."""
+        self._committed = end
+        for call in tuple(self.on_commit):
+            call()
+
+    def truncate(self, end: int) -> None:
+        """Remove the batches from an offset on, and let the storage write again: another replica
+        leads, which has the batches before it only."""
+        kept = bisect_left(self.base_offsets, end)
+        removed = self.bodies[kept:]
+        size = sum(BASE_OFFSET_BYTES + len(body) for body in removed)
+        self._memory.stored -= self._memory.charge(len(removed), size)
+        self.bytes -= size
+        del self.bodies[kept:], self.base_offsets[kept:]
+        self._copies.forget(kept)
+        self.end_offset = end
+        self._segments = [place for place in self._segments if place < kept] or [0]
+        latest = self.bodies[self._segments[-1] :]
+        used = sum(BASE_OFFSET_BYTES + len(body) for body in latest)
+        self._segment_left = self._segment_bytes - used
+        self.restarted()
 
     def restarted(self) -> None:
         """The SPU came back: its storage writes again. The log is kept."""

@@ -1,5 +1,7 @@
 """The cluster's state as the SC's messages describe it."""
 
+from math import inf
+
 from simulator.cluster.cluster import Cluster, Partition, Spu, Topic
 from wire.api import objects
 from wire.api.partition import PartitionResolution, PartitionSpec, PartitionStatus, ReplicaStatus
@@ -47,7 +49,9 @@ def partition_object(cluster: Cluster, partition: Partition) -> objects.Partitio
     the object is sent, and no news is sent because of it.
     """
     spec, log, leader = partition.topic.spec, partition.log, cluster.spus[partition.leader]
-    end = log.end_offset
+    end = committed = log.end_offset
+    if partition.followers:
+        committed = log.high_watermark(inf)
     if not partition.reported:
         status = NOT_REPORTED
     else:
@@ -57,7 +61,16 @@ def partition_object(cluster: Cluster, partition: Partition) -> objects.Partitio
                 if partition.served
                 else PartitionResolution.LEADER_OFFLINE
             ),
-            leader=ReplicaStatus(spu=leader.id, high_watermark=end, log_end_offset=end),
+            leader=ReplicaStatus(spu=leader.id, high_watermark=committed, log_end_offset=end),
+            live_replicas=sum(follower.known == end for follower in partition.followers),
+            replicas=[
+                ReplicaStatus(
+                    spu=cluster.spus[follower.spu].id,
+                    high_watermark=min(committed, follower.known),
+                    log_end_offset=follower.known,
+                )
+                for follower in partition.followers
+            ],
             size=log.bytes,
         )
     return objects.Partition(

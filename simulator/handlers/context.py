@@ -12,14 +12,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from simulator.cluster.cluster import Cluster, Partition, Spu
+from simulator.cluster.log import PartitionLog
 
 
 @dataclass(frozen=True, slots=True)
 class CommitWait:
     """Wait until the high watermark passes some records; the handler receives whether it did."""
 
-    committed_at: float
-    """The time of the commit, in seconds of the simulator's clock."""
+    log: PartitionLog
+    """The log that holds the records."""
+    end: int
+    """The offset behind the last one."""
+    committed_at: float | None
+    """The time of the commit, in seconds of the simulator's clock; None if the followers decide."""
     timeout_s: float
     """The timeout of the wait, in seconds from now."""
 

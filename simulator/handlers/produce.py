@@ -19,11 +19,11 @@ Left out: SmartModules (SmartModuleNotFound, or Other for an ad hoc one), dedupl
 segments on disk, retention.
 """
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import replace
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
-from simulator.cluster.log import AppendedRecords, InterruptedAppend
+from simulator.cluster.log import AppendedRecords, InterruptedAppend, PartitionLog
 from simulator.cluster.record_set import RecordSet
 from simulator.faults.effects import StruckEntries
 from simulator.handlers.bits import with_bit_flipped
@@ -56,6 +56,17 @@ from wire.record_set import iter_batches
 
 T = TypeVar("T")
 
+
+class StoredEntry(NamedTuple):
+    """One entry of a request whose records are in the log."""
+
+    topic: str
+    result: PartitionResult
+    log: PartitionLog
+    end: int
+    """The offset behind the last record."""
+
+
 Steps = Generator[CommitWait | Pause, bool, T]
 """What is done with a request in turns, and its result."""
 
@@ -71,17 +82,21 @@ def handle(request: ProduceRequest, context: Context) -> Steps[ProduceResponse]:
         raise WireError(f"a timeout of {request.timeout_ms} ms")
     cut = iter((yield from _cut(request)))
     response, dealt_with = ProduceResponse(topics=[]), 0
+    stored: list[StoredEntry] = []
     for topic in request.topics:
         results = TopicResult(name=topic.name, partitions=[])
         for entry in topic.partitions:
             name = topic.name, entry.partition_index
-            results.partitions.append(_produce(name, next(cut), dealt_with, request, context))
+            result, place = _produce(name, next(cut), dealt_with, request, context)
+            results.partitions.append(result)
+            if place is not None:
+                stored.append(StoredEntry(topic.name, result, *place))
             dealt_with += 1
             if not dealt_with % ENTRIES_PER_TURN:
                 yield PAUSE
         response.topics.append(results)
     if request.acks < 0:
-        yield from _until_committed(response, request, context)
+        yield from _until_committed(stored, request, context)
     return response
 
 
@@ -100,33 +115,33 @@ def _cut(request: ProduceRequest) -> Steps[list[RecordSet]]:
 
 
 def _until_committed(
-    response: ProduceResponse, request: ProduceRequest, context: Context
+    stored: Sequence[StoredEntry], request: ProduceRequest, context: Context
 ) -> Steps[None]:
     """Wait for the commit of every entry that was stored."""
-    committed_at, dealt_with = context.now + context.cluster.commit_delay_s, 0
-    for topic in response.topics:
-        for result in topic.partitions:
-            if result.error_code is Code.NONE:
-                in_time = yield CommitWait(committed_at, request.timeout_ms / 1000)
-                result.error_code = _committed(topic.name, result, in_time, request, context)
-            dealt_with += 1
-            if not dealt_with % ENTRIES_PER_TURN:
-                yield PAUSE
+    committed_at = context.now + context.cluster.commit_delay_s
+    for dealt_with, (topic, result, log, end) in enumerate(stored, 1):
+        at = committed_at if log.replicate is None else None
+        in_time = yield CommitWait(log, end, at, request.timeout_ms / 1000)
+        result.error_code = _committed(topic, result, in_time, request, context)
+        if not dealt_with % ENTRIES_PER_TURN:
+            yield PAUSE
 
 
 def _produce(
     name: PartitionName, records: RecordSet, entry: int, request: ProduceRequest, context: Context
-) -> PartitionResult:
-    """Append the batches of the entry at a position of the request."""
+) -> tuple[PartitionResult, tuple[PartitionLog, int] | None]:
+    """Append the batches of the entry at a position of the request.
+
+    Returns:
+        The result, and the log with the offset behind the records; None if it is an error.
+    """
     topic, index = name
     assert context.spu is not None
     partition = context.cluster.led_by(context.spu, topic, index)
     if partition is None:
-        return PartitionResult(partition_index=index, error_code=Code.NOT_LEADER_FOR_PARTITION)
+        return _refused(index, Code.NOT_LEADER_FOR_PARTITION)
     if request.smartmodules:
-        return PartitionResult(
-            partition_index=index, error_code=_no_smartmodule(request.smartmodules[0])
-        )
+        return _refused(index, _no_smartmodule(request.smartmodules[0]))
     outcome = partition.log.append(records, context.now, context.cluster.commit_delay_s)
     if outcome is None:
         outcome = PartitionFull(topic=topic, partition=index)
@@ -137,10 +152,15 @@ def _produce(
             raise WireError("a batch with a schema id")
         outcome = outcome.code
     if not isinstance(outcome, AppendedRecords):
-        return PartitionResult(partition_index=index, error_code=outcome)
+        return _refused(index, outcome)
     if outcome.records:
         context.appended(partition, outcome.base_offset, outcome.records, entry)
-    return PartitionResult(partition_index=index, base_offset=outcome.base_offset)
+    result = PartitionResult(partition_index=index, base_offset=outcome.base_offset)
+    return result, (partition.log, outcome.base_offset + outcome.records)
+
+
+def _refused(index: int, code: ErrorCode) -> tuple[PartitionResult, None]:
+    return PartitionResult(partition_index=index, error_code=code), None
 
 
 def _committed(

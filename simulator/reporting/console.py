@@ -31,11 +31,13 @@ from simulator.events import (
     FrameRead,
     FrameWritten,
     Healed,
+    LeaderElected,
     LeaderMoved,
     ListenerClosed,
     ListenerReopened,
     PartitionsAdded,
     PartitionServed,
+    ReplicaCaughtUp,
     SpuStarted,
     SpuStopped,
     TopicCreated,
@@ -274,6 +276,13 @@ def _cluster_change(event: Event) -> str:
     match event:
         case LeaderMoved():
             return f"leader moved to spu:{event.spu} {event.topic}/{event.partition}"
+        case LeaderElected():
+            where = f"{event.topic}/{event.partition}"
+            return f"spu:{event.spu} elected to lead {where}, kept to {event.kept_to}"
+        case ReplicaCaughtUp():
+            where = f"{event.topic}/{event.partition}"
+            ends = f"to {event.end}, committed to {event.high_watermark}"
+            return f"replica of {where} on spu:{event.spu} caught up {ends}"
         case SpuStopped() | SpuStarted() | ListenerClosed() | ListenerReopened() | DialRefused():
             return _listening(event)
         case PartitionServed():

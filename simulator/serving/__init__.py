@@ -10,6 +10,7 @@
 ``transit``: the memory budget for requests and answers in transit.
 ``node``: one server: its listener and its connections.
 ``recovery``: SPUs that start listen before they serve.
+``replicating``: the task that replicates, and its events.
 ``topic_events``: the events of topics.
 ``transport``: real sockets.
 ``socket_stream``: a stream over a TCP socket that sends without a turn of the event loop.

@@ -252,7 +252,24 @@ async def _in_time(wait: CommitWait | WaitUntil | Pause) -> bool:
     if isinstance(wait, Pause):
         await trio.lowlevel.checkpoint()
         return True
+    if wait.committed_at is None:
+        return await _replicated_in_time(wait)
     left = wait.committed_at - trio.current_time()
     if left > 0:
         await trio.sleep(min(left, wait.timeout_s))
     return left <= wait.timeout_s
+
+
+async def _replicated_in_time(wait: CommitWait) -> bool:
+    """Wait until the followers have some records; return False on timeout."""
+    log = wait.log
+    with trio.move_on_after(wait.timeout_s):
+        while log.high_watermark(trio.current_time()) < wait.end:
+            committed = trio.Event()
+            log.on_commit.add(committed.set)
+            try:
+                await committed.wait()
+            finally:
+                log.on_commit.discard(committed.set)
+        return True
+    return False

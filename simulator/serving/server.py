@@ -40,6 +40,7 @@ from simulator.serving.connection import ConnectionTask
 from simulator.serving.exchange import SimulatorState
 from simulator.serving.node import Node, turn_away
 from simulator.serving.recovery import Recovery
+from simulator.serving.replicating import replicate
 from simulator.serving.topic_events import TopicEvents
 from simulator.serving.transit import Transit
 from simulator.serving.transport import Bound, Listen, Stream, listen_on_tcp
@@ -125,6 +126,8 @@ class Simulator:
         topics = TopicEvents(self._journal)
         topics([*self.cluster.topics.values()], False)
         self.cluster.subscribe(topics)
+        if (terms := self.config.replication) is not None:
+            self._nursery.start_soon(replicate, self.cluster, terms, self.seed, self._journal)
 
     # --- state
 
@@ -221,7 +224,7 @@ class Simulator:
 
     def create_topic(self, topic: str, partitions: int = 1) -> None:
         """Create a topic; raises as ``Cluster.create_topic``."""
-        self.cluster.create_topic(topic, topic_of(partitions))
+        self.cluster.create_topic(topic, topic_of(partitions, replicas=self.config.replicas))
 
     def delete_topic(self, topic: str) -> None:
         """Delete a topic with its logs; raises as ``Cluster.delete_topic``."""

@@ -9,6 +9,9 @@ workload: an acknowledgement is the one thing that a caller can rely on. Whether
 reported offset is a separate check (``offset-is-true``). Records that have neither a value nor a
 key are equal; of these at least as many are stored as were acknowledged.
 
+Where the leader of a partition fails, what it had acknowledged under read-uncommitted may be gone;
+under read-committed it may not.
+
 An acknowledgement is worth what the servers do: a request that asks for the commit is not answered
 before it, and what is committed stays committed, so that no high watermark moves back.
 """
@@ -19,21 +22,26 @@ from chaos.oracle.blind_records import RECORD_CAUSES, blind_records, has_unmodel
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.finding import ACROSS_DELETION, WITHOUT_ID, Finding, Violations, at, listed, were
 from chaos.oracle.frames.commits import early_answers, lost_commits
+from chaos.oracle.frames.replicas import LOST_IN_ELECTION, replicas
 from chaos.oracle.incarnations import open_across_deletion
 
 NAME = "acked-is-stored"
 SEMANTICS = ("at-least-once", "at-most-once")
 NEEDS = (Need.CALLS, Need.LOGS)
-EXCUSES = (ACROSS_DELETION,)
+EXCUSES = (LOST_IN_ELECTION, ACROSS_DELETION)
 CAUSES = RECORD_CAUSES
 
 
 def check(evidence: Evidence) -> Finding:
     """Check every acknowledged record."""
     found = Violations(NAME, evidence.once(blind_records), evidence.once(open_across_deletion))
+    for text, ids in early_answers(evidence):
+        found.add(text, ids)
+    for text in lost_commits(evidence):
+        found.add(text)
     copies, unreasoned = evidence.copies, _without_reason(evidence)
     _, trail_of = evidence.trails
-    acknowledged = evidence.acknowledged
+    acknowledged, elections = evidence.acknowledged, evidence.once(replicas)
     if found.set_aside:
         acknowledged = [
             record
@@ -46,17 +54,17 @@ def check(evidence: Evidence) -> Finding:
             continue
         subject = f"{listed([record.id])} {were([record.id])} acknowledged"
         when = at(record.outcome_at or 0.0)
-        if not copies[record.id]:
+        lost = not copies[record.id] and elections.lost(record)
+        if lost:
+            found.judged -= 1
+            found.excuse(LOST_IN_ELECTION)
+        if not copies[record.id] and not lost:
             where = "" if record.offset is None else f" at {record.partition}@{record.offset}"
             found.add(f"{subject}{where} {when}, but no copy of it is stored", [record.id])
-        else:
+        elif trail_of[record.id] in unreasoned:
             text = f"{subject} {when}, but no answer to a request with it said so"
             found.add(text, [record.id])
     _count_those_without_id(evidence, found)
-    for text, ids in early_answers(evidence):
-        found.add(text, ids)
-    for text in lost_commits(evidence):
-        found.add(text)
     return found.finding()
 
 
@@ -73,7 +81,7 @@ def _without_reason(evidence: Evidence) -> frozenset[int]:
 def _count_those_without_id(evidence: Evidence, found: Violations) -> None:
     """Check the records that are equal by their number."""
     acked = [n for n in sorted(evidence.without_id) if evidence.records[n].outcome == "ok"]
-    if evidence.once(has_unmodelled_effects):
+    if evidence.once(has_unmodelled_effects) or evidence.left_out:
         found.blind(WITHOUT_ID, len(acked))
         return
     found.judged += len(acked)

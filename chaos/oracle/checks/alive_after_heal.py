@@ -4,7 +4,8 @@ One probe for each partition is sent to the healed cluster, and must be acknowle
 that an earlier fault has broken fails here.
 
 The check does not apply to a client that was killed because it did not answer, nor to a producer
-whose configuration leaves an attempt less time than the network, or the commit, takes. A probe that
+whose configuration leaves an attempt less time than the network, or the commit, takes; the replicas
+may never commit anything, if that of a former leader differs. A probe that
 an SPU rejects with NotLeaderForPartition is excused if faults had kept the new leader from the
 client until then: the client learns of the new leader only by this error, and a policy without
 enough retries can do no more. So is a probe that was never transmitted if faults had kept a new
@@ -18,6 +19,7 @@ from chaos.oracle.blind_records import RECORD_CAUSES, blind_records
 from chaos.oracle.blind_spots import SC_UNREACHABLE
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.finding import CLIENT_ENDED, Finding, Violations, at
+from chaos.oracle.frames.replicas import replicas
 from chaos.oracle.incarnations import homes, incarnations
 from chaos.oracle.timing import timing
 from chaos.oracle.visibility import TOO_SLOW, visibility
@@ -55,12 +57,20 @@ def _rule(evidence: Evidence, record: SentRecord) -> str | None:
     """Return the rule that excuses a probe that was not acknowledged; None if there is none."""
     if evidence.history.silent is not None:
         return CLIENT_ENDED
-    times = evidence.once(timing)
-    if times.is_too_slow(evidence.once(incarnations).partitions_max * times.commit):
+    if evidence.once(timing).is_too_slow(_held_s(evidence)):
         return "too-slow"
     if knew_no_leader(evidence, record):
         return "sc-unreachable"
     return "dial-backoff" if _backed_off(evidence, record) else None
+
+
+def _held_s(evidence: Evidence) -> float:
+    """Return how long the commits may hold a probe, in seconds: those of each partition, one after
+    the other."""
+    commit, elections = evidence.once(timing).commit, evidence.once(replicas)
+    if commit and elections.is_replicated:
+        commit = elections.longest_commit_s(evidence.history.healed_at or 0.0)
+    return evidence.once(incarnations).partitions_max * commit
 
 
 def knew_no_leader(evidence: Evidence, record: SentRecord) -> bool:

@@ -4,7 +4,8 @@ A record is lost if no copy of it is stored and the client did not report it as 
 is allowed once the policy is used up: all attempts were made, no further one could begin before the
 policy's timeout, or an SPU answered with a final error code. It is also allowed for a record that
 the client did not accept: because the record is too large for a request, or because the queue
-stayed full for as long as ``send`` may wait.
+stayed full for as long as ``send`` may wait. A record that was acknowledged under read-uncommitted,
+and that an election left out, is lost as well; its client can do nothing about that.
 
 Attempts are those that the simulator saw. While one could be invisible (a listener was closed, a
 connection was dead or stalled) the number of attempts is not known. Then only a lower limit counts:
@@ -17,13 +18,14 @@ from chaos.oracle.blind_records import RECORD_CAUSES, blind_records
 from chaos.oracle.calls import REFUSAL_RULES, refusals
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.finding import ACROSS_DELETION, NOT_DRAINED, Finding, Violations, at, listed, were
+from chaos.oracle.frames.replicas import LOST_IN_ELECTION, replicas
 from chaos.oracle.incarnations import open_across_deletion
 from chaos.oracle.visibility import HIDING_CAUSES
 
 NAME = "no-loss"
 SEMANTICS = ("at-least-once",)
 NEEDS = (Need.FRAMES, Need.APPENDS, Need.LOGS, Need.CALLS, Need.CLOCK)
-EXCUSES = (*BUDGET_RULES, *REFUSAL_RULES, ACROSS_DELETION)
+EXCUSES = (*BUDGET_RULES, *REFUSAL_RULES, LOST_IN_ELECTION, ACROSS_DELETION)
 CAUSES = (*RECORD_CAUSES, *HIDING_CAUSES, NOT_DRAINED)
 
 
@@ -34,13 +36,17 @@ def check(evidence: Evidence) -> Finding:
         found.blind(NOT_DRAINED, len(evidence.sent))
         return found.finding()
     copies, timeline = evidence.copies, evidence.once(retry_timeline)
+    elections = evidence.once(replicas)
     for group in evidence.once(record_groups):
         if not found.sees(*group.ids):
             continue
-        lost = []
+        lost, left_out = [], 0
         if group.outcome != "ok":
             lost = [record.id for record in group.records if not copies[record.id]]
-        found.judged += len(group.records) - len(lost)
+        elif evidence.left_out:
+            left_out = sum(elections.lost(r) for r in group.records if not copies[r.id])
+            found.excuse(LOST_IN_ELECTION, left_out)
+        found.judged += len(group.records) - len(lost) - left_out
         if not lost:
             continue
         unused_budget = found.take(timeline.unused_budget(group), len(lost))

@@ -2,19 +2,21 @@
 
 Any copy satisfies the promise: where a record is stored twice, the client may report either copy.
 The check does not apply to a client that reports no offsets. A record that is acknowledged and not
-stored at all breaks another promise (``acked-is-stored``).
+stored at all breaks another promise (``acked-is-stored``). What an election left out, after an
+acknowledgement under read-uncommitted, is excused, whichever other copies there are.
 """
 
 from chaos.history import Need
 from chaos.oracle.blind_records import RECORD_CAUSES, blind_records
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.finding import ACROSS_DELETION, Finding, Violations, at, listed
+from chaos.oracle.frames.replicas import LOST_IN_ELECTION, replicas
 from chaos.oracle.incarnations import open_across_deletion
 
 NAME = "offset-is-true"
 SEMANTICS = ("at-least-once", "at-most-once")
 NEEDS = (Need.CALLS, Need.LOGS, Need.OFFSETS)
-EXCUSES = (ACROSS_DELETION,)
+EXCUSES = (LOST_IN_ELECTION, ACROSS_DELETION)
 CAUSES = RECORD_CAUSES
 
 
@@ -25,8 +27,13 @@ def check(evidence: Evidence) -> Finding:
     records = [r for r in evidence.acknowledged if r.offset is not None and copies[r.id]]
     if found.set_aside:
         records = [record for record in records if found.sees(record.id)]
+    elections = evidence.once(replicas)
     found.judged = len(records)
     for record in [record for record in records if reported[record.id] is None]:
+        if elections.lost(record):
+            found.judged -= 1
+            found.excuse(LOST_IN_ELECTION)
+            continue
         places = ", ".join(f"{copy.partition}@{copy.offset}" for copy in copies[record.id][:3])
         found.add(
             f"{listed([record.id])} was acknowledged as {record.partition}@{record.offset} "

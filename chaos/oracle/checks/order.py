@@ -5,7 +5,8 @@ acknowledged may be stored late, or not at all, and is ignored. Records of diffe
 no order, nor have records whose ``send`` calls overlapped. At-most-once pipelines over connections
 that may end at any time, and therefore keeps order only among records on the same connection. An
 SPU may store one batch of a request and refuse the one before it; the client can send the refused
-one again only behind the stored one.
+one again only behind the stored one. A record that an election left out, after it had been
+acknowledged under read-uncommitted, has no place in the order of those that are left.
 """
 
 from heapq import heappop, heappush
@@ -15,6 +16,7 @@ from chaos.oracle.answers import answers
 from chaos.oracle.blind_records import RECORD_CAUSES, blind_records
 from chaos.oracle.evidence import Copy, Evidence
 from chaos.oracle.finding import ACROSS_DELETION, Finding, Violations
+from chaos.oracle.frames.replicas import LOST_IN_ELECTION, replicas
 from chaos.oracle.incarnations import open_across_deletion
 
 PASSED = "passed-in-its-request"
@@ -23,7 +25,7 @@ PASSED = "passed-in-its-request"
 NAME = "order"
 SEMANTICS = ("at-least-once", "at-most-once")
 NEEDS = (Need.CALLS, Need.LOGS)
-EXCUSES = (PASSED, ACROSS_DELETION)
+EXCUSES = (PASSED, LOST_IN_ELECTION, ACROSS_DELETION)
 CAUSES = RECORD_CAUSES
 
 
@@ -36,10 +38,14 @@ def check(evidence: Evidence) -> Finding:
     }
     lines: dict[tuple[int, int, int, int | None], _Line] = {}
     """By producer, incarnation, partition and connection."""
+    elections = evidence.once(replicas) if evidence.left_out else None
     unseen, all_copies, stored = found.set_aside, evidence.copies, 0
     for record in evidence.acknowledged:
         copies = all_copies[record.id]
         if not copies or (unseen and not found.sees(record.id)):
+            continue
+        if elections is not None and elections.lost(record):
+            found.excuse(LOST_IN_ELECTION)
             continue
         stored += 1
         partition, offset, number, _, incarnation, _ = copies[0]

@@ -6,7 +6,7 @@ check looks at quiet intervals: R after the last disturbance of the servers that
 until the next disturbance, the healing, or the end. An SPU that stops disturbs a partition until it
 serves the partition again. In such an interval at least one of the records that are sent to that
 partition is delivered. It is a violation that records were sent in it, at least one of them was
-given up in it, and no copy of any of them is stored.
+given up in it, and no copy of any of them was stored.
 
 R is the time of one attempt (at-most-once: ``response_timeout``), the longest retry pause and the
 longest dial backoff that the client can have reached, one undisturbed dial and exchange, and two
@@ -28,6 +28,7 @@ from chaos.oracle.checks.alive_after_heal import knew_no_leader
 from chaos.oracle.disturbances import SC, Disturbances, disturbances
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.finding import ACROSS_DELETION, Finding, Violations, listed, were
+from chaos.oracle.frames.replicas import replicas
 from chaos.oracle.holds import holds
 from chaos.oracle.incarnations import incarnations, open_across_deletion
 from chaos.oracle.timing import timing
@@ -99,7 +100,7 @@ def _look_at(
     records = [record for record in records if record.sent_at >= learned]
     given_up = [record for record in given_up if record.sent_at >= learned]
     found.judged += len(records)
-    if not given_up or any(evidence.copies[record.id] for record in records):
+    if not given_up or any(map(evidence.once(replicas).was_stored, records)):
         return
     if partition is None and _anything_delivered(evidence, quiet):
         return
@@ -134,7 +135,7 @@ def _was_given_up(evidence: Evidence, record: SentRecord, end: float) -> bool:
 
 def _anything_delivered(evidence: Evidence, quiet: _Quiet) -> bool:
     return any(
-        quiet.start <= record.sent_at < quiet.end and evidence.copies[record.id]
+        quiet.start <= record.sent_at < quiet.end and evidence.once(replicas).was_stored(record)
         for record in evidence.sent
     )
 

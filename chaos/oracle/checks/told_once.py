@@ -9,7 +9,8 @@
   many ``requests`` as request frames, and at least as many ``retries`` as frames that repeat a
   request.
 
-A source that the client does not have is not judged. A send that was cancelled, or failed without
+A source that the client does not have is not judged. Where an election left a record out, another
+one is stored at its offset. A send that was cancelled, or failed without
 saying which records were accepted, leaves that many records open in each sum.
 """
 
@@ -22,11 +23,12 @@ from chaos.history import DeliveryReported, Need, SentRecord
 from chaos.oracle.blind_records import RECORD_CAUSES, blind_records
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.finding import Finding, Violations, at, listed
+from chaos.oracle.frames.replicas import LOST_IN_ELECTION, replicas
 
 NAME = "told-once"
 SEMANTICS = ("at-least-once", "at-most-once")
 NEEDS = (Need.CALLS,)
-EXCUSES = ("no-other-source",)
+EXCUSES = ("no-other-source", LOST_IN_ELECTION)
 CAUSES = RECORD_CAUSES
 
 
@@ -116,6 +118,7 @@ def _words(outcome: str, partition: int | None, offset: int | None, timestamp: i
 
 def _look_at_timestamps(evidence: Evidence, found: Violations) -> None:
     """Report records whose stored timestamp is not the one that the client reported."""
+    elections = evidence.once(replicas)
     stored_at: dict[tuple[int, int], list[int]] | None = None
     for record, copy in zip(evidence.records, evidence.reported_copies, strict=True):
         if (copy is not None and copy[5] == record.timestamp) or record.timestamp is None:
@@ -126,6 +129,9 @@ def _look_at_timestamps(evidence: Evidence, found: Violations) -> None:
             stored_at = _timestamps(evidence)
         here = stored_at.get((record.partition, record.offset), [])
         if not here or record.timestamp in here:
+            continue
+        if elections.lost(record):
+            found.excuse(LOST_IN_ELECTION)  # what is stored there now is another record
             continue
         stored = here[-1]
         if not found.set_aside or found.sees(record.id):

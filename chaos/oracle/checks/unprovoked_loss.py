@@ -4,8 +4,9 @@ A record is lost if no copy of it is stored and the client did not report it as 
 Explanations of a loss are: a fault at the request, before it was applied; an SPU that no longer led
 the partition, or was stopped; a connection that was reset, stalled or half closed while the record
 waited or was in flight; a server that could not be reached in that time; a queue that stayed full
-for as long as ``send`` may wait. A fault at the answer loses nothing, and nor does a delay. Without
-faults, and on a network that leaves enough time, nothing is lost.
+for as long as ``send`` may wait; an election that left the record out. A fault at the answer loses
+nothing, and nor does a delay. Without faults, and on a network that leaves enough time, nothing is
+lost.
 
 A record that was never transmitted is not given up before its time (the linger and
 ``response_timeout``): if the client reports *failed* for it, that time must have passed.
@@ -35,6 +36,7 @@ from chaos.oracle.finding import (
     violated,
     were,
 )
+from chaos.oracle.frames.replicas import LOST_IN_ELECTION, replicas
 from chaos.oracle.incarnations import homes, open_across_deletion
 from chaos.oracle.timing import timing
 from chaos.oracle.visibility import EXPLAINING_CAUSES, Visibility, visibility
@@ -43,7 +45,14 @@ from simulator.faults.effects import CutPoint, Effect
 NAME = "unprovoked-loss"
 SEMANTICS = ("at-most-once",)
 NEEDS = (Need.FRAMES, Need.APPENDS, Need.LOGS, Need.CALLS, Need.CLOCK)
-EXCUSES = ("request-lost", CLIENT_ENDED, *EXPLAINING_CAUSES, *REFUSAL_RULES, ACROSS_DELETION)
+EXCUSES = (
+    "request-lost",
+    CLIENT_ENDED,
+    *EXPLAINING_CAUSES,
+    *REFUSAL_RULES,
+    LOST_IN_ELECTION,
+    ACROSS_DELETION,
+)
 CAUSES = (*RECORD_CAUSES, HELD_REQUEST, NOT_DRAINED)
 
 
@@ -53,14 +62,17 @@ def check(evidence: Evidence) -> Finding:
     if not evidence.history.drained:
         found.blind(NOT_DRAINED, len(evidence.sent))
         return found.finding()
-    copies = evidence.copies
+    copies, elections = evidence.copies, evidence.once(replicas)
     for group in evidence.once(record_groups):
         if not found.sees(*group.ids):
             continue
-        lost = []
+        lost, left_out = [], 0
         if group.outcome != "ok":
             lost = [record.id for record in group.records if not copies[record.id]]
-        found.judged += len(group.records) - len(lost)
+        elif evidence.left_out:
+            left_out = sum(elections.lost(r) for r in group.records if not copies[r.id])
+            found.excuse(LOST_IN_ELECTION, left_out)
+        found.judged += len(group.records) - len(lost) - left_out
         if lost and (why := found.take(_ruling(evidence, group), len(lost))) is not None:
             found.add(f"{listed(lost)} {were(lost)} lost: {why}", lost)
     for record, ruling in refusals(evidence):
@@ -71,7 +83,9 @@ def check(evidence: Evidence) -> Finding:
 
 def _ruling(evidence: Evidence, group: RecordGroup) -> Ruling:
     """Return whether something explains the loss of a group."""
-    view = evidence.once(visibility)
+    view, elections = evidence.once(visibility), evidence.once(replicas)
+    if any(map(elections.left_out, group.attempts)):
+        return excused(LOST_IN_ELECTION)
     for transmission in group.attempts:
         if not _was_lost(evidence, view, transmission):
             return violated(

@@ -7,5 +7,6 @@
 ``routing``: which partition, which leader, and how often the SC is asked.
 ``partial``: the records of requests that were read in part.
 ``copies``: stored copies that no frame explains.
+``replicas``: when the replicas commit records, and which ones an election leaves out.
 ``commits``: what the servers commit, and when they answer.
 """

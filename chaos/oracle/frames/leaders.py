@@ -9,6 +9,7 @@ from collections.abc import Collection
 
 from simulator.events import (
     Event,
+    LeaderElected,
     LeaderMoved,
     PartitionsAdded,
     PartitionServed,
@@ -23,6 +24,7 @@ LEADER_EVENTS: tuple[type[Event], ...] = (
     TopicDeleted,
     PartitionsAdded,
     LeaderMoved,
+    LeaderElected,
     SpuStopped,
     SpuStarted,
     PartitionServed,
@@ -60,7 +62,10 @@ class Leaders:
                 return self._assign(dict(enumerate(leaders)))
             case PartitionsAdded(topic=self._topic, first=first, leaders=leaders):
                 return self._assign(dict(enumerate(leaders, first)))
-            case LeaderMoved(topic=self._topic, partition=partition, spu=spu):
+            case (
+                LeaderMoved(topic=self._topic, partition=partition, spu=spu)
+                | LeaderElected(topic=self._topic, partition=partition, spu=spu)
+            ):
                 return self._assign({partition: spu})
             case TopicDeleted(topic=self._topic):
                 gone = [*self.assigned]

@@ -27,6 +27,7 @@ from simulator.events import (
     FrameWritten,
     Healed,
     ListenerReopened,
+    ReplicaCaughtUp,
     TopicCreated,
 )
 
@@ -40,6 +41,7 @@ _HARMLESS: tuple[type[Event], ...] = (
     Appended,
     TopicCreated,
     ListenerReopened,
+    ReplicaCaughtUp,
     Healed,
     *CLIENT_EVENTS,
 )

@@ -18,21 +18,29 @@ from chaos.history import History
 from chaos.mutants import MUTANTS, Mutant
 from chaos.oracle.checks import CHECKS
 from chaos.oracle.finding import ACROSS_DELETION
+from chaos.oracle.frames.replicas import LOST_IN_ELECTION
 from chaos.oracle.judge import judge
 from chaos.runner import run_scenario
 from chaos.spec.scenario import Scenario
 from chaos.world import world
 from chaos.world.world import World
-from tests.chaos.oracle.checks.playing import AT_MOST_ONCE, RETRY, played, scenario_of
+from tests.chaos.oracle.checks.playing import (
+    AT_MOST_ONCE,
+    RETRY,
+    measured_by,
+    played,
+    scenario_of,
+)
 from tests.chaos.oracle.dropping import dropped
 
 NOTHING_TO_JUDGE = {
     ("flush-settles", "never-ended"),
     ("told-once", "no-other-source"),
     ("always", "no-such-figure"),
+    ("no-loss", LOST_IN_ELECTION),
 }
 """Rules that count what has nothing to be held against: no outcome of a flush, no other source, no
-figure."""
+figure; a loss that is no loss of the client, which has an acknowledgement."""
 
 
 class Case(NamedTuple):
@@ -172,6 +180,57 @@ def passed() -> History:
     return played(refused, producer=options, workload=[{"send": {"count": 3}}, "wait"])
 
 
+LEADER_FAILS: dict[str, Any] = {
+    "cluster": {"spus": 2, "replication": {"replicas": 2, "lag": "50ms"}},
+    "producer": {"retry": RETRY, "attempt_timeout": "2s"},
+    "workload": [
+        "send",
+        {"sleep": "200ms"},
+        {"send": {"count": 2, "wait": True}},
+        "fail_leader",
+        {"sleep": "1s"},
+        "send",
+        "wait",
+    ],
+}
+"""The second record is acknowledged and no follower has it; another one gets its offset."""
+
+
+def with_a_copy_kept() -> History:
+    """Return a run in which a record is stored, fetched by a follower and not answered; the second
+    copy, which is acknowledged, is gone."""
+    short = {"retry": RETRY, "attempt_timeout": "100ms"}
+    return played({"drop": {"at": "response", "nth": 2}}, **{**LEADER_FAILS, "producer": short})
+
+
+def unanswered() -> History:
+    """Return a run of at-most-once in which a record is stored on the leader only, and never
+    answered."""
+    steps = ["send", {"sleep": "200ms"}, "send", {"sleep": "10ms"}, "fail_leader", {"sleep": "1s"}]
+    changed = {"producer": AT_MOST_ONCE, "workload": [*steps, "wait"]}
+    return played({"drop": {"at": "response", "nth": 2}}, **{**LEADER_FAILS, **changed})
+
+
+def passed_by_a_late_copy() -> History:
+    """Return a run in which a record is acknowledged and gone, and a request with it that was
+    delayed is applied behind the next record."""
+    steps = [
+        "send",
+        {"sleep": "200ms"},
+        {"send": {"wait": True}},
+        "fail_leader",
+        {"sleep": "1s"},
+        {"send": {"wait": True}},
+        "start_spu",
+        {"sleep": "100ms"},
+        {"move_leader": {"to": 0}},
+        {"sleep": "5s"},
+    ]
+    late = {"delay": {"at": "request", "by": "5s", "nth": 2}}
+    short = {"retry": RETRY, "attempt_timeout": "500ms"}
+    return played(late, **{**LEADER_FAILS, "producer": short, "workload": steps})
+
+
 # --- rules
 
 BUDGET = "attempts:RetryTimeline.unused_budget"
@@ -210,6 +269,11 @@ CANCELLED_CLOSE = (
 )
 UNPROVOKED = "checks.unprovoked_loss"
 ALIVE = "checks.alive_after_heal:_rule"
+LOST = (
+    "frames.replicas:ReplicaHistory.lost",
+    "if offset is None or any(offset in offsets for offsets in ranges):",
+    "if False:",
+)
 
 
 def without_cause(cause: str) -> tuple[str, str, str]:
@@ -219,6 +283,18 @@ def without_cause(cause: str) -> tuple[str, str, str]:
 
 
 CASES: dict[tuple[str, str], list[Case]] = {
+    ("acked-is-stored", LOST_IN_ELECTION): [Case(lambda: played(**LEADER_FAILS), *LOST)],
+    ("offset-is-true", LOST_IN_ELECTION): [Case(with_a_copy_kept, *LOST)],
+    ("order", LOST_IN_ELECTION): [Case(passed_by_a_late_copy, *LOST)],
+    ("told-once", LOST_IN_ELECTION): [Case(lambda: played(**LEADER_FAILS), *LOST)],
+    ("unprovoked-loss", LOST_IN_ELECTION): [
+        Case(
+            unanswered,
+            "checks.unprovoked_loss:_ruling",
+            "if any(map(elections.left_out, group.attempts)):",
+            "if False:",
+        )
+    ],
     ("no-loss", "policy-used-up"): [
         Case(lambda: played(DROP, workload=WAIT), *ATTEMPTS),
         Case(lambda: played(DROP, producer=SHORT, workload=WAIT), *TIMEOUT),
@@ -384,7 +460,7 @@ CASES: dict[tuple[str, str], list[Case]] = {
         Case(
             lambda: played(**SLOW, workload=WAIT),
             ALIVE,
-            "if times.is_too_slow(evidence.once(incarnations).partitions_max * times.commit):",
+            "if evidence.once(timing).is_too_slow(_held_s(evidence)):",
             "if False:",
         )
     ],
@@ -447,3 +523,11 @@ def test_without_the_rule_the_client_is_accused(check: str, rule: str, case: Cas
     assert any(f.check == check and rule in f.excused for f in result.findings)
     with dropped(case.where, case.before, case.after).applied():
         assert check in [finding.check for finding in judge(history).broken]
+
+
+@pytest.mark.parametrize("run", [lambda: played(**LEADER_FAILS), with_a_copy_kept])
+def test_under_read_committed_an_election_lets_nothing_off(run: Callable[[], History]) -> None:
+    promised = measured_by(run(), isolation="read-committed")
+    result = judge(promised)
+    assert not any(LOST_IN_ELECTION in finding.excused for finding in result.findings)
+    assert {"acked-is-stored", "as-configured"} & {finding.check for finding in result.broken}

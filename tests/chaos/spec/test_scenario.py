@@ -109,6 +109,24 @@ def test_a_step_cannot_name_an_spu_that_does_not_exist(step: object) -> None:
     Scenario.model_validate({**data, "cluster": {"spus": 3}})
 
 
+@pytest.mark.parametrize("replication", [{}, {"replicas": 2}, {"replicas": 3}])
+def test_there_are_no_more_replicas_than_spus(replication: dict[str, int]) -> None:
+    replicas = replication.get("replicas", 2)
+    data = {"name": "x", "workload": ["send"]}
+    few = {"spus": replicas - 1, "replication": replication}
+    assert _mistakes({**data, "cluster": few}) == [
+        f"{replicas} replicas need as many SPUs, but cluster.spus is {replicas - 1}"
+    ]
+    Scenario.model_validate({**data, "cluster": {**few, "spus": replicas}})
+
+
+@pytest.mark.parametrize("replicas", [1, 4])
+def test_a_partition_has_two_or_three_replicas(replicas: int) -> None:
+    cluster = {"spus": 4, "replication": {"replicas": replicas}}
+    with pytest.raises(ValidationError, match="replicas"):
+        Scenario.model_validate({"name": "x", "workload": ["send"], "cluster": cluster})
+
+
 @pytest.mark.parametrize(
     "fault", [{"drop": {"match": {"partition": 1}}}, Drop(match=Match(partition=1))]
 )
