@@ -15,6 +15,7 @@ catch every one. Without faults none of the defects breaks a promise.
 ``connecting``: defects in how the producer connects.
 ``calling``: defects in calls that overlap, are repeated or cancelled, and in closing.
 ``serving``: defects of the simulator.
+``replicating``: defects that a leader that fails, or a follower that is away, brings to light.
 ``recording``: defects in the events, outcomes and logs that the checks read.
 ``rebatching``: operations on sealed batches for defects that need more than a few lines.
 ``hunt``: the search for one mutant.
@@ -29,6 +30,7 @@ from chaos.mutants import (
     following,
     outcomes,
     recording,
+    replicating,
     retrying,
     sending,
     serving,
@@ -47,6 +49,7 @@ GROUPS = (
     following,
     calling,
     serving,
+    replicating,
     recording,
 )
 """The modules that define mutants, in the order of the documentation."""

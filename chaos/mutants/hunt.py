@@ -39,6 +39,7 @@ that was not shrunk far enough."""
 
 _DISTURBANCES = (
     "move_leader",
+    "fail_leader",
     "stop_spu",
     "start_spu",
     "create_topic",

@@ -1,6 +1,7 @@
 """What the servers commit: when they answer, and whether it stays committed."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from math import inf
 
 from chaos.oracle.evidence import Evidence
@@ -50,29 +51,53 @@ def _due(evidence: Evidence) -> dict[int, float]:
 
 
 def lost_commits(evidence: Evidence) -> Iterator[str]:
-    """Yield where the high watermark of a partition moved back, and which leaders were elected that
-    lack committed records."""
-    highest: dict[int | None, int] = {}
+    """Yield where the high watermark of a partition moved back, or ahead of a replica, and which
+    leaders were elected that lack committed records."""
+    marks: dict[int | None, _Mark] = {}
+    replication = evidence.scenario.cluster.replication
+    followers = 0 if replication is None else replication.replicas - 1
     for change in in_order(evidence):
+        if isinstance(change, TopicDeleted):
+            marks.clear()
+            continue
+        mark = marks.setdefault(change.partition, _Mark())
+        where = f"partition {change.partition}"
         match change:
-            case TopicDeleted():
-                highest.clear()
-            case LeaderElected(partition=partition, kept_to=kept_to, spu=spu):
-                committed = highest.get(partition, 0)
-                if kept_to < committed:
+            case LeaderElected(kept_to=kept_to) if kept_to < mark.offset:
+                yield (
+                    f"spu:{change.spu} was elected {at(change.t)} to lead {where} with {kept_to} "
+                    f"records, although {mark.offset} were committed"
+                )
+            case Appended(high_watermark=now) | ReplicaCaughtUp(high_watermark=now):
+                what = "append" if isinstance(change, Appended) else "fetch of a follower"
+                if now < mark.offset:
                     yield (
-                        f"spu:{spu} was elected {at(change.t)} to lead partition {partition} with "
-                        f"{kept_to} records, although {committed} were committed"
+                        f"the high watermark of {where} moved back from {mark.offset} to {now}, "
+                        f"as of the {what} {at(change.t)}"
                     )
-            case (
-                Appended(partition=partition, high_watermark=now)
-                | ReplicaCaughtUp(partition=partition, high_watermark=now)
-            ):
-                before = highest.get(partition, 0)
-                if now < before:
-                    what = "append" if isinstance(change, Appended) else "fetch of a follower"
+        match change:
+            case ReplicaCaughtUp(high_watermark=now):
+                mark.ends[change.spu] = change.end
+                if now > mark.offset and not mark.allows(now, followers):
                     yield (
-                        f"the high watermark of partition {partition} moved back from {before} to "
-                        f"{now}, as of the {what} {at(change.t)}"
+                        f"the high watermark of {where} moved from {mark.offset} to {now} "
+                        f"{at(change.t)}, although not every replica had as much"
                     )
-                highest[partition] = now
+                mark.offset = now
+            case Appended(high_watermark=now):
+                mark.offset = now
+            case _:
+                mark.ends.clear()  # followers report to the new leader anew
+
+
+@dataclass(slots=True)
+class _Mark:
+    """The high watermark of one partition."""
+
+    offset: int = 0
+    ends: dict[int, int] = field(default_factory=dict)
+    """By SPU, the end that a follower reported to its leader."""
+
+    def allows(self, offset: int, followers: int) -> bool:
+        """Return whether every follower has the records up to an offset."""
+        return sum(end >= offset for end in self.ends.values()) >= followers

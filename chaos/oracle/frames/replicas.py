@@ -24,11 +24,12 @@ from simulator.events import (
     Event,
     FrameRead,
     LeaderElected,
+    LeaderMoved,
     ReplicaCaughtUp,
     TopicDeleted,
 )
 
-LogEvent = Appended | ReplicaCaughtUp | LeaderElected | TopicDeleted
+LogEvent = Appended | ReplicaCaughtUp | LeaderElected | LeaderMoved | TopicDeleted
 """The events about the log of a partition."""
 
 LOST_IN_ELECTION = "lost-in-election"
@@ -151,6 +152,7 @@ def in_order(evidence: Evidence) -> Iterator[LogEvent]:
         evidence.events_of(Appended),
         evidence.events_of(ReplicaCaughtUp),
         evidence.events_of(LeaderElected),
+        evidence.events_of(LeaderMoved),
         evidence.events_of(TopicDeleted),
         key=_number,
     )
