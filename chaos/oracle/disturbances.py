@@ -52,8 +52,10 @@ class Disturbances:
         """By partition, the changes of its leader, and the times at which no SPU served it."""
         self.of_topic: list[Disturbance] = []
         """The times at which the topic did not exist."""
-        self.leaders: defaultdict[int, set[str]] = defaultdict(set)
-        """By partition, every SPU that led it."""
+        self.leaders: defaultdict[int, list[tuple[float, str]]] = defaultdict(list)
+        """By partition, from when on which SPU led it."""
+        self._elections: defaultdict[int, list[float]] = defaultdict(list)
+        """By partition, when its leader was elected after the SPU of the old one had stopped."""
         self.healed_at = inf
         self._open: dict[tuple[str, str], float] = {}
         """By server and cause, since when a disturbance lasts."""
@@ -80,12 +82,27 @@ class Disturbances:
             servers = set(self.by_server)
             moves = [move for moves in self.by_partition.values() for move in moves]
         else:
-            servers = {SC, *self.leaders[partition]}
+            servers = {SC, *(server for _, server in self.leaders[partition])}
             moves = self.by_partition[partition]
         found = [*self.of_topic, *moves]
         for server in servers:
-            found += self.by_server.get(server, ())
+            struck = self.by_server.get(server, ())
+            if partition is not None and self._elections[partition]:
+                struck = [
+                    (start, self._end(partition, server, start, end)) for start, end in struck
+                ]
+            found += struck
         return sorted(found)
+
+    def _end(self, partition: int, server: str, start: float, end: float) -> float:
+        """Return when a disturbance of a server ended for a partition: an election ends it, unless
+        the partition comes back to that server before."""
+        led = self.leaders[partition]
+        for t in self._elections[partition]:
+            back = any(t <= since < end and leader == server for since, leader in led)
+            if start <= t < end and not back:
+                return t
+        return end
 
     # --- gathering
 
@@ -118,18 +135,23 @@ class Disturbances:
                 self.by_server[SC].append((happened.t, happened.t))  # a client learns of it there
             case TopicCreated() if happened.topic == self._topic:
                 for partition, spu in enumerate(happened.leaders):
-                    self.leaders[partition].add(f"spu:{spu}")
+                    self._lead(partition, spu, happened.t)
                 if self.of_topic and self.of_topic[-1][1] == inf:
                     self.of_topic[-1] = self.of_topic[-1][0], happened.t
             case TopicDeleted() if happened.topic == self._topic:
                 self.of_topic.append((happened.t, inf))
             case PartitionsAdded() if happened.topic == self._topic:
                 for partition, spu in enumerate(happened.leaders, happened.first):
-                    self.leaders[partition].add(f"spu:{spu}")
+                    self._lead(partition, spu, happened.t)
                 self.of_topic.append((happened.t, happened.t))
             case LeaderMoved() | LeaderElected() if happened.topic == self._topic:
-                self.leaders[happened.partition].add(f"spu:{happened.spu}")
+                self._lead(happened.partition, happened.spu, happened.t)
                 self.by_partition[happened.partition].append((happened.t, happened.t))
+                if isinstance(happened, LeaderElected):
+                    self._elections[happened.partition].append(happened.t)
+
+    def _lead(self, partition: int, spu: int, t: float) -> None:
+        self.leaders[partition].append((t, f"spu:{spu}"))
 
     def _serve(self, happened: Event) -> None:
         """Note the partitions that have a leader and are not served, and since when."""

@@ -12,6 +12,7 @@ from simulator.events import (
     Appended,
     FrameWritten,
     LeaderElected,
+    LeaderMoved,
     ReplicaCaughtUp,
     TopicDeleted,
 )
@@ -86,8 +87,10 @@ def lost_commits(evidence: Evidence) -> Iterator[str]:
                 mark.offset = now
             case Appended(high_watermark=now):
                 mark.offset = now
-            case _:
-                mark.ends.clear()  # followers report to the new leader anew
+            case LeaderMoved(spu=spu):
+                mark.ends.pop(spu, None)  # it may have led before
+            case LeaderElected():
+                mark.ends.clear()
 
 
 @dataclass(slots=True)

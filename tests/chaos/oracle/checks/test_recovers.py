@@ -8,7 +8,7 @@ from chaos.mutants.connecting import GivesUpTheDialOfAll
 from chaos.oracle.checks import recovers
 from chaos.oracle.evidence import Evidence
 from simulator.events import Event, FaultHit, PartitionServed, SpuStarted
-from tests.chaos.oracle.checks.playing import judged, played, said
+from tests.chaos.oracle.checks.playing import AT_MOST_ONCE, judged, played, said, without
 
 STREAM: dict[str, Any] = {
     "network": {"latency": "5ms"},
@@ -140,3 +140,30 @@ def test_a_client_that_delivers_nothing_although_the_partition_is_served_is_repo
             events.append(replace(served, t=event.t))
     (text,) = said(recovers, replace(history, events=events))
     assert "nothing that was sent from" in text
+
+
+# --- leaders that fail
+
+FAILED_OVER: dict[str, Any] = {
+    "cluster": {"spus": 2, "replication": {"replicas": 2, "lag": "10ms"}},
+    "workload": [
+        {"send": {"count": 2}},
+        {"sleep": "100ms"},
+        "fail_leader",
+        {"send": {"count": 80, "pace": "100ms"}},
+        "wait",
+    ],
+}
+"""The old leader stays away; the new one is there after 0.8 s."""
+
+
+def test_an_election_ends_what_the_stop_of_the_old_leader_began() -> None:
+    assert judged(recovers, played(**FAILED_OVER)) > 30
+
+
+def test_a_client_that_does_not_find_the_elected_leader_is_reported() -> None:
+    silent = {"drop": {"at": "both", "match": {"spu": 1}}}
+    history = played(silent, producer=AT_MOST_ONCE, **FAILED_OVER)
+    assert judged(recovers, history) == 0  # faults strike the new leader all the time
+    unexplained = without(history, lambda event: isinstance(event, FaultHit))
+    assert any("nothing that was sent from" in text for text in said(recovers, unexplained))

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from chaos.history import History
+from chaos.mutants import MUTANTS
 from chaos.oracle.answers import Answers
 from chaos.oracle.checks import acked_is_stored
 from chaos.oracle.evidence import Evidence
@@ -147,3 +148,17 @@ def test_each_append_says_what_the_replicas_have_committed() -> None:
     history = played(**COMMITTED)
     marks = [event.high_watermark for event in history.events if isinstance(event, Appended)]
     assert marks == [0, 1, 2]
+
+
+def test_a_leader_that_moves_to_where_it_is_changes_nothing() -> None:
+    steps = [{"sleep": "100ms"}, "send", {"sleep": "1ms"}, {"move_leader": {"to": 0}}, "wait"]
+    assert said(acked_is_stored, played(**{**COMMITTED, "workload": steps})) == []
+
+
+def test_a_high_watermark_ahead_of_a_replica_is_reported() -> None:
+    with MUTANTS["commits-with-the-first-follower"].applied():
+        history = played(**COMMITTED)
+    assert any(
+        text.endswith("although not every replica had as much")
+        for text in said(acked_is_stored, history)
+    )
