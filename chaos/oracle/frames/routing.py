@@ -7,6 +7,7 @@ know.
 """
 
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterator
 from functools import lru_cache
 from math import inf
@@ -17,6 +18,7 @@ from chaos.oracle.finding import at, listed
 from chaos.oracle.frames.batches import begun_from
 from chaos.oracle.frames.leaders import Leaders
 from chaos.oracle.frames.waiting import Complaint, first_of_others, struck_at
+from chaos.oracle.incarnations import WATCHES
 from chaos.oracle.timing import timing
 from chaos.oracle.visibility import visibility
 from simulator.events import (
@@ -87,9 +89,10 @@ class News:
         self._unknown_from = min(
             self._visibility.leaders_unknown_from, first_of_others(evidence, _KNOWN)
         )
-        pushed = [w for w in evidence.events_of(FrameWritten) if w.server == "sc" and w.whole]
-        self.written_at = [written.t for written in pushed]
-        numbers = [written.n for written in pushed]
+        written = [w for w in evidence.events_of(FrameWritten) if w.server == "sc" and w.whole]
+        self.written_at = [frame.t for frame in written]
+        pushed = list(_news(written))
+        numbers = [frame.n for frame in pushed]
         self._at: list[float] = []
         self._known_at: list[float] = []
         self._leaders: list[dict[int, int]] = []
@@ -144,6 +147,16 @@ class News:
         connection = self._visibility.connections[written.connection]
         is_news = written.t <= change.t + self._times.slack and connection.closed > known
         return known if is_news else inf
+
+
+def _news(written: list[FrameWritten]) -> Iterator[FrameWritten]:
+    """Yield the answers that tell of a change: those of a watch, after the first one of each."""
+    answers: Counter[int] = Counter()
+    for frame in written:
+        if frame.api == "watch":
+            answers[frame.connection] += 1
+            if answers[frame.connection] > WATCHES:
+                yield frame
 
 
 def news(evidence: Evidence) -> News:

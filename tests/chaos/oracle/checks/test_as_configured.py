@@ -14,7 +14,7 @@ from chaos.oracle.checks import as_configured
 from chaos.oracle.judge import judge
 from chaos.runner import run_scenario
 from chaos.spec.scenario import Scenario
-from simulator.events import FrameRead, FrameWritten
+from simulator.events import FrameRead, FrameWritten, LeaderMoved
 from tests.chaos.oracle.checks.playing import (
     AT_MOST_ONCE,
     judged,
@@ -282,4 +282,30 @@ def test_sends_that_overlap_take_turns_in_any_order() -> None:
             {"concurrently": [[{"send": {"count": 1}}], [{"send_all": {"count": 2}}]]},
         ],
     )
+    assert said(as_configured, history) == []
+
+
+def test_an_answer_to_a_greeting_is_no_news() -> None:
+    """The leader moves while the client connects to the SC again."""
+    history = played(
+        cluster={"spus": 3},
+        topic={"partitions": 2},
+        network={"latency": "8ms"},
+        producer={},
+        workload=[
+            {"send": {"count": 7, "pace": "4ms"}},
+            {"stop_spu": {"spu": 0}},
+            {"send": {"count": 8, "pace": "13ms"}},
+            {"sleep": "1910ms"},
+            {"move_leader": {"partition": 1, "to": 2}},
+            {"send": {"count": 2, "keys": 2, "pace": "8100us"}},
+        ],
+    )
+    (moved,) = (event for event in history.events if isinstance(event, LeaderMoved))
+    answers = {
+        event.api
+        for event in history.events
+        if isinstance(event, FrameWritten) and event.server == "sc" and event.t == moved.t
+    }
+    assert answers == {"api-versions"}
     assert said(as_configured, history) == []
