@@ -18,7 +18,6 @@ from simulator.events import (
     ListenerReopened,
     PartitionsAdded,
     PartitionServed,
-    ReplicaCaughtUp,
     SpuStarted,
     SpuStopped,
     TopicCreated,
@@ -154,10 +153,6 @@ def _leader_change(event: Event) -> str:
             )
         case PartitionServed():
             return f"spu:{event.spu} serves {event.topic}/{event.partition} again"
-        case ReplicaCaughtUp():
-            where = f"{event.topic}/{event.partition}"
-            has = f"has {event.end:,} records, {event.high_watermark:,} are committed"
-            return f"the replica of {where} on spu:{event.spu} {has}"
     return ""
 
 

@@ -11,13 +11,26 @@ from simulator import Config, Simulator, open_simulator
 from simulator.cluster.replication import ReplicationTerms
 from simulator.events import LeaderElected, ReplicaCaughtUp
 from simulator.faults.distributions import Constant
-from tests.simulator.client import batch, produce_request
+from tests.simulator.client import Client, batch, produce_request
 from tests.simulator.memory import MemoryNetwork, dial
-from wire.api import PRODUCE
+from wire.api import FETCH, PRODUCE
+from wire.api.fetch import FetchPartition, FetchRequest, FetchTopic
 from wire.api.produce import READ_COMMITTED
 from wire.error_code import Code, RequestTimedOut
 
 LAG = Constant("100ms")
+UNCOMMITTED, COMMITTED = 0, 1
+"""The isolations of a fetch."""
+
+
+async def fetched(client: Client, isolation: int) -> tuple[int, bool]:
+    """Return the high watermark, and whether there were records, of a fetch from the beginning."""
+    partition = FetchPartition(partition_index=0, fetch_offset=0, max_bytes=1000)
+    request = FetchRequest(
+        max_bytes=1000, isolation=isolation, topics=[FetchTopic(name="t", partitions=[partition])]
+    )
+    answer = (await client.call(FETCH, request)).topics[0].partitions[0]
+    return answer.high_watermark, bool(answer.records)
 
 
 @asynccontextmanager
@@ -118,6 +131,21 @@ async def test_read_uncommitted_waits_for_nobody_and_may_lose_what_it_acknowledg
     assert (first.end, first.high_watermark) == (0, 0)
     assert (caught_up.spu, caught_up.end, caught_up.high_watermark) == (1, 1, 1)
     assert (elected.partition, elected.spu, elected.kept_to) == (0, 1, 1)
+
+
+async def test_a_consumer_of_committed_records_gets_what_every_replica_has(
+    network: MemoryNetwork, autojump_clock: MockClock
+) -> None:
+    async with replicated(network) as sim:
+        client = await dial(network, sim.spu_addresses[0])
+        await client.produce("t", 0, b"a")
+        early = await fetched(client, COMMITTED)
+        everything = await fetched(client, UNCOMMITTED)
+        await trio.sleep(0.2)
+        late = await fetched(client, COMMITTED)
+    assert early == (0, False)
+    assert everything == (0, True)
+    assert late == (1, True)
 
 
 async def test_the_old_leader_rejects_requests_when_it_is_back(
