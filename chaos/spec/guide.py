@@ -129,7 +129,8 @@ def _form(form: Json) -> str:
         return "a duration"
     match form.get("type"):
         case "integer":
-            return f"a whole number from {form.get('minimum', 0)}"
+            most = f" to {form['maximum']}" if "maximum" in form else ""
+            return f"a whole number from {form.get('minimum', 0)}{most}"
         case "array":
             inner = form.get("items", {})
             return f"a list of {_form(inner)}" if "enum" in inner else "a list"

@@ -12,6 +12,7 @@ from pydantic import (
     AfterValidator,
     Field,
     StrictBool,
+    WithJsonSchema,
 )
 
 import chaos.spec.steps  # noqa: F401  registers every step
@@ -38,8 +39,8 @@ RECORDS_MAX = 1_000_000
 BYTES_MAX = 512 * 1024 * 1024
 """The most bytes of all values of a scenario, which are in memory until they are judged."""
 
-REPLICAS_MAX = 3
-"""The most replicas of a partition; more of them show nothing that three do not."""
+REPLICAS_MIN, REPLICAS_MAX = 2, 3
+"""The replicas of a partition that is replicated; more of them show nothing that three do not."""
 
 PARTITIONS_MAX = 1_000
 SPUS_MAX = 100
@@ -64,6 +65,17 @@ def _at_most(most: int, what: str) -> AfterValidator:
         return number
 
     return AfterValidator(check)
+
+
+def _replicas(number: int) -> int:
+    if not REPLICAS_MIN <= number <= REPLICAS_MAX:
+        raise ValueError(f"{number} is no number of replicas; write 2 or 3, or no replication")
+    return number
+
+
+_REPLICAS_SCHEMA = WithJsonSchema(
+    {"type": "integer", "minimum": REPLICAS_MIN, "maximum": REPLICAS_MAX}
+)
 
 
 def _positive(seconds: float) -> float:
@@ -95,7 +107,7 @@ class TopicOptions(Strict):
 class ReplicationOptions(Strict):
     """The replicas of each partition."""
 
-    replicas: Annotated[Count, Field(ge=2), _at_most(REPLICAS_MAX, "replicas")] = 2
+    replicas: Annotated[Count, AfterValidator(_replicas), _REPLICAS_SCHEMA] = 2
     """How many replicas each partition has, the leader's included; no more than there are SPUs."""
     lag: Distribution = Constant("10ms")
     """How long each fetch of a follower takes, drawn from the seed. A record is committed when

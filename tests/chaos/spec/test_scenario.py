@@ -123,8 +123,9 @@ def test_there_are_no_more_replicas_than_spus(replication: dict[str, int]) -> No
 @pytest.mark.parametrize("replicas", [1, 4])
 def test_a_partition_has_two_or_three_replicas(replicas: int) -> None:
     cluster = {"spus": 4, "replication": {"replicas": replicas}}
-    with pytest.raises(ValidationError, match="replicas"):
-        Scenario.model_validate({"name": "x", "workload": ["send"], "cluster": cluster})
+    assert _mistakes({"name": "x", "workload": ["send"], "cluster": cluster}) == [
+        f"{replicas} is no number of replicas; write 2 or 3, or no replication"
+    ]
 
 
 @pytest.mark.parametrize(
