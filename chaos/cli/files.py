@@ -7,7 +7,7 @@ from pathlib import Path
 
 from chaos.drivers.driver import Driver
 from chaos.report.run_directory import slug_of
-from chaos.search.known import KNOWN_FILE
+from chaos.search.known import KNOWN_FILES
 from chaos.spec.loader import ScenarioFileError, load_scenario_file
 from chaos.spec.property import Property
 from chaos.world.world import WorldName
@@ -80,7 +80,7 @@ def _files(path: str, mistakes: list[str]) -> list[str]:
     if not directory.is_dir():
         return [path]
     try:
-        files = (file for file in directory.glob("*.yaml") if file.name != KNOWN_FILE)
+        files = (file for file in directory.glob("*.yaml") if not file.match(KNOWN_FILES))
         found = sorted(map(str, files))
     except OSError as error:
         mistakes.append(f"{path}: {(error.strerror or str(error)).lower()}")

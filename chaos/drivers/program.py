@@ -48,11 +48,12 @@ LARGEST: Mapping[str, int] = {
 Answer = dict[str, Any]
 
 
-def open_program(command: Sequence[str]) -> OpenSession:
+def open_program(command: Sequence[str], environment: Mapping[str, str] = {}) -> OpenSession:
     """Return the driver of a program that is started for each run and ended after it.
 
     Args:
         command: the program and its arguments.
+        environment: variables in addition to those of this process.
     """
 
     @asynccontextmanager
@@ -60,7 +61,7 @@ def open_program(command: Sequence[str]) -> OpenSession:
         address: str, scenario: Scenario, world: World, recorder: Recorder
     ) -> AsyncIterator[DriverSession]:
         try:
-            process = Process(command)
+            process = Process(command, environment)
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
             raise NotStarted(f"{command[0]} cannot be started: {reason}") from error

@@ -17,6 +17,16 @@ PRODUCER = "producer"
 OFFICIAL = "fluvio"
 """The name of the official Python client."""
 
+OFFICIAL_RUST = "fluvio-rust"
+"""The name of the official Rust client."""
+
+OFFICIAL_WAIT_S = 1
+"""How long the official clients wait for an answer, in whole seconds: the shortest that they
+accept; their default is 60. A client reads the variable once, when it starts."""
+
+OFFICIAL_ENVIRONMENT = {"FLV_SOCKET_WAIT": str(OFFICIAL_WAIT_S)}
+"""The environment variables of the official clients."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DriverKind:
@@ -42,7 +52,9 @@ class DriverKind:
         return f"{self.word}:{self.argument}" if self.argument else self.word
 
 
-DRIVERS: Registry[DriverKind] = Registry("driver", order=(PRODUCER, OFFICIAL, "command"))
+DRIVERS: Registry[DriverKind] = Registry(
+    "driver", order=(PRODUCER, OFFICIAL, OFFICIAL_RUST, "command")
+)
 """Every kind of driver by its word."""
 
 

@@ -21,8 +21,9 @@ from simulator.documents.strict_model import Strict, hint, shown
 from simulator.events import FaultHit
 from simulator.faults.effects import CutPoint, Effect
 
-KNOWN_FILE = "known.yaml"
-"""The name of a file of known defects, which is no scenario when a directory is read."""
+KNOWN_FILES = "known.*"
+"""The names of files of known defects, which are no scenarios when a directory is read:
+``known.yaml``, or one for each client, such as ``known.fluvio.yaml``."""
 
 
 class KnownFileError(Exception):

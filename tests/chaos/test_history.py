@@ -8,13 +8,13 @@ import pytest
 from chaos.history import VERSION, History, HistoryError
 from chaos.oracle.judge import judge
 from chaos.runner import run_scenario
-from chaos.search.known import KNOWN_FILE
+from chaos.search.known import KNOWN_FILES
 from chaos.spec.loader import load_scenario_file
 from chaos.spec.scenario import Scenario
 from tests.chaos.histories import history_of
 
 FILES = sorted((Path(__file__).parents[2] / "scenarios").rglob("*.yaml"))
-SCENARIOS = [path for path in FILES if path.name != KNOWN_FILE]
+SCENARIOS = [path for path in FILES if not path.match(KNOWN_FILES)]
 
 
 def concrete() -> list[Scenario]:

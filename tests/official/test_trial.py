@@ -6,6 +6,7 @@ import pytest
 
 from chaos.drivers.kinds import official
 from chaos.drivers.kinds.official import open_official
+from chaos.drivers.registry import OFFICIAL_WAIT_S
 from chaos.history import History
 from chaos.oracle.judge import judge
 from chaos.runner import run_scenario
@@ -83,4 +84,4 @@ def test_a_retry_policy_cannot_be_told_to_it_and_is_named() -> None:
     (sentence,) = history.not_applicable
     assert sentence.startswith("producer.retry: the client has exponential-backoff with 4 retries")
     assert history.scenario.producer.retry.max_retries == 4
-    assert history.scenario.producer.attempt_timeout == official.SOCKET_WAIT_S
+    assert history.scenario.producer.attempt_timeout == OFFICIAL_WAIT_S

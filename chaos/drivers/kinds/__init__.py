@@ -2,6 +2,7 @@
 
 ``producer``: our own producer, in the process of the harness.
 ``official``: the official Python client.
+``official_rust``: the official Rust client.
 ``command``: any program that speaks the client protocol.
 """
 

@@ -15,15 +15,11 @@ from pathlib import Path
 from chaos.drivers import DriverSession, Recorder
 from chaos.drivers.process import Process
 from chaos.drivers.program import connected
-from chaos.drivers.registry import OFFICIAL, DriverKind, register_driver
+from chaos.drivers.registry import OFFICIAL, OFFICIAL_ENVIRONMENT, DriverKind, register_driver
 from chaos.spec.scenario import Scenario
 from chaos.world.world import World
 
 PROGRAM = Path(__file__).parent.with_name("official_program.py")
-
-SOCKET_WAIT_S = 1
-"""How long the client waits for an answer, in whole seconds: the shortest that it accepts; its
-default is 60. The client reads the variable once, when it starts."""
 
 ABSENT = (
     "the official client is not installed (package fluvio, for Python 3.11 to 3.13 on Linux x86-64 "
@@ -43,7 +39,7 @@ class _Kept:
             self.process = Process(
                 # -P: modules in the program's folder must not hide packages of the same names.
                 [sys.executable, "-P", str(PROGRAM)],
-                {"FLV_SOCKET_WAIT": str(SOCKET_WAIT_S)},
+                OFFICIAL_ENVIRONMENT,
             )
         return self.process
 

@@ -1,15 +1,16 @@
-"""The trial of the official client: its page, and the parts that the comparison ignores."""
+"""The trial of the official clients: its page, and the parts that the comparison ignores."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from chaos.cli import trial
 from chaos.cli.files import Source, gather
 from chaos.drivers.driver import Driver
-from chaos.drivers.kinds.official import ABSENT, open_official
-from chaos.oracle.judge import judge
+from chaos.drivers.kinds.official import open_official
+from chaos.oracle.judge import Verdict, judge
 from chaos.runner import run_scenario
 
 PROJECT = Path(__file__).parents[3]
@@ -21,7 +22,8 @@ def test_every_scenario_of_the_folder_is_on_the_page() -> None:
     assert not MISTAKES
     for source in SOURCES:
         assert f"\n## {source.prop.name}\n" in PAGE
-        assert f"run {trial.FOLDER}/{Path(source.file).name} --client fluvio\n" in PAGE
+        for client in trial.TITLES:
+            assert f"run {trial.FOLDER}/{Path(source.file).name} --client {client}\n" in PAGE
     assert PAGE.count("\n## ") == len(SOURCES) + 1  # and how it is explored
 
 
@@ -44,13 +46,71 @@ def test_times_and_numbers_of_requests_are_not_compared() -> None:
     assert trial.masked(one) == trial.masked(two)
 
 
+@pytest.mark.parametrize("outcome", ["acknowledged: greetings/0@0", "reported failed: no"])
+def test_an_outcome_may_precede_its_answer(outcome: str) -> None:
+    lines = ["    1.262 s  answered with an error code\n", f"    1.262 s  {outcome}\n"]
+    assert trial.masked("".join(lines)) == trial.masked("".join(reversed(lines)))
+
+
 def test_everything_else_is_compared() -> None:
     assert trial.masked("1 attempt of 5") != trial.masked("2 attempts of 5")
 
 
-def test_without_the_official_client_there_is_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
-    absent = Driver("fluvio", open_official, ("tcp",), ABSENT)
-    monkeypatch.setattr(trial, "driver_named", lambda name: absent)
-    ended = CliRunner().invoke(trial.main, ["page.md"], standalone_mode=False)
+# --- clients that cannot run here
+
+
+def case(theirs: Verdict, *names: str) -> trial.Case:
+    """One scenario, with the same result for each of these clients."""
+    broken = [("no-loss", "record 0 was lost")] if theirs == "invalid" else []
+    result = trial.Trial(theirs, broken, [], "sent 1", ["    0.1 s  record 0 sent"])
+    ours = trial.Trial("valid", [], [], "sent 1", [])
+    return trial.Case(SOURCES[0].prop, dict.fromkeys(names, result), ours)
+
+
+def lacking(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+    """Let these clients be absent; the others get the verdict that nothing is wrong."""
+    here = [name for name in trial.TITLES if name not in names]
+    monkeypatch.setattr(trial, "driver_named", lambda name: driver(name, name in names))
+    monkeypatch.setattr(trial, "_run_all", lambda properties, present: [case("valid", *here)])
+
+
+def driver(name: str, absent: bool) -> Driver:
+    return Driver(name, open_official, ("tcp",), f"no {name} here" if absent else None)
+
+
+def compared(page: Path) -> Result:
+    return CliRunner().invoke(trial.main, [str(page), "--compare"], standalone_mode=False)
+
+
+@pytest.mark.parametrize(("name", "other"), [("fluvio", "fluvio-rust"), ("fluvio-rust", "fluvio")])
+def test_the_verdicts_on_a_client_that_is_not_here_are_not_compared(
+    name: str, other: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = tmp_path / "page.md"
+    both = case("valid", *trial.TITLES)
+    theirs = {**both.theirs, name: case("invalid", name).theirs[name]}
+    page.write_text("\n".join(trial._page([replace(both, theirs=theirs)])))
+    lacking(monkeypatch, name)
+    ended = compared(page)
+    assert ended.return_value == 0
+    title = trial.TITLES[name]
+    line = f"trial: the verdicts on the {title} were not compared: no {name} here\n"
+    assert ended.stderr == line
+    lacking(monkeypatch, other)
+    assert compared(page).return_value == 1
+
+
+def test_a_page_is_written_with_all_clients_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lacking(monkeypatch, "fluvio-rust")
+    ended = CliRunner().invoke(trial.main, [str(tmp_path / "page.md")], standalone_mode=False)
     assert ended.return_value == 2
-    assert ended.stderr == f"trial: inconclusive: {ABSENT}\n"
+    assert ended.stderr == "trial: inconclusive: no fluvio-rust here\n"
+
+
+def test_without_any_official_client_there_is_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
+    lacking(monkeypatch, *trial.TITLES)
+    ended = compared(Path("page.md"))
+    assert ended.return_value == 2
+    assert ended.stderr == "trial: inconclusive: no fluvio here; no fluvio-rust here\n"

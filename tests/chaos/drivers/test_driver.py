@@ -1,10 +1,12 @@
 """The names that --client takes."""
 
 import sys
+from pathlib import Path
 
 import pytest
 
 from chaos.drivers.driver import driver_named
+from chaos.drivers.kinds import official_rust
 from chaos.drivers.kinds.official import is_installed
 from chaos.drivers.kinds.producer import open_producer
 
@@ -18,6 +20,18 @@ def test_the_official_client_runs_over_tcp_where_it_is_installed() -> None:
     client = driver_named("fluvio")
     assert client.worlds == ("tcp",)
     assert (client.unavailable is None) == is_installed()
+
+
+def test_the_official_rust_client_runs_over_tcp_where_it_is_built(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(official_rust, "PROGRAM", tmp_path / "rust-driver")
+    client = driver_named("fluvio-rust")
+    assert client.worlds == ("tcp",)
+    assert client.unavailable is not None
+    assert "run make rust" in client.unavailable
+    (tmp_path / "rust-driver").touch()
+    assert driver_named("fluvio-rust").unavailable is None
 
 
 def test_a_command_is_split_as_a_shell_does() -> None:

@@ -6,13 +6,14 @@ from pathlib import Path
 import pytest
 
 from chaos.cli.files import gather
+from chaos.cli.trial import TITLES
 from chaos.mutants import MUTANTS
 from chaos.oracle.checks import Finding
 from chaos.runner import run_scenario
 from chaos.search.counterexample import Stage
 from chaos.search.exploration import Exploration
 from chaos.search.explore import explore
-from chaos.search.known import KNOWN_FILE, KnownDefect, KnownFileError, load_known
+from chaos.search.known import KNOWN_FILES, KnownDefect, KnownFileError, load_known
 from chaos.spec.loader import load_scenario_file, parse_scenario
 from producer.delivery.semantics import DeliverySemantic, RetryPolicy
 from simulator.events import FaultHit
@@ -124,7 +125,7 @@ workload:
 
 def test_exploring_goes_on_past_a_client_that_hangs() -> None:
     prop = parse_scenario(HANGS, "hangs.yaml")
-    known = load_known(OFFICIAL / KNOWN_FILE)
+    known = load_known(OFFICIAL / "known.fluvio.yaml")
     with MUTANTS["wait-hangs-after-a-reset"].applied():
         assert explore(prop, examples=16).failed_checks == ("bounded",)
         found = explore(prop, examples=48, stage=Stage(known=known))
@@ -139,31 +140,39 @@ INEXPRESSIBLE = {"leader-moves-in-flight"}
 """Its cause is a step; the fault makes room for it."""
 
 
+@pytest.mark.parametrize("client", TITLES)
 @pytest.mark.parametrize(
-    "file", [f for f in OFFICIAL.glob("*.yaml") if f.name != KNOWN_FILE], ids=lambda file: file.stem
+    "file",
+    [file for file in OFFICIAL.glob("*.yaml") if not file.match(KNOWN_FILES)],
+    ids=lambda file: file.stem,
 )
-def test_every_promise_that_a_fault_makes_the_official_client_break_is_known(file: Path) -> None:
+def test_every_promise_that_a_fault_makes_an_official_client_break_is_known(
+    file: Path, client: str
+) -> None:
     """The page has the promises; the faults strike our producer just so."""
     scenario = load_scenario_file(file).scenario()
-    row = re.search(
-        rf"^\| \[{re.escape(scenario.name)}\]\(.*?\) \| .*? \| (.*?) \|", PAGE.read_text(), re.M
-    )
-    assert row is not None
+    rows = [line.split(" | ") for line in PAGE.read_text().splitlines() if line.startswith("| ")]
+    (verdict,) = [
+        row[rows[0].index(TITLES[client])]
+        for row in rows
+        if row[0].startswith(f"| [{scenario.name}](")
+    ]
     hits = [event for event in run_scenario(scenario).events if isinstance(event, FaultHit)]
-    for check in re.findall("`(.*?)`", row[1]) if hits else ():
+    for check in re.findall("`(.*?)`", verdict) if hits else ():
         explained = any(
             each.explains(Finding(check, judged=1, count=1), hits)
-            for each in load_known(OFFICIAL / KNOWN_FILE)
+            for each in load_known(OFFICIAL / f"known.{client}.yaml")
         )
         assert explained == (file.stem not in INEXPRESSIBLE)
 
 
-def test_the_known_defects_of_the_official_client_are_valid_and_no_scenario() -> None:
-    assert len(load_known(OFFICIAL / KNOWN_FILE)) >= 5
+@pytest.mark.parametrize("client", TITLES)
+def test_the_known_defects_of_an_official_client_are_valid_and_no_scenario(client: str) -> None:
+    assert len(load_known(OFFICIAL / f"known.{client}.yaml")) >= 5
     sources, mistakes = gather([str(OFFICIAL)])
     assert sources
     assert not mistakes
-    assert not any(source.file.endswith(KNOWN_FILE) for source in sources)
+    assert not any(Path(source.file).match(KNOWN_FILES) for source in sources)
 
 
 @pytest.mark.parametrize(
@@ -186,7 +195,7 @@ def test_the_known_defects_of_the_official_client_are_valid_and_no_scenario() ->
     ],
 )
 def test_a_mistake_is_one_line_with_its_place(text: str, line: str, tmp_path: Path) -> None:
-    file = tmp_path / KNOWN_FILE
+    file = tmp_path / "known.yaml"
     file.write_text(text)
     with pytest.raises(KnownFileError) as caught:
         load_known(file)
@@ -195,4 +204,4 @@ def test_a_mistake_is_one_line_with_its_place(text: str, line: str, tmp_path: Pa
 
 def test_a_file_that_is_not_there_is_a_mistake(tmp_path: Path) -> None:
     with pytest.raises(KnownFileError, match="cannot be read"):
-        load_known(tmp_path / KNOWN_FILE)
+        load_known(tmp_path / "known.yaml")

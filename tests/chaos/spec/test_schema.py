@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from jsonschema import Draft7Validator
 
-from chaos.search.known import KNOWN_FILE
+from chaos.search.known import KNOWN_FILES
 from chaos.spec.guide import MODELS, tables_rewritten
 from chaos.spec.loader import FIXED, load_scenario_file, parse_scenario
 from chaos.spec.property import Example
@@ -37,7 +37,7 @@ def test_the_schema_is_valid_and_its_file_is_up_to_date() -> None:
 
 @pytest.mark.parametrize(
     "path",
-    [path for path in sorted((ROOT / "scenarios").rglob("*.yaml")) if path.name != KNOWN_FILE],
+    [path for path in sorted((ROOT / "scenarios").rglob("*.yaml")) if not path.match(KNOWN_FILES)],
     ids=lambda path: path.name,
 )
 def test_every_scenario_of_the_project_is_loaded_and_fits_the_schema(path: Path) -> None:
