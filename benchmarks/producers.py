@@ -71,7 +71,7 @@ each round, with ``send_all`` and at-least-once."""
 QUEUED_TARGET = 100
 """The most bytes of memory that a queued record may take beyond its own bytes."""
 
-WIDTH = 112
+WIDTH = 120
 """The width of the table in columns, also in a pipe."""
 
 OPEN_BATCH_BYTES = 8_000_000
