@@ -3,7 +3,7 @@ PYTHON ?= $(shell for p in python3.11 python3; do $$p -c '$(NEW_ENOUGH)' 2>&- &&
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test chaos zoo rust rusttest trial coverage soak bench docs
+.PHONY: help setup check test chaos zoo rust rusttest node nodetest trial coverage soak bench docs
 
 help:            ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
@@ -25,8 +25,8 @@ check: setup     ## lint, types, and the direction of the imports
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports --no-cache
 
 # Four processes on two cores: many tests wait for a process to start, or for a client's own clock.
-test: setup      ## the whole test suite, but for the Rust client
-	$(BIN)/pytest -n 4 --dist worksteal -m 'not rust'
+test: setup      ## the whole test suite, but for the Rust and Node clients
+	$(BIN)/pytest -n 4 --dist worksteal -m 'not rust and not node'
 
 chaos: setup     ## every scenario, in virtual time and over real sockets, judged record by record
 	$(BIN)/python -m chaos run scenarios
@@ -40,6 +40,13 @@ rust:            ## build the official Rust client as a program on trial (needs 
 rusttest: setup rust  ## lint the Rust driver, and test the official Rust client
 	$(CARGO) fmt --check && cargo clippy --locked --release --all-targets --target-dir target -- -D warnings
 	$(BIN)/pytest -n 4 --dist worksteal -m rust
+
+node:            ## install the official Node client as a program on trial (needs npm)
+	@command -v npm >/dev/null || { echo 'make node needs npm; see https://nodejs.org' >&2; exit 1; }
+	cd examples/node-driver && npm ci --ignore-scripts --no-audit --no-fund
+
+nodetest: setup node  ## test the official Node client
+	$(BIN)/pytest -n 4 --dist worksteal -m node
 
 trial: setup     ## the official clients through their known defects, held against docs/official-client.md
 	$(BIN)/python -m chaos.cli.trial docs/official-client.md --compare

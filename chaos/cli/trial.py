@@ -21,7 +21,7 @@ import click
 from chaos.cli.files import gather
 from chaos.cli.terminal import Terminal
 from chaos.drivers.driver import driver_named
-from chaos.drivers.registry import OFFICIAL, OFFICIAL_RUST, PRODUCER
+from chaos.drivers.registry import OFFICIAL, OFFICIAL_NODE, OFFICIAL_RUST, PRODUCER
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.judge import FIGURES, Verdict, judge
 from chaos.report.narrative import Narrator
@@ -40,14 +40,17 @@ INTRODUCTION = f"""\
 `make trial` runs every scenario in [{FOLDER}](../{FOLDER}) with the official clients over real
 sockets, and with the producer of this project in virtual time, and compares the results with this
 page, which is generated. They are the Python client (`fluvio==0.21.0`, which is the Rust client
-0.17.3) and the Rust client (`fluvio = "=0.50.1"`), which `make rust` builds. Where one of them is
+0.17.3), the Rust client (`fluvio = "=0.50.1"`), which `make rust` builds, and the Node client
+(`@fluvio/client@0.14.9`, an older Rust client), which `make node` installs. Where one of them is
 missing, its verdicts are not compared, and the last line says so.
 
-Both clients wait one second for an answer (`FLV_SOCKET_WAIT=1`; the default is 60), so that runs
+All clients wait one second for an answer (`FLV_SOCKET_WAIT=1`; the default is 60), so that runs
 take seconds and not minutes. The scenarios under at-least-once have the retry policy of Fluvio's
-documentation: five retries after 10 ms, 100 ms, 1 s, 2 s and 2 s, 10 s in all. The Python client
-has no option for it and uses Fluvio's default one: four retries after 20 ms, 400 ms, 8 s and 160 s,
-300 s in all. Each client is judged by the policy that it has.
+documentation: five retries after 10 ms, 100 ms, 1 s, 2 s and 2 s, 10 s in all. The Python and Node
+clients have no option for it and use Fluvio's default one: four retries after 20 ms, 400 ms, 8 s
+and 160 s, 300 s in all. Each client is judged by the policy that it has. The Node client has no
+options at all, so that at-most-once is not tried, and it tells no outcome of a record: a flush that
+succeeds acknowledges all records before it.
 
 *invalid* means that a promise was broken, and the checks name it (`python -m chaos list` describes
 each check). *inconclusive* means that the client did not answer within the time limit of a step and
@@ -65,7 +68,7 @@ EXPLORED = f"""\
 ## Exploring them
 
 Two properties vary everything at once, and `explore` searches for broken promises; those of the
-Rust client with `--client fluvio-rust`:
+other clients with `--client fluvio-rust` and, at-least-once only, `--client fluvio-node`:
 
 ```
 python -m chaos explore {FOLDER}/properties/at-least-once.yaml --client fluvio --jobs 2
@@ -85,10 +88,10 @@ happened in 1 of 12 runs of 20 records through one reset (`disconnect: {{at: req
 
 ### Past what is known
 
-Both explorations end with the first defect, and the frequent ones hide the rest. With
-[known.fluvio.yaml](../{FOLDER}/known.fluvio.yaml) or
-[known.fluvio-rust.yaml](../{FOLDER}/known.fluvio-rust.yaml), which have the defects above, they go
-on and count these:
+Both explorations end with the first defect, and the frequent ones hide the rest. With the file of a
+client's known defects, [known.fluvio.yaml](../{FOLDER}/known.fluvio.yaml),
+[known.fluvio-rust.yaml](../{FOLDER}/known.fluvio-rust.yaml) or
+[known.fluvio-node.yaml](../{FOLDER}/known.fluvio-node.yaml), they go on and count these:
 
 ```
 python -m chaos explore {FOLDER}/properties/at-least-once.yaml --client fluvio-rust \
@@ -101,20 +104,21 @@ Examples in which a known defect showed: at-least-once with seeds 1 and 2, at-mo
 0 to 2 (Python) and 0 and 1 (Rust).
 
 | known defect | Python: 194 at-least-once | 394 at-most-once | Rust: 200 at-least-once | \
-400 at-most-once |
-|---|---|---|---|---|
-| a request whose connection ends is given up without another attempt | 32 | | 34 | |
-| a producer whose connection ended in flight stays broken | 28 | 2 | 34 | 4 |
-| a producer whose retry policy was used up stays broken | | | 6 | |
-| an error code is never retried | 22 | | 18 | |
-| a flush ends well although an SPU answered with an error code | 19 | | 14 | |
-| a flush ends well although its records were given up with their connection | | | 2 | |
-| under at-most-once an error code is reported as success | | 104 | | 111 |
+400 at-most-once | Node: 182 at-least-once |
+|---|---|---|---|---|---|
+| a request whose connection ends is given up without another attempt | 32 | | 34 | | 20 |
+| a producer whose connection ended in flight stays broken | 28 | 2 | 34 | 4 | 22 |
+| a producer whose retry policy was used up stays broken | | | 6 | | |
+| an error code is never retried | 22 | | 18 | | 1 |
+| a flush ends well although an SPU answered with an error code | 19 | | 14 | | 22 |
+| a flush ends well although its records were given up with their connection | | | 2 | | 2 |
+| a producer that received the code PartitionFull, unknown to it, stays broken | | | | | 2 |
+| under at-most-once an error code is reported as success | | 104 | | 111 | |
 
 In 44 of the 194 and in 2 of the 394 examples the Python client did not answer a `flush` or a `wait`
-within the four seconds of a step, and the Rust client in 44 of the 200 and in 3 of the 400, so that
-these have no verdict, and the explorations are inconclusive. Others of the Python client failed in
-some of their runs only:
+within the four seconds of a step; the Rust client in 44 of the 200 and in 3 of the 400; the Node
+client in 36 of the 182. These have no verdict, and the explorations are inconclusive. Others of the
+Python client failed in some of their runs only:
 
 - At-least-once: a flush reports success although its records were given up. Resets took two
   connections while records of one flush were in flight; the flush ended well, and `wait` of five
@@ -139,7 +143,11 @@ policy (300 s) is far behind the time limit of a step. Nor can a cause name a li
 leader that moves: no fault strikes an exchange there.
 """
 
-TITLES: Mapping[str, str] = {OFFICIAL: "Python client", OFFICIAL_RUST: "Rust client"}
+TITLES: Mapping[str, str] = {
+    OFFICIAL: "Python client",
+    OFFICIAL_RUST: "Rust client",
+    OFFICIAL_NODE: "Node client",
+}
 """The clients on trial, by the names of their drivers."""
 
 OURS = "our producer"
@@ -173,8 +181,8 @@ class Trial:
     """The narrative of the first record."""
 
 
-def tried(text: str, file: str, client: str, world: WorldName) -> Trial:
-    """Run a scenario with a client and judge it.
+def tried(text: str, file: str, client: str, world: WorldName) -> Trial | None:
+    """Run a scenario with a client and judge it; None if the client lacks the delivery semantic.
 
     Args:
         text: the scenario as YAML.
@@ -184,6 +192,8 @@ def tried(text: str, file: str, client: str, world: WorldName) -> Trial:
     """
     scenario = parse_scenario(text, file).scenario()
     history = run_scenario(scenario, world, driver_named(client).open)
+    if history.scenario.producer.delivery_semantic != scenario.producer.delivery_semantic:
+        return None
     result = judge(history)
     counts = [f"{name} {result.figures[name]}" for name in FIGURES if result.figures[name]]
     return Trial(
@@ -200,8 +210,9 @@ class Case:
     """One scenario with all results."""
 
     prop: Property
-    theirs: Mapping[str, Trial]
-    """By the names of the drivers that can run here."""
+    theirs: Mapping[str, Trial | None]
+    """By the names of the drivers that can run here; None for a client that lacks the delivery
+    semantic."""
     ours: Trial
 
 
@@ -226,7 +237,9 @@ def main(page: Path, compare: bool) -> int:
     present = [name for name in TITLES if name not in absent]
     cases = _run_all([source.prop for source in sources], present)
     for case in cases:
-        verdicts = [f"{TITLES[name]} {trial.verdict}" for name, trial in case.theirs.items()]
+        verdicts = [
+            f"{TITLES[name]} {trial.verdict}" for name, trial in case.theirs.items() if trial
+        ]
         click.echo(f"{case.prop.filename}: {', '.join(verdicts)}, {OURS} {case.ours.verdict}")
     text = "\n".join(_page(cases))
     if not compare:
@@ -249,7 +262,7 @@ def _run_all(properties: Sequence[Property], names: Sequence[str]) -> list[Case]
         for prop in properties
         for client, world in sides
     ]
-    trials: list[Trial] = []
+    trials: list[Trial | None] = []
     with (
         Terminal().progress("on trial", len(tasks)) as progress,
         WorkerPool(default_jobs()) as pool,
@@ -257,11 +270,12 @@ def _run_all(properties: Sequence[Property], names: Sequence[str]) -> list[Case]
         for trial in pool.in_order(tasks):
             trials.append(trial)
             progress(len(trials))
-    rows = (trials[n : n + len(sides)] for n in range(0, len(trials), len(sides)))
-    return [
-        Case(prop, dict(zip(names, row, strict=False)), row[-1])
-        for prop, row in zip(properties, rows, strict=True)
-    ]
+    cases = []
+    for n, prop in enumerate(properties):
+        *theirs, ours = trials[n * len(sides) : (n + 1) * len(sides)]
+        assert ours is not None, "our producer has every delivery semantic"
+        cases.append(Case(prop, dict(zip(names, theirs, strict=True)), ours))
+    return cases
 
 
 def _differences(page: Path, text: str, absent: Collection[str]) -> list[str]:
@@ -327,7 +341,9 @@ def _page(cases: Sequence[Case]) -> Iterator[str]:
     yield EXPLORED
 
 
-def _cell(trial: Trial) -> str:
+def _cell(trial: Trial | None) -> str:
+    if trial is None:
+        return "not tried"
     broken = ", ".join(f"`{check}`" for check, _ in trial.sentences)
     return f"{trial.verdict}: {broken}" if broken else trial.verdict
 
@@ -337,6 +353,8 @@ def _section(case: Case) -> Iterator[str]:
     yield f"\n## {case.prop.name}\n"
     yield f"{str(case.prop.data.get('description', '')).strip()}\n"
     for name, theirs in case.theirs.items():
+        if theirs is None:
+            continue
         yield f"The {TITLES[name]}: **{theirs.verdict}** ({theirs.figures}).\n"
         yield from (f"- `{check}`: {sentence}" for check, sentence in theirs.sentences)
         yield from (f"- {reason}" for reason in theirs.reasons)

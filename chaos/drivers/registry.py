@@ -20,6 +20,9 @@ OFFICIAL = "fluvio"
 OFFICIAL_RUST = "fluvio-rust"
 """The name of the official Rust client."""
 
+OFFICIAL_NODE = "fluvio-node"
+"""The name of the official Node client."""
+
 OFFICIAL_WAIT_S = 1
 """How long the official clients wait for an answer, in whole seconds: the shortest that they
 accept; their default is 60. A client reads the variable once, when it starts."""
@@ -53,7 +56,7 @@ class DriverKind:
 
 
 DRIVERS: Registry[DriverKind] = Registry(
-    "driver", order=(PRODUCER, OFFICIAL, OFFICIAL_RUST, "command")
+    "driver", order=(PRODUCER, OFFICIAL, OFFICIAL_RUST, OFFICIAL_NODE, "command")
 )
 """Every kind of driver by its word."""
 

@@ -3,6 +3,7 @@
 ``producer``: our own producer, in the process of the harness.
 ``official``: the official Python client.
 ``official_rust``: the official Rust client.
+``official_node``: the official Node client.
 ``command``: any program that speaks the client protocol.
 """
 

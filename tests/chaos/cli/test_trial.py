@@ -100,6 +100,13 @@ def test_the_verdicts_on_a_client_that_is_not_here_are_not_compared(
     assert compared(page).return_value == 1
 
 
+def test_a_client_without_the_delivery_semantic_is_not_tried() -> None:
+    both = case("valid", *trial.TITLES)
+    page = list(trial._page([replace(both, theirs={**both.theirs, "fluvio-node": None})]))
+    assert page[3].endswith("| valid | valid | not tried | valid |")
+    assert not any(line.startswith("The Node client: **") for line in page)
+
+
 def test_a_page_is_written_with_all_clients_only(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -113,4 +120,5 @@ def test_without_any_official_client_there_is_no_verdict(monkeypatch: pytest.Mon
     lacking(monkeypatch, *trial.TITLES)
     ended = compared(Path("page.md"))
     assert ended.return_value == 2
-    assert ended.stderr == "trial: inconclusive: no fluvio here; no fluvio-rust here\n"
+    reasons = "; ".join(f"no {name} here" for name in trial.TITLES)
+    assert ended.stderr == f"trial: inconclusive: {reasons}\n"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from chaos.drivers.driver import driver_named
-from chaos.drivers.kinds import official_rust
+from chaos.drivers.kinds import official_node, official_rust
 from chaos.drivers.kinds.official import is_installed
 from chaos.drivers.kinds.producer import open_producer
 
@@ -32,6 +32,19 @@ def test_the_official_rust_client_runs_over_tcp_where_it_is_built(
     assert "run make rust" in client.unavailable
     (tmp_path / "rust-driver").touch()
     assert driver_named("fluvio-rust").unavailable is None
+
+
+def test_the_official_node_client_runs_over_tcp_where_it_is_installed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(official_node, "CLIENT", tmp_path / "client")
+    monkeypatch.setattr(official_node, "which", lambda _: "/usr/bin/node")
+    client = driver_named("fluvio-node")
+    assert client.worlds == ("tcp",)
+    assert client.unavailable is not None
+    assert "run make node" in client.unavailable
+    (tmp_path / "client").mkdir()
+    assert driver_named("fluvio-node").unavailable is None
 
 
 def test_a_command_is_split_as_a_shell_does() -> None:

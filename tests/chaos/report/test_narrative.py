@@ -9,6 +9,7 @@ from chaos.history import History, SentRecord
 from chaos.oracle.evidence import Copy, Evidence
 from chaos.report.narrative import LINES_MAX, Narrative, Narrator
 from chaos.report.phrases import counted, joined
+from chaos.report.phrases import outcome as sentence_of
 from chaos.runner import run_scenario
 from chaos.spec.scenario import Scenario
 
@@ -61,6 +62,11 @@ def test_a_record_that_no_fault_struck_has_a_short_narrative() -> None:
         "acknowledged: greetings/0@0",
         "in the end: stored at greetings/0@0",
     ]
+
+
+def test_an_acknowledgement_without_a_place_names_none() -> None:
+    record = SentRecord(0, None, b"", call=0, sent_at=0.0, outcome="ok")
+    assert sentence_of(record, "greetings") == "acknowledged"
 
 
 AT_REQUEST: dict[str, tuple[dict[str, Any], str]] = {
