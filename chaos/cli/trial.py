@@ -125,22 +125,23 @@ Python client failed in some of their runs only:
   records then said "failed to get record metadata" (`flush-settles`).
 - At-most-once: the producer that stays broken after a reset, described above (`unprovoked-loss`).
 
-A property of its own has what the client waits for without end under at-most-once (`bounded`):
+A property of its own has what the Python and Rust clients wait for without end under at-most-once
+(`bounded`):
 
 ```
 python -m chaos explore {FOLDER}/properties/at-most-once-silence.yaml --client fluvio \
 --known {FOLDER}/known.fluvio.yaml --examples 16
 ```
 
-| known defect | 16 at-most-once |
-|---|---|
-| under at-most-once a missing answer is awaited for ever | 5 |
-| under at-most-once a connection that is never greeted is awaited for ever | 6 |
-| under at-most-once no other answer is read after one that comes twice | 3 |
+| known defect | Python: 16 at-most-once | Rust: 16 at-most-once |
+|---|---|---|
+| under at-most-once a missing answer is awaited for ever | 5 | 6 |
+| a connection that is never greeted is awaited for ever | 6 | 6 |
+| under at-most-once no other answer is read after one that comes twice | 3 | 2 |
 
-Under at-least-once such a wait of the Python client has no verdict, since the bound of the default
-policy (300 s) is far behind the time limit of a step. Nor can a cause name a listener that is closed, or a step such as a
-leader that moves: no fault strikes an exchange there.
+Under at-least-once such a wait of the Python and Node clients has no verdict, since the bound of
+the default policy (300 s) is far behind the time limit of a step. Nor can a cause name a listener
+that is closed, or a step such as a leader that moves: no fault strikes an exchange there.
 """
 
 TITLES: Mapping[str, str] = {
