@@ -11,7 +11,9 @@ nanoseconds; a division, a subtraction and a varint for each record cost 80 ns. 
 thousand records share a millisecond, so all that is kept until the next one begins, or until
 the clock goes back. While there is no open batch that time is empty. For the same reason a record
 without a key is laid down right here and not by a call of ``encode_record``: together they make
-a ``send`` of 100 bytes a fifth faster.
+a ``send`` of 100 bytes a fifth faster, and a ``send_all`` a third. ``fill`` also closes a batch
+that the next record does not fit. Otherwise that record would be encoded three times, and at 1 KiB
+it is one in fifteen.
 
 A batch is sealed (joined, compressed, checked) as soon as it is full, while its records are still
 in the processor's cache. What waits in the queue is therefore one piece of bytes for each batch.
@@ -224,25 +226,41 @@ class Accumulator:
         if room < 0:
             return None
         taken, now_ms = batch.records, self._now_ns() // _MS
-        first, delta_ms = len(taken), now_ms - batch.first_ms
+        first = index = len(taken)
+        delta_ms, full = now_ms - batch.first_ms, False
         try:
+            stamped = stamp(delta_ms)
+            around = len(stamped) + 2
             for position in range(start, len(records)):
                 key, value = records[position]
-                record = encode_record(
-                    key if key.__class__ is bytes or key is None else to_bytes(key),
-                    value if value.__class__ is bytes else to_bytes(value),
-                    first + position - start,
-                    delta_ms,
-                )
+                record = b""
+                if key is None and value.__class__ is bytes:  # as encode_record does it
+                    try:
+                        size = len(value)
+                        length, offset = VARINTS[size], VARINTS[index]
+                        size += len(length) + len(offset) + around
+                        record = _join(
+                            (VARINTS[size], stamped, offset, NO_KEY, length, value, NO_HEADERS)
+                        )
+                    except IndexError:
+                        pass  # a large value, or a batch of many records
+                if not record:
+                    key = None if key is None else to_bytes(key)
+                    record = encode_record(key, to_bytes(value), index, delta_ms)
                 if len(record) > room:
+                    full = len(record) <= self._limits.record
                     break
                 room -= len(record)
                 taken.append(record)
+                index += 1
         except WireError:
             pass  # too large, or the clock jumped by weeks: for a batch of its own to find out
         finally:
             self._room = room
         count = len(taken) - first
+        if full:
+            self.close_batch()
+            self._wake()
         return (batch, first, count, now_ms) if count else None
 
     def _append_to_new(self, key: bytes | None, value: bytes, now_ms: int) -> Position | None:

@@ -267,16 +267,23 @@ def test_closed_it_takes_nothing_in_but_gives_out_what_it_has() -> None:
     assert PRODUCE.max_version == 25  # what frame_of encodes
 
 
-@given(st.lists(st.binary(max_size=300), max_size=80), st.integers(1, 900))
-def test_filling_makes_the_same_batches_as_appending(values: list[bytes], batch_size: int) -> None:
+KEYS = st.none() | st.binary(max_size=40)
+VALUES = st.binary(max_size=300) | st.integers(2000, 2100).map(bytes)
+"""Some values are near the end of the small varints; the size of the record lies beyond it."""
+
+
+@given(st.lists(st.tuples(KEYS, VALUES), max_size=80), st.integers(1, 9000))
+def test_filling_makes_the_same_batches_as_appending(
+    records: list[tuple[bytes | None, bytes]], batch_size: int
+) -> None:
     one_by_one, at_once = accumulator(batch_size=batch_size), accumulator(batch_size=batch_size)
-    expected = [one_by_one.append(None, value) for value in values]
+    expected = [one_by_one.append(*record) for record in records]
+    pairs: list[Pair] = [*records]
     positions: list[Position | None] = []
-    pairs: list[Pair] = [(None, value) for value in values]
     while len(positions) < len(pairs):
         taken = at_once.fill(pairs, len(positions))
         if taken is None:
-            positions.append(at_once.append(None, values[len(positions)]))
+            positions.append(at_once.append(*records[len(positions)]))
         else:
             batch, first, count, timestamp = taken
             positions += [(batch, first + n, timestamp) for n in range(count)]
@@ -296,6 +303,35 @@ def test_filling_stops_at_what_is_no_record_and_keeps_what_stood_before_it() -> 
         taking.fill([("key", "b"), (None, 5)], 0)  # type: ignore[list-item]
     ((batch,),) = drain(taking)
     assert [(r.key, r.value) for r in decode_batch(batch.data)[1]] == [(None, b"a"), (b"key", b"b")]
+
+
+def test_filling_goes_beyond_the_small_varints() -> None:
+    taking = accumulator(batch_size=100_000)
+    taking.append(None, b"")
+    assert taking.fill([(None, b"")] * (SMALL_VARINTS + 1), 0) is not None
+    ((batch,),) = drain(taking)
+    assert len(decode_batch(batch.data)[1]) == batch.count == SMALL_VARINTS + 2
+
+
+def test_filling_closes_the_batch_that_the_next_record_does_not_fit() -> None:
+    time = Time()
+    taking = accumulator(time, batch_size=1000)
+    taking.append(None, b"x" * 100)
+    taken = taking.fill([(None, b"x" * 100)] * 20, 0)
+    assert taken is not None
+    assert (taking.has_full, taking.open_since, time.woken) == (True, None, 2)
+    (batch,) = taking.take()
+    assert batch.count == 1 + taken[2]
+
+
+def test_filling_leaves_the_batch_open_before_what_never_fits() -> None:
+    taking = accumulator(request=1024)
+    taking.append(None, b"a")
+    assert taking.fill([(None, b"b"), (None, b"x" * 1024)], 0) is not None
+    assert not taking.has_full
+    assert taking.append(None, b"c") is not None
+    ((batch,),) = drain(taking)
+    assert batch.count == 3
 
 
 def test_filling_takes_nothing_without_an_open_batch_or_room_in_it() -> None:
