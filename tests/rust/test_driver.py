@@ -62,11 +62,15 @@ def test_it_is_told_every_option(compression: str) -> None:
 
 
 def test_at_most_once_is_told_to_it() -> None:
-    lost = {"drop": {"at": "request", "nth": 1}}
+    """At-least-once would send the record again after a second."""
+    late = {"delay": {"at": "response", "by": "1500ms", "nth": 1}}
     history = ran(
-        producer={"delivery_semantic": "at-most-once"}, faults=[lost], workload=["send", "flush"]
+        producer={"delivery_semantic": "at-most-once"}, faults=[late], workload=["send", "wait"]
     )
-    assert judge(history).figures["lost"] == 1
+    result = judge(history)
+    assert (result.verdict, result.figures["acknowledged"]) == ("valid", 1)
+    reads = [e.t for e in history.events if isinstance(e, FrameRead) and e.topic == "greetings"]
+    assert len(reads) == 2, "the record and the probe"
 
 
 def test_it_follows_the_documented_policy_against_silence() -> None:
