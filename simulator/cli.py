@@ -8,8 +8,9 @@ import resource
 import secrets
 import signal
 import sys
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from signal import SIGHUP
 from typing import Any, cast
@@ -182,7 +183,7 @@ _PORT = click.IntRange(0, 65535)
 )
 @click.option(
     "--api",
-    type=click.Choice(["produce", "fetch", "all"]),
+    type=click.Choice(["produce", "fetch", "stream-fetch", "all"]),
     default="produce",
     show_default=True,
     help="The requests that these four concern.",
@@ -245,6 +246,7 @@ def main(summary: str, quiet: bool, verbose: bool, journal: Path | None, **given
         raise click.UsageError("--topic: two topics have the same name")
     given["topics"] = dict(given["topics"])
     config = configure(**cast("Options", {k: v for k, v in given.items() if v is not None}))
+    config = replace(config, started_s=time.time())
     if sys.stdout is None:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115  open until the process ends
     if isinstance(sys.stdout, io.TextIOWrapper):

@@ -39,6 +39,9 @@ class Config:
     recovery: Distribution = NO_DELAY
     topic_wait_s: float = TOPIC_WAIT_S
     memory_bytes: int = MEMORY_BYTES
+    started_s: float = 0.0
+    """The time of the start, in seconds since the epoch; it counts in the times of stored consumer
+    offsets alone."""
     replication: ReplicationTerms | None = None
 
     @property

@@ -13,7 +13,9 @@ no memory.
 """
 
 import json
+import logging
 from base64 import b64decode, b64encode
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -437,6 +439,12 @@ class EventsLeftOut(Event):
 Sink = Callable[[Event], None]
 
 
+logger = logging.getLogger("simulator")
+
+NOT_SERVED_MAX = 100
+"""The kinds of refused requests that are counted: a peer chooses the numbers."""
+
+
 class Journal:
     """Numbers and stamps events and hands them on, and counts what a summary tells.
 
@@ -457,6 +465,21 @@ class Journal:
         """How many frames were read and written."""
         self.unanswered_records = 0
         """Records that were stored and whose answer was not written in full, or not yet."""
+        self.not_served: Counter[str] = Counter()
+        """How many requests were refused because the simulator does not serve their API, or not in
+        their version, by server and API."""
+
+    def refused(self, request: str) -> None:
+        """Count a request that is not served, and warn of the first of its kind.
+
+        Args:
+            request: the server and the API.
+        """
+        if request not in self.not_served and len(self.not_served) >= NOT_SERVED_MAX:
+            return
+        self.not_served[request] += 1
+        if self.not_served[request] == 1:
+            logger.warning("a client was disconnected: %s is not served", request)
 
     def record(self, event: Event) -> None:
         """Give an event its number and time and hand it to the sinks."""

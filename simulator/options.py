@@ -43,7 +43,8 @@ class Options(TypedDict, total=False):
     delay: a duration, or a distribution, for example ``"uniform(10ms,200ms)"``; none.
     disconnect_how: ``rst`` (default), ``fin`` or ``half-close``.
     at: the cut point of these four: ``request``, ``response`` or ``both`` (default).
-    api: the requests that these four concern: ``produce`` (default), ``fetch`` or ``all``.
+    api: the requests that these four concern: ``produce`` (default), ``fetch``,
+        ``stream-fetch`` or ``all``.
     faults: a faults file; or faults, each as a model or the way a faults file has it, for example
         ``{"drop": {"at": "response", "nth": 1}}``.
     commit_delay: how long after an append its records are committed, a duration; 0.
@@ -67,7 +68,7 @@ class Options(TypedDict, total=False):
     disconnect: float
     disconnect_how: Literal["rst", "fin", "half-close"]
     at: Literal["request", "response", "both"]
-    api: Literal["produce", "fetch", "all"]
+    api: Literal["produce", "fetch", "stream-fetch", "all"]
     faults: str | Path | Sequence[Fault | dict[str, Any]]
     commit_delay: float | str
     recovery: float | str
@@ -248,7 +249,7 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
     "disconnect": check_probability,
     "disconnect_how": _one_of("rst", "fin", "half-close"),
     "at": _one_of("request", "response", "both"),
-    "api": _one_of("produce", "fetch", "all"),
+    "api": _one_of("produce", "fetch", "stream-fetch", "all"),
     "faults": _faults,
     "commit_delay": duration,
     "recovery": _distribution,

@@ -45,6 +45,19 @@ Q = TypeVar("Q")
 R = TypeVar("R")
 
 
+class UnknownApiError(WireError):
+    """A request is for an API that the server does not know; all other ``WireError`` of input say
+    that it does not decode.
+
+    Args:
+        key: the key of the API.
+    """
+
+    def __init__(self, key: int) -> None:
+        super().__init__(f"unknown api key {key}")
+        self.key = key
+
+
 class ClientConnection:
     """Numbers and frames the requests of one connection and splits its input into responses.
 
@@ -194,15 +207,15 @@ class ServerConnection:
         The caller must exhaust the iterator before it feeds more bytes.
 
         Raises:
-            WireError: the length of a frame is out of range, a header does not decode, or the API
-                is unknown. The requests before the error are yielded first; the connection is
-                unusable afterwards.
+            UnknownApiError: the API of a request is unknown.
+            WireError: the length of a frame is out of range, or a header does not decode. The
+                requests before the error are yielded first; the connection is unusable afterwards.
         """
         for frame in self._reader.feed(data):
             header, body_at = decode_from(RequestHeader, frame, 0, 0)
             api = self._apis.get(header.api_key)
             if api is None:
-                raise WireError(f"unknown api key {header.api_key}")
+                raise UnknownApiError(header.api_key)
             yield RequestFrame(header, api, frame, body_at)
 
     def response(self, header: RequestHeader, body: Any) -> bytes:

@@ -3,6 +3,7 @@
 ``cluster``: SPUs, topics, partitions and leaders.
 ``log``: the log of one partition.
 ``record_set``: the batches of one entry of a produce request.
+``consumer_offsets``: how far consumers have read.
 ``copies``: detects batches that a log has stored before.
 ``memory``: the memory budget of a simulator.
 ``topic_checks``: what an SC refuses to create.

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from simulator.cluster.consumer_offsets import ConsumerOffsets
 from simulator.cluster.follower import Follower
 from simulator.cluster.log import PartitionLog
 from simulator.cluster.memory import Memory
@@ -140,6 +141,7 @@ class Cluster:
         self.latest_news: dict[tuple[str, int], Any] = {}
         """What subscribers made of the latest change, for each other; emptied by the next one."""
         self.memory = memory or Memory()
+        self.consumer_offsets = ConsumerOffsets()
         self._subscribers: list[Subscriber] = []
         # A watch without objects would be a trap: a client counts an empty answer as none and waits
         # a minute for another.

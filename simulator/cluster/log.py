@@ -107,8 +107,8 @@ class PartitionLog:
         self.replicate: Callable[[], None] | None = None
         """Called after each append if followers replicate the log: ``commit`` then says what is
         committed, and appends do not."""
-        self.on_commit: set[Callable[[], None]] = set()
-        """Called after each ``commit``."""
+        self.watchers: dict[Callable[[], None], None] = {}
+        """Called after each append and each ``commit``, in the order in which they came."""
 
     @property
     def batches(self) -> list[StoredBatch]:
@@ -156,6 +156,8 @@ class PartitionLog:
             self._commits.append((now + commit_delay_s, self.end_offset))
         else:
             self._committed = self.end_offset
+        for call in tuple(self.watchers):
+            call()
         return appended
 
     def _append_in_part(self, records: RecordSet) -> InterruptedAppend | None:
@@ -211,7 +213,7 @@ class PartitionLog:
     def commit(self, end: int) -> None:
         """Move the high watermark to an offset, as the followers' fetches allow."""
         self._committed = end
-        for call in tuple(self.on_commit):
+        for call in tuple(self.watchers):
             call()
 
     def truncate(self, end: int) -> None:
@@ -240,6 +242,12 @@ class PartitionLog:
         while self._commits and self._commits[0][0] <= now:
             self._committed = self._commits.popleft()[1]
         return self._committed
+
+    @property
+    def next_commit(self) -> float | None:
+        """When the high watermark passes more records, in seconds of the simulator's clock; None
+        if it has reached the end."""
+        return self._commits[0][0] if self._commits else None
 
     def read(self, offset: int, end: int, room: int, bytes_max: int | None = None) -> bytes:
         """Batches from the one that holds ``offset`` on, of one segment only, as in a real SPU.

@@ -6,11 +6,14 @@ Importing this package registers all handlers.
 ``context``: the context of a request, and the waits of a handler.
 ``codes``: error codes of faults in responses.
 ``bits``: flipped bits.
+``reading``: the rules that Fetch and StreamFetch share.
+``streams``: the streams of one connection.
+``smartmodules``: the refusal of SmartModules.
 """
 
 import sys
 
-from simulator.handlers.context import CommitWait, Context, Pause, WaitUntil
+from simulator.handlers.context import CommitWait, Context, Held, Pause, WaitUntil
 from simulator.handlers.served_api import SERVED_APIS, Handler, ServedApi, served_by
 from wire.registry import import_all
 
@@ -19,6 +22,7 @@ __all__ = [
     "CommitWait",
     "Context",
     "Handler",
+    "Held",
     "Pause",
     "ServedApi",
     "WaitUntil",

@@ -44,7 +44,7 @@ def handle(request: ApiVersionsRequest, context: Context) -> ApiVersionsResponse
                 max_version=each.api.max_version,
             )
             for each in served
-            if each.api is not API_VERSIONS  # a server never lists it
+            if each.api.listed
         ],
         platform_version=SC_PLATFORM_VERSION if context.spu is None else SPU_PLATFORM_VERSION,
     )

@@ -8,11 +8,12 @@ is also a generator and regularly yields a ``Pause``, because all connections sh
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from simulator.cluster.cluster import Cluster, Partition, Spu
 from simulator.cluster.log import PartitionLog
+from simulator.handlers.streams import Streams
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,19 @@ ENTRIES_PER_TURN = 500
 
 
 @dataclass(slots=True)
+class Held:
+    """What one connection holds beyond its requests."""
+
+    clock: Callable[[], float]
+    """The time, in seconds of the simulator's clock."""
+    call_at: Callable[[float, Callable[[], None]], None]
+    """Calls a function at a time of that clock, or soon if the time has passed."""
+    at_close: list[Callable[[], None]] = field(default_factory=list)
+    """Functions that are called when the connection ends."""
+    streams: Streams = field(default_factory=Streams)
+
+
+@dataclass(slots=True)
 class Context:
     """The context of one request."""
 
@@ -64,5 +78,5 @@ class Context:
     position of the entry in the request, from 0."""
     push: Callable[[Any], None]
     """Sends one more response to the same request, at any later time."""
-    at_close: list[Callable[[], None]]
-    """Functions that are called when the connection ends."""
+    held: Held
+    """What the connection holds beyond its requests."""

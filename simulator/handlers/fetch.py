@@ -8,7 +8,7 @@ that does not fit. 0 gives nothing, as does a version without the field; less gi
 Batches of one segment at a time; NotLeaderForPartition for partitions that this SPU does not lead,
 OffsetEvicted for an offset below zero, Other for one beyond the end, each with a high watermark of
 0; an isolation that does not exist closes the connection. Different on purpose: there is a limit on
-the whole response. Left out: StreamFetch, so official consumers cannot consume.
+the whole response.
 """
 
 from collections.abc import Generator
@@ -16,6 +16,13 @@ from collections.abc import Generator
 from simulator.handlers.codes import CodeInEntry
 from simulator.handlers.context import ENTRIES_PER_TURN, PAUSE, Context, Pause
 from simulator.handlers.forging import entries_forged
+from simulator.handlers.reading import (
+    READ_COMMITTED,
+    RESPONSE_BYTES_MAX,
+    as_unsigned,
+    check_isolation,
+    offset_error,
+)
 from simulator.handlers.served_api import ServedApi, named_by, register_api
 from wire.api import FETCH
 from wire.api.fetch import (
@@ -25,19 +32,7 @@ from wire.api.fetch import (
     FetchRequest,
     FetchResponse,
 )
-from wire.codec import WireError
-from wire.error_code import Code, OffsetEvicted, Other
-
-RESPONSE_BYTES_MAX = 16 * 1024 * 1024
-"""The maximum size of the batches after the first one in a response, whatever the client requests:
-a short request could name one partition a hundred times, and a frame holds at most 64 MiB. Unlike
-``max_bytes`` this limit cuts no batch."""
-
-READ_UNCOMMITTED = 0
-"""The isolation for all records."""
-
-READ_COMMITTED = 1
-"""The isolation for committed records only."""
+from wire.error_code import Code
 
 
 def handle(request: FetchRequest, context: Context) -> Generator[Pause, object, FetchResponse]:
@@ -46,8 +41,7 @@ def handle(request: FetchRequest, context: Context) -> Generator[Pause, object, 
     Raises:
         WireError: there is no such isolation.
     """
-    if request.isolation not in (READ_UNCOMMITTED, READ_COMMITTED):
-        raise WireError(f"{request.isolation} is not an isolation")
+    check_isolation(request.isolation)
     room = RESPONSE_BYTES_MAX
     topics, dealt_with = [], 0
     for topic in request.topics:
@@ -73,19 +67,14 @@ def _fetch(
         answer.error_code = Code.NOT_LEADER_FOR_PARTITION
         return answer
     log, offset = partition.log, asked.fetch_offset
-    if offset < 0:
-        answer.error_code = OffsetEvicted(offset=offset, next_available=0)
-        return answer
-    if offset > log.end_offset:
-        answer.error_code = Other(
-            text=f"start offset: {offset} is greater than leo: {log.end_offset}"
-        )
+    error = offset_error(offset, log)
+    if error is not None:
+        answer.error_code = error
         return answer
     answer.high_watermark = log.high_watermark(context.now)
     end = answer.high_watermark if request.isolation == READ_COMMITTED else log.end_offset
     if room > 0:
-        bytes_max = request.max_bytes % (1 << 32)  # the SPU reads the number as unsigned
-        answer.records = log.read(offset, end, room, bytes_max)
+        answer.records = log.read(offset, end, room, as_unsigned(request.max_bytes))
     return answer
 
 

@@ -38,19 +38,17 @@ from simulator.handlers.served_api import (
     named_by,
     register_api,
 )
+from simulator.handlers.smartmodules import no_smartmodule
 from wire.api import PRODUCE
 from wire.api.produce import PartitionResult, ProduceRequest, ProduceResponse, TopicResult
-from wire.api.smartmodule import Predefined, SmartModuleInvocation
 from wire.batch import EMPTY_BATCH_BYTES
 from wire.codec import WireError
 from wire.codec.types import Buffer
 from wire.error_code import (
     Code,
     ErrorCode,
-    Other,
     PartitionFull,
     RequestTimedOut,
-    SmartModuleNotFound,
 )
 from wire.record_set import iter_batches
 
@@ -141,7 +139,7 @@ def _produce(
     if partition is None:
         return _refused(index, Code.NOT_LEADER_FOR_PARTITION)
     if request.smartmodules:
-        return _refused(index, _no_smartmodule(request.smartmodules[0]))
+        return _refused(index, no_smartmodule(request.smartmodules[0]))
     outcome = partition.log.append(records, context.now, context.cluster.commit_delay_s)
     if outcome is None:
         outcome = PartitionFull(topic=topic, partition=index)
@@ -172,12 +170,6 @@ def _committed(
         result.base_offset = 0
         return Code.NOT_LEADER_FOR_PARTITION
     return Code.NONE if in_time else RequestTimedOut(timeout_ms=request.timeout_ms)
-
-
-def _no_smartmodule(invocation: SmartModuleInvocation) -> ErrorCode:
-    if isinstance(invocation.wasm, Predefined):
-        return SmartModuleNotFound(name=invocation.wasm.name)
-    return Other(text="this simulator runs no SmartModules")
 
 
 def _carried(request: ProduceRequest) -> Carried:

@@ -46,7 +46,7 @@ def handle(request: WatchRequest, context: Context) -> WatchResponse:
     request.object.open(WatchOptions, version)
     if label not in _FAMILIES and label not in _SILENT:
         raise WireError(f"no watch of type {label!r}")
-    if len(context.at_close) >= WATCHES_MAX:
+    if len(context.held.at_close) >= WATCHES_MAX:
         raise WireError(f"more than {WATCHES_MAX} watches on one connection")
     if label in _SILENT:
         empty = objects.TopicUpdate(epoch=0)
@@ -62,7 +62,7 @@ def handle(request: WatchRequest, context: Context) -> WatchResponse:
                 news[label, version] = WatchResponse(object=seal(label, update, version))
             context.push(news[label, version])
 
-    context.at_close.append(cluster.subscribe(tell))
+    context.held.at_close.append(cluster.subscribe(tell))
     return WatchResponse(object=seal(label, family.everything(cluster), version))
 
 

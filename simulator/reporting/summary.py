@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from itertools import islice
 
@@ -57,6 +57,9 @@ class Summary:
     frames: int
     unanswered_records: int
     """Records that are stored and whose answer was never written in full."""
+    not_served: Mapping[str, int] = field(default_factory=dict)
+    """How many requests were refused because the simulator does not serve them, by what was
+    asked."""
 
     def to_json(self) -> str:
         """The summary as one line of JSON."""
@@ -73,6 +76,7 @@ class Summary:
                 "connections": self.connections,
                 "frames": self.frames,
                 "unanswered_records": self.unanswered_records,
+                "not_served": dict(self.not_served),
             }
         )
 
@@ -101,6 +105,8 @@ class Summary:
             f"connections: {self.connections}, frames: {self.frames}, "
             f"stored records whose answer was never written: {self.unanswered_records}"
         )
+        for asked, times in self.not_served.items():
+            yield f"not served: {asked} {times} times"
 
 
 def summarize(
@@ -130,6 +136,7 @@ def summarize(
         connections=journal.connections,
         frames=journal.frames,
         unanswered_records=journal.unanswered_records,
+        not_served=dict(journal.not_served),
     )
 
 

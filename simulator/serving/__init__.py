@@ -12,7 +12,8 @@
 ``recovery``: SPUs that start listen before they serve.
 ``replicating``: the task that replicates, and its events.
 ``topic_events``: the events of topics.
-``transport``: real sockets.
-``socket_stream``: a stream over a TCP socket that sends without a turn of the event loop.
+``timers``: calls at a time.
+``accepting``: accepting connections although files or memory are short.
+``transport``: real sockets: streams, listening, resets.
 ``server``: the simulator as a whole; the only nursery.
 """

@@ -153,6 +153,8 @@ class ConnectionTask:
                     response = exchanges.apply(due, trio.current_time())
                     if response.__class__ is GeneratorType:
                         response = await _finished(response)
+                    if response is None:
+                        continue  # the answer comes later
                     answer = exchanges.answered(due, response)
                 except WireError as error:
                     self._carry_out(exchanges.undecodable(error))
@@ -266,10 +268,10 @@ async def _replicated_in_time(wait: CommitWait) -> bool:
     with trio.move_on_after(wait.timeout_s):
         while log.high_watermark(trio.current_time()) < wait.end:
             committed = trio.Event()
-            log.on_commit.add(committed.set)
+            log.watchers[committed.set] = None
             try:
                 await committed.wait()
             finally:
-                log.on_commit.discard(committed.set)
+                log.watchers.pop(committed.set, None)
         return True
     return False

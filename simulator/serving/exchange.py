@@ -24,7 +24,7 @@ from simulator.cluster.cluster import Cluster, Partition, Spu
 from simulator.events import ClosedBy, CloseReason, Journal
 from simulator.faults.effects import CutPoint, Ending
 from simulator.faults.plan import Exchange, FaultPlan, FrameVerdict
-from simulator.handlers import Context, served_by
+from simulator.handlers import Context, Held, served_by
 from simulator.handlers.bits import with_bit_flipped
 from simulator.handlers.codes import code_of
 from simulator.serving.applying import partly_refused
@@ -32,7 +32,7 @@ from simulator.serving.connection_events import ConnectionEvents
 from simulator.serving.pending import Application, PendingAnswer, PendingEnd, PendingRequest
 from simulator.serving.states import READING, WRITING, Cause, ReadingState, WritingState
 from wire.codec import WireError
-from wire.connection import RequestFrame, ServerConnection
+from wire.connection import RequestFrame, ServerConnection, UnknownApiError
 
 FOREIGN_ID_BIT = 1 << 30
 """Flipped in a correlation id, it gives one that no request of the connection uses: clients count
@@ -51,6 +51,10 @@ class SimulatorState:
     journal: Journal
     elapsed: Callable[[], float]
     """Seconds since the faults' clock started."""
+    clock: Callable[[], float]
+    """The time, in seconds of the simulator's clock."""
+    call_at: Callable[[float, Callable[[], None]], None]
+    """Calls a function at a time of that clock, or soon if the time has passed."""
     transmissions: int = 0
     """The number of request frames read so far."""
 
@@ -95,10 +99,9 @@ class Exchanges:
         self._push = push
         self._endpoints = served_by("sc" if spu is None else "spu")
         self._wire = ServerConnection({key: each.api for key, each in self._endpoints.items()})
-        self._events = ConnectionEvents(
-            shared.journal, number, "sc" if spu is None else f"spu:{spu.index}"
-        )
-        self._at_close: list[Callable[[], None]] = []
+        self._server = "sc" if spu is None else f"spu:{spu.index}"
+        self._events = ConnectionEvents(shared.journal, number, self._server)
+        self._held = Held(shared.clock, shared.call_at)
         self._closed = (ClosedBy.SIMULATOR, CloseReason.SHUTDOWN)
         self._error: str | None = None
         self._stopped_reading = False
@@ -112,7 +115,7 @@ class Exchanges:
 
     def closed(self) -> None:
         """Record that the connection has ended and all requests are applied."""
-        for call in self._at_close:
+        for call in self._held.at_close:
             call()
         self._shared.plan.forget(self._number)
         self._events.closed(*self._closed, self._error)
@@ -156,6 +159,8 @@ class Exchanges:
                     self._stopped_reading = True
                     return
         except WireError as error:
+            if isinstance(error, UnknownApiError):
+                self._not_served(f"the API with key {error.key}")
             self._read_on(Cause.UNDECODABLE_FRAME)
             self._note_undecodable(error)
         else:
@@ -189,6 +194,10 @@ class Exchanges:
         try:
             request.body = frame.decode()
             exchange.partitions = served_api.partitions(request.body)
+        except WireError:
+            if not frame.offered:
+                self._not_served(f"{api.name} in version {frame.header.api_version}")
+            raise
         finally:
             # The frame was read, even if its body does not decode.
             self._events.read(request)
@@ -257,7 +266,7 @@ class Exchanges:
             now=now,
             appended=appended,
             push=lambda response: self._push(self._news(request, response)),
-            at_close=self._at_close,
+            held=self._held,
         )
         if application.code is None:
             return request.served_api.handle(request.body, context)
@@ -387,6 +396,9 @@ class Exchanges:
 
     def _write_on(self, cause: Cause) -> None:
         self.writing = WRITING[cause][self.writing]
+
+    def _not_served(self, what: str) -> None:
+        self._shared.journal.refused(f"{what}, asked of {self._server},")
 
     def _note_undecodable(self, error: WireError) -> None:
         self._closed = (ClosedBy.SIMULATOR, CloseReason.UNDECODABLE)

@@ -5,7 +5,6 @@ each connection, for each delay line that holds frames, and for each window in w
 listener closed.
 """
 
-import errno
 import logging
 import math
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -36,11 +35,13 @@ from simulator.faults.plan import FaultPlan
 from simulator.options import Options, SimulatorError
 from simulator.reporting.kept_events import KeptEvents
 from simulator.reporting.summary import Summary, summarize
+from simulator.serving.accepting import Acceptor
 from simulator.serving.connection import ConnectionTask
 from simulator.serving.exchange import SimulatorState
 from simulator.serving.node import Node, turn_away
 from simulator.serving.recovery import Recovery
 from simulator.serving.replicating import replicate
+from simulator.serving.timers import calls_at
 from simulator.serving.topic_events import TopicEvents
 from simulator.serving.transit import Transit
 from simulator.serving.transport import Bound, Listen, Stream, listen_on_tcp
@@ -53,15 +54,6 @@ and only a defective client opens so many."""
 
 REOPEN_S = 1.0
 """The interval, in seconds, between attempts to reopen a listener whose port is in use."""
-
-ACCEPT_AGAIN_S = 0.1
-"""The delay, in seconds, before a listener retries an ``accept`` that lacked files or memory."""
-
-WARN_AGAIN_S = 1.0
-"""The minimum interval, in seconds, between warnings about that, for all listeners together."""
-
-_OVERLOADED = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS)
-"""The errors of such an ``accept``; the pending connection is not lost."""
 
 logger = logging.getLogger("simulator")
 
@@ -93,13 +85,21 @@ class Simulator:
         self._time = trio.lowlevel.current_clock().current_time
         """Called often: ``trio.current_time`` takes two additional calls for the same result."""
         self._ready_at = self._faults_since = self._time()
+        self.cluster.consumer_offsets.epoch_s = config.started_s - self._time()
         self._journal = Journal(self.elapsed, [kept] if sinks is None else [*sinks])
-        self._state = SimulatorState(self.cluster, self._plan, self._journal, self._faults_elapsed)
+        self._state = SimulatorState(
+            self.cluster,
+            self._plan,
+            self._journal,
+            self._faults_elapsed,
+            self._time,
+            calls_at(nursery),
+        )
         self._transit = Transit(self.cluster.memory.transit_max)
         self._nursery = nursery
         self._recovery = Recovery(self.cluster, self._journal, config, nursery.start_soon)
         self._listen = listen
-        self._warned_at = -math.inf
+        self._acceptor = Acceptor(self._time)
         self._connected = 0
         self._left = trio.Event()
         self.defect: Exception | None = None
@@ -339,25 +339,12 @@ class Simulator:
         """Accept connections until the listener is closed."""
         try:
             while True:
-                try:
-                    stream = await listener.accept()
-                except OSError as error:
-                    if error.errno not in _OVERLOADED:
-                        raise
-                    self._warn_of_overload(node, error)
-                    await trio.sleep(ACCEPT_AGAIN_S)
-                else:
-                    self._nursery.start_soon(self._accepted, node, bound, stream)
+                stream = await self._acceptor.accept(node.name, listener)
+                self._nursery.start_soon(self._accepted, node, bound, stream)
         except trio.ClosedResourceError:
             pass
         finally:
             await listener.aclose()
-
-    def _warn_of_overload(self, node: Node, error: OSError) -> None:
-        now = self._time()
-        if now >= self._warned_at + WARN_AGAIN_S:
-            self._warned_at = now
-            logger.warning("%s cannot accept: %s", node.name, error.strerror)
 
     async def _close(self, node: Node) -> None:
         if node.listening and node.bound is not None:

@@ -16,12 +16,15 @@ from typing import Any
 
 from fluvio import (
     Compression,
+    ConsumerConfigExtBuilder,
     DeliverySemantic,
     Fluvio,
     FluvioAdmin,
     FluvioConfig,
     FluviorError,
     Isolation,
+    Offset,
+    OffsetManagementStrategy,
     TopicProducerConfigBuilder,
     TopicSpec,
 )
@@ -85,6 +88,49 @@ class Session:
         producer.flush()
         return {"flushed": len(sent)}
 
+    def consume(self, topic: str, partition: int, start: list[Any], count: int) -> Result:
+        """Read so many records of one partition from an offset on.
+
+        Args:
+            topic: the topic.
+            partition: the index of the partition.
+            start: the name of a function of ``Offset``, and its arguments.
+            count: how many records to read.
+        """
+        name, *arguments = start
+        consumer = self.client.partition_consumer(topic, partition)
+        stream = consumer.stream(getattr(Offset, name)(*arguments))
+        return {"read": [_read(next(stream)) for _ in range(count)]}
+
+    def consume_all(self, topic: str, count: int) -> Result:
+        """Read so many records of all partitions of a topic, from their beginning on."""
+        consumer = self.client.multi_partition_consumer(topic)
+        stream = consumer.stream(Offset.beginning())
+        return {"read": [_read(next(stream)) for _ in range(count)]}
+
+    def resume(self, topic: str, consumer: str, count: int) -> Result:
+        """Read so many records behind the stored offset of a consumer, and store the new one."""
+        builder = ConsumerConfigExtBuilder(topic)
+        builder.offset_start(Offset.beginning())
+        builder.offset_consumer(consumer)
+        builder.offset_strategy(OffsetManagementStrategy.MANUAL)
+        builder.partition(0)
+        stream = self.client.consumer_with_config(builder.build())
+        read = [_read(next(stream)) for _ in range(count)]
+        stream.offset_commit()
+        stream.offset_flush()
+        return {"read": read}
+
+    def consumer_offsets(self) -> Result:
+        """The stored offsets of all consumers."""
+        found = self.client.consumer_offsets()
+        return {"offsets": [[o.consumer_id, o.topic, o.partition, o.offset] for o in found]}
+
+    def forget_consumer(self, consumer: str, topic: str) -> Result:
+        """Delete the stored offset of a consumer."""
+        self.client.delete_consumer_offset(consumer, topic, 0)
+        return {"deleted": consumer}
+
     def create_topic(self, name: str, partitions: int) -> Result:
         """Create a topic."""
         self.admin.create_topic(name, TopicSpec.create().with_partitions(partitions).build())
@@ -125,6 +171,17 @@ class _Sending:
         except FluviorError as error:
             return {"error": str(error)}
         return {"partition": metadata.partition_id(), "offset": metadata.offset()}
+
+
+def _read(record: Any) -> list[Any]:
+    """A record that was consumed: offset, timestamp, key and value."""
+    key = record.key()
+    return [
+        record.offset(),
+        record.timestamp(),
+        None if key is None else bytes(key).hex(),
+        bytes(record.value()).hex(),
+    ]
 
 
 def _run(session: Session, operation: Result) -> Result:

@@ -108,6 +108,7 @@ async def test_the_json_summary_has_the_fields_that_scripts_rely_on(connect: Con
         "connections": 1,
         "frames": 3,
         "unanswered_records": 1,
+        "not_served": {},
     }
 
 

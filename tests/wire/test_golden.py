@@ -5,6 +5,7 @@ examples were accepted by official clients or are test vectors of the Rust sourc
 """
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -73,9 +74,9 @@ def response_in(api: Api[Any, Any], frame: bytes, version: int) -> Any:
 
 
 def test_the_captures_hold_every_api_that_a_producer_and_an_admin_use() -> None:
-    names = [api.name for api, _ in golden()]
-    assert len(names) == 51
-    assert set(names) == {"api-versions", "watch", "list", "create", "delete", "produce"}
+    names = Counter(api.name for api, _ in golden())
+    assert names.total() == 64
+    assert {"api-versions", "watch", "list", "create", "delete", "produce"} < set(names)
 
 
 @pytest.mark.parametrize(("api", "frame"), golden(), ids=lambda p: getattr(p, "name", ""))

@@ -36,6 +36,8 @@ class Api(Generic[Q, R]):
     server: Server
     names_partitions: bool = False
     """Whether a request has entries, each for one partition of a topic."""
+    listed: bool = True
+    """Whether a server lists it in ApiVersions; clients call an unlisted one all the same."""
     has_code: bool = False
     """Whether a fault can put an error code into the response: into one entry where requests name
     partitions, else into the response as a whole."""
@@ -49,6 +51,7 @@ class Api(Generic[Q, R]):
 
 
 APIS: Registry[Api[Any, Any]] = Registry(
-    "API", order=("produce", "fetch", "api-versions", "watch", "list", "create", "delete")
+    "API",
+    order=("produce", "fetch", "stream-fetch", "api-versions", "watch", "list", "create", "delete"),
 )
 """Every API, by name."""

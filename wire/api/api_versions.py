@@ -36,4 +36,6 @@ class ApiVersionsResponse:
     platform_version: str
 
 
-API_VERSIONS = Api("api-versions", 18, 0, 2, ApiVersionsRequest, ApiVersionsResponse, server="any")
+API_VERSIONS = Api(
+    "api-versions", 18, 0, 2, ApiVersionsRequest, ApiVersionsResponse, server="any", listed=False
+)

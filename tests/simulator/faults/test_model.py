@@ -235,7 +235,8 @@ _CERTAIN = (
         (
             {"error": {"code": "Other", "match": {"api": "watch"}}},
             ("error", "match", "api"),
-            "watch has no field for an error code; write one of produce, fetch, create, delete",
+            "watch has no field for an error code; write one of produce, fetch, stream-fetch,"
+            " create, delete, fetch-offsets",
         ),
         (
             {"error": {"code": "Other", "match": {"api": "all"}}},

@@ -8,7 +8,7 @@ from trio.testing import MockClock
 
 from simulator.cluster.cluster import Cluster, topic_of
 from simulator.cluster.record_set import CUT_BATCHES
-from simulator.handlers import SERVED_APIS, Context
+from simulator.handlers import SERVED_APIS, Context, Held
 from simulator.handlers.context import ENTRIES_PER_TURN, PAUSE
 from tests.simulator.admin import simulated
 from tests.simulator.client import batch, produce_request
@@ -28,7 +28,8 @@ def pauses(api: Api[Any, Any], request: Any) -> int:
     """How often a handler lets others go on."""
     cluster = Cluster()
     cluster.create_topic("t", topic_of(1))
-    context = Context(cluster, cluster.spus[0], 25, 0.0, lambda *_: None, lambda _: None, [])
+    held = Held(lambda: 0.0, lambda _when, _function: None)
+    context = Context(cluster, cluster.spus[0], 25, 0.0, lambda *_: None, lambda _: None, held)
     steps: Generator[Any, bool, Any] = SERVED_APIS[api.name].handle(request, context)
     found, step = 0, next(steps, None)
     while step is not None:

@@ -104,6 +104,7 @@ def test_json_is_one_line_with_every_figure() -> None:
         "connections": 2,
         "frames": 9,
         "unanswered_records": 1,
+        "not_served": {},
     }
 
 

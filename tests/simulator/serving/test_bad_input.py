@@ -12,7 +12,7 @@ from tests.simulator.client import Client, batch, produce_request
 from tests.simulator.memory import MemoryNetwork, dial
 from wire.api import LIST, PRODUCE, WATCH
 from wire.codec import encode
-from wire.framing import RequestHeader
+from wire.framing import RequestHeader, request_frame
 
 
 def raw(api_key: int, body: str, version: int = 25) -> bytes:
@@ -86,3 +86,18 @@ async def test_a_client_that_says_nothing_or_next_to_nothing_holds_up_nobody(
         await silent.aclose()
         await trio.sleep(1)
     assert [e for e in sim.events if isinstance(e, ConnectionClosed) and e.by is ClosedBy.CLIENT]
+
+
+async def test_a_request_that_is_not_served_is_counted_and_told_once(
+    network: MemoryNetwork, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with simulated(network) as sim:
+        for _ in range(2):
+            client = await dial(network, sim.spu_addresses[0])
+            header = RequestHeader(api_key=2000, api_version=1, correlation_id=2, client_id="test")
+            await client.stream.send_all(request_frame(header, header))
+            assert await client.answers_within(1) == []
+        summary = sim.summary()
+    asked = "the API with key 2000, asked of spu:0,"
+    assert summary.not_served == {asked: 2}
+    assert caplog.messages == [f"a client was disconnected: {asked} is not served"]

@@ -60,7 +60,10 @@ class Scene:
         self.events: list[Event] = []
         ticks = count()
         journal = Journal(lambda: float(next(ticks)), [self.events.append])
-        self.state = SimulatorState(self.cluster, FaultPlan(faults, 7), journal, lambda: 0.0)
+        plan = FaultPlan(faults, 7)
+        self.state = SimulatorState(
+            self.cluster, plan, journal, lambda: 0.0, lambda: 0.0, self.called_at
+        )
         self.exchanges = Exchanges(self.state, 1, self.cluster.spus[0], self.pushed)
         self.client = ClientConnection("test")
         self.requests: deque[PendingRequest] = deque()
@@ -71,6 +74,9 @@ class Scene:
 
     def pushed(self, answer: PendingAnswer) -> None:
         raise AssertionError("a produce request has one answer")
+
+    def called_at(self, when: float, function: Callable[[], None]) -> None:
+        raise AssertionError("a produce request calls nothing later")
 
     # --- what a client does
 

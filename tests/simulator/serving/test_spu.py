@@ -8,7 +8,7 @@ from trio.testing import MockClock
 
 from simulator import Simulator
 from simulator.cluster.cluster import topic_of
-from simulator.handlers.fetch import RESPONSE_BYTES_MAX
+from simulator.handlers.reading import RESPONSE_BYTES_MAX
 from tests.simulator.admin import simulated
 from tests.simulator.client import batch, produce_request
 from tests.simulator.memory import MemoryNetwork, dial

@@ -8,7 +8,7 @@ import pytest
 import trio
 import trio.testing
 
-from simulator.serving.socket_stream import TcpListener, TcpStream
+from simulator.serving.transport import TcpListener, TcpStream
 
 MORE_THAN_FITS = b"x" * (32 * 1024 * 1024)
 """More than the buffers of two sockets hold."""

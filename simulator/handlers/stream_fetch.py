@@ -1,0 +1,102 @@
+"""StreamFetch, on the SPU: follow a partition.
+
+Served: versions 19 to 25. Emulated, after ``fluvio-spu/src/services/public/stream_fetch.rs``:
+responses with the stored batches from the one that holds the offset, under the correlation id of
+the request; one response in flight until the consumer's UpdateOffsets; no response while there is
+nothing to read; both isolations; NotLeaderForPartition under stream 0 for a partition that this
+SPU does not lead; Other for an offset beyond the end; TopicDeleted at the end of the topic;
+``max_bytes`` that cuts a batch in its middle. A stream outlives a leader move, and then sends
+nothing more. Different on purpose: a response holds at most 16 MiB, in whole batches. Left out:
+SmartModules, which are refused with SmartModuleNotFound, or with Other if they are ad hoc.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from simulator.faults.effects import StruckEntries
+from simulator.handlers.codes import Codes
+from simulator.handlers.context import Context
+from simulator.handlers.reading import check_isolation
+from simulator.handlers.served_api import PartitionName, ServedApi, register_api
+from simulator.handlers.smartmodules import no_smartmodule
+from simulator.handlers.streams import STREAMS_MAX, PartitionStream
+from wire.api import STREAM_FETCH
+from wire.api.fetch import FetchedPartition
+from wire.api.stream_fetch import StreamFetchRequest, StreamFetchResponse
+from wire.codec import WireError
+from wire.error_code import Code, ErrorCode
+
+
+def handle(request: StreamFetchRequest, context: Context) -> StreamFetchResponse | None:
+    """Open a stream; return its first response, or None if it comes later.
+
+    Raises:
+        WireError: the isolation is unknown, or the connection has too many streams.
+    """
+    check_isolation(request.isolation)
+    assert context.spu is not None
+    partition = context.cluster.led_by(context.spu, request.topic, request.partition)
+    if partition is None:
+        return _refusal(request, Code.NOT_LEADER_FOR_PARTITION)
+    streams = context.held.streams
+    if len(streams) >= STREAMS_MAX:
+        raise WireError(f"more than {STREAMS_MAX} streams on one connection")
+    if not streams:
+        context.held.at_close += [streams.end, context.cluster.subscribe(streams.hear)]
+    stream = PartitionStream(
+        streams.next_number,
+        partition,
+        request,
+        context.push,
+        context.held.call_at,
+        context.held.clock,
+    )
+    streams.add(stream)
+    if request.smartmodules:
+        stream.end()
+        refusal = _refusal(request, no_smartmodule(request.smartmodules[0]))
+        return replace(refusal, stream_id=stream.number)
+    return stream.first()
+
+
+def _refusal(request: StreamFetchRequest, code: ErrorCode) -> StreamFetchResponse:
+    """Return the response to a request that opens no stream."""
+    partition = FetchedPartition(partition_index=request.partition, error_code=code)
+    return StreamFetchResponse(topic=request.topic, stream_id=0, partition=partition)
+
+
+def _partitions(request: StreamFetchRequest) -> Sequence[PartitionName]:
+    return ((request.topic, request.partition),)
+
+
+@dataclass(frozen=True, slots=True)
+class _CodeInStream(Codes):
+    """Puts a code into a response of a stream."""
+
+    def remaining(self, request: Any, target: StruckEntries | None) -> None:
+        """Return None: a request is for one partition."""
+
+    def refused(
+        self,
+        request: Any,
+        response: Any,
+        target: StruckEntries | None,
+        code: ErrorCode,
+        version: int,
+    ) -> StreamFetchResponse:
+        """Return the response to a request that opened no stream."""
+        return _refusal(request, code)
+
+    def with_code(
+        self, response: Any, target: StruckEntries | None, code: ErrorCode
+    ) -> StreamFetchResponse:
+        """Return the response with the code and without records."""
+        partition = replace(response.partition, error_code=code, records=b"")
+        changed: StreamFetchResponse = replace(response, partition=partition)
+        return changed
+
+
+register_api(
+    ServedApi(api=STREAM_FETCH, handle=handle, partitions=_partitions, codes=_CodeInStream())
+)
