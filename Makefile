@@ -3,7 +3,7 @@ PYTHON ?= $(shell for p in python3.11 python3; do $$p -c '$(NEW_ENOUGH)' 2>&- &&
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test chaos zoo rust rusttest node nodetest trial coverage soak bench docs
+.PHONY: help setup check test conformance chaos zoo rust rusttest node nodetest trial coverage soak bench docs
 
 help:            ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
@@ -27,6 +27,9 @@ check: setup     ## lint, types, and the direction of the imports
 # Four processes on two cores: many tests wait for a process to start, or for a client's own clock.
 test: setup      ## the whole test suite, but for the Rust and Node clients
 	$(BIN)/pytest -n 4 --dist worksteal -m 'not rust and not node'
+
+conformance: setup  ## recorded sessions of a real cluster, replayed against the simulator and compared
+	$(BIN)/python -m chaos.cli.conformance tests/golden/real
 
 chaos: setup     ## every scenario, in virtual time and over real sockets, judged record by record
 	$(BIN)/python -m chaos run scenarios

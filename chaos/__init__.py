@@ -21,6 +21,7 @@ The rooms, in the order in which a scenario passes through them:
 ``drivers``: what can be put on trial.
 ``runner``: scenario, world and driver give a history.
 ``oracle``: history gives a verdict.
+``conformance``: recorded sessions of a real cluster, replayed against the simulator.
 ``search``: exploring a property, shrinking and certifying.
 ``mutants``: small defects that the judge must catch.
 ``report``: narrative, tables, HTML, JUnit, the run directory.

@@ -246,7 +246,7 @@ def main(summary: str, quiet: bool, verbose: bool, journal: Path | None, **given
         raise click.UsageError("--topic: two topics have the same name")
     given["topics"] = dict(given["topics"])
     config = configure(**cast("Options", {k: v for k, v in given.items() if v is not None}))
-    config = replace(config, started_s=time.time())
+    config = replace(config, started_s=time.time())  # noqa: TID251  when an offset was stored
     if sys.stdout is None:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115  open until the process ends
     if isinstance(sys.stdout, io.TextIOWrapper):

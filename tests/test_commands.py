@@ -14,6 +14,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from chaos.cli.conformance import main as conformance_main
 from chaos.cli.main import main as chaos_main
 from chaos.cli.trial import main as trial_main
 from producer.cli import main as producer_main
@@ -235,8 +236,9 @@ def test_the_help_of_every_command_ends_with_examples_that_it_takes(
                 assert (PROJECT / argument).exists(), example
 
 
-def test_the_trial_of_the_official_client_has_help_too() -> None:
-    assert "Example:" in CliRunner().invoke(trial_main, ["-h"]).output
+@pytest.mark.parametrize("command", [trial_main, conformance_main])
+def test_the_commands_of_the_makefile_have_help_too(command: click.Command) -> None:
+    assert "Example" in CliRunner().invoke(command, ["-h"]).output
 
 
 # --- roots of packages

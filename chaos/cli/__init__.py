@@ -8,6 +8,7 @@
 ``inform``: the commands ``validate``, ``schema`` and ``list``, which run nothing.
 ``zoo``: hunts mutants.
 ``trial``: generates and compares the page about the official client.
+``conformance``: replays the recorded sessions of a real cluster against the simulator.
 ``files``: reads the scenario files of a command line.
 ``options``: the options that several commands have.
 ``tasks``: one run or exploration as a task for a worker process.

@@ -1,0 +1,186 @@
+"""Answers as trees of fields, which two answers are compared by.
+
+A tree is a mapping from names to values and further trees. Objects of the SC stand under their
+names and not at their positions, since an SC lists them in any order; objects of topics that are
+not the session's are left out. Stored batches become records under their positions, so that neither
+the cut of batches nor their compression counts.
+
+News of a watch become what a client knows in the end: each object as the last frame that names it
+describes it. Pushes of a stream become one row of records.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from enum import Enum
+from typing import Any, TypeAlias
+
+from wire.api import LIST, WATCH, Api, objects
+from wire.api.api_versions import ApiVersionRange
+from wire.api.envelope import PARTITION, SPU, TOPIC, Envelope
+from wire.api.fetch import FetchedPartition
+from wire.batch import decode_batch, iter_batches
+from wire.codec import WireError, decode
+from wire.codec.types import Buffer
+
+Leaf: TypeAlias = str | int | bytes | list[Any] | None
+Tree: TypeAlias = Mapping[str, "Tree | Leaf"]
+
+STREAMS = frozenset(("stream-fetch",))
+"""The APIs whose answers are pushes: many to one request, cut anywhere. Watch is none of them: its
+first answer is compared by itself."""
+
+LISTS: Mapping[str, type[Any]] = {
+    TOPIC: objects.Topics,
+    PARTITION: objects.Partitions,
+    SPU: objects.Spus,
+}
+"""The messages of a list, by label."""
+
+UPDATES: Mapping[str, type[Any]] = {
+    TOPIC: objects.TopicUpdate,
+    PARTITION: objects.PartitionUpdate,
+    SPU: objects.SpuUpdate,
+}
+"""The messages of a watch, by label."""
+
+Own = Callable[[str, str], bool]
+"""Whether an object belongs to a session, by its label and its name."""
+
+
+def belongs_to(topics: Iterable[str]) -> Own:
+    """Return what selects the objects of some topics, and all that are no topic or partition."""
+    names = frozenset(topics)
+
+    def own(label: str, name: str) -> bool:
+        if label == TOPIC:
+            return name in names
+        return label != PARTITION or name.rpartition("-")[0] in names
+
+    return own
+
+
+def answer_tree(api: Api[Any, Any], version: int, body: bytes, own: Own) -> Tree:
+    """Return the fields of one answer; one that does not decode has the error in their place."""
+    try:
+        message = decode(api.response, body, version)
+        if api is LIST:
+            return _list_tree(message.object, version, own)
+        return _watch_tree(message.object, version, own) if api is WATCH else _tree(message)
+    except WireError as error:
+        return {"undecodable": str(error)}
+
+
+def final_state(version: int, bodies: Sequence[bytes], own: Own) -> Tree:
+    """Return the objects as a watch has described them in the end, by label and name.
+
+    An object that was deleted has its last state and the kind DELETE.
+    """
+    known: dict[str, dict[str, Tree | Leaf]] = {}
+    for body in bodies:
+        try:
+            envelope = decode(WATCH.response, body, version).object
+            update = envelope.open(UPDATES[envelope.label], version)
+        except (WireError, KeyError) as error:
+            return {"undecodable": str(error)}
+        objects_of = known.setdefault(envelope.label, {})
+        if update.all:
+            objects_of.clear()
+        for thing in update.all:
+            objects_of[thing.name] = {"kind": "UPDATE", **_tree(thing)}
+        for change in update.changes:
+            objects_of[change.content.name] = {"kind": change.kind.name, **_tree(change.content)}
+    return {
+        label: {name: tree for name, tree in things.items() if own(label, name)}
+        for label, things in known.items()
+    }
+
+
+def row_of_records(api: Api[Any, Any], version: int, bodies: Sequence[bytes]) -> Tree:
+    """Return the records of all pushes of a stream as one row, and the other fields of the last."""
+    last: Tree = {}
+    records: list[Tree | Leaf] = []
+    for body in bodies:
+        try:
+            message = decode(api.response, body, version)
+        except WireError as error:
+            return {"undecodable": str(error)}
+        for fetched in _fetched_partitions(message):
+            records += _records(fetched.records).values()
+            fetched.records = b""
+        last = _tree(message)
+    return {"last": last, "records": {str(n): record for n, record in enumerate(records)}}
+
+
+def _list_tree(envelope: Envelope, version: int, own: Own) -> Tree:
+    label = envelope.label
+    if label not in LISTS:
+        return {"label": label, "body": envelope.body}
+    listed = envelope.open(LISTS[label], version).objects
+    return {"label": label, label: _named(listed, label, own)}
+
+
+def _watch_tree(envelope: Envelope, version: int, own: Own) -> Tree:
+    label = envelope.label
+    if label not in UPDATES:
+        return {"label": label, "body": envelope.body}
+    update = envelope.open(UPDATES[label], version)
+    known = _named(update.all, label, own)
+    known |= _named((change.content for change in update.changes), label, own)
+    return {"label": label, "epoch": update.epoch, label: known}
+
+
+def _named(things: Iterable[Any], label: str, own: Own) -> dict[str, Tree | Leaf]:
+    return {thing.name: _tree(thing) for thing in things if own(label, thing.name)}
+
+
+def _tree(message: Any) -> dict[str, "Tree | Leaf"]:
+    found: dict[str, Tree | Leaf] = {}
+    for field in dataclasses.fields(message):
+        value = getattr(message, field.name)
+        if isinstance(message, FetchedPartition) and field.name == "records":
+            found[field.name] = _records(value)
+        else:
+            found[field.name] = _value(value)
+    return found
+
+
+def _value(value: Any) -> "Tree | Leaf":
+    if isinstance(value, Enum):
+        return value.name
+    if dataclasses.is_dataclass(value):
+        return _tree(value)
+    if isinstance(value, dict):
+        return {str(key): _value(item) for key, item in value.items()}
+    if isinstance(value, memoryview):
+        return bytes(value)
+    if not isinstance(value, list):
+        return value  # type: ignore[no-any-return]  # what is left are numbers, text and bytes
+    if value and isinstance(value[0], ApiVersionRange):
+        return {str(item.api_key): _tree(item) for item in value}
+    if value and dataclasses.is_dataclass(value[0]):
+        return {str(position): _value(item) for position, item in enumerate(value)}
+    return [_value(item) for item in value]
+
+
+def _records(record_set: Buffer) -> dict[str, Tree | Leaf]:
+    """Return the records of whole batches; what is cut off at the end is left out."""
+    found: list[Tree | Leaf] = []
+    try:
+        for _, batch in iter_batches(record_set):
+            try:
+                found += map(_tree, decode_batch(batch)[1])
+            except WireError as error:
+                found.append({"undecodable": str(error)})
+    except WireError:
+        pass
+    return {str(position): record for position, record in enumerate(found)}
+
+
+def _fetched_partitions(message: Any) -> Iterable[FetchedPartition]:
+    if isinstance(message, FetchedPartition):
+        yield message
+    elif dataclasses.is_dataclass(message):
+        for field in dataclasses.fields(message):
+            value = getattr(message, field.name)
+            for item in value if isinstance(value, list) else [value]:
+                yield from _fetched_partitions(item)

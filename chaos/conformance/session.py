@@ -1,0 +1,117 @@
+"""One session from its files to its comparisons, and the sums over all sessions."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from chaos.conformance.compare import Comparison, compared
+from chaos.conformance.fields import Own, belongs_to
+from chaos.conformance.may_differ import MayDiffer
+from chaos.conformance.recording import Recording, load_recording
+from chaos.conformance.replay import replay
+from chaos.conformance.setup import SessionSetup, load_setup, setup_path
+from simulator.handlers.served_api import served_by
+
+READ_SIDE = {
+    1002: "FetchOffsets",
+    1003: "StreamFetch",
+    1005: "UpdateOffsets",
+    1006: "UpdateConsumerOffset",
+    1007: "DeleteConsumerOffset",
+    1008: "FetchConsumerOffsets",
+}
+"""The APIs of an SPU that a consumer needs, by key."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionResult:
+    """What became of one session."""
+
+    name: str
+    comparisons: Sequence[Comparison] = ()
+    missing: str = ""
+    """Why it was not compared; empty if it was."""
+    needs: Sequence[str] = ()
+    """The APIs of the read side that it needs and the simulator does not serve."""
+
+
+def compare_session(path: Path, may_differ: Sequence[MayDiffer]) -> SessionResult:
+    """Replay the session of a recording and compare both.
+
+    A session without its setup is missing, and so is one that needs a part of the read side.
+
+    Raises:
+        RecordingError: the recording is none.
+        ConformanceFileError: the setup has mistakes.
+        WireError: a request does not decode.
+    """
+    recording = load_recording(path)
+    if not setup_path(path).exists():
+        return SessionResult(recording.name, missing=f"there is no {setup_path(path).name}")
+    setup = load_setup(setup_path(path))
+    needs = needed_of_read_side(recording)
+    if needs:
+        return SessionResult(recording.name, missing="needs the read side", needs=needs)
+    again = replay(recording, setup)
+    return SessionResult(
+        recording.name, compared(recording, again, own_objects(recording, setup), may_differ)
+    )
+
+
+def own_objects(recording: Recording, setup: SessionSetup) -> Own:
+    """Return what selects the objects of a session: those of its setup, and what it creates."""
+    return belongs_to(setup.topic_names() | recording.created_topics())
+
+
+def needed_of_read_side(recording: Recording) -> list[str]:
+    """Return the APIs of the read side that a session uses and the simulator does not serve."""
+    served = served_by("spu")
+    used = {
+        exchange.header.api_key
+        for exchange in recording.exchanges().values()
+        if exchange.server_kind == "spu"
+    }
+    return [name for key, name in READ_SIDE.items() if key in used and key not in served]
+
+
+@dataclass(slots=True)
+class Totals:
+    """The sums over all sessions."""
+
+    results: Sequence[SessionResult]
+    may_differ: Sequence[MayDiffer]
+    complete: bool = True
+    """Whether every session of the folder is among the results."""
+    frames: Counter[str] = field(default_factory=Counter)
+    """The frames of the recordings by outcome: equal, excused, different."""
+
+    def __post_init__(self) -> None:
+        for comparison in self.comparisons:
+            self.frames[comparison.outcome] += comparison.frames
+
+    @property
+    def comparisons(self) -> list[Comparison]:
+        """All comparisons."""
+        return [each for result in self.results for each in result.comparisons]
+
+    @property
+    def different(self) -> list[Comparison]:
+        """The comparisons with a difference that no entry of the list allows."""
+        return [each for each in self.comparisons if each.unexcused]
+
+    @property
+    def missing(self) -> list[SessionResult]:
+        """The sessions that were not compared."""
+        return [result for result in self.results if result.missing]
+
+    @property
+    def idle(self) -> list[MayDiffer]:
+        """The entries of the list that excuse nothing; none while sessions were left out."""
+        used = {id(d.excuse) for each in self.comparisons for d in each.differences}
+        return [each for each in self.may_differ if id(each) not in used] if self.complete else []
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing differs, nothing is idle, and what is missing waits for the read side."""
+        return not (self.different or self.idle or any(not each.needs for each in self.missing))
