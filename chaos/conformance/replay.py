@@ -3,7 +3,8 @@
 The frames of the client are sent as they were recorded, byte for byte, in the recorded order and
 no closer to each other than they were. Before each of them the replay waits for as many answers to
 earlier requests of its connection as the recording has: an answer decides what a client sends next,
-so a frame that overtakes it tests a client that does not exist. A real client would also react to
+so a frame that overtakes it tests a client that does not exist. Of the answers to a watch only the
+first is waited for, since a client sends nothing because of news. A real client would also react to
 an answer that differs; this one does not, so an early difference may cause later ones.
 
 An answer that never comes is waited for once, for ``ANSWER_S``, and a session as a whole ends
@@ -20,6 +21,7 @@ from chaos.conformance.recording import (
     CLIENT_ENDS,
     ExchangeMatcher,
     RecordedEvent,
+    RecordedExchange,
     Recording,
     What,
 )
@@ -29,7 +31,7 @@ from chaos.world.network import reset_virtual
 from chaos.world.world import World, run_in
 from simulator import Config, Simulator, open_simulator
 from wire.address import parse_address
-from wire.api import PRODUCE
+from wire.api import PRODUCE, WATCH
 from wire.api.produce import PartitionRecords, ProduceRequest, TopicRecords
 from wire.api.topic import Computed, TopicSpec
 from wire.batch import encode_batch, encode_record
@@ -138,16 +140,15 @@ class _Session:
         self._zero = max(self._zero, trio.current_time() - at)
 
     def _lacking(self, connections: Iterable[int]) -> list[tuple[int, int]]:
-        """Return the exchanges of some connections that the recording has answered by now, and the
-        simulator has not, but could."""
+        """Return the exchanges of some connections with fewer answers by now than in the recording,
+        and for which more can come."""
         return [
             key
             for key, exchange in self._recorded.exchanges.items()
-            if exchange.answers
-            and exchange.connection in connections
+            if exchange.connection in connections
             and exchange.connection not in self._ended
             and key not in self._given_up
-            and not self._replayed.exchanges[key].answers
+            and len(self._replayed.exchanges[key].answers) < _awaited(exchange)
         ]
 
     # --- the client
@@ -212,6 +213,12 @@ class _Session:
             await _produce(
                 self._world, self._simulator, wanted.topic, wanted.partition, wanted.records
             )
+
+
+def _awaited(exchange: RecordedExchange) -> int:
+    """Return how many answers the replay waits for before the client goes on."""
+    answers = len(exchange.answers)
+    return min(answers, 1) if exchange.api is WATCH else answers
 
 
 # --- the cluster

@@ -149,6 +149,47 @@ def test_a_request_waits_for_the_answers_that_the_recording_has_before_it() -> N
             assert seen.get(event.connection, 0) >= due.get(event.connection, 0)
 
 
+def test_a_request_waits_for_the_pushes_that_the_recording_has_before_it(
+    push: Api[Any, Any],
+) -> None:
+    script = Script()
+    script.ask(8.0, push, push.request())
+    script.add(8.1, What.ANSWER, (1).to_bytes(4, "big"))
+    script.add(8.2, What.CLIENT_FIN)
+    again = replay(script.recording(), SETUP)
+    happened = [event for event in again.events if event.what is not What.SERVER_FIN]
+    *_, first, second, end = happened
+    assert [e.what for e in (first, second, end)] == [What.ANSWER, What.ANSWER, What.CLIENT_FIN]
+    assert second.at - first.at == pytest.approx(PUSH_S, abs=0.01)
+
+
+PUSH_S = 2.0
+
+
+@pytest.fixture
+def push() -> Iterator[Api[Any, Any]]:
+    """An API that answers twice, after some time."""
+
+    @message
+    class PushRequest:
+        """Ask for two answers."""
+
+    @message
+    class PushResponse:
+        """One of two answers."""
+
+    def handle(_: PushRequest, context: Context) -> Generator[CommitWait, bool, PushResponse]:
+        context.push(PushResponse())
+        yield CommitWait(committed_at=inf, timeout_s=PUSH_S)
+        return PushResponse()
+
+    api = Api("push", 1998, 0, 0, PushRequest, PushResponse, server="spu")
+    register_api(ServedApi(api=api, handle=handle))
+    yield api
+    SERVED_APIS.remove("push")
+    APIS.remove("push")
+
+
 def test_what_happens_keeps_the_distances_of_the_recording() -> None:
     script = Script()
     script.ask(8.5, FETCH, fetch_all())
