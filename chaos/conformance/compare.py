@@ -1,8 +1,8 @@
 """Compares a recording with its replay, exchange by exchange and field by field.
 
 An exchange is named by its connection and its position there: a replay sends the same requests in
-the same order. Answers to one request are compared with each other, and beside them only which side
-ended each connection first.
+the same order. Answers to one request are compared with each other. Beside them each connection is
+compared as a whole: which side ended it first, and whether there were answers to no request.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,12 +21,13 @@ from chaos.conformance.fields import (
 from chaos.conformance.may_differ import MayDiffer
 from chaos.conformance.recording import CLIENT_ENDS, RecordedExchange, Recording, server_kind
 from wire.api import WATCH
+from wire.codec import WireError
 
 ANSWER_PATH = ("answer",)
 """The path of an answer as a whole: one side has it, and the other one does not."""
 
-END_PATH = ("ended first",)
-"""The path of the side that ended a connection first."""
+CONNECTION = "connection"
+"""What stands for an API where a connection as a whole is compared."""
 
 NOTHING = "nothing"
 
@@ -44,16 +45,16 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The answers to one request, or the end of one connection, on both sides."""
+    """The answers to one request, or one connection as a whole, on both sides."""
 
     session: str
     server: str
     """The kind of server, ``sc`` or ``spu``."""
     connection: int
     number: int
-    """The position of the request on its connection, from 1; 0 for the end of the connection."""
+    """The position of the request on its connection, from 1; 0 for the connection as a whole."""
     api: str
-    """The API of the request; ``end`` for the end of a connection."""
+    """The API of the request; ``connection`` for a connection as a whole."""
     frames: int
     """The frames of the recording that were compared."""
     differences: Sequence[Difference] = ()
@@ -83,7 +84,7 @@ def compared(
         may_differ: the intended differences.
 
     Raises:
-        WireError: the header of a request does not decode.
+        WireError: a frame of the recording does not decode.
     """
     theirs, ours = recording.exchanges(), again.exchanges()
     ended = {event.connection for event in recording.events if event.what in CLIENT_ENDS}
@@ -99,7 +100,7 @@ def compared(
         )
         for key, exchange in theirs.items()
     ]
-    found += _ends(recording, again)
+    found += _connections(recording, again)
     return [_excused(comparison, may_differ) for comparison in found]
 
 
@@ -117,16 +118,23 @@ def _excused(comparison: Comparison, may_differ: Sequence[MayDiffer]) -> Compari
     return replace(comparison, differences=differences)
 
 
-def _ends(recording: Recording, again: Recording) -> Iterator[Comparison]:
-    """Yield a comparison for each connection: whether the server ended it before the client."""
-    theirs, ours = recording.server_ended_first(), again.server_ended_first()
+def _connections(recording: Recording, again: Recording) -> Iterator[Comparison]:
+    """Yield a comparison for each connection: which side ended it first, and answers to nothing."""
+    ended = [side.server_ended_first() for side in (recording, again)]
+    unasked = [side.unasked() for side in (recording, again)]
     servers = {event.connection: event.server for event in recording.events}
     for connection, server in sorted(servers.items()):
         real, simulated = (
-            "the server" if connection in side else "the client" for side in (theirs, ours)
+            {
+                "ended first by": "the server" if connection in ended[side] else "the client",
+                "answers to no request": unasked[side][connection],
+            }
+            for side in (0, 1)
         )
-        differences = [Difference(END_PATH, real, simulated)] if real != simulated else []
-        yield Comparison(recording.name, server_kind(server), connection, 0, "end", 0, differences)
+        differences = [*tree_differences(real, simulated)]
+        yield Comparison(
+            recording.name, server_kind(server), connection, 0, CONNECTION, 0, differences
+        )
 
 
 def _exchange_differences(
@@ -150,19 +158,27 @@ def _answer_differences(
     if api is None:
         if theirs != ours:
             yield Difference(ANSWER_PATH, _shown(theirs[0]), _shown(ours[0]))
-    elif api.name in STREAMS:
-        real, simulated = (row_of_records(api, version, side) for side in (theirs, ours))
-        yield from tree_differences(real, simulated)
-    else:
-        real, simulated = (answer_tree(api, version, side[0], own) for side in (theirs, ours))
-        first = [*tree_differences(real, simulated)]
-        yield from first
+        return
+
+    def trees(answers: Sequence[bytes]) -> tuple[Tree, Tree]:
+        """The first answer, if it is compared by itself, and what all of them come to."""
+        if api.name in STREAMS:
+            return {}, row_of_records(api, version, answers)
+        first = answer_tree(api, version, answers[0], own)
         if api is WATCH:
-            real, simulated = (final_state(version, side, own) for side in (theirs, ours))
-            # What differed in the first answer and still does is one difference.
-            yield from (each for each in tree_differences(real, simulated) if each not in first)
-        elif len(theirs) != len(ours):
-            yield Difference(ANSWER_PATH, f"{len(theirs)} answers", f"{len(ours)} answers")
+            return first, final_state(version, answers, own)
+        return first, {"answers": len(answers)}
+
+    real = trees(theirs)
+    try:
+        simulated = trees(ours)
+    except WireError as error:
+        yield Difference(ANSWER_PATH, "an answer", f"one that does not decode: {error}")
+        return
+    first = [*tree_differences(real[0], simulated[0])]
+    yield from first
+    # What differed in the first answer and still does in the end is one difference.
+    yield from (each for each in tree_differences(real[1], simulated[1]) if each not in first)
 
 
 def tree_differences(

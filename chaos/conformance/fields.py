@@ -60,29 +60,34 @@ def belongs_to(topics: Iterable[str]) -> Own:
 
 
 def answer_tree(api: Api[Any, Any], version: int, body: bytes, own: Own) -> Tree:
-    """Return the fields of one answer; one that does not decode has the error in their place."""
-    try:
-        message = decode(api.response, body, version)
-        if api is LIST:
-            return _list_tree(message.object, version, own)
-        return _watch_tree(message.object, version, own) if api is WATCH else _tree(message)
-    except WireError as error:
-        return {"undecodable": str(error)}
+    """Return the fields of one answer.
+
+    Raises:
+        WireError: it does not decode.
+    """
+    message = decode(api.response, body, version)
+    if api is LIST:
+        return _list_tree(message.object, version, own)
+    return _watch_tree(message.object, version, own) if api is WATCH else _tree(message)
 
 
 def final_state(version: int, bodies: Sequence[bytes], own: Own) -> Tree:
     """Return the objects as a watch has described them in the end, by label and name.
 
-    An object that was deleted has its last state and the kind DELETE.
+    An object that was deleted has its last state and the kind DELETE. News of a type that this
+    project does not know stand under their positions.
+
+    Raises:
+        WireError: an answer does not decode.
     """
     known: dict[str, dict[str, Tree | Leaf]] = {}
-    for body in bodies:
-        try:
-            envelope = decode(WATCH.response, body, version).object
-            update = envelope.open(UPDATES[envelope.label], version)
-        except (WireError, KeyError) as error:
-            return {"undecodable": str(error)}
+    for position, body in enumerate(bodies):
+        envelope = decode(WATCH.response, body, version).object
         objects_of = known.setdefault(envelope.label, {})
+        if envelope.label not in UPDATES:
+            objects_of[str(position)] = envelope.body
+            continue
+        update = envelope.open(UPDATES[envelope.label], version)
         if update.all:
             objects_of.clear()
         for thing in update.all:
@@ -96,14 +101,15 @@ def final_state(version: int, bodies: Sequence[bytes], own: Own) -> Tree:
 
 
 def row_of_records(api: Api[Any, Any], version: int, bodies: Sequence[bytes]) -> Tree:
-    """Return the records of all pushes of a stream as one row, and the other fields of the last."""
+    """Return the records of all pushes of a stream as one row, and the other fields of the last.
+
+    Raises:
+        WireError: a push does not decode.
+    """
     last: Tree = {}
     records: list[Tree | Leaf] = []
     for body in bodies:
-        try:
-            message = decode(api.response, body, version)
-        except WireError as error:
-            return {"undecodable": str(error)}
+        message = decode(api.response, body, version)
         for fetched in _fetched_partitions(message):
             records += _records(fetched.records).values()
             fetched.records = b""

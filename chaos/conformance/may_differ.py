@@ -25,7 +25,7 @@ class MayDiffer(Strict):
     server: Literal["sc", "spu"] | None = None
     """The kind of server that answers; both by default."""
     api: NonEmptyText
-    """The API of the answer; ``end`` for the side that ends a connection."""
+    """The API of the answer; ``connection`` for a connection as a whole."""
     field: NonEmptyText
     """The path of the field, for example ``Partition.*.status``; it covers the fields below it, and
     ``*`` stands for any one name."""

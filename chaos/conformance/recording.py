@@ -6,6 +6,7 @@ simulator has the same form, so that both are compared as equals.
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -103,6 +104,8 @@ class ExchangeMatcher:
     def __init__(self) -> None:
         self.exchanges: dict[tuple[int, int], RecordedExchange] = {}
         """The exchanges so far, by connection and number."""
+        self.unasked: Counter[int] = Counter()
+        """By connection, how many answers there were to no request."""
         self._latest: dict[tuple[int, int], RecordedExchange] = {}
         self._numbers: dict[int, int] = {}
 
@@ -126,7 +129,9 @@ class ExchangeMatcher:
         if event.what is not What.ANSWER:
             return None
         asked = self._latest.get((connection, event.correlation_id))
-        if asked is not None:
+        if asked is None:
+            self.unasked[connection] += 1
+        else:
             asked.answers.append(event.frame[RESPONSE_BYTES_MIN:])
         return asked
 
@@ -144,10 +149,17 @@ class Recording:
         Raises:
             WireError: the header of a request does not decode.
         """
+        return self._matched().exchanges
+
+    def unasked(self) -> Counter[int]:
+        """Return, by connection, how many answers there are to no request."""
+        return self._matched().unasked
+
+    def _matched(self) -> ExchangeMatcher:
         matcher = ExchangeMatcher()
         for event in self.events:
             matcher.add(event)
-        return matcher.exchanges
+        return matcher
 
     def created_topics(self) -> set[str]:
         """Return the names of the topics that the client of the session creates."""

@@ -71,11 +71,11 @@ def test_a_change_of_any_byte_of_an_answer_is_found(name: str) -> None:
             changed = bytearray(body)
             changed[position] ^= 1
             try:
-                decoded = decode(api.response, bytes(changed), version)
-            except WireError:
-                continue
-            if encode(decoded, version) == bytes(changed):  # else the byte is passed over
                 simulated = answer_tree(api, version, bytes(changed), own)
+            except WireError:
+                continue  # which is a difference
+            decoded = decode(api.response, bytes(changed), version)
+            if encode(decoded, version) == bytes(changed):  # else the byte is passed over
                 assert [*tree_differences(real, simulated)], (exchange.key, position)
 
 
@@ -84,9 +84,11 @@ def test_an_answer_that_does_not_decode_is_found() -> None:
     again = Recording(recording.name, list(recording.events))
     at = max(n for n, each in enumerate(again.events) if each.what is What.ANSWER)
     again.events[at] = replace(again.events[at], frame=again.events[at].frame[:-1])
-    _, differences = only(different(recording, again))
-    assert differences[-1].path == ("undecodable",)
-    assert "ends in the middle of a field" in differences[-1].simulated
+    _, (difference,) = only(different(recording, again))
+    assert difference.path == ("answer",)
+    assert "ProduceResponse at version 24: ends in the middle of a field" in difference.simulated
+    with pytest.raises(WireError, match="ends in the middle of a field"):
+        different(again, recording)
 
 
 def test_a_missing_answer_is_found() -> None:
@@ -111,7 +113,17 @@ def test_one_answer_too_many_is_found() -> None:
     events = [*recording.events[: at + 1], recording.events[at], *recording.events[at + 1 :]]
     place, differences = only(different(recording, Recording(recording.name, events)))
     assert place == (1, 1, "api-versions")
-    assert differences == [Difference(("answer",), "1 answers", "2 answers")]
+    assert differences == [Difference(("answers",), "1", "2")]
+
+
+def test_an_answer_to_no_request_is_found() -> None:
+    recording, _ = load("produce")
+    last = next(each for each in reversed(recording.events) if each.what is What.ANSWER)
+    stray = replace(last, frame=bytes.fromhex("00000063") + last.frame[4:])
+    again = Recording(recording.name, [*recording.events, stray])
+    place, differences = only(different(recording, again))
+    assert place == (2, 0, "connection")
+    assert differences == [Difference(("answers to no request",), "0", "1")]
 
 
 def test_an_answer_to_what_a_real_cluster_does_not_answer_is_found() -> None:
@@ -132,8 +144,8 @@ def test_a_connection_that_the_simulator_ends_is_found() -> None:
     fin = next(each for each in events if each.what is What.CLIENT_FIN)
     events.insert(events.index(fin), replace(fin, what=What.SERVER_RESET))
     place, differences = only(different(recording, Recording(recording.name, events)))
-    assert place == (2, 0, "end")
-    assert differences == [Difference(("ended first",), "the client", "the server")]
+    assert place == (2, 0, "connection")
+    assert differences == [Difference(("ended first by",), "'the client'", "'the server'")]
 
 
 # --- objects of the SC
