@@ -16,7 +16,7 @@ from wire.api import FETCH, WATCH
 from wire.api.envelope import PARTITION, TOPIC, seal
 from wire.api.fetch import FetchedPartition, FetchedTopic, FetchRequest, FetchResponse
 from wire.api.objects import PartitionUpdate, Topics
-from wire.batch import with_base_offset
+from wire.batch import BASE_OFFSET_BYTES
 from wire.codec import WireError, decode, encode
 from wire.compression import Codec
 from wire.connection import ClientConnection
@@ -237,6 +237,11 @@ def test_news_beyond_those_of_the_recording_are_found_if_they_change_the_final_s
 # --- records
 
 
+def at_offset(offset: int, data: bytes) -> bytes:
+    """A batch as it is stored at an offset."""
+    return offset.to_bytes(BASE_OFFSET_BYTES, "big") + data[BASE_OFFSET_BYTES:]
+
+
 def fetched(*record_sets: bytes) -> list[bytes]:
     """One answer for each record set."""
     return [
@@ -256,8 +261,8 @@ def fetched(*record_sets: bytes) -> list[bytes]:
 
 def test_pushes_of_a_stream_are_one_row_of_records_however_they_are_cut() -> None:
     version = FETCH.max_version
-    one, two = batch(b"a"), with_base_offset(1, batch(b"b", b"c")[8:])
-    both = with_base_offset(0, batch(b"a", b"b", b"c", codec=Codec.GZIP)[8:])
+    one, two = batch(b"a"), at_offset(1, batch(b"b", b"c"))
+    both = at_offset(0, batch(b"a", b"b", b"c", codec=Codec.GZIP))
     rows = [
         row_of_records(FETCH, version, fetched(*pushes))["records"]
         for pushes in ([one, two], [one + two], [one + two[:-1], two], [both])
@@ -273,7 +278,7 @@ def test_pushes_of_a_stream_are_one_row_of_records_however_they_are_cut() -> Non
 
 def test_a_stream_is_compared_as_one_row(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("chaos.conformance.compare.STREAMS", {FETCH.name})
-    one, two = batch(b"a"), with_base_offset(1, batch(b"b")[8:])
+    one, two = batch(b"a"), at_offset(1, batch(b"b"))
     sides = [streamed(*pushes) for pushes in ([one, two], [one + two], [one])]
     assert not different(sides[0], sides[1])
     _, differences = only(different(sides[0], sides[2]))
