@@ -1,39 +1,38 @@
 """The fields in which an answer of the simulator may differ from that of a real cluster.
 
-Each entry names the fields and says why the difference is intended. An entry that excuses nothing
-is an error: the list stays as short as it can be.
+Each entry names an API, fields and perhaps sessions, and says why the difference is intended. Every
+field of an entry, in every session that the entry names, must excuse something: the list stays as
+short as it can be.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from chaos.conformance.documents import load_document
 from chaos.spec.scenario import NonEmptyText
-from simulator.documents.strict_model import Conflict, Strict
+from simulator.documents.strict_model import Strict
 
 MAY_DIFFER_FILE = "may-differ.yaml"
 """The name of the list, in the folder of the recordings."""
 
 
-class MayDiffer(Strict):
-    """One kind of intended difference."""
+@dataclass(frozen=True, slots=True)
+class MayDiffer:
+    """One field that may differ, in one session or in all; see ``MayDifferEntry``."""
 
-    session: NonEmptyText | None = None
-    """The session in which it is; every session by default."""
+    api: str
+    field: str
+    reason: str
+    session: str | None = None
     server: Literal["sc", "spu"] | None = None
-    """The kind of server that answers; both by default."""
-    api: NonEmptyText
-    """The API of the answer; ``connection`` for a connection as a whole."""
-    field: NonEmptyText
-    """The path of the field, for example ``Partition.*.status``; it covers the fields below it, and
-    ``*`` stands for any one name."""
-    reason: NonEmptyText
-    """Why the simulator differs on purpose, or cannot do otherwise."""
 
     def covers(self, session: str, server: str, api: str, path: Sequence[str]) -> bool:
-        """Return whether a difference is one of this kind.
+        """Return whether this allows a difference.
 
         Args:
             session: the name of the session.
@@ -51,22 +50,33 @@ class MayDiffer(Strict):
         )
 
 
+class MayDifferEntry(Strict):
+    """Fields that may differ for one reason."""
+
+    sessions: Annotated[list[NonEmptyText], Field(min_length=1)] | None = None
+    """The sessions in which they may; every session by default."""
+    server: Literal["sc", "spu"] | None = None
+    """The kind of server that answers; both by default."""
+    api: NonEmptyText
+    """The API of the answer; ``connection`` for a connection as a whole."""
+    fields: Annotated[list[NonEmptyText], Field(min_length=1)]
+    """The paths of the fields, for example ``Partition.*.status``; a path covers the fields below
+    it, and ``*`` stands for any one name."""
+    reason: NonEmptyText
+    """Why the simulator differs on purpose, or cannot do otherwise."""
+
+    def single(self) -> Iterator[MayDiffer]:
+        """Yield each field in each session."""
+        sessions: Sequence[str | None] = self.sessions or (None,)
+        for session in sessions:
+            for field in self.fields:
+                yield MayDiffer(self.api, field, self.reason, session, self.server)
+
+
 class MayDifferList(Strict):
     """The content of the list."""
 
-    may_differ: list[MayDiffer]
-
-    @classmethod
-    def conflicts(cls, written: Mapping[str, Any]) -> Iterator[Conflict]:
-        """Yield an error for each entry that is written twice."""
-        entries = written.get("may_differ")
-        seen: set[tuple[Any, ...]] = set()
-        for n, entry in enumerate(entries if isinstance(entries, list) else ()):
-            if isinstance(entry, Mapping):
-                named = tuple(map(str, map(entry.get, ("session", "server", "api", "field"))))
-                if named in seen:
-                    yield Conflict(("may_differ", n), "another entry names the same fields")
-                seen.add(named)
+    may_differ: list[MayDifferEntry]
 
 
 def load_may_differ(path: Path) -> list[MayDiffer]:
@@ -75,4 +85,5 @@ def load_may_differ(path: Path) -> list[MayDiffer]:
     Raises:
         ConformanceFileError: the file cannot be read, or has mistakes.
     """
-    return load_document(path, MayDifferList).may_differ
+    entries = load_document(path, MayDifferList).may_differ
+    return [single for entry in entries for single in entry.single()]

@@ -107,9 +107,9 @@ class Totals:
 
     @property
     def idle(self) -> list[MayDiffer]:
-        """The entries of the list that excuse nothing; none while sessions were left out."""
-        used = {id(d.excuse) for each in self.comparisons for d in each.differences}
-        return [each for each in self.may_differ if id(each) not in used] if self.complete else []
+        """What the list allows and nothing needs; not known while sessions are left out."""
+        used = {d.excuse for each in self.comparisons for d in each.differences}
+        return [each for each in self.may_differ if each not in used] if self.complete else []
 
     @property
     def passed(self) -> bool:

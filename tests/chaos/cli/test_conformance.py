@@ -23,7 +23,7 @@ NOTHING_DIFFERS = "may_differ: []"
 
 VERSION_DIFFERS = """
 may_differ:
-  - {api: api-versions, field: platform_version, reason: a test}
+  - {api: api-versions, fields: [platform_version], reason: a test}
 """
 
 

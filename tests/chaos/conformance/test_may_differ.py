@@ -1,6 +1,7 @@
 """The list of intended differences."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,29 +26,42 @@ PATH = ("Partition", "greetings-0", "status", "size")
         ({"field": "Partition", "api": "list"}, False),
     ],
 )
-def test_an_entry_covers_what_it_names(entry: dict[str, str], covers: bool) -> None:
-    made = MayDiffer.model_validate({"api": "watch", "reason": "a test", **entry})
+def test_an_entry_covers_what_it_names(entry: dict[str, Any], covers: bool) -> None:
+    made = MayDiffer(**{"api": "watch", "reason": "a test", **entry})
     assert made.covers("produce", "sc", "watch", PATH) == covers
+
+
+def loaded(tmp_path: Path, text: str) -> list[MayDiffer]:
+    path = tmp_path / "may-differ.yaml"
+    path.write_text(text)
+    return load_may_differ(path)
+
+
+def test_each_field_in_each_session_has_to_excuse_something(tmp_path: Path) -> None:
+    entry = "{sessions: [a, b], server: sc, api: watch, fields: [epoch, SPU], reason: c}"
+    found = loaded(tmp_path, f"may_differ: [{entry}]")
+    assert found == [
+        MayDiffer("watch", field, "c", session, "sc")
+        for session in ("a", "b")
+        for field in ("epoch", "SPU")
+    ]
 
 
 @pytest.mark.parametrize(
     ("text", "mistake"),
     [
-        ("may_differ: [{api: watch, field: epoch}]", ":1:14: may_differ[0]: the key 'reason'"),
-        ("may_differ: [{api: watch, field: epoch, reason: ''}]", "reason: empty text"),
+        ("may_differ: [{api: watch, fields: [epoch]}]", ":1:14: may_differ[0]: the key 'reason'"),
+        ("may_differ: [{api: watch, fields: [epoch], reason: ''}]", "reason: empty text"),
+        ("may_differ: [{api: watch, fields: [], reason: a}]", "fields: 0 items; write 1 at least"),
         (
-            "may_differ:\n"
-            "  - {api: watch, field: epoch, reason: one}\n"
-            "  - {api: watch, field: epoch, reason: two}\n",
-            ":3:5: may_differ[1]: another entry names the same fields",
+            "may_differ: [{api: watch, field: epoch, reason: a}]",
+            "unknown key 'field'; did you mean 'fields'",
         ),
     ],
 )
-def test_an_entry_without_a_reason_and_one_that_is_repeated_are_refused(
+def test_an_entry_without_a_reason_or_a_field_is_refused(
     tmp_path: Path, text: str, mistake: str
 ) -> None:
-    path = tmp_path / "may-differ.yaml"
-    path.write_text(text)
     with pytest.raises(ConformanceFileError) as caught:
-        load_may_differ(path)
+        loaded(tmp_path, text)
     assert mistake in str(caught.value)
