@@ -1,7 +1,6 @@
 """The replay: the recorded client against the simulator, in virtual time."""
 
-from collections.abc import Generator, Iterator
-from math import inf
+from functools import partial
 from typing import Any
 
 import pytest
@@ -11,15 +10,14 @@ from chaos.conformance.fields import belongs_to
 from chaos.conformance.recording import RecordedEvent, Recording, What
 from chaos.conformance.replay import ANSWER_S, SESSION_S, SETTLE_S, replay
 from chaos.conformance.setup import SessionSetup
-from simulator.handlers.context import CommitWait, Context
-from simulator.handlers.served_api import SERVED_APIS, ServedApi, register_api
+from simulator import Config
+from simulator.faults.kinds.drop import Drop
 from tests.chaos.conformance.recordings import load
 from tests.simulator.client import batch, produce_request
-from wire.api import APIS, FETCH, PRODUCE, Api
+from wire.api import FETCH, PRODUCE, Api
 from wire.api.fetch import FetchedPartition, FetchPartition, FetchRequest, FetchTopic
 from wire.batch import decode_batch, iter_batches
 from wire.codec import decode
-from wire.codec.message import message
 from wire.connection import ClientConnection
 from wire.framing import LENGTH_BYTES
 
@@ -76,47 +74,32 @@ def values(partition: FetchedPartition) -> list[bytes]:
 
 
 @pytest.fixture
-def silence() -> Iterator[Api[Any, Any]]:
-    """An API that never answers."""
-
-    @message
-    class SilenceRequest:
-        """Ask for an answer."""
-
-    @message
-    class SilenceResponse:
-        """Never sent."""
-
-    def handle(_: SilenceRequest, __: Context) -> Generator[CommitWait, bool, SilenceResponse]:
-        yield CommitWait(committed_at=inf, timeout_s=1e9)
-        return SilenceResponse()
-
-    api = Api("silence", 1998, 0, 0, SilenceRequest, SilenceResponse, server="spu")
-    register_api(ServedApi(api=api, handle=handle))
-    yield api
-    SERVED_APIS.remove("silence")
-    APIS.remove("silence")
+def no_fetch_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the simulator drop every fetch request."""
+    drop = Drop.model_validate({"name": "drop", "at": "request", "match": {"api": "fetch"}})
+    monkeypatch.setattr("chaos.conformance.replay.Config", partial(Config, faults=[drop]))
 
 
-def test_an_answer_that_never_comes_is_waited_for_once(silence: Api[Any, Any]) -> None:
+@pytest.mark.usefixtures("no_fetch_is_answered")
+def test_an_answer_that_never_comes_is_waited_for_once() -> None:
     script = Script()
-    script.ask(8.0, silence, silence.request())
+    script.ask(8.0, FETCH, fetch_all())
+    script.ask(8.5, FETCH, fetch_all())
     script.add(9.0, What.CLIENT_FIN)
     recording = script.recording()
     again = replay(recording, SETUP)
-    assert again.events[-1].what is What.CLIENT_FIN
-    assert again.events[-1].at == pytest.approx(2.0 + ANSWER_S, abs=0.1)
-    (found,) = [each for each in compared(recording, again, OWN) if each.unexcused]
-    assert found.api == "silence"
-    assert found.unexcused == [Difference(("answer",), "an answer", "nothing")]
+    (end,) = [event for event in again.events if event.what is What.CLIENT_FIN]
+    assert end.at == pytest.approx(2.0 + 2 * ANSWER_S, abs=0.1)
+    first, second = [each for each in compared(recording, again, OWN) if each.unexcused]
+    assert first.api == second.api == "fetch"
+    assert first.unexcused == [Difference(("answer",), "an answer", "nothing")]
 
 
-def test_a_session_that_hangs_ends_within_a_bound_of_virtual_time(
-    silence: Api[Any, Any],
-) -> None:
+@pytest.mark.usefixtures("no_fetch_is_answered")
+def test_a_session_that_hangs_ends_within_a_bound_of_virtual_time() -> None:
     script = Script()
     for second in range(20):
-        script.ask(8.0 + second, silence, silence.request())
+        script.ask(8.0 + second, FETCH, fetch_all())
     script.add(30.0, What.CLIENT_FIN)
     recording = script.recording()
     again = replay(recording, SETUP)
@@ -149,45 +132,21 @@ def test_a_request_waits_for_the_answers_that_the_recording_has_before_it() -> N
             assert seen.get(event.connection, 0) >= due.get(event.connection, 0)
 
 
-def test_a_request_waits_for_the_pushes_that_the_recording_has_before_it(
-    push: Api[Any, Any],
-) -> None:
+def test_a_client_waits_for_the_pushes_that_the_recording_has_by_then() -> None:
     script = Script()
-    script.ask(8.0, push, push.request())
-    script.add(8.1, What.ANSWER, (1).to_bytes(4, "big"))
-    script.add(8.2, What.CLIENT_FIN)
+    script.ask(8.0, FETCH, fetch_all())
+    script.add(8.1, What.ANSWER, (1).to_bytes(4, "big"))  # which never comes
+    script.add(8.2, What.CLIENT_RESET)
     again = replay(script.recording(), SETUP)
-    happened = [event for event in again.events if event.what is not What.SERVER_FIN]
-    *_, first, second, end = happened
-    assert [e.what for e in (first, second, end)] == [What.ANSWER, What.ANSWER, What.CLIENT_FIN]
-    assert second.at - first.at == pytest.approx(PUSH_S, abs=0.01)
+    assert again.events[-1].at == pytest.approx(1.2 + ANSWER_S + SETTLE_S, abs=0.1)
 
 
-PUSH_S = 2.0
-
-
-@pytest.fixture
-def push() -> Iterator[Api[Any, Any]]:
-    """An API that answers twice, after some time."""
-
-    @message
-    class PushRequest:
-        """Ask for two answers."""
-
-    @message
-    class PushResponse:
-        """One of two answers."""
-
-    def handle(_: PushRequest, context: Context) -> Generator[CommitWait, bool, PushResponse]:
-        context.push(PushResponse())
-        yield CommitWait(committed_at=inf, timeout_s=PUSH_S)
-        return PushResponse()
-
-    api = Api("push", 1998, 0, 0, PushRequest, PushResponse, server="spu")
-    register_api(ServedApi(api=api, handle=handle))
-    yield api
-    SERVED_APIS.remove("push")
-    APIS.remove("push")
+def test_a_client_waits_for_the_first_answer_to_a_watch_and_not_for_news() -> None:
+    recording, _ = load("official-rst-5")
+    times = [event.at for event in recording.events if event.what is What.REQUEST]
+    again = replay(recording, SessionSetup())
+    sent = [event.at for event in again.events if event.what is What.REQUEST]
+    assert sent == pytest.approx([at - recording.events[0].at for at in times], abs=0.01)
 
 
 def test_what_happens_keeps_the_distances_of_the_recording() -> None:
