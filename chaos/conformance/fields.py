@@ -2,11 +2,11 @@
 
 A tree is a mapping from names to values and further trees. Objects of the SC stand under their
 names and not at their positions, since an SC lists them in any order; objects of topics that are
-not the session's are left out. Stored batches become records under their positions, so that neither
-the cut of batches nor their compression counts.
+not the session's are left out. Stored batches become records under their positions, so that
+neither their sizes nor their compression count.
 
 News of a watch become what a client knows in the end: each object as the last frame that names it
-describes it. Pushes of a stream become one row of records.
+describes it. Pushes of a stream become one row of records, wherever they were cut.
 """
 
 import dataclasses
@@ -18,7 +18,7 @@ from wire.api import LIST, WATCH, Api, objects
 from wire.api.api_versions import ApiVersionRange
 from wire.api.envelope import PARTITION, SPU, TOPIC, Envelope
 from wire.api.fetch import FetchedPartition
-from wire.batch import decode_batch, iter_batches
+from wire.batch import BASE_OFFSET_BYTES, HEADER, PREAMBLE_BYTES, decode_batch
 from wire.codec import WireError, decode
 from wire.codec.types import Buffer
 
@@ -111,10 +111,10 @@ def row_of_records(api: Api[Any, Any], version: int, bodies: Sequence[bytes]) ->
     for body in bodies:
         message = decode(api.response, body, version)
         for fetched in _fetched_partitions(message):
-            records += _records(fetched.records).values()
+            records += _records(fetched.records)[0]
             fetched.records = b""
         last = _tree(message)
-    return {"last": last, "records": {str(n): record for n, record in enumerate(records)}}
+    return {"last": last, "records": _by_position(records)}
 
 
 def _list_tree(envelope: Envelope, version: int, own: Own) -> Tree:
@@ -139,12 +139,17 @@ def _named(things: Iterable[Any], label: str, own: Own) -> dict[str, Tree | Leaf
     return {thing.name: _tree(thing) for thing in things if own(label, thing.name)}
 
 
+def _by_position(items: Iterable["Tree | Leaf"]) -> dict[str, "Tree | Leaf"]:
+    return {str(position): item for position, item in enumerate(items)}
+
+
 def _tree(message: Any) -> dict[str, "Tree | Leaf"]:
     found: dict[str, Tree | Leaf] = {}
     for field in dataclasses.fields(message):
         value = getattr(message, field.name)
         if isinstance(message, FetchedPartition) and field.name == "records":
-            found[field.name] = _records(value)
+            records, rest = _records(value)
+            found |= {"records": _by_position(records), "cut_off_bytes": rest}
         else:
             found[field.name] = _value(value)
     return found
@@ -164,22 +169,29 @@ def _value(value: Any) -> "Tree | Leaf":
     if value and isinstance(value[0], ApiVersionRange):
         return {str(item.api_key): _tree(item) for item in value}
     if value and dataclasses.is_dataclass(value[0]):
-        return {str(position): _value(item) for position, item in enumerate(value)}
+        return _by_position(map(_value, value))
     return [_value(item) for item in value]
 
 
-def _records(record_set: Buffer) -> dict[str, Tree | Leaf]:
-    """Return the records of whole batches; what is cut off at the end is left out."""
+def _records(record_set: Buffer) -> tuple[list["Tree | Leaf"], int]:
+    """Return the records of whole batches, and how many bytes of a cut batch follow.
+
+    The batches are cut apart here and not by ``wire``, which reads what is no row of whole batches
+    as an SPU reads a request.
+    """
     found: list[Tree | Leaf] = []
-    try:
-        for _, batch in iter_batches(record_set):
-            try:
-                found += map(_tree, decode_batch(batch)[1])
-            except WireError as error:
-                found.append({"undecodable": str(error)})
-    except WireError:
-        pass
-    return {str(position): record for position, record in enumerate(found)}
+    view, start = memoryview(record_set), 0
+    while len(view) - start >= HEADER.size:
+        length = int.from_bytes(view[start + BASE_OFFSET_BYTES : start + PREAMBLE_BYTES], "big")
+        end = start + PREAMBLE_BYTES + length
+        if end > len(view):
+            break
+        try:
+            found += map(_tree, decode_batch(view[start:end])[1])
+        except WireError as error:
+            found.append({"undecodable": str(error)})
+        start = end
+    return found, len(view) - start
 
 
 def _fetched_partitions(message: Any) -> Iterable[FetchedPartition]:

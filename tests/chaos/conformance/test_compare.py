@@ -296,16 +296,25 @@ def streamed(*record_sets: bytes) -> Recording:
     return Recording("produce", [request, *answers])
 
 
-def test_a_batch_with_a_wrong_crc_differs() -> None:
-    whole = batch(b"a")
-    broken = bytearray(whole)
-    broken[-2] ^= 1
+@pytest.mark.parametrize(
+    ("record_set", "field"),
+    [
+        (batch(b"a")[:-2] + b"b\0", "undecodable"),  # its CRC is wrong
+        (batch(b"a") + batch(b"b")[:20], "cut_off_bytes"),
+        (batch(b"a") + batch(b"b")[:-1], "cut_off_bytes"),
+        (batch(b"b"), "value"),
+        (batch(b"a", b"b"), "1"),
+        (b"", "0"),
+    ],
+)
+def test_other_records_in_a_single_answer_differ(record_set: bytes, field: str) -> None:
     real, simulated = (
-        answer_tree(FETCH, FETCH.max_version, fetched(bytes(records))[0], lambda *_: True)
-        for records in (whole, broken)
+        answer_tree(FETCH, FETCH.max_version, fetched(records)[0], lambda *_: True)
+        for records in (batch(b"a"), record_set)
     )
     differences = [*tree_differences(real, simulated)]
-    assert "undecodable" in [each.path[-1] for each in differences]
+    assert field in [each.path[-1] for each in differences]
+    assert {"records", "cut_off_bytes"} & {each.path[4] for each in differences}
 
 
 # --- the list
