@@ -332,6 +332,9 @@ class Exchanges:
         if action.swallow:
             return
         if action.silence:
+            if not self._shared.plan.active:  # the cluster has healed: nothing stays silent
+                yield from self.cut(ClosedBy.SIMULATOR, CloseReason.HEALED)
+                return
             self._write_on(Cause.STALL_WRITING)
             self._closed = (ClosedBy.FAULT, CloseReason.STALL)
             return

@@ -375,3 +375,17 @@ async def test_a_request_that_does_not_end_is_told_with_its_bytes(
         await trio.sleep(1)
         (part,) = [e for e in sim.events if isinstance(e, FramePartlyRead)]
     assert (part.connection, part.server, part.size) == (1, "spu:0", 8)
+
+
+async def test_a_silence_that_comes_due_after_the_healing_ends_its_connection(
+    network: MemoryNetwork, autojump_clock: MockClock
+) -> None:
+    faults = [Delay(at="response", by=by("1s"), name="slow"), Stall(at="response", name="silent")]
+    async with open_simulator(listen=network.listen, faults=faults) as sim:
+        client = await dial(network, sim.spu_addresses[0])
+        await send(client, b"a")
+        await trio.sleep(0.5)
+        await sim.heal()
+        with pytest.raises(trio.BrokenResourceError):
+            await client.answer()
+        assert trio.current_time() == pytest.approx(1.0)
