@@ -41,7 +41,7 @@ def main(folder: Path, names: Sequence[str], trim: Path | None) -> int:
     """Compare the recorded sessions of FOLDER with the simulator.
 
     Status: 0 nothing differs but what the list allows; 1 something differs, an entry of the list
-    excuses nothing, or a session is missing that needs nothing of the read side; 2 bad input.
+    excuses nothing, or a session is missing; 2 bad input.
     """
     try:
         if trim is not None:
@@ -109,8 +109,7 @@ def _different(comparisons: Sequence[Comparison]) -> Iterator[str]:
 
 def _missing(results: Sequence[SessionResult]) -> Iterator[str]:
     for result in results:
-        needs = f": {', '.join(result.needs)}" if result.needs else ""
-        yield f"missing: {result.name} ({result.missing}{needs})"
+        yield f"missing: {result.name} ({result.missing})"
 
 
 if __name__ == "__main__":

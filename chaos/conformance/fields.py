@@ -2,8 +2,8 @@
 
 A tree is a mapping from names to values and further trees. Objects of the SC stand under their
 names and not at their positions, since an SC lists them in any order; objects of topics that are
-not the session's are left out. Stored batches become records under their positions, so that
-neither their sizes nor their compression count.
+not the session's are left out, as are the offsets of their consumers. Stored batches become
+records under their positions, so that neither their sizes nor their compression count.
 
 News of a watch become what a client knows in the end: each object as the last frame that names it
 describes it. Pushes of a stream become one row of records, wherever they were cut.
@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum
 from typing import Any, TypeAlias
 
-from wire.api import LIST, WATCH, Api, objects
+from wire.api import FETCH_CONSUMER_OFFSETS, LIST, WATCH, Api, objects
 from wire.api.api_versions import ApiVersionRange
 from wire.api.envelope import PARTITION, SPU, TOPIC, Envelope
 from wire.api.fetch import FetchedPartition
@@ -66,6 +66,8 @@ def answer_tree(api: Api[Any, Any], version: int, body: bytes, own: Own) -> Tree
         WireError: it does not decode.
     """
     message = decode(api.response, body, version)
+    if api is FETCH_CONSUMER_OFFSETS:
+        message.consumers = [c for c in message.consumers if own(TOPIC, c.replica.topic)]
     if api is LIST:
         return _list_tree(message.object, version, own)
     return _watch_tree(message.object, version, own) if api is WATCH else _tree(message)

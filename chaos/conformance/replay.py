@@ -30,6 +30,7 @@ from chaos.spec.scenario import Scenario
 from chaos.world.network import reset_virtual
 from chaos.world.world import World, run_in
 from simulator import Config, Simulator, open_simulator
+from simulator.cluster.replication import ReplicationTerms
 from wire.address import parse_address
 from wire.api import PRODUCE, WATCH
 from wire.api.produce import PartitionRecords, ProduceRequest, TopicRecords
@@ -64,7 +65,9 @@ def replay(recording: Recording, setup: SessionSetup) -> Recording:
 
 
 async def _replay(recording: Recording, setup: SessionSetup, world: World) -> Recording:
-    async with open_simulator(Config(spus=setup.spus, topics={}), listen=world.listen) as simulator:
+    terms = ReplicationTerms(replicas=1, first_fetch_s=setup.first_fetch)
+    config = Config(spus=setup.spus, topics={}, replication=terms)
+    async with open_simulator(config, listen=world.listen) as simulator:
         simulator.move_leader(SYSTEM_TOPIC, 0, setup.system_topic_leader)
         for topic in setup.topics:
             await create_topic(world, simulator, topic)

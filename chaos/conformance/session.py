@@ -11,17 +11,6 @@ from chaos.conformance.may_differ import MayDiffer
 from chaos.conformance.recording import Recording, load_recording
 from chaos.conformance.replay import replay
 from chaos.conformance.setup import SessionSetup, load_setup, setup_path
-from simulator.handlers.served_api import served_by
-
-READ_SIDE = {
-    1002: "FetchOffsets",
-    1003: "StreamFetch",
-    1005: "UpdateOffsets",
-    1006: "UpdateConsumerOffset",
-    1007: "DeleteConsumerOffset",
-    1008: "FetchConsumerOffsets",
-}
-"""The APIs of an SPU that a consumer needs, by key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +21,12 @@ class SessionResult:
     comparisons: Sequence[Comparison] = ()
     missing: str = ""
     """Why it was not compared; empty if it was."""
-    needs: Sequence[str] = ()
-    """The APIs of the read side that it needs and the simulator does not serve."""
 
 
 def compare_session(path: Path, may_differ: Sequence[MayDiffer]) -> SessionResult:
     """Replay the session of a recording and compare both.
 
-    A session without its setup is missing, and so is one that needs a part of the read side.
+    A session without its setup is missing.
 
     Raises:
         RecordingError: the recording is none.
@@ -50,9 +37,6 @@ def compare_session(path: Path, may_differ: Sequence[MayDiffer]) -> SessionResul
     if not setup_path(path).exists():
         return SessionResult(recording.name, missing=f"there is no {setup_path(path).name}")
     setup = load_setup(setup_path(path))
-    needs = needed_of_read_side(recording)
-    if needs:
-        return SessionResult(recording.name, missing="needs the read side", needs=needs)
     again = replay(recording, setup)
     return SessionResult(
         recording.name, compared(recording, again, own_objects(recording, setup), may_differ)
@@ -62,17 +46,6 @@ def compare_session(path: Path, may_differ: Sequence[MayDiffer]) -> SessionResul
 def own_objects(recording: Recording, setup: SessionSetup) -> Own:
     """Return what selects the objects of a session: those of its setup, and what it creates."""
     return belongs_to(setup.topic_names() | recording.created_topics())
-
-
-def needed_of_read_side(recording: Recording) -> list[str]:
-    """Return the APIs of the read side that a session uses and the simulator does not serve."""
-    served = served_by("spu")
-    used = {
-        exchange.header.api_key
-        for exchange in recording.exchanges().values()
-        if exchange.server_kind == "spu"
-    }
-    return [name for key, name in READ_SIDE.items() if key in used and key not in served]
 
 
 @dataclass(slots=True)
@@ -113,5 +86,5 @@ class Totals:
 
     @property
     def passed(self) -> bool:
-        """Whether nothing differs, nothing is idle, and what is missing waits for the read side."""
-        return not (self.different or self.idle or any(not each.needs for each in self.missing))
+        """Whether nothing differs, nothing is idle, and no session is missing."""
+        return not (self.different or self.idle or self.missing)

@@ -85,6 +85,8 @@ class SessionSetup(Strict):
     """The number of SPUs."""
     system_topic_leader: Index = 1
     """The SPU that leads the topic of consumer offsets: SPU 1 where the sessions were recorded."""
+    first_fetch: Duration = 0.0
+    """How long after the creation of a topic the followers of its partitions begin to fetch."""
     topics: list[TopicSetup] = Field(default_factory=list)
     """The topics that lie there before the session begins."""
     beside: list[Beside] = Field(default_factory=list)

@@ -7,7 +7,7 @@ import pytest
 
 from chaos.conformance.recording import RecordingError, What, load_recording, recording_lines
 from tests.chaos.conformance.recordings import NAMES, PATHS, load
-from wire.api import API_VERSIONS, PRODUCE, WATCH
+from wire.api import API_VERSIONS, FETCH_OFFSETS, PRODUCE, WATCH
 
 OPENED = {"conn": 1, "server": "sc", "dir": "open", "t": 0.5}
 
@@ -56,7 +56,10 @@ def test_an_answer_belongs_to_the_latest_request_with_its_correlation_id() -> No
 
 
 def test_sc_and_spu_number_their_apis_separately() -> None:
-    keys = {(1, 3): WATCH, (2, 2): None}  # 1002 is Delete for an SC, FetchOffsets for an SPU
+    keys = {
+        (1, 3): WATCH,
+        (2, 2): FETCH_OFFSETS,
+    }  # 1002 is Delete for an SC, FetchOffsets for an SPU
     exchanges = load("consume-empty")[0].exchanges()
     assert {key: exchanges[key].api for key in keys} == keys
     assert exchanges[2, 2].header.api_key == 1002

@@ -16,10 +16,11 @@ from tests.chaos.conformance.recordings import load
 from tests.simulator.client import batch, produce_request
 from wire.api import FETCH, PRODUCE, Api
 from wire.api.fetch import FetchedPartition, FetchPartition, FetchRequest, FetchTopic
-from wire.batch import decode_batch, iter_batches
+from wire.batch import decode_batch
 from wire.codec import decode
 from wire.connection import ClientConnection
 from wire.framing import LENGTH_BYTES
+from wire.record_set import iter_batches
 
 OWN = belongs_to(["greetings"])
 SETUP = SessionSetup.model_validate(

@@ -29,12 +29,6 @@ def test_a_session_without_its_setup_is_missing(tmp_path: Path) -> None:
     assert not Totals([result], []).passed
 
 
-def test_a_session_that_needs_what_the_simulator_does_not_serve_of_the_read_side_says_so() -> None:
-    result = compare_session(FOLDER / "consume-empty.jsonl", [])
-    assert result.needs == ["FetchOffsets", "StreamFetch"]
-    assert Totals([result], []).passed
-
-
 def test_the_records_of_a_session_are_equal_on_both_sides() -> None:
     result = compare_session(FOLDER / "produce-options.jsonl", [])
     produced = [each for each in result.comparisons if each.api == "produce"]
@@ -56,7 +50,6 @@ def test_the_recordings_are_trimmed(name: str) -> None:
         ([SessionResult("a", [comparison()])], [ENTRY], False),
         ([SessionResult("a", [comparison(EXCUSED, UNEXCUSED)])], [ENTRY], False),
         ([SessionResult("a", missing="no setup")], [], False),
-        ([SessionResult("a", missing="the read side", needs=["Fetch"])], [], True),
     ],
 )
 def test_what_fails_is_a_difference_an_idle_entry_and_a_missing_session(
