@@ -6,6 +6,7 @@ traceback, with status 2; a Ctrl-C that no command handles ends the process with
 
 import signal
 import sys
+from types import FrameType
 
 import click
 
@@ -68,13 +69,28 @@ for command in COMMANDS:
     main.add_command(_version(command))
 
 
+def _ignored(number: signal.Signals) -> bool:
+    return signal.getsignal(number) is signal.SIG_IGN
+
+
+def _as_ctrl_c(number: int, frame: FrameType | None) -> None:
+    signal.raise_signal(signal.SIGINT)
+
+
+def _as_in_the_background(number: int, frame: FrameType | None) -> None:
+    """Interrupt the work once; a background job of a shell ignores SIGINT."""
+    signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
 def cli() -> None:
     """Run the command line and end the process with its status."""
     prepare_streams()
     # On these, too, the worker processes must end and the report must be printed.
+    interrupt = _as_in_the_background if _ignored(signal.SIGINT) else _as_ctrl_c
     for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is not signal.SIG_IGN:  # as SIGHUP under nohup
-            signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
+        if not _ignored(number):  # as SIGHUP under nohup
+            signal.signal(number, interrupt)
     try:
         status = main(standalone_mode=False)
         sys.stdout.flush()

@@ -31,10 +31,14 @@ def files(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def started(files: Path, *arguments: str) -> subprocess.Popen[str]:
+IN_THE_BACKGROUND = ["sh", "-c", 'trap "" INT; exec "$0" "$@"']
+"""Starts a command as a shell starts a background job, which ignores SIGINT."""
+
+
+def started(files: Path, *arguments: str, within: Sequence[str] = ()) -> subprocess.Popen[str]:
     """A process in its own group, as a shell starts a command."""
     return subprocess.Popen(
-        [*COMMAND, *arguments],
+        [*within, *COMMAND, *arguments],
         cwd=files,
         env={**os.environ, "PYTHONPATH": str(PROJECT)},
         stdout=subprocess.PIPE,
@@ -45,14 +49,17 @@ def started(files: Path, *arguments: str) -> subprocess.Popen[str]:
 
 
 def interrupted(
-    files: Path, arguments: Sequence[str], number: signal.Signals = signal.SIGINT
+    files: Path,
+    arguments: Sequence[str],
+    number: signal.Signals = signal.SIGINT,
+    within: Sequence[str] = (),
 ) -> tuple[int, str, str]:
     """Return the result of a command that gets a signal after its first line.
 
     Standard output and error end only when every process that has them has ended: an orphan would
     hold them open.
     """
-    process = started(files, *arguments)
+    process = started(files, *arguments, within=within)
     try:
         assert process.stdout is not None
         first = process.stdout.readline()
@@ -108,6 +115,14 @@ def test_ctrl_c_ends_a_replay_and_reports_the_world(files: Path) -> None:
 def test_sigterm_ends_all_processes_too(files: Path) -> None:
     arguments = ["run", "quick.yaml", "slow.yaml", "--jobs", "2"]
     status, out, err = interrupted(files, arguments, signal.SIGTERM)
+    assert (status, err) == (130, "")
+    assert "interrupted after " in out
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_sigterm_ends_a_background_job_too(files: Path, jobs: str) -> None:
+    arguments = ["explore", "many.yaml", "--jobs", jobs]
+    status, out, err = interrupted(files, arguments, signal.SIGTERM, IN_THE_BACKGROUND)
     assert (status, err) == (130, "")
     assert "interrupted after " in out
 
