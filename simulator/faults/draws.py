@@ -37,6 +37,11 @@ class Draws:
         """
         return self._pair("connection", connection, ordinal)
 
+    def of_push(self, topic: str, partition: int, ordinal: int, push: int) -> tuple[float, float]:
+        """Return two independent draws from [0, 1) for a later response of an exchange that counts
+        for a partition, by its position among these from 1."""
+        return self._pair("push", topic, partition, ordinal, push)
+
     def of_news(self, connection: int, ordinal: int, news: int) -> tuple[float, float]:
         """Return two independent draws from [0, 1) for a later answer of such an exchange, by its
         position among these from 1."""

@@ -6,8 +6,8 @@ The evaluation of a fault depends on its *ordinal* and on draws that depend on t
 The ordinal counts, for each fault, the matching exchanges of each partition. An exchange gets its
 ordinals when its request is read and keeps them: ``at: response, nth: 2`` means the response to the
 second matching request even if another fault swallowed the first request. Copies of a response get
-the verdict of the response. The news of a watch are further responses of its exchange and have its
-ordinal, but each has draws of its own: a probability strikes some of them.
+the verdict of the response. The news of a watch and the pushes of a stream are further responses
+of its exchange and have its ordinal, but each has draws of its own: a probability strikes some.
 
 Every matching fault is evaluated for every frame, in the order of the file. The first terminal
 fault decides the frame. Later terminal faults and all duplicates of that frame would have no effect
@@ -86,7 +86,7 @@ class Exchange:
     carries_partitions: bool
     """Whether requests of the API have such entries, even if this request has none."""
     news: int = 0
-    """The position of the response among the news of the exchange, from 1; 0 for an answer."""
+    """The position of the response among those after the answer, from 1; 0 for the answer."""
     marks: Sequence[Mark] = ()
     """The faults that match, in the order of the file; ``FaultPlan.begin`` sets this."""
 
@@ -339,6 +339,8 @@ class _Armed:
             if exchange.news:
                 return self._draws[at].of_news(exchange.connection, mark.ordinal, exchange.news)
             return self._draws[at].of_connection(exchange.connection, mark.ordinal)
+        if exchange.news:
+            return self._draws[at].of_push(*mark.partition, mark.ordinal, exchange.news)
         return self._draws[at].of_partition(*mark.partition, mark.ordinal)
 
 

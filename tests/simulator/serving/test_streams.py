@@ -304,3 +304,21 @@ async def test_another_spu_does_not_know_the_offsets_of_consumers(
         deletion = DeleteConsumerOffsetRequest(replica=replica, consumer_id="reader")
         deleted = await client.call(DELETE_CONSUMER_OFFSET, deletion, 24)
     assert listed.error_code is deleted.error_code is Code.PARTITION_NOT_LEADER
+
+
+async def test_a_probability_strikes_some_pushes_of_a_stream(
+    network: MemoryNetwork, autojump_clock: MockClock
+) -> None:
+    async with open_simulator(
+        listen=network.listen, delay="1s", drop=0.5, at="response", api="stream-fetch", seed=7
+    ) as sim:
+        producer, consumer = await scene(network, sim)
+        await consumer.open(stream_request())
+        arrived = 0
+        for offset in range(40):
+            await producer.produce(TOPIC, 0, b"a")
+            arrived += not await consumer.silent(2)
+            assert await consumer.update(offset + 1) is Code.NONE
+        dropped = sim.summary().faults["drop"].fired
+    assert dropped == 40 - arrived
+    assert 10 < arrived < 30
