@@ -140,7 +140,7 @@ class Answers:
         With real sockets the machine may have added as much to a shorter timeout. Where the commit
         and the end of the timeout coincide, neither is certain.
         """
-        timeout = min(times.wait, evidence.scenario.producer.timeout)
+        longest = min(times.wait, evidence.scenario.producer.timeout)
         late = {hit.transmission for hit in evidence.events_of(FaultHit) if hit.delay_s}
         stored_at: dict[int, float] = {}
         for append in evidence.events_of(Appended):
@@ -154,6 +154,7 @@ class Answers:
                 yield number, False
             elif len(read.carried) == 1 and number not in late and times.exact:
                 in_time = answered_at >= committed_at - ROUNDING_S
+                timeout = longest if read.timeout_ms is None else read.timeout_ms / 1000
                 if not in_time or answered_at < stored_at[number] + timeout - ROUNDING_S:
                     yield number, in_time
 

@@ -32,7 +32,7 @@ from simulator.events import (
     PartitionServed,
     TopicCreated,
 )
-from simulator.faults.effects import Effect
+from simulator.faults.effects import CutPoint, Effect
 
 ExpectationKind = Literal["always", "sometimes"]
 
@@ -256,11 +256,17 @@ def _ends_of_effects(evidence: Evidence) -> Iterator[float]:
     healed = min((event.t for event in evidence.events_of(Healed)), default=inf)
     closed = {event.connection: event.t for event in evidence.events_of(ConnectionClosed)}
     ends: list[float] = []
+    late: dict[tuple[int, CutPoint], float] = {}
+    """By request and cut point, when the frame goes on; delays add up."""
     for hit in evidence.events_of(FaultHit):
         if hit.shadowed:
             continue
-        silenced = Effect.SILENCES in hit.effects
-        ends.append(closed.get(hit.connection, inf) if silenced else hit.t + hit.delay_s)
+        if Effect.SILENCES in hit.effects:
+            ends.append(closed.get(hit.connection, inf))
+        else:
+            frame = hit.transmission, hit.at
+            late[frame] = late.get(frame, hit.t) + hit.delay_s
+    ends += late.values()
     connects = (call.ended for call in evidence.history.calls if call.op == "connect")
     began = next(connects, None) or 0.0
     for cls in _STEPS:

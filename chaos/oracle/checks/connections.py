@@ -13,6 +13,7 @@ the slack before the event that shows it. Only events of SPUs count, since the S
 look-up in its own way.
 """
 
+from collections import defaultdict
 from dataclasses import dataclass, field
 from math import inf
 
@@ -155,6 +156,8 @@ def _greet(evidence: Evidence, times: Timing, uses: dict[int, _Use]) -> None:
 
 
 def _note_hits(evidence: Evidence, times: Timing, uses: dict[int, _Use]) -> None:
+    late: defaultdict[tuple[int, CutPoint], float] = defaultdict(float)
+    """By request and cut point, the delays so far, which add up."""
     for hit in evidence.events_of(FaultHit):
         use = uses.get(hit.connection)
         if use is None or hit.shadowed:
@@ -162,7 +165,8 @@ def _note_hits(evidence: Evidence, times: Timing, uses: dict[int, _Use]) -> None
         if not _HARMLESS.issuperset(hit.effects):
             use.end(hit.t - times.slack)
         elif hit.delay_s:
-            use.held.append((hit.t, hit.t + hit.delay_s))
+            late[hit.transmission, hit.at] += hit.delay_s
+            use.held.append((hit.t, hit.t + late[hit.transmission, hit.at]))
             if hit.at is CutPoint.REQUEST and hit.api == "api-versions":
                 use.end(hit.t - times.slack)
 

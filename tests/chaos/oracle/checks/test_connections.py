@@ -117,3 +117,13 @@ def test_a_connection_that_was_finished_behind_a_held_request_may_have_a_success
     )
     assert len({read.connection for read in requests(history)}) == 2
     assert said(connections, history) == []
+
+
+def test_a_connection_that_was_finished_behind_an_answer_with_two_delays_may_have_a_successor() -> (
+    None
+):
+    delays = [{"delay": {"at": "response", "by": by, "nth": 1}} for by in ("11us", "62ms")]
+    workload = ["send_all", {"close": {"cancel_after": "510us"}}, "send"]
+    history = played(*delays, workload=workload, producer=AT_MOST_ONCE)
+    assert judged(connections, history) == 2
+    assert said(connections, history) == []

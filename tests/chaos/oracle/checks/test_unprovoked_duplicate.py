@@ -78,3 +78,11 @@ def test_attempts_that_were_read_out_of_order_may_all_have_timed_out() -> None:
     )
     assert any(len(sent) > 2 for sent in Evidence(history).transmissions)
     assert said(unprovoked_duplicate, history) == []
+
+
+def test_a_commit_at_the_very_end_of_the_timeout_in_the_request_is_uncertain() -> None:
+    producer = {"isolation": "read-committed", "attempt_timeout": "223ms"}
+    workload = [{"with_producer": ["send"]}, {"sleep": "100ms"}, {"send": {"keys": 0}}]
+    history = played(workload=workload, cluster={"commit_delay": "200ms"}, producer=producer)
+    assert {request.timeout_ms for request in requests(history)} == {200}
+    assert said(unprovoked_duplicate, history) == []
