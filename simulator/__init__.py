@@ -16,6 +16,7 @@ The equivalent in trio is ``async with simulator.open_simulator(drop=0.1, seed=7
 ``serving``: listeners and connections.
 ``events``: typed events, and the journal that numbers them.
 ``reporting``: where events go: console, journal, summary.
+``tailing``: ``spu-simulator tail``, a small consumer that marks resent records.
 ``config``: the configuration of a simulator.
 ``options``: the options in Python, and their validation.
 ``blocking``: a simulator in a thread.

@@ -17,6 +17,7 @@ from typing import Any, cast
 
 import click
 import trio
+from click.core import ParameterSource
 
 from simulator.click_types import DurationType
 from simulator.config import Config, configure
@@ -30,6 +31,8 @@ from simulator.reporting.console import Output
 from simulator.reporting.journal_file import JournalFile
 from simulator.reporting.writer import Writer
 from simulator.serving.server import CONNECTIONS_MAX, Simulator, open_simulator
+from simulator.tailing.command import tail
+from simulator.tailing.tail_connection import TailError
 
 PORT = 9003
 SPU_PORT = 9010
@@ -71,6 +74,8 @@ Examples:
 \b
 Connect a client (the SC tells it the addresses of the SPUs):
   fluvio profile add simulator 127.0.0.1:9003 && fluvio produce greetings
+Follow a topic from another terminal, and see which records are stored twice:
+  spu-simulator tail greetings
 
 \b
 Ctrl-C stops the simulator and prints a summary.
@@ -124,7 +129,9 @@ _PROBABILITY = click.FloatRange(0, 1)
 _PORT = click.IntRange(0, 65535)
 
 
-@click.command(
+@click.group(
+    invoke_without_command=True,
+    subcommand_metavar="[COMMAND]",
     epilog=EPILOG,
     context_settings={"max_content_width": 100, "help_option_names": ["-h", "--help"]},
 )
@@ -234,12 +241,24 @@ _PORT = click.IntRange(0, 65535)
 )
 @click.option("--quiet", is_flag=True, help="Print only the ready line and the summary.")
 @click.option("-v", "--verbose", is_flag=True, help="Also print versions, sizes and client ids.")
-def main(summary: str, quiet: bool, verbose: bool, journal: Path | None, **given: Any) -> None:
+@click.pass_context
+def main(
+    context: click.Context,
+    /,
+    summary: str,
+    quiet: bool,
+    verbose: bool,
+    journal: Path | None,
+    **given: Any,
+) -> None:
     """Run a simulated Fluvio cluster that injects network faults from a seed.
 
     It speaks the real protocol, so any Fluvio client connects to it unchanged. It prints a ready
     line, then a line for each frame, fault and append, and a summary at the end.
     """
+    if context.invoked_subcommand is not None:
+        _refuse_options(context, context.invoked_subcommand)
+        return
     if given["seed"] is None:
         given["seed"] = secrets.randbits(32)
     if len({name for name, _ in given["topics"]}) < len(given["topics"]):
@@ -274,6 +293,19 @@ def main(summary: str, quiet: bool, verbose: bool, journal: Path | None, **given
     _tell_warnings(tell)
     _allow_many_connections()
     trio.run(_serve, config, sinks, _Ending(output, files, told, summary))
+
+
+main.add_command(tail)
+
+
+def _refuse_options(context: click.Context, command: str) -> None:
+    """Refuse options of the simulator before a command, which starts no simulator."""
+    for parameter in context.command.params:
+        if context.get_parameter_source(parameter.name or "") is ParameterSource.COMMANDLINE:
+            raise click.UsageError(
+                f"{parameter.opts[0]} is an option of a simulator, and {command} starts none;"
+                f" see {command} --help"
+            )
 
 
 def _tell_warnings(tell: Callable[[str], None]) -> None:
@@ -358,6 +390,8 @@ def run() -> None:
         message = error.format_message()
     except SimulatorError as error:
         message = str(error)
+    except TailError as error:
+        message = printable(str(error))  # names come from servers
     except FaultFileError as error:
         # Each line begins with its position, where editors and terminals expect it.
         click.echo(str(error), err=True)

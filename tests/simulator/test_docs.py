@@ -6,6 +6,7 @@ import shlex
 from dataclasses import fields
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -15,6 +16,7 @@ from simulator.faults.effects import Effect
 from simulator.faults.fault_file import parse_faults
 from simulator.faults.guide import kinds_rewritten
 from simulator.faults.model import FAULTS, Match, Placed
+from simulator.tailing.command import tail
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "faults.md").read_text()
@@ -63,13 +65,21 @@ def test_the_faults_file_of_the_guide_is_a_faults_file() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_each_command_of_the_guides_is_one_that_the_simulator_takes(page: Path) -> None:
     text = page.read_text().replace("\\\n   ", "")
-    for line in re.findall(r"(?:python -m |spu-)simulator( -[^`#>\n]*)", text):
+    for line in re.findall(r"(?:python -m |spu-)simulator( (?:-|tail )[^`#>\n]*)", text):
         options = shlex.split(re.split(r" {3,}", line)[0])
         parsed = CliRunner().invoke(main, [*options, "--help"])
         assert parsed.exit_code == 0, f"{page.name}: {line}: {parsed.output}"
 
 
-@pytest.mark.parametrize("option", [o for p in main.params for o in p.opts if o != "--help"])
+@pytest.mark.parametrize(
+    "option",
+    [
+        option
+        for parameter in (*main.params, *tail.params)
+        if isinstance(parameter, click.Option)
+        for option in parameter.opts
+    ],
+)
 def test_each_option_is_described(option: str) -> None:
     assert f"`{option}" in (DOCS / "simulator.md").read_text()
 
