@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from wire.api import API_VERSIONS, APIS, Api
-from wire.api.admin import CreateTopic, DeleteTopic, ListFilter, WatchOptions
+from wire.api.admin import CreateTopic, DeleteTopic, ListFilter, UpdateTopic, WatchOptions
 from wire.api.objects import (
     Partitions,
     PartitionUpdate,
@@ -44,6 +44,7 @@ from wire.framing import RequestHeader
 IN_ENVELOPES = (
     CreateTopic,
     DeleteTopic,
+    UpdateTopic,
     ListFilter,
     Topics,
     Partitions,

@@ -23,7 +23,7 @@ from simulator.cluster.topic_checks import (
 )
 from wire.api.storage import SegmentCleanup, TopicCompression, TopicStorage
 from wire.api.topic import Assigned, Computed, TopicResolution, TopicSpec
-from wire.error_code import Code, ErrorCode, SystemSpecDeletionAttempt
+from wire.error_code import Code, ErrorCode, SystemSpecDeletionAttempt, SystemSpecUpdatingAttempt
 from wire.topic_name import SYSTEM_TOPIC
 
 SPU_ID_FIRST = 5001
@@ -234,15 +234,17 @@ class Cluster:
         """Add partitions to a topic, spread over the SPUs as those that it has.
 
         Raises:
-            ClusterError: there is no such topic, it has no partitions, they were assigned by hand,
-                or there would be too many.
+            ClusterError: there is no such topic, it is a system topic, its partitions were assigned
+                by hand, it has none, or there would be too many.
         """
         topic = self.topics.get(name)
         if topic is None:
             raise ClusterError(Code.TOPIC_NOT_FOUND, "not found")
+        if topic.spec.system:
+            raise ClusterError(SystemSpecUpdatingAttempt(kind="topic", name=name), None)
         replicas = topic.spec.replicas
         if not isinstance(replicas, Computed):
-            raise ClusterError(Code.TOPIC_ERROR, "the partitions of this topic are assigned")
+            raise ClusterError(Code.TOPIC_INVALID_REPLICA_TYPE, "invalid replica type")
         if not topic.partitions:
             raise ClusterError(Code.TOPIC_ERROR, "there are too few SPUs for this topic")
         old = len(topic.partitions)

@@ -7,7 +7,7 @@
 ``fetch_offsets``: FetchOffsets.
 ``stream_fetch``: StreamFetch and UpdateOffsets.
 ``consumer_offsets``: the stored offsets of consumers.
-``admin``: Create, Delete, List and Watch.
+``admin``: Create, Delete, Update, List and Watch.
 ``envelope``: the envelope of the objects in requests and responses of the SC.
 ``objects``: the messages of List and Watch.
 ``topic``: topics.
@@ -19,7 +19,7 @@
 
 import sys
 
-from wire.api.admin import CREATE, DELETE, LIST, WATCH
+from wire.api.admin import CREATE, DELETE, LIST, UPDATE, WATCH
 from wire.api.api import APIS, Api, Server
 from wire.api.api_versions import API_VERSIONS
 from wire.api.consumer_offsets import (
@@ -45,6 +45,7 @@ __all__ = [
     "LIST",
     "PRODUCE",
     "STREAM_FETCH",
+    "UPDATE",
     "UPDATE_CONSUMER_OFFSET",
     "UPDATE_OFFSETS",
     "WATCH",

@@ -1,17 +1,19 @@
-"""The SC's APIs: Create (1001) and Delete (1002) as of version 11, List (1003) and Watch (1004) as
-of version 15.
+"""The SC's APIs: Create (1001), Delete (1002) and Update (1006) as of version 11, List (1003) and
+Watch (1004) as of version 15.
 
 Source: ``crates/fluvio-sc-schema/src/objects/``. Each body is in an ``Envelope`` whose label names
 the type of object; the responses of List and Watch have an envelope with the same label. Below
-version 11 there was no envelope. An SC still offers Create as of version 9 and Delete as of version
-1; this project does not implement them.
+version 11 there was no envelope. An SC still offers Create as of version 9, Delete and Update as of
+version 1; this project does not implement them.
 """
+
+from typing import Annotated
 
 from wire.api.api import Api
 from wire.api.envelope import Envelope
 from wire.api.topic import TopicSpec
 from wire.codec.message import message, since
-from wire.codec.types import i64, u32
+from wire.codec.types import Fixed, i64, u32
 from wire.error_code import Code, ErrorCode
 
 
@@ -48,8 +50,40 @@ class DeleteTopic:
 
 
 @message
+class UpdateRequest:
+    """Change the object in the envelope: an ``UpdateTopic`` under the label Topic. Objects of other
+    types cannot be changed."""
+
+    object: Envelope
+
+
+@message(tag=0)
+class PartitionsToAdd:
+    """Add so many partitions to the topic, whose partitions the SC assigns."""
+
+    count: u32
+
+
+@message(tag=1)
+class MirrorToAdd:
+    """Add a partition that mirrors a remote cluster to the topic, which is a mirror topic."""
+
+    remote_cluster: str
+    home_to_mirror: bool
+
+
+@message
+class UpdateTopic:
+    """A topic and what to change in it."""
+
+    name: str
+    action: Annotated[PartitionsToAdd | MirrorToAdd, Fixed("B")]
+
+
+@message
 class Status:
-    """The result of a Create or a Delete; on success the code is NONE and the message None."""
+    """The result of a Create, a Delete or an Update; on success the code is NONE and the message
+    None."""
 
     name: str
     error_code: ErrorCode = Code.NONE
@@ -114,3 +148,4 @@ CREATE = Api("create", 1001, 11, 19, CreateRequest, Status, server="sc", has_cod
 DELETE = Api("delete", 1002, 11, 19, DeleteRequest, Status, server="sc", has_code=True)
 LIST = Api("list", 1003, 15, 19, ListRequest, ListResponse, server="sc")
 WATCH = Api("watch", 1004, 15, 19, WatchRequest, WatchResponse, server="sc")
+UPDATE = Api("update", 1006, 11, 19, UpdateRequest, Status, server="sc", has_code=True)

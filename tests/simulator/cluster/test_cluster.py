@@ -434,7 +434,7 @@ def test_partitions_are_not_added_where_they_cannot_be() -> None:
     cluster.create_topic("by-hand", TopicSpec(replicas=assigned((0, [5001]))))
     for name, count, code in (
         ("unknown", 1, Code.TOPIC_NOT_FOUND),
-        ("by-hand", 1, Code.TOPIC_ERROR),
+        ("by-hand", 1, Code.TOPIC_INVALID_REPLICA_TYPE),
         ("t", PARTITIONS_MAX, Code.TOPIC_ERROR),
     ):
         with pytest.raises(ClusterError) as caught:

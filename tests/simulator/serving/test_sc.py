@@ -65,7 +65,7 @@ async def test_the_offer_is_exactly_what_is_implemented(
         for client in (sc, spu)
     ]
     assert offers == [
-        [(1001, 11, 19), (1002, 11, 19), (1003, 15, 19), (1004, 15, 19)],
+        [(1001, 11, 19), (1002, 11, 19), (1003, 15, 19), (1004, 15, 19), (1006, 11, 19)],
         [(0, 0, 25), (1, 0, 25), (1002, 25, 25), (1003, 19, 25), (1005, 0, 0)],
     ]
     assert [sc.offered.platform_version, spu.offered.platform_version] == ["0.18.1", "0.0.0"]
