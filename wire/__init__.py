@@ -11,6 +11,7 @@
 ``registry``: registries of fault kinds, APIs, checks and other extensible sets.
 ``address``: addresses such as ``host:port``.
 ``duration``: durations such as ``50ms``.
+``semver``: versions after semver.org.
 ``topic_name``: the names that a topic may have.
 ``profile``: the profile file of Fluvio as data.
 ``launch``: the start of the commands.

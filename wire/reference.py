@@ -11,10 +11,19 @@ from pathlib import Path
 from typing import Any
 
 from wire.api import API_VERSIONS, APIS, Api
-from wire.api.admin import CreateTopic, DeleteTopic, ListFilter, UpdateTopic, WatchOptions
+from wire.api.admin import (
+    CreateSmartModule,
+    CreateTopic,
+    DeleteTopic,
+    ListFilter,
+    UpdateTopic,
+    WatchOptions,
+)
 from wire.api.objects import (
     Partitions,
     PartitionUpdate,
+    SmartModules,
+    SmartModuleUpdate,
     Spus,
     SpuUpdate,
     Topics,
@@ -44,6 +53,7 @@ from wire.framing import RequestHeader
 IN_ENVELOPES = (
     CreateTopic,
     DeleteTopic,
+    CreateSmartModule,
     UpdateTopic,
     ListFilter,
     Topics,
@@ -53,6 +63,8 @@ IN_ENVELOPES = (
     TopicUpdate,
     PartitionUpdate,
     SpuUpdate,
+    SmartModules,
+    SmartModuleUpdate,
 )
 """The messages that travel inside an envelope, so that no API declares them."""
 

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 
 from wire.api import FETCH_CONSUMER_OFFSETS, LIST, WATCH, Api, objects
 from wire.api.api_versions import ApiVersionRange
-from wire.api.envelope import PARTITION, SPU, TOPIC, Envelope
+from wire.api.envelope import PARTITION, SMART_MODULE, SPU, TOPIC, Envelope
 from wire.api.fetch import FetchedPartition
 from wire.batch import BASE_OFFSET_BYTES, HEADER, PREAMBLE_BYTES, decode_batch
 from wire.codec import WireError, decode
@@ -33,6 +33,7 @@ LISTS: Mapping[str, type[Any]] = {
     TOPIC: objects.Topics,
     PARTITION: objects.Partitions,
     SPU: objects.Spus,
+    SMART_MODULE: objects.SmartModules,
 }
 """The messages of a list, by label."""
 
@@ -40,6 +41,7 @@ UPDATES: Mapping[str, type[Any]] = {
     TOPIC: objects.TopicUpdate,
     PARTITION: objects.PartitionUpdate,
     SPU: objects.SpuUpdate,
+    SMART_MODULE: objects.SmartModuleUpdate,
 }
 """The messages of a watch, by label."""
 

@@ -7,6 +7,7 @@
 ``copies``: detects batches that a log has stored before.
 ``memory``: the memory budget of a simulator.
 ``topic_checks``: what an SC refuses to create.
+``smartmodules``: the names of SmartModules.
 ``follower``: one follower of a partition.
 ``replication``: followers that fetch, the high watermark, and the election of a leader.
 ``metadata``: the state of the cluster in the messages of the SC.

@@ -14,6 +14,7 @@ from simulator.cluster.consumer_offsets import ConsumerOffsets
 from simulator.cluster.follower import Follower
 from simulator.cluster.log import PartitionLog
 from simulator.cluster.memory import Memory
+from simulator.cluster.smartmodules import SmartModuleKey
 from simulator.cluster.topic_checks import (
     SEGMENT_BYTES_DEFAULT,
     TopicRefusal,
@@ -21,8 +22,12 @@ from simulator.cluster.topic_checks import (
     refusal_of_name,
     refusal_of_spec,
 )
+from wire.api import WATCH
+from wire.api.objects import SmartModule
+from wire.api.smartmodule_spec import SmartModuleSpec
 from wire.api.storage import SegmentCleanup, TopicCompression, TopicStorage
 from wire.api.topic import Assigned, Computed, TopicResolution, TopicSpec
+from wire.codec import encode
 from wire.error_code import Code, ErrorCode, SystemSpecDeletionAttempt, SystemSpecUpdatingAttempt
 from wire.topic_name import SYSTEM_TOPIC
 
@@ -108,7 +113,7 @@ class Topic:
     resolution: TopicResolution = TopicResolution.INIT
 
 
-Thing = Topic | Partition | Spu
+Thing = Topic | Partition | Spu | SmartModule
 Subscriber = Callable[[list[Thing], bool], None]
 """Called with things of one type and whether they are gone (else they are new or have changed)."""
 
@@ -134,11 +139,13 @@ class Cluster:
         assert spus >= 1
         self.spus = [Spu(index) for index in range(spus)]
         self.topics: dict[str, Topic] = {}
+        self.smartmodules: dict[str, SmartModule] = {}
+        """What is stored; no SPU runs one."""
         self.commit_delay_s = commit_delay_s
         self.topic_wait_s = topic_wait_s
         self.epochs = Counter[type[Thing]]()
         """By type of thing, how often something was told of it."""
-        self.latest_news: dict[tuple[str, int], Any] = {}
+        self.latest_news: dict[tuple[str, int, bool], Any] = {}
         """What subscribers made of the latest change, for each other; emptied by the next one."""
         self.memory = memory or Memory()
         self.consumer_offsets = ConsumerOffsets()
@@ -173,6 +180,10 @@ class Cluster:
         if self.topics.get(topic.name) is not topic:
             return 0
         return sum(partition.served for partition in topic.partitions)
+
+    def smartmodule(self, key: SmartModuleKey) -> SmartModule | None:
+        """A SmartModule that a key names, if there is one."""
+        return next((m for m in self.smartmodules.values() if key.matches(m)), None)
 
     # --- changing things
 
@@ -253,6 +264,40 @@ class Cluster:
         topic.spec = grown
         self._append_partitions(topic, old)
         self._tell_new(topic, old)
+
+    def store_smartmodule(self, name: str, spec: SmartModuleSpec) -> SmartModule:
+        """Store a SmartModule in place of the one that has its name.
+
+        One with a package is stored under the name of that.
+
+        Raises:
+            ClusterError: its package has no name or no group, or the memory is full.
+        """
+        if spec.meta is not None:
+            package = spec.meta.package
+            if not package.name or not package.group:
+                raise ClusterError(Code.SMART_MODULE_ERROR, "invalid SmartModule package")
+            name = SmartModuleKey.of(package).store_id
+        module = SmartModule(name=name, spec=spec)
+        old = self.smartmodules.get(name)
+        freed = 0 if old is None else Memory.charge(1, _size(old))
+        self.memory.stored -= freed
+        if not self.memory.store(1, _size(module)):
+            self.memory.stored += freed
+            why = "the memory of this simulator is full"
+            raise ClusterError(Code.SMART_MODULE_ERROR, why, name)
+        self.smartmodules[name] = module
+        self._tell([module])
+        return module
+
+    def delete_smartmodule(self, key: SmartModuleKey) -> bool:
+        """Delete the SmartModule that is stored under the name of a key; return whether it was."""
+        module = self.smartmodules.pop(key.store_id, None)
+        if module is None:
+            return False
+        self.memory.stored -= Memory.charge(1, _size(module))
+        self._tell([module], gone=True)
+        return True
 
     def change_address(self, spu: Spu, host: str, port: int) -> None:
         """Say that an SPU listens elsewhere."""
@@ -375,6 +420,11 @@ class Cluster:
             [(index + replica) % spus for replica in range(factor)]
             for index in range(spec.replicas.partitions)
         ]
+
+
+def _size(module: SmartModule) -> int:
+    """The bytes of a SmartModule."""
+    return len(encode(module, WATCH.max_version))
 
 
 def topic_of(

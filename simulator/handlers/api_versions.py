@@ -7,24 +7,18 @@ answers the platform version ``0.0.0``. Left out: the smaller StreamFetch range 
 clients.
 """
 
-import re
-
 from simulator.handlers.context import Context
 from simulator.handlers.served_api import ServedApi, register_api, served_by
 from wire.api import API_VERSIONS
 from wire.api.api_versions import ApiVersionRange, ApiVersionsRequest, ApiVersionsResponse
 from wire.codec import WireError
+from wire.semver import is_semver
 
 SC_PLATFORM_VERSION = "0.18.1"
 """The Fluvio release that the simulator emulates; clients reject an SC below 0.9.0."""
 
 SPU_PLATFORM_VERSION = "0.0.0"
 """The platform version of every real SPU."""
-
-_NUMBER = r"(?:0|[1-9][0-9]*)"
-_WORDS = r"[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*"
-_SEMVER = re.compile(rf"{_NUMBER}\.{_NUMBER}\.{_NUMBER}(?:-{_WORDS})?(?:\+{_WORDS})?")
-"""The grammar of semver.org, except that it permits leading zeros in a pre-release."""
 
 
 def handle(request: ApiVersionsRequest, context: Context) -> ApiVersionsResponse:
@@ -33,7 +27,7 @@ def handle(request: ApiVersionsRequest, context: Context) -> ApiVersionsResponse
     Raises:
         WireError: the server is an SC and the client version is not semver.
     """
-    if context.spu is None and not _SEMVER.fullmatch(request.client_version):
+    if context.spu is None and not is_semver(request.client_version):
         raise WireError(f"client version {request.client_version[:40]!r} is not semver")
     served = served_by("sc" if context.spu is None else "spu").values()
     return ApiVersionsResponse(

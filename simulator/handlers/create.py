@@ -1,13 +1,15 @@
 """Create, on the SC.
 
-Served: versions 11 to 19, topics. Emulated, after ``fluvio-sc``, ``public_api/topic/create.rs``:
-the checks in their order and words, ``dry_run``, news of each step to the watches, and the wait for
-the partitions: the answer comes when all of them are online, or after 90 s with
-TopicNotProvisioned. The topic exists then all the same; one with more replicas than there are SPUs
-has InsufficientResources and no partitions until it is deleted. Other requests of the connection
-wait. Any other object is answered with Other("unknown admin object type"). Different on purpose:
-partitions go to the SPUs in turn, from SPU 0 on for each topic, so that runs can be compared; a
-real SC places them by load. Left out: mirror topics, SmartModules, versions 9 and 10.
+Served: versions 11 to 19; topics, SmartModules. Emulated, after ``fluvio-sc``,
+``public_api/topic/create.rs``: the checks in their order and words, ``dry_run``, news of each step
+to the watches, and the wait for the partitions: the answer comes when all of them are online, or
+after 90 s with TopicNotProvisioned. The topic exists then all the same; one with more replicas than
+there are SPUs has InsufficientResources and no partitions until it is deleted. Other requests of
+the connection wait. A SmartModule replaces one of its name, and ``dry_run`` is ignored; one with a
+package is stored under the name of that, and the status names it so. Its code is not looked at. Any
+other object is answered with Other("unknown admin object type"). Different on purpose: partitions
+go to the SPUs in turn, from SPU 0 on for each topic, so that runs can be compared; a real SC places
+them by load. Left out: mirror topics, versions 9 and 10.
 """
 
 from collections.abc import Generator
@@ -19,9 +21,11 @@ from simulator.handlers.codes import INJECTED, CodeOfAnswer
 from simulator.handlers.context import Context, WaitUntil
 from simulator.handlers.served_api import ServedApi, register_api
 from wire.api import CREATE
-from wire.api.admin import CreateRequest, CreateTopic, Status
-from wire.api.envelope import TOPIC
+from wire.api.admin import CreateRequest, CreateSmartModule, CreateTopic, Status
+from wire.api.envelope import SMART_MODULE, TOPIC
+from wire.codec import WireError
 from wire.error_code import Code, ErrorCode, Other
+from wire.semver import is_semver
 
 REPORT_INTERVAL_S = 0.4
 """How often an SPU reports its partitions to the SC (``fluvio-spu``, ``dispatcher.rs``)."""
@@ -31,11 +35,13 @@ _Waiting: TypeAlias = Generator[WaitUntil, object, Status]
 
 
 def handle(request: CreateRequest, context: Context) -> Status | _Waiting:
-    """Create a topic; on failure the status has the error code.
+    """Create a topic or a SmartModule; on failure the status has the error code.
 
     Raises:
         WireError: the body of the envelope is not what its label says.
     """
+    if request.object.label == SMART_MODULE:
+        return _store_smartmodule(request.object.open(CreateSmartModule, context.version), context)
     if request.object.label != TOPIC:
         return unknown_type()
     create = request.object.open(CreateTopic, context.version)
@@ -45,12 +51,27 @@ def handle(request: CreateRequest, context: Context) -> Status | _Waiting:
             return Status(name=create.name)
         topic = context.cluster.create_topic(create.name, create.spec)
     except ClusterError as error:
-        name = create.name if error.about is None else error.about
-        return Status(name=name, error_code=error.code, error_message=error.text)
+        return _refused(create.name, error)
     wanted = partition_count(create.spec)
     if context.cluster.online_partitions(topic) == wanted:
         return Status(name=create.name)
     return _until_online(topic, wanted, context)
+
+
+def _store_smartmodule(create: CreateSmartModule, context: Context) -> Status:
+    package = create.spec.meta and create.spec.meta.package
+    if package and not (is_semver(package.version) and is_semver(package.api_version)):
+        raise WireError(f"a version of the package {package.name[:40]!r} is not semver")
+    try:
+        module = context.cluster.store_smartmodule(create.name, create.spec)
+    except ClusterError as error:
+        return _refused(create.name, error)
+    return Status(name=module.name)
+
+
+def _refused(name: str, error: ClusterError) -> Status:
+    about = name if error.about is None else error.about
+    return Status(name=about, error_code=error.code, error_message=error.text)
 
 
 def _until_online(topic: Topic, wanted: int, context: Context) -> _Waiting:
@@ -72,8 +93,9 @@ def refused_create(request: CreateRequest, version: int, code: ErrorCode) -> Sta
     Raises:
         WireError: the body of the envelope is not what its label says.
     """
-    known = request.object.label == TOPIC
-    name = request.object.open(CreateTopic, version).name if known else ""
+    bodies = {TOPIC: CreateTopic, SMART_MODULE: CreateSmartModule}
+    body = bodies.get(request.object.label)
+    name = "" if body is None else request.object.open(body, version).name
     return Status(name=name, error_code=code, error_message=INJECTED)
 
 

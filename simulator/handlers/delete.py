@@ -1,9 +1,11 @@
 """Delete, on the SC.
 
-Served: versions 11 to 19, topics. Emulated, after ``fluvio-sc``, ``public_api/topic/delete.rs`` and
-its neighbours: an unknown topic, a system topic without ``force``, news to the watches before the
-answer, and that an object of any type that the simulator has not is not found. Any other label is
-answered with Other("unknown admin object type"). Left out: custom SPUs, versions 1 to 10.
+Served: versions 11 to 19; topics, SmartModules. Emulated, after ``fluvio-sc``,
+``public_api/topic/delete.rs`` and its neighbours: an unknown topic, a system topic without
+``force``, news to the watches before the answer, a SmartModule under ``name`` or
+``group/name@version``, and that an object of any type that the simulator has not is not found. Any
+other label is answered with Other("unknown admin object type"). Left out: custom SPUs, versions 1
+to 10.
 """
 
 from simulator.cluster.cluster import ClusterError
@@ -11,6 +13,7 @@ from simulator.handlers.codes import INJECTED, CodeOfAnswer
 from simulator.handlers.context import Context
 from simulator.handlers.create import unknown_type
 from simulator.handlers.served_api import ServedApi, register_api
+from simulator.handlers.smartmodules import key_of
 from wire.api import DELETE
 from wire.api.admin import DeleteRequest, DeleteTopic, Status
 from wire.api.envelope import MIRROR, SMART_MODULE, SPU_GROUP, TABLE_FORMAT, TOPIC
@@ -21,15 +24,18 @@ _KNOWN = (TOPIC, SPU_GROUP, SMART_MODULE, TABLE_FORMAT, MIRROR)
 
 
 def handle(request: DeleteRequest, context: Context) -> Status:
-    """Delete a topic; on failure the status has the error code.
+    """Delete a topic or a SmartModule; on failure the status has the error code.
 
     Raises:
-        WireError: the body of the envelope is not what its label says.
+        WireError: the body of the envelope is not what its label says, or the name of a
+            SmartModule has a version that is none.
     """
     label = request.object.label
     if label not in _KNOWN:
         return unknown_type()
     delete = request.object.open(DeleteTopic, context.version)
+    if label == SMART_MODULE and context.cluster.delete_smartmodule(key_of(delete.name)):
+        return Status(name=delete.name)
     if label != TOPIC:
         return _not_found(label, delete.name)
     try:

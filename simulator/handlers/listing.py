@@ -1,24 +1,28 @@
 """List, on the SC.
 
-Served: versions 15 to 19; topics, partitions, SPUs, custom SPUs (every SPU is one). Emulated, after
-``fluvio-sc/src/services/public_api/list.rs``: name filters match any part of a name, and without
-filters all objects are listed; ``system`` selects only system objects, or only the others;
-partitions ignore the name filters. The list is empty for types that the simulator does not have; a
-label that Fluvio does not know closes the connection. Different on purpose: objects are listed in
-the order of their creation, a real SC lists them in any order. Left out: authorization.
+Served: versions 15 to 19; topics, partitions, SPUs, custom SPUs (every SPU is one), SmartModules.
+Emulated, after ``fluvio-sc/src/services/public_api/list.rs``: name filters match any part of a
+name, and without filters all objects are listed; ``system`` selects only system objects, or only
+the others; partitions ignore the name filters, and those of SmartModules are whole names, with
+group and version or without; ``summary`` leaves out the code of SmartModules. The list is empty for
+types that the simulator does not have; a label that Fluvio does not know closes the connection.
+Different on purpose: objects are listed in the order of their creation, a real SC lists them in any
+order. Left out: authorization.
 """
 
 from typing import Any
 
-from simulator.cluster.cluster import Topic
+from simulator.cluster.cluster import Cluster, Topic
 from simulator.cluster.metadata import (
     custom_spu_object,
     partition_object,
     spu_object,
     topic_object,
 )
+from simulator.cluster.smartmodules import summarized
 from simulator.handlers.context import Context
 from simulator.handlers.served_api import ServedApi, register_api
+from simulator.handlers.smartmodules import key_of
 from wire.api import LIST
 from wire.api.admin import ListFilter, ListRequest, ListResponse
 from wire.api.envelope import (
@@ -32,10 +36,10 @@ from wire.api.envelope import (
     TOPIC,
     seal,
 )
-from wire.api.objects import CustomSpus, Partitions, Spus, Topics
+from wire.api.objects import CustomSpus, Partitions, SmartModules, Spus, Topics
 from wire.codec import WireError
 
-EMPTY_LABELS = frozenset((SPU_GROUP, SMART_MODULE, TABLE_FORMAT, MIRROR))
+EMPTY_LABELS = frozenset((SPU_GROUP, TABLE_FORMAT, MIRROR))
 """The types of objects of which the simulator has none."""
 
 
@@ -43,7 +47,8 @@ def handle(request: ListRequest, context: Context) -> ListResponse:
     """List the objects of the type that the label names.
 
     Raises:
-        WireError: the label is unknown, or the body does not decode.
+        WireError: the label is unknown, the body does not decode, or the name of a SmartModule has
+            a version that is none.
     """
     label, cluster = request.object.label, context.cluster
     asked = request.object.open(ListFilter, context.version)
@@ -68,11 +73,23 @@ def handle(request: ListRequest, context: Context) -> ListResponse:
     elif label == CUSTOM_SPU:
         custom = [custom_spu_object(cluster, spu) for spu in cluster.spus]
         found = CustomSpus(objects=[spu for spu in custom if wanted(spu.name)])
+    elif label == SMART_MODULE:
+        found = _smartmodules(cluster, asked)
     elif label in EMPTY_LABELS:
         found = Topics(objects=[])
     else:
         raise WireError(f"unknown object type {label!r}")
     return ListResponse(object=seal(label, found, context.version))
+
+
+def _smartmodules(cluster: Cluster, asked: ListFilter) -> SmartModules:
+    keys = [key_of(name_filter.name) for name_filter in asked.name_filters]
+    found = [
+        module
+        for module in cluster.smartmodules.values()
+        if not keys or any(key.matches(module) for key in keys)
+    ]
+    return SmartModules(objects=[summarized(m) for m in found] if asked.summary else found)
 
 
 register_api(ServedApi(api=LIST, handle=handle))

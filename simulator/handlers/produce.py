@@ -15,8 +15,8 @@ A record set that is no row of whole batches is read as the real SPU reads it
 (``wire.record_set``), and each batch gets a new ``batch_len`` and CRC. A batch with the schema bit
 closes the connection when it is written: what precedes it is stored, what follows is not.
 
-Left out: SmartModules (SmartModuleNotFound, or Other for an ad hoc one), deduplication, mirrors,
-segments on disk, retention.
+Left out: SmartModules (SmartModuleNotFound for one that is not stored, else Other), deduplication,
+mirrors, segments on disk, retention.
 """
 
 from collections.abc import Generator, Sequence
@@ -139,7 +139,7 @@ def _produce(
     if partition is None:
         return _refused(index, Code.NOT_LEADER_FOR_PARTITION)
     if request.smartmodules:
-        return _refused(index, no_smartmodule(request.smartmodules[0]))
+        return _refused(index, no_smartmodule(request.smartmodules[0], context.cluster))
     outcome = partition.log.append(records, context.now, context.cluster.commit_delay_s)
     if outcome is None:
         outcome = PartitionFull(topic=topic, partition=index)

@@ -7,7 +7,7 @@ nothing to read; both isolations; NotLeaderForPartition under stream 0 for a par
 SPU does not lead; Other for an offset beyond the end; TopicDeleted at the end of the topic;
 ``max_bytes`` that cuts a batch in its middle. A stream outlives a leader move, and then sends
 nothing more. Different on purpose: a response holds at most 16 MiB, in whole batches. Left out:
-SmartModules, which are refused with SmartModuleNotFound, or with Other if they are ad hoc.
+SmartModules, which are refused with SmartModuleNotFound if they are not stored, else with Other.
 """
 
 from collections.abc import Sequence
@@ -55,7 +55,7 @@ def handle(request: StreamFetchRequest, context: Context) -> StreamFetchResponse
     streams.add(stream)
     if request.smartmodules:
         stream.end()
-        refusal = _refusal(request, no_smartmodule(request.smartmodules[0]))
+        refusal = _refusal(request, no_smartmodule(request.smartmodules[0], context.cluster))
         return replace(refusal, stream_id=stream.number)
     return stream.first()
 

@@ -1,12 +1,13 @@
 """Watch, on the SC.
 
-Served: versions 15 to 19; topics, partitions, SPUs; several watches on one connection up to a
-limit. Emulated, after ``fluvio-sc/src/services/public_api/watch.rs``: the first response is sent
-immediately and holds all objects; later responses, with the same correlation id, hold changes; a
-deleted object has its last state. System objects are included; each type has an epoch of its own.
+Served: versions 15 to 19; topics, partitions, SPUs, SmartModules; several watches on one connection
+up to a limit. Emulated, after ``fluvio-sc/src/services/public_api/watch.rs``: the first response is
+sent immediately and holds all objects; later responses, with the same correlation id, hold changes;
+a deleted object has its last state. System objects are included; each type has an epoch of its own.
 When an SPU stops or starts, the news of the SPU come first, then those of its partitions in many
 responses, each when the partition is served. A watch of custom SPUs or mirrors closes the
-connection; one of a type of which the simulator has no objects stays silent. Left out: the summary.
+connection; one of a type of which the simulator has no objects stays silent. With ``summary`` the
+code of SmartModules is left out, but for deleted ones.
 
 Different on purpose: news is sent when topics, leaders or SPUs change, not when a log grows. A real
 SPU reports every 400 ms how far the logs are that grew since its last report, and the SC sends each
@@ -20,6 +21,7 @@ from typing import Any
 
 from simulator.cluster.cluster import Cluster, Partition, Spu, Thing, Topic
 from simulator.cluster.metadata import partition_object, spu_object, topic_object
+from simulator.cluster.smartmodules import summarized
 from simulator.handlers.context import Context
 from simulator.handlers.served_api import ServedApi, register_api
 from wire.api import WATCH, objects
@@ -32,7 +34,7 @@ WATCHES_MAX = 100
 official client opens six."""
 
 
-_SILENT = (SPU_GROUP, SMART_MODULE, TABLE_FORMAT)
+_SILENT = (SPU_GROUP, TABLE_FORMAT)
 """The types that can be watched and of which the simulator has no objects."""
 
 
@@ -43,7 +45,7 @@ def handle(request: WatchRequest, context: Context) -> WatchResponse:
         WireError: the label is unknown, the body does not decode, or there are too many watches.
     """
     label, version, cluster = request.object.label, context.version, context.cluster
-    request.object.open(WatchOptions, version)
+    summary = request.object.open(WatchOptions, version).summary
     if label not in _FAMILIES and label not in _SILENT:
         raise WireError(f"no watch of type {label!r}")
     if len(context.held.at_close) >= WATCHES_MAX:
@@ -56,14 +58,14 @@ def handle(request: WatchRequest, context: Context) -> WatchResponse:
     def tell(things: list[Thing], gone: bool) -> None:
         if isinstance(things[0], family.thing):
             news = cluster.latest_news
-            if (label, version) not in news:
+            if (label, version, summary) not in news:
                 # Encoded once for all watches: the encoding of many partitions is slow.
-                update = family.changes(cluster, things, gone)
-                news[label, version] = WatchResponse(object=seal(label, update, version))
-            context.push(news[label, version])
+                update = family.changes(cluster, things, gone, summary=summary)
+                news[label, version, summary] = WatchResponse(object=seal(label, update, version))
+            context.push(news[label, version, summary])
 
     context.held.at_close.append(cluster.subscribe(tell))
-    return WatchResponse(object=seal(label, family.everything(cluster), version))
+    return WatchResponse(object=seal(label, family.everything(cluster, summary=summary), version))
 
 
 class _Family:
@@ -76,22 +78,29 @@ class _Family:
         describe: Callable[[Cluster, Any], Any],
         change: type[Any],
         update: type[Any],
+        summarize: Callable[[Any], Any] = lambda described: described,
     ) -> None:
         self.thing = thing
         self._find = find
         self._describe = describe
         self._change = change
         self._update = update
+        self._summarize = summarize
 
-    def everything(self, cluster: Cluster) -> Any:
+    def everything(self, cluster: Cluster, *, summary: bool) -> Any:
         """Return an update with all objects."""
         things = [self._describe(cluster, thing) for thing in self._find(cluster)]
+        if summary:
+            things = [self._summarize(thing) for thing in things]
         return self._update(epoch=cluster.epochs[self.thing], all=things)
 
-    def changes(self, cluster: Cluster, things: list[Thing], gone: bool) -> Any:
+    def changes(self, cluster: Cluster, things: list[Thing], gone: bool, *, summary: bool) -> Any:
         """Return an update with the changed objects."""
         kind = objects.ChangeKind.DELETE if gone else objects.ChangeKind.UPDATE
-        news = [self._change(kind=kind, content=self._describe(cluster, t)) for t in things]
+        contents = [self._describe(cluster, thing) for thing in things]
+        if summary and not gone:
+            contents = [self._summarize(content) for content in contents]
+        news = [self._change(kind=kind, content=content) for content in contents]
         return self._update(epoch=cluster.epochs[self.thing], changes=news)
 
 
@@ -112,6 +121,14 @@ _FAMILIES = {
     ),
     SPU: _Family(
         Spu, lambda cluster: cluster.spus, spu_object, objects.SpuChange, objects.SpuUpdate
+    ),
+    SMART_MODULE: _Family(
+        objects.SmartModule,
+        lambda cluster: cluster.smartmodules.values(),
+        lambda _cluster, module: module,
+        objects.SmartModuleChange,
+        objects.SmartModuleUpdate,
+        summarized,
     ),
 }
 

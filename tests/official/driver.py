@@ -141,6 +141,25 @@ class Session:
         self.admin.delete_topic(name)
         return {"deleted": name}
 
+    def create_smartmodule(self, name: str, path: str) -> Result:
+        """Store the code in a file as a SmartModule."""
+        self.admin.create_smartmodule(name, path, False)
+        return {"created": name}
+
+    def delete_smartmodule(self, name: str) -> Result:
+        """Delete a SmartModule."""
+        self.admin.delete_smartmodule(name)
+        return {"deleted": name}
+
+    def list_smartmodules(self, *names: str) -> Result:
+        """The names of all SmartModules, or of those that the names are of."""
+        return {"smartmodules": [m.name() for m in self.admin.list_smartmodules([*names])]}
+
+    def watch_smartmodules(self) -> Result:
+        """What the first answer to a watch holds."""
+        first = next(self.admin.watch_smartmodule())
+        return {"all": [module.name() for module in first.all()]}
+
     def list_topics(self, *names: str) -> Result:
         """The names of all topics, or of those among these that exist."""
         found = self.admin.list_topics([*names]) if names else self.admin.all_topics()

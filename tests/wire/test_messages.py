@@ -7,11 +7,20 @@ from hypothesis import strategies as st
 from tests.wire import interpreter
 from tests.wire.strategies import messages
 from wire.api import APIS
-from wire.api.admin import CreateTopic, DeleteTopic, ListFilter, WatchOptions
+from wire.api.admin import (
+    CreateSmartModule,
+    CreateTopic,
+    DeleteTopic,
+    ListFilter,
+    UpdateTopic,
+    WatchOptions,
+)
 from wire.api.objects import (
     CustomSpus,
     Partitions,
     PartitionUpdate,
+    SmartModules,
+    SmartModuleUpdate,
     Spus,
     SpuUpdate,
     Topics,
@@ -24,6 +33,8 @@ from wire.framing import RequestHeader
 IN_ENVELOPES = (
     CreateTopic,
     DeleteTopic,
+    UpdateTopic,
+    CreateSmartModule,
     ListFilter,
     WatchOptions,
     Topics,
@@ -33,6 +44,8 @@ IN_ENVELOPES = (
     TopicUpdate,
     PartitionUpdate,
     SpuUpdate,
+    SmartModules,
+    SmartModuleUpdate,
 )
 
 

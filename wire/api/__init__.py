@@ -15,6 +15,7 @@
 ``spu``: SPUs.
 ``storage``: the storage settings of topics and partitions.
 ``smartmodule``: SmartModule invocations.
+``smartmodule_spec``: SmartModules as objects.
 """
 
 import sys

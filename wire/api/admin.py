@@ -11,6 +11,7 @@ from typing import Annotated
 
 from wire.api.api import Api
 from wire.api.envelope import Envelope
+from wire.api.smartmodule_spec import SmartModuleSpec
 from wire.api.topic import TopicSpec
 from wire.codec.message import message, since
 from wire.codec.types import Fixed, i64, u32
@@ -19,7 +20,8 @@ from wire.error_code import Code, ErrorCode
 
 @message
 class CreateRequest:
-    """Create the object in the envelope: a ``CreateTopic`` under the label Topic."""
+    """Create the object in the envelope: a ``CreateTopic`` under the label Topic, or a
+    ``CreateSmartModule`` under the label SmartModule."""
 
     object: Envelope
 
@@ -35,15 +37,26 @@ class CreateTopic:
 
 
 @message
+class CreateSmartModule:
+    """A SmartModule to store; an SC ignores ``dry_run``."""
+
+    name: str
+    dry_run: bool = False
+    timeout_ms: u32 | None = since(7, default=None)
+    spec: SmartModuleSpec
+
+
+@message
 class DeleteRequest:
-    """Delete the object in the envelope: a ``DeleteTopic`` under the label Topic."""
+    """Delete the object in the envelope: a ``DeleteTopic`` under the label Topic, or under that of
+    another type whose objects are deleted by name."""
 
     object: Envelope
 
 
 @message
 class DeleteTopic:
-    """A topic to delete; a system topic requires ``force``."""
+    """A topic to delete, or an object of another type; a system topic requires ``force``."""
 
     name: str
     force: bool = since(13, default=False)
@@ -116,7 +129,8 @@ class ListFilter:
 
 @message
 class ListResponse:
-    """``Topics``, ``Partitions``, ``Spus`` or ``CustomSpus`` under the label of the request."""
+    """``Topics``, ``Partitions``, ``Spus``, ``CustomSpus`` or ``SmartModules``, under the label of
+    the request."""
 
     object: Envelope
 
@@ -130,7 +144,8 @@ class WatchRequest:
 
 @message
 class WatchOptions:
-    """The options of a watch, which an SC ignores."""
+    """The options of a watch. An SC ignores the epoch; with ``summary`` it leaves out the code of
+    SmartModules."""
 
     epoch: i64 = 0
     summary: bool = since(10, default=False)
@@ -139,7 +154,7 @@ class WatchOptions:
 @message
 class WatchResponse:
     """One of an unlimited number of responses with the same correlation id: a ``TopicUpdate``,
-    ``PartitionUpdate`` or ``SpuUpdate`` under the label of the request."""
+    ``PartitionUpdate``, ``SpuUpdate`` or ``SmartModuleUpdate`` under the label of the request."""
 
     object: Envelope
 

@@ -1,12 +1,13 @@
 """The messages of List and Watch: the name, the specification and the status of an object.
 
-Source: ``crates/fluvio-sc-schema/src/objects/metadata.rs`` and ``watch.rs``. The three families
+Source: ``crates/fluvio-sc-schema/src/objects/metadata.rs`` and ``watch.rs``. The families
 differ only in their types; explicit classes keep each family typed and easy to read.
 """
 
 from enum import IntEnum
 
 from wire.api.partition import PartitionSpec, PartitionStatus
+from wire.api.smartmodule_spec import SmartModuleSpec
 from wire.api.spu import CustomSpuSpec, SpuSpec, SpuStatus
 from wire.api.topic import TopicSpec, TopicStatus
 from wire.codec.message import message, since
@@ -49,6 +50,14 @@ class CustomSpu:
     status: SpuStatus
 
 
+@message
+class SmartModule:
+    """A SmartModule with the name under which the SC stores it; its status has no fields."""
+
+    name: str
+    spec: SmartModuleSpec
+
+
 class ChangeKind(IntEnum):
     """The kind of a change to an object."""
 
@@ -78,6 +87,14 @@ class SpuChange:
 
     kind: ChangeKind
     content: Spu
+
+
+@message
+class SmartModuleChange:
+    """One SmartModule that was added, changed or deleted; a deleted one has its last state."""
+
+    kind: ChangeKind
+    content: SmartModule
 
 
 @message
@@ -112,6 +129,15 @@ class SpuUpdate:
 
 
 @message
+class SmartModuleUpdate:
+    """News of SmartModules; see ``TopicUpdate``."""
+
+    epoch: i64
+    changes: list[SmartModuleChange] = since(default_factory=list)
+    all: list[SmartModule] = since(default_factory=list)
+
+
+@message
 class Topics:
     """The response to a List of topics."""
 
@@ -137,3 +163,10 @@ class CustomSpus:
     """The response to a List of custom SPUs."""
 
     objects: list[CustomSpu]
+
+
+@message
+class SmartModules:
+    """The response to a List of SmartModules."""
+
+    objects: list[SmartModule]

@@ -337,7 +337,7 @@ def test_subscribers_hear_of_every_change_in_order_until_they_have_enough() -> N
     heard: list[tuple[list[str], bool]] = []
 
     def name(thing: Thing) -> str:
-        return thing.name if isinstance(thing, Topic | Partition) else f"spu {thing.index}"
+        return f"spu {thing.index}" if isinstance(thing, Spu) else thing.name
 
     cluster = Cluster(spus=2)
     stop = cluster.subscribe(lambda things, gone: heard.append((list(map(name, things)), gone)))

@@ -16,6 +16,7 @@ from wire.api import FETCH, PRODUCE
 from wire.api.fetch import FetchPartition, FetchRequest, FetchTopic
 from wire.api.produce import READ_COMMITTED, PartitionRecords, ProduceRequest, TopicRecords
 from wire.api.smartmodule import AdHoc, Params, PlainKind, Predefined, SmartModuleInvocation
+from wire.api.smartmodule_spec import SmartModuleSpec
 from wire.api.storage import TopicStorage
 from wire.codec import decode
 from wire.compression import Codec
@@ -214,6 +215,11 @@ async def _move_after(sim: Simulator, seconds: float) -> None:
     [
         (Predefined(name="filter"), SmartModuleNotFound(name="filter")),
         (AdHoc(wasm=b"\x1f\x8b"), Other(text="this simulator runs no SmartModules")),
+        (Predefined(name="stored"), Other(text="this simulator runs no SmartModules")),
+        (
+            Predefined(name="acme/stored@one"),
+            Other(text="error parsing SmartModule name: SmartModule version`one` is not valid"),
+        ),
     ],
 )
 async def test_a_smartmodule_is_refused_and_nothing_stored(
@@ -224,6 +230,7 @@ async def test_a_smartmodule_is_refused_and_nothing_stored(
         SmartModuleInvocation(wasm=invocation, kind=PlainKind.FILTER, params=Params(inner={}))
     ]
     async with simulated(network) as sim:
+        sim.cluster.store_smartmodule("stored", SmartModuleSpec())
         client = await dial(network, sim.spu_addresses[0])
         (result,) = (await client.call(PRODUCE, request)).topics[0].partitions
         assert sim.log("greetings", 0) == []
