@@ -5,6 +5,7 @@ changes subscribes; subscribers are told at once, before the call that made the 
 that a client's watch hears of a topic before the answer to its creation leaves.
 """
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -18,6 +19,7 @@ from simulator.cluster.smartmodules import SmartModuleKey
 from simulator.cluster.topic_checks import (
     SEGMENT_BYTES_DEFAULT,
     TopicRefusal,
+    keeps_all_despite,
     partition_count,
     refusal_of_name,
     refusal_of_spec,
@@ -30,6 +32,8 @@ from wire.api.topic import Assigned, Computed, TopicResolution, TopicSpec
 from wire.codec import encode
 from wire.error_code import Code, ErrorCode, SystemSpecDeletionAttempt, SystemSpecUpdatingAttempt
 from wire.topic_name import SYSTEM_TOPIC
+
+logger = logging.getLogger("simulator")
 
 SPU_ID_FIRST = 5001
 """The id of SPU 0 on the wire; ``fluvio cluster start --local`` numbers its SPUs like this."""
@@ -149,6 +153,7 @@ class Cluster:
         """What subscribers made of the latest change, for each other; emptied by the next one."""
         self.memory = memory or Memory()
         self.consumer_offsets = ConsumerOffsets()
+        self._warned_of_limits = False
         self._subscribers: list[Subscriber] = []
         # A watch without objects would be a trap: a client counts an empty answer as none and waits
         # a minute for another.
@@ -198,6 +203,8 @@ class Cluster:
             ClusterError: the name or the spec is not acceptable.
         """
         self.check_topic(name, spec)
+        if not spec.system:
+            self._warn_of_limits(name, spec)
         self.topics[name] = topic = Topic(name, spec)
         self._tell([topic])
         self._resolve(topic, TopicResolution.PENDING)
@@ -209,6 +216,13 @@ class Cluster:
         self._tell_new(topic, 0)
         return topic
 
+    def _warn_of_limits(self, name: str, spec: TopicSpec) -> None:
+        """Say of the first topic with limits that are not applied that all its records are kept."""
+        limits = keeps_all_despite(spec)
+        if limits is not None and not self._warned_of_limits:
+            self._warned_of_limits = True
+            logger.warning("topic %s: all records are kept in spite of its %s", name, limits)
+
     def check_topic(self, name: str, spec: TopicSpec) -> None:
         """What a real SC checks, in its order; the number of partitions is a limit of our own.
 
@@ -219,7 +233,7 @@ class Cluster:
         if refusal is None and name in self.topics:
             refusal = TopicRefusal(Code.TOPIC_ALREADY_EXISTS, f"Topic '{name}' already exists")
         if refusal is None:
-            refusal = refusal_of_spec(spec, {spu.id for spu in self.spus})
+            refusal = refusal_of_spec(spec, {spu.id for spu in self.spus}, self.smartmodules)
         if refusal is not None:
             raise ClusterError(*refusal)
         self._check_count(partition_count(spec))

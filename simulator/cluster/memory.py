@@ -16,8 +16,8 @@ logger = logging.getLogger("simulator")
 class Memory:
     """The budget of one simulator.
 
-    Stored batches may take three quarters of it; the rest is for frames that arrive and answers
-    that leave (``simulator/serving/transit.py``).
+    Stored batches and SmartModules may take three quarters of it; the rest is for frames that
+    arrive and answers that leave (``simulator/serving/transit.py``).
 
     Args:
         bytes_max: the whole budget, in bytes.
@@ -28,7 +28,7 @@ class Memory:
         self.stored_max = bytes_max - bytes_max // 4
         self.transit_max = bytes_max - self.stored_max
         self.stored = 0
-        """Bytes that stored batches are charged with."""
+        """Bytes that stored batches and SmartModules are charged with."""
         self._told = False
         """Whether it was said that there is no more."""
 

@@ -1,13 +1,16 @@
 """What an SC refuses to create, in its order and its words.
 
 Source: ``fluvio-sc``, ``public_api/topic/create.rs``; ``fluvio-controlplane-metadata``,
-``topic/spec.rs``. Left out: mirror topics and SmartModules, which the simulator does not have.
+``topic/spec.rs``. Different on purpose: mirror topics are refused, and so is deduplication by a
+SmartModule that is stored, because the simulator runs none.
 """
 
+from collections.abc import Container
 from typing import NamedTuple
 
+from simulator.cluster.smartmodules import SmartModuleKey
 from wire.api.topic import Assigned, AssignedPartition, Computed, TopicSpec
-from wire.error_code import Code, ErrorCode
+from wire.error_code import Code, DeduplicationSmartModuleNameInvalid, ErrorCode
 from wire.topic_name import check_topic_name
 
 RETENTION_SECONDS_MIN = 10
@@ -38,24 +41,21 @@ def refusal_of_name(name: str) -> TopicRefusal | None:
     return None
 
 
-def refusal_of_spec(spec: TopicSpec, spu_ids: set[int]) -> TopicRefusal | None:
+def refusal_of_spec(
+    spec: TopicSpec, spu_ids: set[int], smartmodules: Container[str]
+) -> TopicRefusal | None:
     """Check everything but the name.
 
     Args:
         spec: the topic.
         spu_ids: the ids of the SPUs that there are.
+        smartmodules: the names under which SmartModules are stored.
     """
     why = _limits(spec)
     if why is not None:
         return TopicRefusal(Code.TOPIC_INVALID_CONFIGURATION, why)
     if spec.deduplication is not None:
-        uses = spec.deduplication.filter.transform.uses
-        return TopicRefusal(
-            Code.DEDUPLICATION_SMART_MODULE_NOT_LOADED,
-            "Deduplication SmartModule is not loaded into the cluster\n"
-            f"Hint: try `fluvio hub sm download {uses}` and repeat this operation",
-            uses,
-        )
+        return _deduplication(spec.deduplication.filter.transform.uses, smartmodules)
     why = _replicas(spec, spu_ids)
     return None if why is None else TopicRefusal(Code.TOPIC_ERROR, why)
 
@@ -66,6 +66,33 @@ def partition_count(spec: TopicSpec) -> int:
         return spec.replicas.partitions
     assert isinstance(spec.replicas, Assigned)
     return len(spec.replicas.partitions)
+
+
+def keeps_all_despite(spec: TopicSpec) -> str | None:
+    """Name the limits of a topic on the age or the size of its partitions, which the simulator does
+    not apply; None if it has none."""
+    named = {
+        "retention": spec.cleanup_policy,
+        "max_partition_size": spec.storage and spec.storage.max_partition_size,
+    }
+    return " and ".join(name for name, limit in named.items() if limit is not None) or None
+
+
+def _deduplication(uses: str, smartmodules: Container[str]) -> TopicRefusal:
+    try:
+        key = SmartModuleKey.parse(uses)
+    except ValueError as error:
+        text = str(error)
+        return TopicRefusal(DeduplicationSmartModuleNameInvalid(text=text), text, uses)
+    if key.store_id in smartmodules:
+        why = "this simulator runs no SmartModules, so it does not deduplicate"
+        return TopicRefusal(Code.TOPIC_INVALID_CONFIGURATION, why)
+    return TopicRefusal(
+        Code.DEDUPLICATION_SMART_MODULE_NOT_LOADED,
+        "Deduplication SmartModule is not loaded into the cluster\n"
+        f"Hint: try `fluvio hub sm download {uses}` and repeat this operation",
+        uses,
+    )
 
 
 def _limits(spec: TopicSpec) -> str | None:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from itertools import chain
 
 import pytest
@@ -17,6 +18,7 @@ from simulator.cluster.metadata import partition_object, topic_object
 from simulator.cluster.record_set import record_set
 from tests.simulator.client import batch
 from wire.api.smartmodule import ElapsedTime
+from wire.api.smartmodule_spec import SmartModuleMetadata, SmartModulePackage, SmartModuleSpec
 from wire.api.storage import (
     Deduplication,
     DeduplicationBounds,
@@ -34,7 +36,12 @@ from wire.api.topic import (
     Replicas,
     TopicSpec,
 )
-from wire.error_code import Code, ErrorCode, SystemSpecDeletionAttempt
+from wire.error_code import (
+    Code,
+    DeduplicationSmartModuleNameInvalid,
+    ErrorCode,
+    SystemSpecDeletionAttempt,
+)
 from wire.topic_name import SYSTEM_TOPIC
 
 DEDUPLICATION = Deduplication(
@@ -264,6 +271,50 @@ def test_deduplication_is_refused_because_no_smartmodule_is_loaded() -> None:
         "Deduplication SmartModule is not loaded into the cluster\n"
         "Hint: try `fluvio hub sm download some/filter@0.1.0` and repeat this operation"
     )
+
+
+def test_deduplication_is_refused_where_the_smartmodule_is_stored_too() -> None:
+    cluster, spec = Cluster(), topic_of(1)
+    package = SmartModulePackage(name="filter", group="some")
+    meta = SmartModuleMetadata(package=package)
+    cluster.store_smartmodule("ignored", SmartModuleSpec(meta=meta))
+    spec.deduplication = DEDUPLICATION
+    with pytest.raises(ClusterError, match="runs no SmartModules") as caught:
+        cluster.create_topic("t", spec)
+    assert caught.value.code is Code.TOPIC_INVALID_CONFIGURATION
+    assert caught.value.about is None
+
+
+def test_deduplication_by_a_name_that_cannot_exist_is_refused() -> None:
+    spec = topic_of(1)
+    transform = Transform(uses="some/filter@one", parameters={})
+    spec.deduplication = replace(DEDUPLICATION, filter=DeduplicationFilter(transform=transform))
+    text = "SmartModule version`one` is not valid"
+    assert refusal(Cluster(), "t", spec) == DeduplicationSmartModuleNameInvalid(text=text)
+
+
+@pytest.mark.parametrize(
+    ("retention", "size", "limits"),
+    [
+        (10, None, "retention"),
+        (None, 4096, "max_partition_size"),
+        (10, 4096, "retention and max_partition_size"),
+    ],
+)
+def test_limits_that_are_not_applied_are_told_once(
+    retention: int | None, size: int | None, limits: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    spec = topic_of(1)
+    spec.cleanup_policy = None if retention is None else SegmentCleanup(time_in_seconds=retention)
+    spec.storage = TopicStorage(segment_size=4096, max_partition_size=size)
+    cluster = Cluster()
+    cluster.create_topic("none", replace(topic_of(1), storage=TopicStorage(segment_size=4096)))
+    assert caplog.messages == []
+    cluster.check_topic("t", spec)
+    cluster.create_topic("t", spec)
+    cluster.create_topic("u", spec)
+    assert caplog.messages == [f"topic t: all records are kept in spite of its {limits}"]
+    assert cluster.topics["u"].spec == spec
 
 
 def test_the_cluster_holds_so_many_partitions_and_not_one_more() -> None:
