@@ -25,6 +25,7 @@ from fluvio import (
     Isolation,
     Offset,
     OffsetManagementStrategy,
+    PartitionMap,
     TopicProducerConfigBuilder,
     TopicSpec,
 )
@@ -131,9 +132,21 @@ class Session:
         self.client.delete_consumer_offset(consumer, topic, 0)
         return {"deleted": consumer}
 
-    def create_topic(self, name: str, partitions: int) -> Result:
-        """Create a topic."""
-        self.admin.create_topic(name, TopicSpec.create().with_partitions(partitions).build())
+    def create_topic(self, name: str, **options: Any) -> Result:
+        """Create a topic.
+
+        Args:
+            name: its name.
+            options: what follows ``with_`` in the functions of ``TopicSpec``, and their arguments;
+                ``assignment`` has the SPU ids of each partition.
+        """
+        spec = TopicSpec.create()
+        for option, value in options.items():
+            if option == "assignment":
+                # Release 0.21.0 hands the maps on as they are, and its own wrapper is refused.
+                value = [PartitionMap.new(*one)._inner for one in enumerate(value)]
+            spec = getattr(spec, f"with_{option}")(value)
+        self.admin.create_topic(name, spec.build())
         return {"created": name}
 
     def delete_topic(self, name: str) -> Result:

@@ -8,6 +8,8 @@ import pytest
 import simulator
 from simulator.events import Appended, ConnectionEvent, ConnectionOpened, FrameRead, FrameWritten
 from tests.official.client import Sent, Wait, appends, drive, produce, producing, sent, stored
+from wire.api.storage import SegmentCleanup, TopicStorage
+from wire.api.topic import Computed, TopicSpec
 from wire.batch import decode_batch
 from wire.compression import Codec
 
@@ -155,6 +157,40 @@ async def test_a_topic_is_created_listed_used_and_deleted() -> None:
         assert results[1] == {"topics": ["greetings"]}
         assert "Topic not found" in results[2]["error"]
         assert "fresh" not in sim.cluster.topics
+
+
+async def test_a_topic_has_the_options_that_it_was_created_with() -> None:
+    record = (b"key", b"value")
+    async with simulator.open_simulator(spus=2) as sim:
+        results = await drive(
+            sim,
+            {
+                "do": "create_topic",
+                "name": "full",
+                "partitions": 3,
+                "replications": 2,
+                "ignore_rack": False,
+                "retention_time": 7200,
+                "segment_size": 2_000_000,
+                "max_partition_size": 16_000_000,
+            },
+            {"do": "create_topic", "name": "by-hand", "assignment": [[5002, 5001], [5001, 5002]]},
+            {"do": "create_topic", "name": "beyond", "assignment": [[5003]]},
+            {"do": "create_topic", "name": "brief", "retention_time": 9},
+            producing(record, topic="full"),
+            producing(record, topic="by-hand"),
+        )
+        full, by_hand = sim.cluster.topics["full"], sim.cluster.topics["by-hand"]
+    assert full.spec == TopicSpec(
+        replicas=Computed(partitions=3, replication_factor=2),
+        cleanup_policy=SegmentCleanup(time_in_seconds=7200),
+        storage=TopicStorage(segment_size=2_000_000, max_partition_size=16_000_000),
+    )
+    assert [partition.replicas for partition in full.partitions] == [[0, 1], [1, 0], [0, 1]]
+    assert [partition.replicas for partition in by_hand.partitions] == [[1, 0], [0, 1]]
+    assert "invalid spu id: 5003" in results[2]["error"]
+    assert "retention_secs 9 is less than minimum 10" in results[3]["error"]
+    assert [one.error for result in results[4:] for one in sent(result)] == [None, None]
 
 
 async def test_what_the_admin_may_not_do_is_reported() -> None:
