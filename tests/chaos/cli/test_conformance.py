@@ -104,17 +104,6 @@ def test_a_session_without_its_setup_fails(folder: Path) -> None:
     assert "missing: produce (there is no produce.setup.yaml)\n" in done.stdout
 
 
-def test_a_session_that_needs_the_read_side_is_missing_and_fails_nothing(folder: Path) -> None:
-    for suffix in (".jsonl", ".setup.yaml"):
-        shutil.copy(FOLDER / f"consume-empty{suffix}", folder)
-    done = run(folder)
-    assert done.return_value == 0
-    assert done.stdout.splitlines()[:2] == [
-        "missing: consume-empty (needs the read side: FetchOffsets, StreamFetch)",
-        "sessions 2: compared 1, missing 1",
-    ]
-
-
 def test_bad_input_has_a_status_of_its_own(folder: Path) -> None:
     done = run(folder, "produse")
     assert (done.return_value, done.stderr) == (2, f"no recording produse in {folder}\n")
