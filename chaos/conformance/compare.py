@@ -161,7 +161,7 @@ def _answer_differences(
         return
 
     def trees(answers: Sequence[bytes]) -> tuple[Tree, Tree]:
-        """The first answer, if it is compared by itself, and what all of them come to."""
+        """Return the first answer, if it is compared by itself, and the sum of all answers."""
         if api.name in STREAMS:
             return {}, row_of_records(api, version, answers)
         first = answer_tree(api, version, answers[0], own)

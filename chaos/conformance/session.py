@@ -15,7 +15,7 @@ from chaos.conformance.setup import SessionSetup, load_setup, setup_path
 
 @dataclass(frozen=True, slots=True)
 class SessionResult:
-    """What became of one session."""
+    """The result of one session."""
 
     name: str
     comparisons: Sequence[Comparison] = ()

@@ -276,7 +276,7 @@ class AbandonedMeansNotStored(Mutant):
 class AbandonedAnswersAreNotDue(Mutant):
     """A connection that never answers what its owner gave up stays in use.
 
-    A request that nobody waits for has no deadline.
+    The deadline of a request ends with its waiter.
     """
 
     where = "producer.net.connection:Connection.forget"
@@ -293,7 +293,7 @@ class AbandonedAnswersAreNotDue(Mutant):
 class AbandonedFramesLeaveLater(Mutant):
     """A frame that stands in line on its connection when the producer is torn down leaves later.
 
-    Nobody waits for the answer, which seems to be enough.
+    The request has no waiter left, which seems to be enough.
     """
 
     where = "producer.request:Request.abandon"

@@ -10,7 +10,8 @@ others.
 A connection whose answer is *overdue* is retired, and so is one on which a write failed. Nothing
 new goes out on it, so frames that still stand in line are given back as *displaced*, at no cost to
 their owners. Answers to what was transmitted still count until their owners lose patience too, and
-then it closes. An answer that nobody waits for any more is ignored: its attempt is over.
+then it closes. An answer without a waiter is ignored: its attempt is over. But the server still
+owes it: once it is overdue the connection takes no new requests, until it comes.
 
 The moment that decides between "not stored" and "perhaps stored" is when the first byte of a frame
 is handed to the stream; ``PendingCall.begun`` is set right before it, without a checkpoint between.

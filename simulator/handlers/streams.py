@@ -61,7 +61,9 @@ class PartitionStream:
         self._offset: int | None = request.fetch_offset
         """The offset to send from; None while the consumer has a response."""
         self._called = False
-        """Whether ``_call`` will be called."""
+        """Whether ``_call`` will be called soon."""
+        self._due: float | None = None
+        """The commit for which ``changed`` will be called."""
         self._ended = False
         self._log.watchers[self.changed] = None
 
@@ -114,9 +116,9 @@ class PartitionStream:
         records = log.read(self._offset, end, RESPONSE_BYTES_MAX, as_unsigned(request.max_bytes))
         if not records:
             due = log.next_commit
-            if due is not None and request.isolation == READ_COMMITTED:
-                self._called = True
-                self._call_at(due, self._call)
+            if due is not None and due != self._due and request.isolation == READ_COMMITTED:
+                self._due = due
+                self._call_at(due, self.changed)
             return None
         self._offset = None
         return self._response(

@@ -322,3 +322,19 @@ async def test_a_probability_strikes_some_pushes_of_a_stream(
         dropped = sim.summary().faults["drop"].fired
     assert dropped == 40 - arrived
     assert 10 < arrived < 30
+
+
+async def test_a_consumer_that_reads_again_does_not_wait_for_the_next_commit(
+    network: MemoryNetwork, autojump_clock: MockClock
+) -> None:
+    async with open_simulator(listen=network.listen, commit_delay=5.0) as sim:
+        producer, consumer = await scene(network, sim, (b"a",))
+        await trio.sleep(5)
+        await consumer.open(stream_request(isolation=1))
+        assert bases(await consumer.next()) == [0]
+        await producer.produce(TOPIC, 0, b"b")
+        assert await consumer.update(1) is Code.NONE
+        assert await consumer.silent()  # the second record is not committed yet
+        assert await consumer.update(0) is Code.NONE
+        with trio.fail_after(1):
+            assert bases(await consumer.next()) == [0]
