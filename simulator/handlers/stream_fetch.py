@@ -11,11 +11,11 @@ SmartModules, which are refused with SmartModuleNotFound if they are not stored,
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from simulator.faults.effects import StruckEntries
-from simulator.handlers.codes import Codes
+from simulator.handlers.codes import CodeOfAnswer
 from simulator.handlers.context import Context
 from simulator.handlers.reading import check_isolation
 from simulator.handlers.served_api import PartitionName, ServedApi, register_api
@@ -66,27 +66,16 @@ def _refusal(request: StreamFetchRequest, code: ErrorCode) -> StreamFetchRespons
     return StreamFetchResponse(topic=request.topic, stream_id=0, partition=partition)
 
 
+def _refused(request: StreamFetchRequest, version: int, code: ErrorCode) -> StreamFetchResponse:
+    return _refusal(request, code)
+
+
 def _partitions(request: StreamFetchRequest) -> Sequence[PartitionName]:
     return ((request.topic, request.partition),)
 
 
-@dataclass(frozen=True, slots=True)
-class _CodeInStream(Codes):
+class _CodeInStream(CodeOfAnswer):
     """Puts a code into a response of a stream."""
-
-    def remaining(self, request: Any, target: StruckEntries | None) -> None:
-        """Return None: a request is for one partition."""
-
-    def refused(
-        self,
-        request: Any,
-        response: Any,
-        target: StruckEntries | None,
-        code: ErrorCode,
-        version: int,
-    ) -> StreamFetchResponse:
-        """Return the response to a request that opened no stream."""
-        return _refusal(request, code)
 
     def with_code(
         self, response: Any, target: StruckEntries | None, code: ErrorCode
@@ -98,5 +87,7 @@ class _CodeInStream(Codes):
 
 
 register_api(
-    ServedApi(api=STREAM_FETCH, handle=handle, partitions=_partitions, codes=_CodeInStream())
+    ServedApi(
+        api=STREAM_FETCH, handle=handle, partitions=_partitions, codes=_CodeInStream(_refused)
+    )
 )

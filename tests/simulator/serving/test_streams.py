@@ -338,3 +338,16 @@ async def test_a_consumer_that_reads_again_does_not_wait_for_the_next_commit(
         assert await consumer.update(0) is Code.NONE
         with trio.fail_after(1):
             assert bases(await consumer.next()) == [0]
+
+
+async def test_an_error_fault_answers_a_stream_with_its_code(
+    network: MemoryNetwork, autojump_clock: MockClock
+) -> None:
+    for at, number in (("request", 0), ("response", 1)):
+        fault = {"error": {"at": at, "code": "StorageError", "match": {"api": "stream-fetch"}}}
+        async with open_simulator(listen=network.listen, faults=[fault]) as sim:
+            _, consumer = await scene(network, sim, (b"a",))
+            await consumer.open(stream_request())
+            response = await consumer.next()
+        assert (response.stream_id, response.partition.error_code) == (number, Code.STORAGE_ERROR)
+        assert bytes(response.partition.records) == b""
