@@ -31,7 +31,7 @@ from simulator.events import (
     event,
     event_from,
 )
-from simulator.faults.plan import FaultCount
+from simulator.faults.armed import FaultCount
 from wire.batch import Record
 
 

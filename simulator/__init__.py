@@ -14,7 +14,9 @@ The equivalent in trio is ``async with simulator.open_simulator(drop=0.1, seed=7
 ``cluster``: topics, partitions, logs and metadata.
 ``handlers``: one module for each API.
 ``serving``: listeners and connections.
-``events``: typed events, and the journal that numbers them.
+``events``: typed events.
+``journal``: numbers events and hands them to sinks.
+``control``: looking at a running simulator, and changing it.
 ``reporting``: where events go: console, journal, summary.
 ``tailing``: ``spu-simulator tail``, a small consumer that marks resent records.
 ``config``: the configuration of a simulator.

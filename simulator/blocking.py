@@ -1,15 +1,18 @@
 """A simulator in a thread, for callers that block or run another event loop."""
 
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar, Unpack
 
 import trio
 
 from simulator.config import configure
+from simulator.control.state import ConnectionState, PartitionState
+from simulator.control.waiting import TIMEOUT_S
 from simulator.events import Event
-from simulator.options import Options, SimulatorError
+from simulator.faults.model import Fault
+from simulator.options import FaultOptions, Options, SimulatorError
 from simulator.reporting.summary import Summary
 from simulator.serving.server import Simulator, open_simulator
 from wire.batch import Record
@@ -21,8 +24,7 @@ class RunningSimulator:
     """A simulator that runs in a thread of its own; see ``Simulator`` for what the parts mean.
 
     Every method may be called from any thread but the simulator's. When the block has ended,
-    ``log``, ``events`` and ``summary`` still answer; what changes the simulator raises
-    ``SimulatorError``.
+    what only looks still answers; what changes the simulator raises ``SimulatorError``.
     """
 
     def __init__(self, simulator: Simulator, token: trio.lowlevel.TrioToken) -> None:
@@ -44,6 +46,78 @@ class RunningSimulator:
     def summary(self) -> Summary:
         """What it did so far."""
         return self._call(self._simulator.summary)
+
+    def partitions(self) -> list[PartitionState]:
+        """What each partition holds at the moment."""
+        return self._call(self._simulator.partitions)
+
+    def connections(self) -> list[ConnectionState]:
+        """The open connections."""
+        return self._call(self._simulator.connections)
+
+    def wait_until(
+        self, *, stored: int, topic: str | None = None, timeout: float = TIMEOUT_S
+    ) -> None:
+        """Wait until the partitions hold a number of records; see ``Simulator.wait_until``."""
+        self._wait(lambda: self._simulator.wait_until(stored=stored, topic=topic, timeout=timeout))
+
+    # --- faults
+
+    def list_faults(self) -> list[Fault]:
+        """The faults in the order in which they are evaluated, each with its name."""
+        return self._call(self._simulator.list_faults)
+
+    def add_faults(
+        self, *faults: Fault | Mapping[str, Any], **options: Unpack[FaultOptions]
+    ) -> list[str]:
+        """Add faults, and return their names; see ``Simulator.add_faults``."""
+
+        async def add() -> list[str]:
+            return self._simulator.add_faults(*faults, **options)
+
+        return self._wait(add)
+
+    def change_fault(self, name: str, fault: Fault | Mapping[str, Any]) -> None:
+        """Put a fault in the place of another one, under its name."""
+        self._do(lambda: self._simulator.change_fault(name, fault))
+
+    def remove_fault(self, name: str) -> None:
+        """Remove a fault; what it has struck stays struck."""
+        self._do(lambda: self._simulator.remove_fault(name))
+
+    def clear_faults(self) -> None:
+        """Remove all faults."""
+        self._do(self._simulator.clear_faults)
+
+    @contextmanager
+    def faults(
+        self, *faults: Fault | Mapping[str, Any], **options: Unpack[FaultOptions]
+    ) -> Iterator[list[str]]:
+        """Add faults for the duration of the block, and give their names.
+
+        >>> import simulator
+        >>> with simulator.running() as sim:
+        ...     with sim.faults(drop=0.1) as names:
+        ...         print(names, len(sim.list_faults()))
+        ...     print(len(sim.list_faults()))
+        ['drop-1'] 1
+        0
+        """
+        names = self.add_faults(*faults, **options)
+        try:
+            yield names
+        finally:
+            self._do(lambda: self._simulator.remove_if_there(names))
+
+    def heal(self) -> None:
+        """Remove all faults, start all SPUs and open all listeners; see ``Simulator.heal``."""
+        self._wait(self._simulator.heal)
+
+    def reset(self) -> None:
+        """Return to the state of the start: topics, logs, faults, counters and connections."""
+        self._wait(self._simulator.reset)
+
+    # --- the cluster
 
     def move_leader(self, topic: str, partition: int, to: int) -> None:
         """Make SPU ``to`` the leader of a partition; the log goes along."""
@@ -92,9 +166,9 @@ class RunningSimulator:
         except trio.RunFinishedError:
             return function()
 
-    def _wait(self, function: Callable[[], Awaitable[None]]) -> None:
+    def _wait(self, function: Callable[[], Awaitable[T]]) -> T:
         try:
-            trio.from_thread.run(function, trio_token=self._token)
+            return trio.from_thread.run(function, trio_token=self._token)
         except trio.RunFinishedError:
             raise SimulatorError("the simulator has ended; nothing in it can be changed") from None
 

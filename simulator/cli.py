@@ -23,9 +23,9 @@ from simulator.click_types import DurationType
 from simulator.config import Config, configure
 from simulator.documents.diagnostic import printable
 from simulator.documents.quantities import parse_size
-from simulator.events import Sink
 from simulator.faults.distributions import CLI_FORMS, parse_distribution
 from simulator.faults.fault_file import FaultFileError
+from simulator.journal import Sink
 from simulator.options import Options, SimulatorError
 from simulator.reporting.console import Output
 from simulator.reporting.journal_file import JournalFile

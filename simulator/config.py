@@ -14,7 +14,7 @@ from simulator.faults.kinds.disconnect import Disconnect
 from simulator.faults.kinds.drop import Drop
 from simulator.faults.kinds.duplicate import Duplicate
 from simulator.faults.model import Fault, Placed
-from simulator.options import Options, SimulatorError, checked
+from simulator.options import Options, SimulatorError, checked, faults_in
 from wire.address import PORT_MAX
 
 SPU_PORT_STEP = 10
@@ -59,7 +59,8 @@ def configure(**options: Unpack[Options]) -> Config:
     """
     given = checked(options)
     try:
-        faults = with_names([*_faults_of(given), *given.get("faults", ())])
+        named = [each.model_copy(update={"name": each.kind}) for each in _faults_of(given)]
+        faults = with_names([*named, *given.get("faults", ())])
     except ValueError as error:
         raise SimulatorError(str(error)) from error
     config = Config(
@@ -76,6 +77,21 @@ def configure(**options: Unpack[Options]) -> Config:
     return config
 
 
+def faults_of(
+    faults: Sequence[Fault | Mapping[str, Any]], options: Mapping[str, Any]
+) -> list[Fault]:
+    """Return faults from models, from their YAML form as plain data, and from options.
+
+    Args:
+        faults: models, or plain data as in YAML.
+        options: see ``FaultOptions``; the faults that they stand for come first.
+
+    Raises:
+        SimulatorError: a fault or an option is not possible; the text has a line for each mistake.
+    """
+    return [*_faults_of(checked(options)), *faults_in(faults)]
+
+
 def new_cluster(config: Config) -> Cluster:
     """Return the cluster of a configuration, with its topics.
 
@@ -84,12 +100,21 @@ def new_cluster(config: Config) -> Cluster:
     """
     memory, wait_s = Memory(config.memory_bytes), config.topic_wait_s
     cluster = Cluster(config.spus, memory, config.commit_delay_s, wait_s)
+    create_topics(cluster, config)
+    return cluster
+
+
+def create_topics(cluster: Cluster, config: Config) -> None:
+    """Create the topics of a configuration.
+
+    Raises:
+        SimulatorError: a topic is not acceptable.
+    """
     for name, partitions in config.topics.items():
         try:
             cluster.create_topic(name, topic_of(partitions, replicas=config.replicas))
         except ClusterError as error:
             raise SimulatorError(f"topic {name}: {error.text}") from error
-    return cluster
 
 
 _FIELDS = {
@@ -101,7 +126,7 @@ _FIELDS = {
 
 
 def _faults_of(given: Mapping[str, Any]) -> list[Fault]:
-    """The faults that options stand for, each named by its option."""
+    """The faults that options stand for."""
     common: dict[str, Any] = {
         "at": given.get("at", "both"),
         "match": {"api": given.get("api", "produce")},
@@ -116,7 +141,7 @@ def _faults_of(given: Mapping[str, Any]) -> list[Fault]:
     if probability := given.get("disconnect", 0):
         how = given.get("disconnect_how", "rst")
         wanted.append((Disconnect, {"probability": probability, "how": how}))
-    return [kind(name=kind.kind, **common, **special) for kind, special in wanted]
+    return [kind(**common, **special) for kind, special in wanted]
 
 
 def _conflicts(config: Config) -> Iterator[str]:
@@ -139,10 +164,19 @@ def _conflicts(config: Config) -> Iterator[str]:
         )
     if config.replicas > config.spus:
         yield f"{config.replicas} replicas wanted, but there are {config.spus} SPUs"
-    for fault in config.faults:
-        spu_named = fault.spu_named
-        if spu_named is not None and spu_named >= config.spus:
+    yield from misnamed_spus(config.faults, config.spus)
+
+
+def misnamed_spus(faults: Sequence[Fault], spus: int) -> Iterator[str]:
+    """Say of each fault that names an SPU which does not exist.
+
+    Args:
+        faults: the faults.
+        spus: how many SPUs there are.
+    """
+    for fault in faults:
+        if fault.spu_named is not None and fault.spu_named >= spus:
             yield (
-                f"fault {fault.name or fault.kind} names SPU {spu_named}, "
-                f"but there are {config.spus}, numbered from 0"
+                f"fault {fault.name or fault.kind} names SPU {fault.spu_named}, "
+                f"but there are {spus}, numbered from 0"
             )

@@ -13,10 +13,8 @@ no memory.
 """
 
 import json
-import logging
 from base64 import b64decode, b64encode
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
@@ -134,6 +132,8 @@ class CloseReason(StrEnum):
     """Its SPU listens elsewhere."""
     HEALED = "healed"
     """All faults were lifted, and this connection was stalled or silent."""
+    SIMULATOR_RESET = "simulator-reset"
+    """The simulator returned to the state of its start."""
     SHUTDOWN = "shutdown"
     """The simulator ended."""
 
@@ -434,58 +434,34 @@ class EventsLeftOut(Event):
     """How many events before this line are missing."""
 
 
-# --- sinks
-
-Sink = Callable[[Event], None]
+# --- control
 
 
-logger = logging.getLogger("simulator")
+@event
+class FaultAdded(Event):
+    """A fault was added while the simulator ran."""
 
-NOT_SERVED_MAX = 100
-"""The kinds of refused requests that are counted: a peer chooses the numbers."""
+    fault: str
+    """The name of the fault."""
+    definition: dict[str, Any]
+    """The fault in its YAML form, as plain data."""
 
 
-class Journal:
-    """Numbers and stamps events and hands them on, and counts what a summary tells.
+@event
+class FaultChanged(Event):
+    """Another fault took the place of one, under its name."""
 
-    Args:
-        clock: seconds since the simulator was ready.
-        sinks: what takes the events.
-    """
+    fault: str
+    definition: dict[str, Any]
 
-    def __init__(self, clock: Callable[[], float], sinks: list[Sink]) -> None:
-        self._clock = clock
-        self._sinks = sinks
-        self.active = bool(sinks)
-        """Whether a sink takes events; a caller makes none where this is False."""
-        self._n = 0
-        self.connections = 0
-        """How many connections were accepted; one that a fault then refused has a number too."""
-        self.frames = 0
-        """How many frames were read and written."""
-        self.unanswered_records = 0
-        """Records that were stored and whose answer was not written in full, or not yet."""
-        self.not_served: Counter[str] = Counter()
-        """How many requests were refused because the simulator does not serve their API, or not in
-        their version, by server and API."""
 
-    def refused(self, request: str) -> None:
-        """Count a request that is not served, and warn of the first of its kind.
+@event
+class FaultRemoved(Event):
+    """A fault was removed; what it has struck stays struck."""
 
-        Args:
-            request: the server and the API.
-        """
-        if request not in self.not_served and len(self.not_served) >= NOT_SERVED_MAX:
-            return
-        self.not_served[request] += 1
-        if self.not_served[request] == 1:
-            logger.warning("a client was disconnected: %s is not served", request)
+    fault: str
 
-    def record(self, event: Event) -> None:
-        """Give an event its number and time and hand it to the sinks."""
-        if self._sinks:
-            self._n += 1
-            event.n = self._n
-            event.t = round(self._clock(), 6)
-            for sink in self._sinks:
-                sink(event)
+
+@event
+class SimulatorReset(Event):
+    """The simulator is as it was at its start: topics, logs, faults and counters."""

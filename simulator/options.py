@@ -17,7 +17,7 @@ from simulator.documents.quantities import check_probability, parse_size
 from simulator.documents.strict_model import hint, shown
 from simulator.faults.distributions import CLI_FORMS, Distribution, parse_distribution
 from simulator.faults.fault_file import load_faults
-from simulator.faults.fault_list import FaultList
+from simulator.faults.fault_list import FaultList, OneFault
 from simulator.faults.model import Fault
 from wire.address import PORT_MAX, unbracketed
 from wire.duration import DURATION_S_MAX, parse_duration
@@ -28,7 +28,27 @@ MEMORY_BYTES_MIN = 1024 * 1024
 _HOST = re.compile(r"[^\s:/\\\[\]@?#%]+")
 
 
-class Options(TypedDict, total=False):
+class FaultOptions(TypedDict, total=False):
+    """Options that stand for faults; each may be left out.
+
+    drop, duplicate, disconnect: probabilities from 0 to 1; 0.
+    delay: a duration, or a distribution, for example ``"uniform(10ms,200ms)"``; none.
+    disconnect_how: ``rst`` (default), ``fin`` or ``half-close``.
+    at: the cut point of these four: ``request``, ``response`` or ``both`` (default).
+    api: the requests that these four concern: ``produce`` (default), ``fetch``,
+        ``stream-fetch`` or ``all``.
+    """
+
+    drop: float
+    delay: float | str | None
+    duplicate: float
+    disconnect: float
+    disconnect_how: Literal["rst", "fin", "half-close"]
+    at: Literal["request", "response", "both"]
+    api: Literal["produce", "fetch", "stream-fetch", "all"]
+
+
+class Options(FaultOptions, total=False):
     """The options of ``open_simulator`` and ``running``; each may be left out.
 
     A duration is a number of seconds, or a text with a unit such as ``"50ms"``.
@@ -39,12 +59,7 @@ class Options(TypedDict, total=False):
     spu_port: SPU 0's port, SPU i is 10 * i above it; 0, free ones.
     spus: how many SPUs; 1.
     topics: names and numbers of partitions; ``{"greetings": 1}``.
-    drop, duplicate, disconnect: probabilities from 0 to 1; 0.
-    delay: a duration, or a distribution, for example ``"uniform(10ms,200ms)"``; none.
-    disconnect_how: ``rst`` (default), ``fin`` or ``half-close``.
-    at: the cut point of these four: ``request``, ``response`` or ``both`` (default).
-    api: the requests that these four concern: ``produce`` (default), ``fetch``,
-        ``stream-fetch`` or ``all``.
+    drop, delay, duplicate, disconnect, disconnect_how, at, api: see ``FaultOptions``.
     faults: a faults file; or faults, each as a model or the way a faults file has it, for example
         ``{"drop": {"at": "response", "nth": 1}}``.
     commit_delay: how long after an append its records are committed, a duration; 0.
@@ -62,13 +77,6 @@ class Options(TypedDict, total=False):
     spu_port: int
     spus: int
     topics: Mapping[str, int]
-    drop: float
-    delay: float | str | None
-    duplicate: float
-    disconnect: float
-    disconnect_how: Literal["rst", "fin", "half-close"]
-    at: Literal["request", "response", "both"]
-    api: Literal["produce", "fetch", "stream-fetch", "all"]
     faults: str | Path | Sequence[Fault | dict[str, Any]]
     commit_delay: float | str
     recovery: float | str
@@ -101,15 +109,30 @@ def checked(options: Mapping[str, Any]) -> dict[str, Any]:
         try:
             found[name] = check(value)
         except ValidationError as error:
-            mistakes += (
-                f"{shown_path((name, *path))}: {text}"
-                for path, text in explained(error, _places(value))
-            )
+            mistakes += _lines(name, value, error)
         except ValueError as error:
             mistakes.append(f"{name}: {error}")
     if mistakes:
         raise SimulatorError("\n".join(mistakes))
     return found
+
+
+def faults_in(value: Sequence[Fault | Mapping[str, Any]]) -> list[Fault]:
+    """Faults from models and from their YAML form as plain data; unnamed ones stay unnamed.
+
+    Raises:
+        SimulatorError: some are not possible; the text has a line for each mistake.
+    """
+    try:
+        return _UNNAMED.validate_python(list(value))
+    except ValidationError as error:
+        raise SimulatorError("\n".join(_lines("faults", list(value), error))) from error
+
+
+def _lines(name: str, value: Any, error: ValidationError) -> list[str]:
+    """What is wrong with the value of an option, a line for each mistake."""
+    places = _places(value)
+    return [f"{shown_path((name, *path))}: {text}" for path, text in explained(error, places)]
 
 
 def _places(value: Any, above: tuple[str | int, ...] = ()) -> set[tuple[str | int, ...]]:
@@ -217,6 +240,7 @@ def _one_of(*words: str) -> Callable[[object], str]:
 
 
 _FAULTS: TypeAdapter[list[Fault]] = TypeAdapter(FaultList)
+_UNNAMED: TypeAdapter[list[Fault]] = TypeAdapter(list[OneFault])
 
 
 def _faults(value: Any) -> list[Fault]:

@@ -10,9 +10,10 @@ from typing import Any
 
 from chaos.history import CallEnded, History
 from simulator.events import Appended, ExchangeEvent, FaultHit, FrameRead, FrameWritten, Healed
+from simulator.faults.armed import Exchange, Mark
 from simulator.faults.effects import CutPoint
 from simulator.faults.model import Match, Placed
-from simulator.faults.plan import Exchange, FaultPlan, Mark
+from simulator.faults.plan import FaultPlan
 from wire.api import APIS
 
 Data = dict[str, Any]

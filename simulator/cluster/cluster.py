@@ -279,6 +279,21 @@ class Cluster:
         self._append_partitions(topic, old)
         self._tell_new(topic, old)
 
+    def clear(self) -> None:
+        """Delete everything that clients can make: topics, offsets of consumers, SmartModules.
+
+        All SPUs are online; the system topic is there, and new.
+        """
+        for name in tuple(self.topics):
+            self.delete_topic(name, force=True)
+        for module in tuple(self.smartmodules.values()):
+            self.delete_smartmodule(SmartModuleKey(module.name))
+        self.consumer_offsets.clear()
+        for spu in self.spus:
+            if not spu.online:
+                self.set_online(spu, online=True)
+        self.create_topic(SYSTEM_TOPIC, SYSTEM_TOPIC_SPEC)
+
     def store_smartmodule(self, name: str, spec: SmartModuleSpec) -> SmartModule:
         """Store a SmartModule in place of the one that has its name.
 

@@ -63,6 +63,11 @@ class ConsumerOffsets:
         if self._offsets.pop(name, None) is not None:
             self._bytes -= _charge(name)
 
+    def clear(self) -> None:
+        """Forget every offset."""
+        self._offsets.clear()
+        self._bytes = 0
+
     def items(self) -> Iterable[tuple[ConsumerName, ReadOffset]]:
         """Return every offset, in the order in which the consumers came."""
         return self._offsets.items()

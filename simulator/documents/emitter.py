@@ -39,6 +39,11 @@ def to_yaml(data: Mapping[str, Any], *, header: str = "") -> str:
     return header + "".join(f"{line}\n" for line in _mapping(data, "", top=True))
 
 
+def one_line(value: Any) -> str:
+    """Return plain data on one line, as it stands in a file."""
+    return _flow(value, alone=True)
+
+
 def _mapping(data: Mapping[str, Any], indent: str, *, top: bool = False) -> Iterator[str]:
     """Yield the lines of a mapping, key by key."""
     for key, value in data.items():

@@ -5,6 +5,7 @@
 ``kinds``: one module for each kind of fault.
 ``distributions``: distributions of delays.
 ``draws``: random draws that depend on their subject alone.
+``armed``: one fault of a plan: what it concerns, and what it strikes.
 ``plan``: the evaluation of faults: the verdict for each frame.
 ``fault_list``: a list of faults as YAML writes it, and the names of its members.
 ``fault_file``: a faults file.

@@ -20,15 +20,24 @@ OneFault: TypeAlias = Annotated[Fault, OneOf("fault", FAULTS)]
 """The type of a field that holds one fault."""
 
 
-def with_names(faults: Sequence[Fault]) -> list[Fault]:
+def written(fault: Fault) -> dict[str, Any]:
+    """Return a fault in its YAML form, without fields that equal their defaults."""
+    return {fault.kind: fault.to_data()}
+
+
+def with_names(faults: Sequence[Fault], before: int = 0) -> list[Fault]:
     """Return the faults; name each unnamed one by kind and position, for example ``drop-1``.
+
+    Args:
+        faults: the faults.
+        before: the number of faults before the first one.
 
     Raises:
         ValueError: two faults have the same name.
     """
     result = [
         fault if fault.name else fault.model_copy(update={"name": f"{fault.kind}-{n}"})
-        for n, fault in enumerate(faults, 1)
+        for n, fault in enumerate(faults, before + 1)
     ]
     for name, times in Counter(fault.name for fault in result).items():
         if times > 1:

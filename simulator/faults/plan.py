@@ -15,11 +15,11 @@ and are *shadowed*: they neither fire nor count towards a limit. Delays always a
 terminal action happens after the delay.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from simulator.faults.draws import Draws
+from simulator.faults.armed import Armed, Exchange, FaultCount, Mark, inside
 from simulator.faults.effects import (
     NOTHING,
     Action,
@@ -41,54 +41,15 @@ TOPIC_CHARS_MAX = 255
 """The longest topic name that is counted separately. Fluvio's own limit is shorter; the wire allows
 32 KiB, and ``ORDINALS_MAX`` such names would take gigabytes."""
 
+FAULTS_MAX = 1_000
+"""The maximum number of faults at a time: each is evaluated for the frames that it matches."""
+
+COUNTS_MAX = 10_000
+"""The maximum number of names with a count. Beyond it the count of the earliest removed fault is
+forgotten; faults are added by a peer of the control API."""
+
 _OTHERS = ("", -1)
 """The shared key of partitions that are not counted separately; no frame can name it."""
-
-
-@dataclass(slots=True)
-class FaultCount:
-    """How often a fault fired, and how often it was shadowed."""
-
-    fired: int | None = 0
-    """None if it is not known: only a dialler can tell that a listener was closed."""
-    shadowed: int = 0
-    """How often the fault would have fired without an earlier terminal fault."""
-
-
-class Mark(NamedTuple):
-    """One fault that an exchange matches."""
-
-    armed: "_Armed"
-    ordinal: int
-    """Counts from 1."""
-    partition: tuple[str, int] | None
-    """The partition that the exchange counts for, or None if it counts for its connection."""
-
-    @property
-    def struck(self) -> StruckEntries | None:
-        """The entries that the fault concerns, or None for the exchange as a whole."""
-        if self.partition is None:
-            return None
-        return StruckEntries(*self.partition, self.armed.fault.match.entry)
-
-
-@dataclass(slots=True)
-class Exchange:
-    """One request frame of a client and its responses."""
-
-    connection: int
-    spu: int | None
-    """The index of the SPU that receives the request, or None for the SC."""
-    api: str
-    client_id: str
-    partitions: Sequence[tuple[str, int]]
-    """Topic and partition of each entry that the request names, in order."""
-    carries_partitions: bool
-    """Whether requests of the API have such entries, even if this request has none."""
-    news: int = 0
-    """The position of the response among those after the answer, from 1; 0 for the answer."""
-    marks: Sequence[Mark] = ()
-    """The faults that match, in the order of the file; ``FaultPlan.begin`` sets this."""
 
 
 class Decision(NamedTuple):
@@ -135,6 +96,8 @@ class FrameVerdict:
     """For each forgery, the entries that it concerns."""
     decisions: tuple[Decision, ...] = ()
     """Every fault that struck or was shadowed, for the events."""
+    healings: int = 0
+    """How often the cluster had healed before."""
 
     @property
     def copies(self) -> int:
@@ -154,17 +117,132 @@ class FaultPlan:
     """
 
     def __init__(self, faults: Sequence[Fault], seed: int) -> None:
-        self.faults: Sequence[Fault] = with_names(faults)
-        """All faults, each with its name."""
-        self.counts: Mapping[str, FaultCount] = {
-            each.name: FaultCount(None if _closes_listeners(each) else 0) for each in self.faults
-        }
-        """Counts by the name of the fault, in the order of the file."""
-        armed = [
-            _Armed(index, fault, seed, self.counts[fault.name])
-            for index, fault in enumerate(self.faults)
-            if isinstance(fault, Placed)
-        ]
+        self._seed = seed
+        self._faults: dict[str, Fault] = {}
+        self._since_s: dict[str, float] = {}
+        """By name, when the fault was added, in seconds of the faults' clock."""
+        self._armed: dict[str, Armed] = {}
+        self._added = 0
+        """The number of faults that were ever added; it numbers those without a name."""
+        self._ordinals = 0
+        """The number of partitions that are counted, over all faults."""
+        self._by_connection: dict[int, dict[Armed, int]] = {}
+        self._dials_reported = False
+        self.counts: dict[str, FaultCount] = {}
+        """Counts by the name of the fault, in the order of adding; also of removed faults."""
+        self.active = True
+        """Whether faults strike and exchanges count; earlier verdicts stay in force."""
+        self.changes = 0
+        """How often the faults were changed."""
+        self.healings = 0
+        """How often the cluster has healed."""
+        self.add(faults)
+
+    @property
+    def faults(self) -> Sequence[Fault]:
+        """All faults in the order of evaluation, each with its name."""
+        return [*self._faults.values()]
+
+    # --- changes
+
+    def add(self, faults: Sequence[Fault], elapsed_s: float = 0.0) -> list[Fault]:
+        """Add faults behind those that are there, and return them with their names.
+
+        An unnamed fault is named by its kind and its position among all that were ever added.
+        Windows and ordinals of the new faults begin now.
+
+        Args:
+            faults: the new faults.
+            elapsed_s: seconds since the faults' clock started.
+
+        Raises:
+            ValueError: a name is taken, or there would be more than ``FAULTS_MAX``; nothing was
+                added.
+        """
+        named = with_names(faults, self._added)
+        for fault in named:
+            if fault.name in self._faults:
+                raise ValueError(f"the name {fault.name!r} is taken; write another name")
+        if len(self._faults) + len(named) > FAULTS_MAX:
+            raise ValueError(f"there would be more than {FAULTS_MAX} faults; remove some first")
+        for fault in named:
+            self._put(fault, elapsed_s)
+        self._added += len(named)
+        self._arrange()
+        return named
+
+    def change(self, name: str, fault: Fault, elapsed_s: float = 0.0) -> Fault:
+        """Put a fault in the place of another one, under its name, and return it.
+
+        It counts as a new fault: its windows and ordinals begin now.
+
+        Raises:
+            ValueError: there is no fault of that name, or the new one has another name.
+        """
+        self._check(name)
+        if fault.name not in ("", name):
+            raise ValueError(f"the fault is named {name!r}; remove the name {fault.name!r}")
+        self._retire(name)
+        fault = fault.model_copy(update={"name": name})
+        self._put(fault, elapsed_s)
+        self._arrange()
+        return fault
+
+    def remove(self, name: str) -> None:
+        """Remove a fault; what it has struck stays struck.
+
+        Raises:
+            ValueError: there is no fault of that name.
+        """
+        self._check(name)
+        self._retire(name)
+        del self._faults[name], self._since_s[name]
+        self._arrange()
+
+    def heal(self) -> None:
+        """Remove all faults; none strikes until another is added."""
+        for name in tuple(self._faults):
+            self.remove(name)
+        self.active = False
+        self.healings += 1
+
+    def restart(self, faults: Sequence[Fault]) -> None:
+        """Begin anew with other faults: their counts and ordinals start from nothing."""
+        self.heal()
+        self.counts.clear()
+        self._by_connection.clear()
+        self._added = 0
+        self.add(faults)
+
+    def _check(self, name: str) -> None:
+        if name not in self._faults:
+            known = ", ".join(self._faults) or "none"
+            raise ValueError(f"no fault {name!r}; there are {known}")
+
+    def _put(self, fault: Fault, elapsed_s: float) -> None:
+        """Keep a fault under its name, in the place of one of that name."""
+        name = fault.name
+        self._faults[name] = fault
+        self._since_s[name] = elapsed_s
+        unknown = _closes_listeners(fault) and not self._dials_reported
+        count = self.counts.setdefault(name, FaultCount(None if unknown else 0))
+        if isinstance(fault, Placed):
+            self._armed[name] = Armed(fault, self._seed, count, elapsed_s)
+        if len(self.counts) > COUNTS_MAX:
+            del self.counts[next(each for each in self.counts if each not in self._faults)]
+
+    def _retire(self, name: str) -> None:
+        armed = self._armed.pop(name, None)
+        if armed is not None:
+            armed.retire()
+            self._ordinals -= len(armed.ordinals)
+            for ordinals in self._by_connection.values():
+                ordinals.pop(armed, None)
+
+    def _arrange(self) -> None:
+        """Sort the faults by what they concern, after a change."""
+        self.changes += 1
+        armed = [self._armed[name] for name in self._faults if name in self._armed]
         self._for_all = [each for each in armed if each.fault.match.api == ALL_APIS]
         """The faults that concern an API that no fault names."""
         self._by_api = {
@@ -173,34 +251,41 @@ class FaultPlan:
         }
         self._refusals = [
             each
-            for each in self.faults
+            for each in self._faults.values()
             if isinstance(each, Refusal) and not _closes_listeners(each)
         ]
-        self.active = True
-        """Whether faults strike and exchanges count; earlier verdicts stay in force."""
-        self._by_partition: dict[tuple[int, str, int], int] = {}
-        self._by_connection: dict[int, dict[int, int]] = {}
+
+    # --- verdicts
 
     def begin(self, exchange: Exchange) -> None:
-        """Assign ordinals to an exchange; call this once, when its request has been read."""
+        """Assign ordinals to an exchange, when its request has been read.
+
+        Further responses of the exchange also meet faults that were added after that; the exchange
+        gets its ordinals of those when this is called again.
+        """
+        exchange.changes = self.changes
         if not self.active:
             return
+        known = {mark.armed: mark for mark in exchange.marks}
         marks = []
         for armed in self._by_api.get(exchange.api, self._for_all):
+            if armed in known:
+                marks.append(known[armed])
+                continue
             if not armed.concerns_sender(exchange):
                 continue
             if exchange.partitions:
                 partition = armed.first_match(exchange.partitions)
                 if partition is None:
                     continue
-                ordinal = self._next_of_partition(armed.index, partition)
+                ordinal = self._next_of_partition(armed, partition)
             elif armed.wants_partition(exchange):
                 continue
             else:
                 partition = None
-                ordinal = self._next_of_connection(armed.index, exchange.connection)
+                ordinal = self._next_of_connection(armed, exchange.connection)
             marks.append(Mark(armed, ordinal, partition))
-        if marks:
+        if marks or known:
             exchange.marks = marks
 
     def verdict(self, exchange: Exchange, at: CutPoint, elapsed_s: float) -> FrameVerdict | None:
@@ -216,7 +301,7 @@ class FaultPlan:
         striking = [
             mark for mark in exchange.marks if mark.armed.strikes(mark, exchange, at, elapsed_s)
         ]
-        return _combined(striking, exchange, at) if striking else None
+        return _combined(striking, exchange, at, self.healings) if striking else None
 
     def at_accept(self, spu: int | None, elapsed_s: float) -> Refusal | None:
         """Return the fault that resets or hangs a connection that was just accepted, or None.
@@ -229,7 +314,8 @@ class FaultPlan:
         """
         decided: Refusal | None = None
         for refuse in self._refusals if self.active else ():
-            if refuse.covers(spu) and _inside(refuse.between, elapsed_s):
+            since_s = self._since_s[refuse.name]
+            if refuse.covers(spu) and inside(refuse.between, elapsed_s - since_s):
                 if decided is None:
                     decided = refuse
                     self._count(refuse.name, 1)
@@ -239,7 +325,8 @@ class FaultPlan:
 
     def expect_dials(self) -> None:
         """Count refused connects from now on: a dialler reports them."""
-        for fault in self.faults:
+        self._dials_reported = True
+        for fault in self._faults.values():
             if _closes_listeners(fault):
                 self._count(fault.name, 0)
 
@@ -255,93 +342,19 @@ class FaultPlan:
         """Discard the ordinals of a connection; call this when the connection has ended."""
         self._by_connection.pop(connection, None)
 
-    def _next_of_partition(self, index: int, partition: tuple[str, int]) -> int:
-        key = (index, *partition)
-        ordinals = self._by_partition
-        if key not in ordinals and (
-            len(ordinals) >= ORDINALS_MAX or len(partition[0]) > TOPIC_CHARS_MAX
-        ):
-            key = (index, *_OTHERS)
-        ordinal = ordinals[key] = ordinals.get(key, 0) + 1
+    def _next_of_partition(self, armed: Armed, partition: tuple[str, int]) -> int:
+        ordinals = armed.ordinals
+        if partition not in ordinals:
+            if self._ordinals >= ORDINALS_MAX or len(partition[0]) > TOPIC_CHARS_MAX:
+                partition = _OTHERS
+            self._ordinals += partition not in ordinals
+        ordinal = ordinals[partition] = ordinals.get(partition, 0) + 1
         return ordinal
 
-    def _next_of_connection(self, index: int, connection: int) -> int:
+    def _next_of_connection(self, armed: Armed, connection: int) -> int:
         ordinals = self._by_connection.setdefault(connection, {})
-        ordinal = ordinals[index] = ordinals.get(index, 0) + 1
+        ordinal = ordinals[armed] = ordinals.get(armed, 0) + 1
         return ordinal
-
-
-class _Armed:
-    """A fault of a plan with the precomputed state of its evaluation."""
-
-    __slots__ = ("_draws", "_nth", "actions", "count", "effects", "fault", "index")
-
-    def __init__(self, index: int, fault: Placed, seed: int, count: FaultCount) -> None:
-        self.index = index
-        self.fault = fault
-        self.count = count
-        self._nth = frozenset(fault.nth or ())
-        self._draws = {at: Draws(seed, fault.name, at.value) for at in fault.cut_points}
-        self.actions = {at: fault.action(at) for at in fault.cut_points}
-        self.effects = {at: fault.effects(at) for at in fault.cut_points}
-
-    def concerns_sender(self, exchange: Exchange) -> bool:
-        """Return whether the fault matches the client, the connection and the server."""
-        match = self.fault.match
-        return (
-            (match.spu is None or match.spu == exchange.spu)
-            and (match.connection is None or match.connection == exchange.connection)
-            and (match.client_id is None or match.client_id == exchange.client_id)
-        )
-
-    def first_match(self, partitions: Sequence[tuple[str, int]]) -> tuple[str, int] | None:
-        """Return the first partition that the fault matches, or None."""
-        match = self.fault.match
-        if match.entry is not None:
-            partitions = partitions[match.entry : match.entry + 1]
-        for topic, index in partitions:
-            if match.topic in (None, topic) and match.partition in (None, index):
-                return topic, index
-        return None
-
-    def wants_partition(self, exchange: Exchange) -> bool:
-        """Return whether the fault excludes a request that names no partition."""
-        match = self.fault.match
-        if any(key is not None for key in (match.topic, match.partition, match.entry)):
-            return True
-        return exchange.carries_partitions and not self.fault.empty
-
-    def strikes(self, mark: Mark, exchange: Exchange, at: CutPoint, elapsed_s: float) -> bool:
-        """Return whether the fault strikes a frame of a matching exchange."""
-        fault = self.fault
-        if at not in self._draws or not _inside(fault.between, elapsed_s):
-            return False
-        if (
-            fault.limit is not None
-            and self.count.fired is not None
-            and (self.count.fired >= fault.limit)
-        ):
-            return False
-        if fault.probability is not None:
-            return self.drawn(mark, exchange, at)[0] < fault.probability
-        if fault.nth is not None:
-            return mark.ordinal in self._nth
-        return fault.every is None or mark.ordinal % fault.every == 0
-
-    def delay_s(self, mark: Mark, exchange: Exchange, at: CutPoint) -> float:
-        """Return the delay of a frame that the fault strikes, in seconds."""
-        delay = self.actions[at].delay
-        return delay.sample(self.drawn(mark, exchange, at)[1]) if delay is not None else 0.0
-
-    def drawn(self, mark: Mark, exchange: Exchange, at: CutPoint) -> tuple[float, float]:
-        """Return two independent draws: one for the trigger, one for the quantity or position."""
-        if mark.partition is None:
-            if exchange.news:
-                return self._draws[at].of_news(exchange.connection, mark.ordinal, exchange.news)
-            return self._draws[at].of_connection(exchange.connection, mark.ordinal)
-        if exchange.news:
-            return self._draws[at].of_push(*mark.partition, mark.ordinal, exchange.news)
-        return self._draws[at].of_partition(*mark.partition, mark.ordinal)
 
 
 def _closes_listeners(fault: Fault) -> bool:
@@ -349,14 +362,12 @@ def _closes_listeners(fault: Fault) -> bool:
     return isinstance(fault, Refusal) and fault.how == "refuse"
 
 
-def _inside(window: tuple[float, float] | None, elapsed_s: float) -> bool:
-    return window is None or window[0] <= elapsed_s < window[1]
-
-
-def _combined(striking: Sequence[Mark], exchange: Exchange, at: CutPoint) -> FrameVerdict:
+def _combined(
+    striking: Sequence[Mark], exchange: Exchange, at: CutPoint, healings: int
+) -> FrameVerdict:
     """Combine the decisions of the striking faults, and count the faults."""
     winner = next((mark for mark in striking if mark.armed.actions[at].terminal), None)
-    verdict = FrameVerdict()
+    verdict = FrameVerdict(healings=healings)
     decisions = []
     for mark in striking:
         armed, action = mark.armed, mark.armed.actions[at]
@@ -366,6 +377,7 @@ def _combined(striking: Sequence[Mark], exchange: Exchange, at: CutPoint) -> Fra
         if shadowed:
             armed.count.shadowed += 1
             continue
+        armed.fired += 1
         armed.count.fired = (armed.count.fired or 0) + 1
         verdict.delay_s += delay_s
         verdict.duplicated_by += (armed.fault.name,) * action.copies

@@ -5,13 +5,14 @@ import io
 import sys
 import termios
 from array import array
-from collections.abc import Callable
-from typing import TextIO
+from collections.abc import Callable, Mapping
+from typing import Any, TextIO
 
 from rich.console import Console, RenderableType
 from rich.text import Text
 
 from simulator.documents.diagnostic import printable
+from simulator.documents.emitter import one_line
 from simulator.events import (
     AddressChanged,
     Appended,
@@ -26,7 +27,10 @@ from simulator.events import (
     Event,
     EventsLeftOut,
     ExchangeEvent,
+    FaultAdded,
+    FaultChanged,
     FaultHit,
+    FaultRemoved,
     FramePartlyRead,
     FrameRead,
     FrameWritten,
@@ -38,6 +42,7 @@ from simulator.events import (
     PartitionsAdded,
     PartitionServed,
     ReplicaCaughtUp,
+    SimulatorReset,
     SpuStarted,
     SpuStopped,
     TopicCreated,
@@ -268,7 +273,19 @@ def _change(event: Event) -> str:
             return "healed"
         case EventsLeftOut():
             return f"{event.count} events left out"
+        case FaultAdded():
+            return f"fault {event.fault} added: {_yaml(event.definition)}"
+        case FaultChanged():
+            return f"fault {event.fault} changed: {_yaml(event.definition)}"
+        case FaultRemoved():
+            return f"fault {event.fault} removed"
+        case SimulatorReset():
+            return "simulator reset"
     return _cluster_change(event) or type(event).__name__
+
+
+def _yaml(data: Mapping[str, Any]) -> str:
+    return ", ".join(f"{kind}: {one_line(fields)}" for kind, fields in data.items())
 
 
 def _cluster_change(event: Event) -> str:

@@ -28,6 +28,11 @@ class KeptEvents:
         self._aside: dict[int, tuple[FrameRead, tuple[tuple[str, int, Any], ...]]] = {}
         """By transmission."""
 
+    def clear(self) -> None:
+        """Forget all events."""
+        self.events.clear()
+        self._aside.clear()
+
     def __call__(self, event: Event) -> None:
         """Keep an event."""
         self.events.append(event)

@@ -12,8 +12,8 @@ from rich.text import Text
 
 from simulator.cluster.cluster import Cluster, Partition
 from simulator.documents.diagnostic import printable
-from simulator.events import Journal
-from simulator.faults.plan import FaultCount
+from simulator.faults.armed import FaultCount
+from simulator.journal import Journal
 from wire.batch import Record, decode_batch
 from wire.codec import WireError
 from wire.record_set import as_stored

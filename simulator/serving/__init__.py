@@ -13,7 +13,7 @@
 ``replicating``: the task that replicates, and its events.
 ``topic_events``: the events of topics.
 ``timers``: calls at a time.
-``accepting``: accepting connections although files or memory are short.
+``listeners``: listeners opened, closed, and kept closed by faults.
 ``transport``: real sockets: streams, listening, resets.
 ``server``: the simulator as a whole; the only nursery.
 """

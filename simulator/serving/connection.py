@@ -68,6 +68,7 @@ class ConnectionTask:
         self._requests: DelayLine[PendingRequest] = DelayLine(self._deliver, start_soon)
         self._answers: DelayLine[PendingAnswer | PendingEnd] = DelayLine(self._answer, start_soon)
         self._reader = trio.CancelScope()
+        self._life = trio.CancelScope()
         self._cut = trio.Event()
 
     @property
@@ -85,14 +86,15 @@ class ConnectionTask:
         exchanges = self._exchanges
         exchanges.opened()
         try:
-            with self._reader:
-                await self._read()
-            await self._close_when_drained()
-            await self._requests.drained()
-            await self._answers.drained()
-            await self._close_when_drained()  # for an end that was queued after answers
-            if self.stalled:
-                await self._cut.wait()
+            with self._life:
+                with self._reader:
+                    await self._read()
+                await self._close_when_drained()
+                await self._requests.drained()
+                await self._answers.drained()
+                await self._close_when_drained()  # for an end that was queued after answers
+                if self.stalled:
+                    await self._cut.wait()
         finally:
             self._share.close()
             exchanges.closed()
@@ -100,6 +102,13 @@ class ConnectionTask:
     def cut(self, by: ClosedBy, reason: CloseReason) -> None:
         """Reset the connection; requests that were read are still applied."""
         self._carry_out(self._exchanges.cut(by, reason))
+
+    def abort(self, reason: CloseReason) -> None:
+        """Reset the connection, and forget what was read and not applied yet."""
+        self.cut(ClosedBy.SIMULATOR, reason)
+        self._requests.abort()
+        self._answers.abort()
+        self._life.cancel()
 
     def _cut_unread(self) -> None:
         self.cut(ClosedBy.SIMULATOR, CloseReason.ANSWERS_UNREAD)

@@ -11,10 +11,10 @@ from simulator.events import (
     FramePartlyRead,
     FrameRead,
     FrameWritten,
-    Journal,
 )
 from simulator.faults.effects import CutPoint
 from simulator.faults.plan import Decision
+from simulator.journal import Journal
 from simulator.serving.pending import Application, PendingAnswer, PendingRequest
 from wire.connection import ServerConnection
 

@@ -46,6 +46,7 @@ class DelayLine(Generic[T]):
         self._held_bytes = 0
         self._busy = False
         self._moved = trio.Event()
+        self._pumping = trio.CancelScope()
 
     async def put(self, item: T, size: int, delay_s: float = 0.0) -> None:
         """Deliver an item after a delay and after all earlier items.
@@ -86,6 +87,12 @@ class DelayLine(Generic[T]):
         while self._busy or self._held:
             await self._moved.wait()
 
+    def abort(self) -> None:
+        """Discard what is held, and end a delivery that waits."""
+        self._held.clear()
+        self._held_bytes = 0
+        self._pumping.cancel()
+
     def _full(self, size: int) -> bool:
         held = len(self._held)
         return held >= HELD_MAX or (held > 0 and self._held_bytes + size > HELD_BYTES_MAX)
@@ -102,14 +109,15 @@ class DelayLine(Generic[T]):
 
     async def _pump(self) -> None:
         try:
-            while self._held:
-                due, item, size = self._held[0]
-                await trio.sleep_until(due)
-                self._held.popleft()
-                self._held_bytes -= size
-                await self._deliver(item)
-                self._moved.set()
-                self._moved = trio.Event()
+            with trio.CancelScope() as self._pumping:
+                while self._held:
+                    due, item, size = self._held[0]
+                    await trio.sleep_until(due)
+                    self._held.popleft()
+                    self._held_bytes -= size
+                    await self._deliver(item)
+                    self._moved.set()
+                    self._moved = trio.Event()
         finally:
             self._busy = False
             self._moved.set()

@@ -21,12 +21,14 @@ from enum import Enum
 from typing import Any
 
 from simulator.cluster.cluster import Cluster, Partition, Spu
-from simulator.events import ClosedBy, CloseReason, Journal
+from simulator.events import ClosedBy, CloseReason
+from simulator.faults.armed import Exchange
 from simulator.faults.effects import CutPoint, Ending
-from simulator.faults.plan import Exchange, FaultPlan, FrameVerdict
+from simulator.faults.plan import FaultPlan, FrameVerdict
 from simulator.handlers import Context, Held, served_by
 from simulator.handlers.bits import with_bit_flipped
 from simulator.handlers.codes import code_of
+from simulator.journal import Journal
 from simulator.serving.applying import partly_refused
 from simulator.serving.connection_events import ConnectionEvents
 from simulator.serving.pending import Application, PendingAnswer, PendingEnd, PendingRequest
@@ -301,7 +303,10 @@ class Exchanges:
 
     def _news(self, request: PendingRequest, response: Any) -> PendingAnswer:
         """Frame a further response to a request that was answered."""
-        request.exchange.news += 1
+        plan, exchange = self._shared.plan, request.exchange
+        exchange.news += 1
+        if exchange.changes < plan.changes:
+            plan.begin(exchange)
         return self.answered(Application(request), response)
 
     def undecodable(self, error: WireError) -> Iterator[StreamAction]:
@@ -332,7 +337,7 @@ class Exchanges:
         if action.swallow:
             return
         if action.silence:
-            if not self._shared.plan.active:  # the cluster has healed: nothing stays silent
+            if verdict.healings < self._shared.plan.healings:  # nothing stays silent then
                 yield from self.cut(ClosedBy.SIMULATOR, CloseReason.HEALED)
                 return
             self._write_on(Cause.STALL_WRITING)

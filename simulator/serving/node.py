@@ -1,6 +1,7 @@
 """One server of the cluster, the SC or an SPU: its listener and its connections."""
 
 from contextlib import suppress
+from typing import NamedTuple
 
 import trio
 
@@ -8,6 +9,15 @@ from simulator.cluster.cluster import Spu
 from simulator.events import ClosedBy, CloseReason
 from simulator.serving.connection import ConnectionTask
 from simulator.serving.transport import Bound, Stream
+
+
+class AcceptedConnection(NamedTuple):
+    """A connection that was accepted."""
+
+    number: int
+    """Its number, from 1 in the order in which connections are accepted."""
+    task: ConnectionTask | None
+    """None for a connection that a fault leaves hanging."""
 
 
 class Node:
@@ -23,12 +33,13 @@ class Node:
         self.spu = spu
         self.host = host
         self.port = port
+        self.home_port = port
+        """The port at the start of the simulator."""
         self.stopped = False
         """Whether ``stop_spu`` keeps its listener closed."""
         self.refused_by: set[str] = set()
         """The names of the faults that keep its listener closed."""
-        self.connections: dict[Stream, ConnectionTask | None] = {}
-        """The connections; None for a connection that a fault leaves hanging."""
+        self.connections: dict[Stream, AcceptedConnection] = {}
         self.bound: Bound | None = None
         self.listening = False
 
@@ -49,11 +60,19 @@ class Node:
 
     def reset_connections(self, reason: CloseReason) -> None:
         """Reset all connections; requests that were read are still applied."""
-        for stream, task in tuple(self.connections.items()):
+        for stream, (_, task) in tuple(self.connections.items()):
             if task is None:
                 self.reset_hanging(stream)
             else:
                 task.cut(ClosedBy.SIMULATOR, reason)
+
+    def abort_connections(self) -> None:
+        """Reset all connections; requests that were read and not applied yet are forgotten."""
+        for stream, (_, task) in tuple(self.connections.items()):
+            if task is None:
+                self.reset_hanging(stream)
+            else:
+                task.abort(CloseReason.SIMULATOR_RESET)
 
     def reset_hanging(self, stream: Stream) -> None:
         """Reset a connection that a fault leaves hanging."""

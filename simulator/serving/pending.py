@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
+from simulator.faults.armed import Exchange
 from simulator.faults.effects import Ending
-from simulator.faults.plan import Exchange, FrameVerdict
+from simulator.faults.plan import FrameVerdict
 from simulator.handlers import ServedApi
 from simulator.handlers.served_api import Carried, CommitTerms
 from wire.connection import RequestFrame

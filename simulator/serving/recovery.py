@@ -15,8 +15,9 @@ import trio
 
 from simulator.cluster.cluster import Cluster, Partition, Spu
 from simulator.config import Config
-from simulator.events import Journal, PartitionServed, SpuStarted
+from simulator.events import PartitionServed, SpuStarted
 from simulator.faults.draws import Draws
+from simulator.journal import Journal
 
 
 class Recovery:

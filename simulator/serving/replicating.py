@@ -7,7 +7,8 @@ import trio
 from simulator.cluster.cluster import Cluster, Partition
 from simulator.cluster.follower import Follower
 from simulator.cluster.replication import Replication, ReplicationTerms
-from simulator.events import Journal, LeaderElected, ReplicaCaughtUp
+from simulator.events import LeaderElected, ReplicaCaughtUp
+from simulator.journal import Journal
 
 
 async def replicate(cluster: Cluster, terms: ReplicationTerms, seed: int, journal: Journal) -> None:

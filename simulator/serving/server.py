@@ -5,8 +5,6 @@ each connection, for each delay line that holds frames, and for each window in w
 listener closed.
 """
 
-import logging
-import math
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Unpack
@@ -14,7 +12,15 @@ from typing import Unpack
 import trio
 
 from simulator.cluster.cluster import topic_of
-from simulator.config import SPU_PORT_STEP, Config, configure, new_cluster
+from simulator.config import SPU_PORT_STEP, Config, configure, create_topics, new_cluster
+from simulator.control.faults import FaultControl
+from simulator.control.state import (
+    ConnectionState,
+    PartitionState,
+    connections_of,
+    partitions_of,
+)
+from simulator.control.waiting import TIMEOUT_S, until_stored
 from simulator.events import (
     AddressChanged,
     ClosedBy,
@@ -23,22 +29,18 @@ from simulator.events import (
     ConnectRefused,
     DialRefused,
     Healed,
-    Journal,
     LeaderMoved,
-    ListenerClosed,
-    ListenerReopened,
-    Sink,
+    SimulatorReset,
     SpuStopped,
 )
-from simulator.faults.model import Refusal
-from simulator.faults.plan import FaultPlan
+from simulator.journal import Journal, Sink
 from simulator.options import Options, SimulatorError
 from simulator.reporting.kept_events import KeptEvents
 from simulator.reporting.summary import Summary, summarize
-from simulator.serving.accepting import Acceptor
 from simulator.serving.connection import ConnectionTask
 from simulator.serving.exchange import SimulatorState
-from simulator.serving.node import Node, turn_away
+from simulator.serving.listeners import Listeners
+from simulator.serving.node import AcceptedConnection, Node, turn_away
 from simulator.serving.recovery import Recovery
 from simulator.serving.replicating import replicate
 from simulator.serving.timers import calls_at
@@ -52,13 +54,8 @@ CONNECTIONS_MAX = 4096
 """The maximum number of open connections; one more is reset. Each costs a task and a few kilobytes,
 and only a defective client opens so many."""
 
-REOPEN_S = 1.0
-"""The interval, in seconds, between attempts to reopen a listener whose port is in use."""
 
-logger = logging.getLogger("simulator")
-
-
-class Simulator:
+class Simulator(FaultControl):
     """A running SC with its SPUs; created by ``open_simulator``.
 
     Args:
@@ -75,18 +72,16 @@ class Simulator:
         sinks: Sequence[Sink] | None,
         listen: Listen,
     ) -> None:
-        self.config = config
+        clock = trio.lowlevel.current_clock().current_time
+        # Called often: ``trio.current_time`` takes two additional calls for the same result.
+        super().__init__(config, clock)
         self.cluster = new_cluster(config)
-        kept = KeptEvents()
-        self.events = kept.events
+        self._kept = KeptEvents()
+        self.events = self._kept.events
         """All events, unless other sinks receive them; with the bytes of applied requests only."""
-        self._plan = FaultPlan(config.faults, config.seed)
-        self._plan.active = False
-        self._time = trio.lowlevel.current_clock().current_time
-        """Called often: ``trio.current_time`` takes two additional calls for the same result."""
-        self._ready_at = self._faults_since = self._time()
+        self._ready_at = self._time()
         self.cluster.consumer_offsets.epoch_s = config.started_s - self._time()
-        self._journal = Journal(self.elapsed, [kept] if sinks is None else [*sinks])
+        self._journal = Journal(self.elapsed, [self._kept] if sinks is None else [*sinks])
         self._state = SimulatorState(
             self.cluster,
             self._plan,
@@ -97,9 +92,7 @@ class Simulator:
         )
         self._transit = Transit(self.cluster.memory.transit_max)
         self._nursery = nursery
-        self._recovery = Recovery(self.cluster, self._journal, config, nursery.start_soon)
-        self._listen = listen
-        self._acceptor = Acceptor(self._time)
+        self._recovery = self._new_recovery()
         self._connected = 0
         self._left = trio.Event()
         self.defect: Exception | None = None
@@ -110,6 +103,10 @@ class Simulator:
             Node(spu, config.host, spu_port and spu_port + SPU_PORT_STEP * spu.index)
             for spu in self.cluster.spus
         ]
+        self._nodes = (self._sc, *self._spus)
+        self._listeners = Listeners(
+            self._nodes, listen, self._journal, nursery.start_soon, self._accepted
+        )
 
     async def start(self) -> None:
         """Open all listeners; faults are not active yet.
@@ -118,7 +115,8 @@ class Simulator:
             SimulatorError: a port cannot be had.
         """
         for node in (*self._spus, self._sc):
-            await self._open(node)
+            await self._listeners.open(node)
+            node.home_port = node.port
             if node.spu is not None:
                 node.spu.host = bracketed(self._advertised)
                 node.spu.port = node.port
@@ -170,25 +168,45 @@ class Simulator:
         """
         return summarize(self.cluster, self._plan.counts, self._journal, hurry)
 
+    def partitions(self) -> list[PartitionState]:
+        """Return what each partition holds at the moment."""
+        return partitions_of(self.cluster)
+
+    def connections(self) -> list[ConnectionState]:
+        """Return the open connections."""
+        return connections_of(self._nodes)
+
+    def subscribe(self, sink: Sink) -> Callable[[], None]:
+        """Give every further event to a sink; return a function that ends that."""
+        return self._journal.subscribe(sink)
+
+    async def wait_until(
+        self,
+        *,
+        stored: int,
+        topic: str | None = None,
+        timeout: float = TIMEOUT_S,  # noqa: ASYNC109  a caller in a thread has no cancel scope
+    ) -> None:
+        """Wait until the partitions hold a number of records.
+
+        Args:
+            stored: the number of records, copies included.
+            topic: counts the records of this topic only; None for all topics.
+            timeout: the longest wait, in seconds.
+
+        Raises:
+            TimeoutError: they hold fewer at the end of it; the text says how many.
+        """
+        await until_stored(self.subscribe, self.partitions, stored, topic, timeout)
+
     def elapsed(self) -> float:
         """Return the seconds since the simulator was ready, which is the time of events."""
         return self._time() - self._ready_at
 
-    def _faults_elapsed(self) -> float:
-        return self._time() - self._faults_since
-
     # --- control
 
-    def begin_faults(self) -> None:
-        """Activate the faults; their clock and their ordinals start now."""
-        self._faults_since = trio.current_time()
-        self._plan.active = True
-        for fault in self._plan.faults:
-            if isinstance(fault, Refusal) and fault.how == "refuse":
-                self._nursery.start_soon(self._refuse, fault)
-
     async def heal(self) -> None:
-        """Heal the cluster: deactivate all faults, start all SPUs and open all listeners.
+        """Heal the cluster: remove all faults, start all SPUs and open all listeners.
 
         Returns when the SPUs serve what they lead. Delayed frames still arrive. Connections that a
         fault left hanging or stalled are reset. Leaders stay where they are.
@@ -196,18 +214,18 @@ class Simulator:
         Raises:
             SimulatorError: another process uses the port of a closed listener.
         """
-        self._plan.active = False
+        self._plan.heal()
         self._journal.record(Healed())
-        for node in (self._sc, *self._spus):
-            for stream, task in tuple(node.connections.items()):
+        self._listeners.lift_all()
+        for node in self._nodes:
+            for stream, (_, task) in tuple(node.connections.items()):
                 if task is None:
                     node.reset_hanging(stream)
                 elif task.held_open:
                     task.cut(ClosedBy.SIMULATOR, CloseReason.HEALED)
             node.stopped = False
-            node.refused_by.clear()
             if not node.listening:
-                await self._open(node)
+                await self._listeners.open(node)
         for spu in self.cluster.spus:
             if not spu.online:
                 self._recovery.start(spu)
@@ -245,7 +263,7 @@ class Simulator:
         self.cluster.set_online(node.spu, online=False)
         self._journal.record(SpuStopped(spu=spu))
         node.stopped = True
-        await self._close(node)
+        await self._listeners.close(node)
         node.reset_connections(CloseReason.SPU_STOPPED)
 
     async def start_spu(self, spu: int) -> None:
@@ -259,13 +277,13 @@ class Simulator:
         node = self._spu(spu)
         assert node.spu is not None
         node.stopped = False
-        await self._open_again(node)
+        await self._listeners.open_again(node)
         self._recovery.start(node.spu)
 
     def dialled(self, port: int, *, refused: bool) -> None:
         """Record a connect of a client, which only its dialler can report if it was refused."""
         self._plan.expect_dials()
-        node = next((node for node in (self._sc, *self._spus) if node.port == port), None)
+        node = next((node for node in self._nodes if node.port == port), None)
         if refused and node is not None:
             self._journal.record(DialRefused(server=node.name))
             self._plan.count_refused(node.refused_by)
@@ -280,10 +298,10 @@ class Simulator:
         """
         node = self._spu(spu)
         assert node.spu is not None
-        await self._close(node)
+        await self._listeners.close(node)
         node.reset_connections(CloseReason.ADDRESS_CHANGED)
         node.port = 0
-        await self._open(node)
+        await self._listeners.open(node)
         self.cluster.change_address(node.spu, node.spu.host, node.port)
         address = str(Address(self._advertised, node.port))
         self._journal.record(AddressChanged(spu=spu, address=address))
@@ -297,7 +315,7 @@ class Simulator:
         Raises:
             SimulatorError: there is no such server.
         """
-        named = [n for n in (self._sc, *self._spus) if server in (n.name, n.name.partition(":")[0])]
+        named = [n for n in self._nodes if server in (n.name, n.name.partition(":")[0])]
         if not named:
             raise SimulatorError(f"no server {server}; there are sc, spu and spu:0 to spu:N")
         for node in named:
@@ -310,81 +328,45 @@ class Simulator:
             self._left = trio.Event()
             await self._left.wait()
 
+    async def reset(self) -> None:
+        """Return to the state of the start: topics, logs, faults, counters and connections.
+
+        All connections are reset, and what was read from them and not applied yet is forgotten.
+        Events that were kept are forgotten; the numbers and times of further events go on.
+
+        Raises:
+            SimulatorError: another process uses the port of a closed listener.
+        """
+        self._listeners.lift_all()
+        for node in self._nodes:
+            await self._listeners.close(node)
+            node.abort_connections()
+        await self.drained()
+        self._kept.clear()
+        self._journal.restart()
+        self._journal.record(SimulatorReset())
+        self._state.transmissions = 0
+        self._recovery = self._new_recovery()
+        self.cluster.clear()
+        create_topics(self.cluster, self.config)
+        self._plan.restart(self.config.faults)
+        for node in self._nodes:
+            node.stopped = False
+            node.port = node.home_port
+            await self._listeners.open(node)
+            if node.spu is not None and node.spu.port != node.port:
+                self.cluster.change_address(node.spu, node.spu.host, node.port)
+        self.begin_faults()
+
+    def _new_recovery(self) -> Recovery:
+        start_soon = self._nursery.start_soon
+        return Recovery(self.cluster, self._journal, self.config, start_soon)
+
     def _spu(self, index: int) -> Node:
         if not 0 <= index < len(self._spus):
             count = len(self._spus)
             raise SimulatorError(f"no SPU {index}; there are {count}, numbered from 0")
         return self._spus[index]
-
-    # --- listening
-
-    async def _open(self, node: Node) -> None:
-        try:
-            node.bound = await self._listen(node.host, node.port)
-        except OSError as error:
-            option = "--port" if node.spu is None else "--spu-port"
-            reason = (error.strerror or str(error)).lower()
-            raise SimulatorError(
-                f"cannot listen on {Address(node.host, node.port)}: {reason}; choose another"
-                f" {option} or --host, or 0 for a free port"
-            ) from error
-        node.port = node.bound.port
-        node.listening = True
-        for listener in node.bound.listeners:
-            self._nursery.start_soon(self._accept, node, node.bound, listener)
-        if node.kept_closed:  # closed while the port was being opened
-            await self._close(node)
-
-    async def _accept(self, node: Node, bound: Bound, listener: trio.abc.Listener[Stream]) -> None:
-        """Accept connections until the listener is closed."""
-        try:
-            while True:
-                stream = await self._acceptor.accept(node.name, listener)
-                self._nursery.start_soon(self._accepted, node, bound, stream)
-        except trio.ClosedResourceError:
-            pass
-        finally:
-            await listener.aclose()
-
-    async def _close(self, node: Node) -> None:
-        if node.listening and node.bound is not None:
-            node.listening = False
-            for listener in node.bound.listeners:
-                await listener.aclose()
-
-    async def _open_again(self, node: Node) -> None:
-        """Open the listener again, unless ``stop_spu`` or another fault keeps it closed."""
-        if not node.kept_closed and not node.listening:
-            await self._open(node)
-
-    async def _refuse(self, fault: Refusal) -> None:
-        """Keep listeners closed for the window of a fault."""
-        name = fault.name
-        start, end = fault.between or (0.0, math.inf)
-        await trio.sleep_until(self._faults_since + start)
-        if not self._plan.active:
-            return
-        nodes = [n for n in (self._sc, *self._spus) if fault.covers(n.index)]
-        for node in nodes:
-            node.refused_by.add(name)
-            await self._close(node)
-            self._journal.record(ListenerClosed(server=node.name, fault=name))
-        await trio.sleep_until(self._faults_since + end)
-        for node in nodes:
-            await self._reopen(node, name)
-
-    async def _reopen(self, node: Node, fault: str) -> None:
-        """Undo the effect of a fault on a listener as soon as the port is free."""
-        while fault in node.refused_by or not (node.listening or node.kept_closed):
-            node.refused_by.discard(fault)
-            try:
-                await self._open_again(node)
-            except SimulatorError as error:
-                logger.warning("%s stays closed: %s", node.name, error)
-                await trio.sleep(REOPEN_S)
-            else:
-                self._journal.record(ListenerReopened(server=node.name, fault=fault))
-                return
 
     # --- connections
 
@@ -407,10 +389,10 @@ class Simulator:
                     self._nursery.start_soon,
                     self._transit,
                 )
-                node.connections[stream] = task
+                node.connections[stream] = AcceptedConnection(number, task)
                 await task.serve()
             else:
-                node.connections[stream] = None
+                node.connections[stream] = AcceptedConnection(number, None)
                 self._journal.record(
                     ConnectRefused(
                         connection=number, server=node.name, fault=refusal.name, how=refusal.how
@@ -429,7 +411,7 @@ class Simulator:
 
     def _has_room(self) -> bool:
         """Return whether another connection fits; evict the longest stalled one if necessary."""
-        tasks = [task for node in (self._sc, *self._spus) for task in node.connections.values()]
+        tasks = [each.task for node in self._nodes for each in node.connections.values()]
         if len(tasks) < CONNECTIONS_MAX:
             return True
         stalled = next((task for task in tasks if task is not None and task.stalled), None)

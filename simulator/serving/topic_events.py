@@ -1,7 +1,8 @@
 """Creates the events of topics."""
 
 from simulator.cluster.cluster import Thing, Topic
-from simulator.events import Journal, PartitionsAdded, TopicCreated, TopicDeleted
+from simulator.events import PartitionsAdded, TopicCreated, TopicDeleted
+from simulator.journal import Journal
 from wire.api.topic import TopicResolution
 
 _UNDECIDED = (TopicResolution.INIT, TopicResolution.PENDING)

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable
 
+from simulator.faults.armed import Exchange
 from simulator.faults.effects import CutPoint
-from simulator.faults.plan import Exchange, FaultPlan
+from simulator.faults.plan import FaultPlan
 
 REQUEST, RESPONSE = CutPoint.REQUEST, CutPoint.RESPONSE
 TOPIC = ("greetings", 0)

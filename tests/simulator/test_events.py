@@ -15,12 +15,12 @@ from simulator.events import (
     FrameRead,
     FrameWritten,
     Healed,
-    Journal,
     ListenerClosed,
     SpuStopped,
     event_from,
 )
 from simulator.faults.effects import CutPoint
+from simulator.journal import Journal
 from simulator.reporting.console import LINE_CHARACTERS_MAX, Output, line_of
 
 READ = FrameRead(
@@ -98,6 +98,8 @@ def test_the_bytes_of_a_frame_survive_when_they_are_asked_for() -> None:
 
 def _values_of(annotation: Any) -> st.SearchStrategy[Any]:
     floats = st.floats(0, 1e6)
+    if annotation == dict[str, Any]:
+        return st.dictionaries(st.text(), st.integers() | st.text())
     return floats if annotation is float else st.from_type(annotation)
 
 
@@ -180,9 +182,13 @@ def test_every_event_has_a_line() -> None:
 
 def _example(field: str) -> object:
     texts = ("server", "api", "client_id", "topic", "fault", "kind", "how", "code", "error")
-    return {"leaders": (0,), "at": CutPoint.REQUEST, "carried": (), "delay_s": 0.0}.get(
-        field, "x" if field in texts or field in ("by", "reason", "copied_by") else 1
-    )
+    return {
+        "leaders": (0,),
+        "definition": {"drop": {}},
+        "at": CutPoint.REQUEST,
+        "carried": (),
+        "delay_s": 0.0,
+    }.get(field, "x" if field in texts or field in ("by", "reason", "copied_by") else 1)
 
 
 def test_names_of_peers_cannot_move_the_cursor_or_flood_a_line(

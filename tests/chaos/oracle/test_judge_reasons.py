@@ -7,7 +7,7 @@ from chaos.oracle.judge import judge
 from chaos.runner import run_scenario
 from chaos.spec.scenario import Scenario
 from simulator.events import DialRefused
-from simulator.faults.plan import FaultCount
+from simulator.faults.armed import FaultCount
 
 
 def reasons_of(**fields: Any) -> tuple[str, ...]:

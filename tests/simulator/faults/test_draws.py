@@ -85,7 +85,7 @@ def test_past_its_bound_new_partitions_share_an_ordinal(monkeypatch: pytest.Monk
     plan = FaultPlan([Drop(nth=2)], seed=7)
     names = ["a", "b", "c", "d", "e", "a", "b"]
     assert struck(plan, [produce((name, 0)) for name in names]) == [4, 6, 7]
-    assert len(plan._by_partition) == 3
+    assert [len(armed.ordinals) for armed in plan._by_api["produce"]] == [3]
     assert ORDINALS_MAX >= 10_000
 
 
@@ -94,7 +94,8 @@ def test_topics_too_long_to_be_real_share_an_ordinal() -> None:
     longest, too_long = "x" * TOPIC_CHARS_MAX, "x" * (TOPIC_CHARS_MAX + 1)
     topics = [longest, too_long, "y" + too_long, longest]
     assert struck(plan, [produce((topic, 0)) for topic in topics]) == [3, 4]
-    assert all(len(topic) <= TOPIC_CHARS_MAX for _, topic, _ in plan._by_partition)
+    [armed] = plan._by_api["produce"]
+    assert all(len(topic) <= TOPIC_CHARS_MAX for topic, _ in armed.ordinals)
 
 
 # --- draws

@@ -248,10 +248,12 @@ def test_a_fault_of_an_entry_concerns_what_stands_at_that_position_and_nothing_e
     plan = FaultPlan([fault], seed=7)
     too_short, elsewhere = produce(("b", 0)), produce(("b", 0), ("a", 1))
     fitting = produce(("a", 0), ("b", 1), ("b", 1))
-    assert struck(plan, [too_short, elsewhere, fitting, fitting]) == [4]
+    again = produce(("a", 0), ("b", 1), ("b", 1))
+    assert struck(plan, [too_short, elsewhere, fitting, again]) == [4]
     plan = FaultPlan([Error(code="Other", match=Match(entry=1))], seed=7)
-    plan.begin(fitting)
-    verdict = plan.verdict(fitting, REQUEST, 0.0)
+    once_more = produce(("a", 0), ("b", 1), ("b", 1))
+    plan.begin(once_more)
+    verdict = plan.verdict(once_more, REQUEST, 0.0)
     assert verdict is not None
     assert verdict.target == StruckEntries("b", 1, 1)
 

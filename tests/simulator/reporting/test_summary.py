@@ -7,8 +7,8 @@ from rich.table import Table
 
 from simulator.cluster.cluster import Cluster, topic_of
 from simulator.cluster.record_set import record_set
-from simulator.events import Journal
-from simulator.faults.plan import FaultCount
+from simulator.faults.armed import FaultCount
+from simulator.journal import Journal
 from simulator.reporting import summary as summary_module
 from simulator.reporting.summary import PartitionSummary, Summary, summarize
 from tests.simulator.client import batch

@@ -17,7 +17,6 @@ from simulator.events import (
     Event,
     FramePartlyRead,
     FrameWritten,
-    Journal,
 )
 from simulator.faults.kinds.delay import Delay
 from simulator.faults.kinds.disconnect import Disconnect
@@ -28,6 +27,7 @@ from simulator.faults.kinds.stall import Stall
 from simulator.faults.model import Fault
 from simulator.faults.plan import FaultPlan
 from simulator.handlers import CommitWait, Pause
+from simulator.journal import Journal
 from simulator.serving.connection_events import PARTLY_READ_BYTES_MAX
 from simulator.serving.exchange import Exchanges, SimulatorState, StreamAction
 from simulator.serving.pending import Application, PendingAnswer, PendingEnd, PendingRequest

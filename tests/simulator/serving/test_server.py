@@ -24,7 +24,7 @@ from simulator.faults.kinds.duplicate import Duplicate
 from simulator.faults.kinds.refuse import Refuse
 from simulator.faults.kinds.stall import Stall
 from simulator.faults.model import Fault, Match
-from simulator.serving.accepting import ACCEPT_AGAIN_S
+from simulator.serving.listeners import ACCEPT_AGAIN_S
 from simulator.serving.transport import Bound
 from tests.simulator.client import Client, batch, produce_request
 from tests.simulator.memory import MemoryNetwork, dial

@@ -1,0 +1,151 @@
+"""One fault of a plan: which exchanges it concerns, and which of their frames it strikes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from simulator.faults.draws import Draws
+from simulator.faults.effects import CutPoint, StruckEntries
+from simulator.faults.model import Placed
+
+
+@dataclass(slots=True)
+class FaultCount:
+    """How often a fault fired, and how often it was shadowed."""
+
+    fired: int | None = 0
+    """None if it is not known: only a dialler can tell that a listener was closed."""
+    shadowed: int = 0
+    """How often the fault would have fired without an earlier terminal fault."""
+
+
+class Mark(NamedTuple):
+    """One fault that an exchange matches."""
+
+    armed: "Armed"
+    ordinal: int
+    """Counts from 1."""
+    partition: tuple[str, int] | None
+    """The partition that the exchange counts for, or None if it counts for its connection."""
+
+    @property
+    def struck(self) -> StruckEntries | None:
+        """The entries that the fault concerns, or None for the exchange as a whole."""
+        if self.partition is None:
+            return None
+        return StruckEntries(*self.partition, self.armed.fault.match.entry)
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One request frame of a client and its responses."""
+
+    connection: int
+    spu: int | None
+    """The index of the SPU that receives the request, or None for the SC."""
+    api: str
+    client_id: str
+    partitions: Sequence[tuple[str, int]]
+    """Topic and partition of each entry that the request names, in order."""
+    carries_partitions: bool
+    """Whether requests of the API have such entries, even if this request has none."""
+    news: int = 0
+    """The position of the response among those after the answer, from 1; 0 for the answer."""
+    marks: Sequence[Mark] = ()
+    """The faults that match, in the order of the file; ``FaultPlan.begin`` sets this."""
+    changes: int = 0
+    """How often the faults of the plan had been changed when it set them."""
+
+
+class Armed:
+    """A fault of a plan with the precomputed state of its evaluation."""
+
+    __slots__ = (
+        "_draws",
+        "_nth",
+        "actions",
+        "count",
+        "effects",
+        "fault",
+        "fired",
+        "ordinals",
+        "since_s",
+    )
+
+    def __init__(self, fault: Placed, seed: int, count: FaultCount, since_s: float) -> None:
+        self.fault = fault
+        self.count = count
+        """The count by its name, which it shares with a removed fault that had the same name."""
+        self.fired = 0
+        """How often this fault fired, for its limit."""
+        self.since_s = since_s
+        """When it was added, in seconds of the faults' clock."""
+        self.ordinals: dict[tuple[str, int], int] = {}
+        """By partition, the latest ordinal."""
+        self._nth = frozenset(fault.nth or ())
+        self._draws = {at: Draws(seed, fault.name, at.value) for at in fault.cut_points}
+        self.actions = {at: fault.action(at) for at in fault.cut_points}
+        self.effects = {at: fault.effects(at) for at in fault.cut_points}
+
+    def retire(self) -> None:
+        """Strike no further frame: the fault was removed."""
+        self._draws = {}
+
+    def concerns_sender(self, exchange: Exchange) -> bool:
+        """Return whether the fault matches the client, the connection and the server."""
+        match = self.fault.match
+        return (
+            (match.spu is None or match.spu == exchange.spu)
+            and (match.connection is None or match.connection == exchange.connection)
+            and (match.client_id is None or match.client_id == exchange.client_id)
+        )
+
+    def first_match(self, partitions: Sequence[tuple[str, int]]) -> tuple[str, int] | None:
+        """Return the first partition that the fault matches, or None."""
+        match = self.fault.match
+        if match.entry is not None:
+            partitions = partitions[match.entry : match.entry + 1]
+        for topic, index in partitions:
+            if match.topic in (None, topic) and match.partition in (None, index):
+                return topic, index
+        return None
+
+    def wants_partition(self, exchange: Exchange) -> bool:
+        """Return whether the fault excludes a request that names no partition."""
+        match = self.fault.match
+        if any(key is not None for key in (match.topic, match.partition, match.entry)):
+            return True
+        return exchange.carries_partitions and not self.fault.empty
+
+    def strikes(self, mark: Mark, exchange: Exchange, at: CutPoint, elapsed_s: float) -> bool:
+        """Return whether the fault strikes a frame of a matching exchange."""
+        fault = self.fault
+        if at not in self._draws or not inside(fault.between, elapsed_s - self.since_s):
+            return False
+        if fault.limit is not None and self.fired >= fault.limit:
+            return False
+        if fault.probability is not None:
+            return self.drawn(mark, exchange, at)[0] < fault.probability
+        if fault.nth is not None:
+            return mark.ordinal in self._nth
+        return fault.every is None or mark.ordinal % fault.every == 0
+
+    def delay_s(self, mark: Mark, exchange: Exchange, at: CutPoint) -> float:
+        """Return the delay of a frame that the fault strikes, in seconds."""
+        delay = self.actions[at].delay
+        return delay.sample(self.drawn(mark, exchange, at)[1]) if delay is not None else 0.0
+
+    def drawn(self, mark: Mark, exchange: Exchange, at: CutPoint) -> tuple[float, float]:
+        """Return two independent draws: one for the trigger, one for the quantity or position."""
+        if mark.partition is None:
+            if exchange.news:
+                return self._draws[at].of_news(exchange.connection, mark.ordinal, exchange.news)
+            return self._draws[at].of_connection(exchange.connection, mark.ordinal)
+        if exchange.news:
+            return self._draws[at].of_push(*mark.partition, mark.ordinal, exchange.news)
+        return self._draws[at].of_partition(*mark.partition, mark.ordinal)
+
+
+def inside(window: tuple[float, float] | None, elapsed_s: float) -> bool:
+    """Return whether a time lies in a window; every time lies in None."""
+    return window is None or window[0] <= elapsed_s < window[1]
