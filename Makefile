@@ -3,10 +3,10 @@ PYTHON ?= $(shell for p in python3.11 python3; do $$p -c '$(NEW_ENOUGH)' 2>&- &&
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test conformance chaos zoo rust rusttest node nodetest trial coverage soak bench docs
+.PHONY: help setup check test conformance official-tests fluvio-client-python chaos zoo rust rusttest node nodetest trial coverage soak bench docs
 
 help:            ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 16
 
 setup: .venv/ready  ## create .venv and install what is pinned
 
@@ -30,6 +30,12 @@ test: setup      ## the whole test suite, but for the Rust and Node clients
 
 conformance: setup  ## recorded sessions of a real cluster, replayed against the simulator and compared
 	$(BIN)/python -m chaos.cli.conformance tests/golden/real
+
+official-tests: fluvio-client-python setup  ## the official Python client's own tests; FLUVIO_CLIENT_PYTHON=path
+	$(BIN)/python -m tests.official.integration_tests "$(FLUVIO_CLIENT_PYTHON)"
+
+fluvio-client-python:
+	@test -n "$(FLUVIO_CLIENT_PYTHON)" || { echo 'make official-tests needs a clone of https://github.com/infinyon/fluvio-client-python; name it: make official-tests FLUVIO_CLIENT_PYTHON=path' >&2; exit 1; }
 
 chaos: setup     ## every scenario, in virtual time and over real sockets, judged record by record
 	$(BIN)/python -m chaos run scenarios

@@ -1,4 +1,7 @@
-"""``make setup``, with stand-ins for Python: it makes an environment, keeps it, and renews it."""
+"""``make setup``, with stand-ins for Python: it makes an environment, keeps it, and renews it.
+
+``make official-tests`` names what it needs before it makes one.
+"""
 
 import os
 import shutil
@@ -35,8 +38,13 @@ def checkout(tmp_path: Path) -> Path:
 
 
 def setup(checkout: Path, python: str) -> subprocess.CompletedProcess[str]:
-    command = ["make", "setup", f"PYTHON={python}"]
-    outside = {k: v for k, v in os.environ.items() if not k.startswith("MAKE")}  # of make test
+    return make(checkout, "setup", f"PYTHON={python}")
+
+
+def make(checkout: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = ["make", *arguments]
+    # Without what make test or make official-tests was given.
+    outside = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "FLUVIO_"))}
     return subprocess.run(
         command, cwd=checkout, env=outside, capture_output=True, text=True, timeout=30
     )
@@ -78,3 +86,15 @@ def test_an_environment_whose_python_does_not_run_is_made_anew(checkout: Path, d
     assert setup(checkout, "./new-python").returncode == 0
     assert environments_made(checkout) == ["-m venv --clear .venv"] * 2
     assert python.read_text() == WORKS
+
+
+def test_the_official_tests_name_the_path_that_they_need_in_one_line(checkout: Path) -> None:
+    done = make(checkout, "official-tests", "PYTHON=./new-python")
+    assert done.returncode != 0
+    message, *rest = done.stderr.splitlines()
+    assert message == (
+        "make official-tests needs a clone of https://github.com/infinyon/fluvio-client-python;"
+        " name it: make official-tests FLUVIO_CLIENT_PYTHON=path"
+    )
+    assert all(line.startswith("make: ***") for line in rest)
+    assert environments_made(checkout) == []
