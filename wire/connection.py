@@ -156,11 +156,15 @@ class RequestFrame:
         return self.api.min_version <= self.header.api_version <= self.api.max_version
 
     def decode(self) -> Any:
-        """Decode the body at the version in the header, whether the server offers it or not.
+        """Decode the body at the version in the header.
+
+        A version that the server does not offer is decoded, too, if its fields are known.
 
         Raises:
-            WireError: the body does not decode.
+            WireError: the body does not decode, or the version has other fields.
         """
+        if self.header.api_version < self.api.known_from:
+            raise WireError(f"{self.api.name} is not served in version {self.header.api_version}")
         request, _ = decode_from(self.api.request, self.data, self.body_at, self.header.api_version)
         return request
 

@@ -18,6 +18,8 @@ import trio
 from simulator.cli import run
 from tests.simulator.client import Client, Connect, batch, produce_request
 from wire.api import PRODUCE
+from wire.api.stream_fetch import StreamFetchRequest
+from wire.framing import RequestHeader, request_frame
 
 COMMAND = [sys.executable, "-P", "-m", "simulator"]
 READY = re.compile(r"ready sc=(127\.0\.0\.1:\d+) spu=((?:127\.0\.0\.1:\d+,?)+) seed=(\d+)\n")
@@ -55,13 +57,19 @@ class Process:
 
 @asynccontextmanager
 async def started(
-    *options: str, environment: dict[str, str] | None = None, ready: re.Pattern[str] = READY
+    *options: str,
+    environment: dict[str, str] | None = None,
+    ready: re.Pattern[str] = READY,
+    stderr: int | None = None,
 ) -> AsyncIterator[tuple[Process, re.Match[str]]]:
     command = [*COMMAND, "--port", "0", "--spu-port", "0", *options]
     with trio.fail_after(30):
         process = Process(
             await trio.lowlevel.open_process(
-                command, stdout=subprocess.PIPE, env={**os.environ, **(environment or {})}
+                command,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                env={**os.environ, **(environment or {})},
             )
         )
         try:
@@ -141,6 +149,20 @@ async def test_quiet_prints_the_ready_line_and_the_summary_only(connect: Connect
     assert "produce" not in printed
     assert printed.startswith("ready ")
     assert "greetings/0" in printed
+
+
+async def test_a_request_that_is_not_served_is_told_in_spite_of_quiet(connect: Connect) -> None:
+    request = StreamFetchRequest(topic="greetings", fetch_offset=0)
+    header = RequestHeader(api_key=1003, api_version=17, correlation_id=9, client_id="old")
+    async with started("--quiet", stderr=subprocess.STDOUT) as (process, ready):
+        client = await connect(ready[2])
+        await client.stream.send_all(request_frame(header, request))
+        asked = "stream-fetch in version 17, asked of spu:0,"
+        told = f"simulator: a client was disconnected: {asked} is not served\n"
+        await process.read_until(re.compile(told))
+        printed = await process.stop()
+    assert printed.count(told) == 1
+    assert printed.endswith(f"not served: {asked} 1 times\n")
 
 
 async def test_the_journal_is_json_lines_in_one_order(connect: Connect, tmp_path: Path) -> None:

@@ -159,8 +159,14 @@ class WatchResponse:
     object: Envelope
 
 
-CREATE = Api("create", 1001, 11, 19, CreateRequest, Status, server="sc", has_code=True)
-DELETE = Api("delete", 1002, 11, 19, DeleteRequest, Status, server="sc", has_code=True)
+CREATE = Api(
+    "create", 1001, 11, 19, CreateRequest, Status, server="sc", known_from=11, has_code=True
+)
+DELETE = Api(
+    "delete", 1002, 11, 19, DeleteRequest, Status, server="sc", known_from=11, has_code=True
+)
 LIST = Api("list", 1003, 15, 19, ListRequest, ListResponse, server="sc")
 WATCH = Api("watch", 1004, 15, 19, WatchRequest, WatchResponse, server="sc")
-UPDATE = Api("update", 1006, 11, 19, UpdateRequest, Status, server="sc", has_code=True)
+UPDATE = Api(
+    "update", 1006, 11, 19, UpdateRequest, Status, server="sc", known_from=11, has_code=True
+)

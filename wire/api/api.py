@@ -38,6 +38,9 @@ class Api(Generic[Q, R]):
     """Whether a request has entries, each for one partition of a topic."""
     listed: bool = True
     """Whether a server lists it in ApiVersions; clients call an unlisted one all the same."""
+    known_from: int = 0
+    """The lowest version whose fields are declared; a request in a lower one is not served. Clients
+    send versions below ``min_version``, too, and a real server decodes them."""
     has_code: bool = False
     """Whether a fault can put an error code into the response: into one entry where requests name
     partitions, else into the response as a whole."""

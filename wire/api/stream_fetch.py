@@ -82,6 +82,7 @@ STREAM_FETCH = Api(
     StreamFetchResponse,
     server="spu",
     names_partitions=True,
+    known_from=19,
     has_code=True,
 )
 UPDATE_OFFSETS = Api(

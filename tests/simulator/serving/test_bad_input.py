@@ -11,6 +11,7 @@ from tests.simulator.admin import listing, simulated, watch
 from tests.simulator.client import Client, batch, produce_request
 from tests.simulator.memory import MemoryNetwork, dial
 from wire.api import LIST, PRODUCE, WATCH
+from wire.api.stream_fetch import StreamFetchRequest
 from wire.codec import encode
 from wire.framing import RequestHeader, request_frame
 
@@ -100,4 +101,21 @@ async def test_a_request_that_is_not_served_is_counted_and_told_once(
         summary = sim.summary()
     asked = "the API with key 2000, asked of spu:0,"
     assert summary.not_served == {asked: 2}
+    assert caplog.messages == [f"a client was disconnected: {asked} is not served"]
+
+
+async def test_a_stream_in_a_version_with_other_fields_is_not_served_although_it_decodes(
+    network: MemoryNetwork, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What a client sends that knows no version of those that are offered: it falls back to 17."""
+    async with simulated(network) as sim:
+        client = await dial(network, sim.spu_addresses[0])
+        request = encode(StreamFetchRequest(topic="greetings", fetch_offset=0), 17)
+        smartmodules = "00000000 00 00"
+        await client.stream.send_all(raw(1003, request.hex() + smartmodules, version=17))
+        with pytest.raises(EOFError):
+            await client.answer()
+        summary = sim.summary()
+    asked = "stream-fetch in version 17, asked of spu:0,"
+    assert summary.not_served == {asked: 1}
     assert caplog.messages == [f"a client was disconnected: {asked} is not served"]
