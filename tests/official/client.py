@@ -97,6 +97,51 @@ def sent(result: Result) -> list[Sent]:
     return [Sent(**each) for each in result["sent"]]
 
 
+class Read(NamedTuple):
+    """A record that was consumed."""
+
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes
+
+
+def consuming(
+    count: int, *start: Any, topic: str = "greetings", partition: int = 0, **options: Any
+) -> Operation:
+    """The operation that reads so many records from an offset on, by default from the beginning.
+
+    Args:
+        count: how many records to read.
+        start: the name of a function of ``Offset``, and its arguments.
+        topic: the topic.
+        partition: the index of the partition.
+        options: ``via``, ``then_s`` and options of a consumer, as in ``driver.py``.
+    """
+    return {
+        "do": "consume",
+        "topic": topic,
+        "partition": partition,
+        "start": start or ["beginning"],
+        "count": count,
+        **options,
+    }
+
+
+def read(result: Result) -> list[Read]:
+    """The records that a consuming operation read."""
+    assert "read" in result, result
+    return [
+        Read(offset, timestamp, key if key is None else bytes.fromhex(key), bytes.fromhex(value))
+        for offset, timestamp, key, value in result["read"]
+    ]
+
+
+def offsets(result: Result) -> list[int]:
+    """The offsets of the records that a consuming operation read."""
+    return [record.offset for record in read(result)]
+
+
 # --- what the simulator says
 
 

@@ -8,14 +8,19 @@ Every operation gives one line: its result, or ``{"error": text}``. One line of 
 ``{"address": "127.0.0.1:9003", "operations": [{"do": "connect"}, ...]}``.
 """
 
+import asyncio
+import inspect
 import json
+import os
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import cached_property
-from typing import Any
+from typing import Any, NoReturn
 
 from fluvio import (
     Compression,
+    ConsumerConfig,
     ConsumerConfigExtBuilder,
     DeliverySemantic,
     Fluvio,
@@ -36,8 +41,16 @@ ENUMS = {
     "compression": Compression,
     "delivery_semantic": DeliverySemantic,
     "isolation": Isolation,
+    "offset_strategy": OffsetManagementStrategy,
 }
-"""The options of a producer whose values are names; the others are numbers."""
+"""The options of producers and consumers whose values are names."""
+
+
+NOTHING = "nothing"
+"""What comes next on a stream that brings nothing in time."""
+
+END = "end"
+"""What comes next on a stream that is over."""
 
 
 class Session:
@@ -49,6 +62,7 @@ class Session:
 
     def __init__(self, address: str) -> None:
         self._config = FluvioConfig.new(address)
+        self._stream: _Stream | None = None
 
     @cached_property
     def client(self) -> Any:
@@ -77,8 +91,7 @@ class Session:
         """
         builder = TopicProducerConfigBuilder()
         for name, value in options.items():
-            setting = getattr(ENUMS[name], value) if name in ENUMS else value
-            builder = getattr(builder, name)(setting)
+            builder = getattr(builder, name)(_option(name, value))
         producer = self.client.topic_producer_with_config(topic, builder.build())
         sending = (_Sending(producer, key, value) for key, value in records)
         if wait == "each":
@@ -89,38 +102,69 @@ class Session:
         producer.flush()
         return {"flushed": len(sent)}
 
-    def consume(self, topic: str, partition: int, start: list[Any], count: int) -> Result:
-        """Read so many records of one partition from an offset on.
+    def consume(
+        self,
+        topic: str,
+        partition: int,
+        start: list[Any],
+        count: int,
+        via: str = "stream",
+        then_s: float | None = None,
+        **options: Any,
+    ) -> Result:
+        """Read so many records of one partition from an offset on, and perhaps wait for one more.
 
         Args:
             topic: the topic.
             partition: the index of the partition.
             start: the name of a function of ``Offset``, and its arguments.
             count: how many records to read.
+            via: the function that opens the stream: one of ``PartitionConsumer``, or
+                ``consumer_with_config``, which alone goes on after an error.
+            then_s: after ``count`` records, how long to wait for what comes next.
+            options: those of ``ConsumerConfigExtBuilder``, for ``consumer_with_config``.
         """
         name, *arguments = start
-        consumer = self.client.partition_consumer(topic, partition)
-        stream = consumer.stream(getattr(Offset, name)(*arguments))
-        return {"read": [_read(next(stream)) for _ in range(count)]}
+        offset = getattr(Offset, name)(*arguments)
+        if via == "consumer_with_config":
+            builder = ConsumerConfigExtBuilder(topic)
+            builder.partition(partition)
+            builder.offset_start(offset)
+            for option, value in options.items():
+                getattr(builder, option)(_option(option, value))
+            self._stream = _Stream(self.client.consumer_with_config(builder.build()))
+        else:
+            consumer = self.client.partition_consumer(topic, partition)
+            config = [ConsumerConfig()] if via.endswith("with_config") else []
+            self._stream = _Stream(getattr(consumer, via)(offset, *config))
+        return self.read(count, then_s)
 
-    def consume_all(self, topic: str, count: int) -> Result:
+    def read(self, count: int, then_s: float | None = None) -> Result:
+        """Read so many further records of the stream that was opened last; see ``consume``."""
+        assert self._stream is not None
+        result: Result = {"read": []}
+        for _ in range(count):
+            read, end = self._stream.next()
+            if read is None:
+                return {**result, "then": end}
+            result["read"].append(read)
+        if then_s is not None:
+            read, end = self._stream.next(then_s)
+            result["then"] = read or end
+        return result
+
+    def consume_all(self, topic: str, count: int, via: str = "stream") -> Result:
         """Read so many records of all partitions of a topic, from their beginning on."""
         consumer = self.client.multi_partition_consumer(topic)
-        stream = consumer.stream(Offset.beginning())
-        return {"read": [_read(next(stream)) for _ in range(count)]}
+        self._stream = _Stream(getattr(consumer, via)(Offset.beginning()))
+        return self.read(count)
 
-    def resume(self, topic: str, consumer: str, count: int) -> Result:
-        """Read so many records behind the stored offset of a consumer, and store the new one."""
-        builder = ConsumerConfigExtBuilder(topic)
-        builder.offset_start(Offset.beginning())
-        builder.offset_consumer(consumer)
-        builder.offset_strategy(OffsetManagementStrategy.MANUAL)
-        builder.partition(0)
-        stream = self.client.consumer_with_config(builder.build())
-        read = [_read(next(stream)) for _ in range(count)]
-        stream.offset_commit()
-        stream.offset_flush()
-        return {"read": read}
+    def store_offset(self) -> Result:
+        """Store the offset of the last record that the stream gave, under its consumer's id."""
+        assert self._stream is not None
+        self._stream.records.offset_commit()
+        self._stream.records.offset_flush()
+        return {"stored": True}
 
     def consumer_offsets(self) -> Result:
         """The stored offsets of all consumers."""
@@ -205,6 +249,60 @@ class _Sending:
         return {"partition": metadata.partition_id(), "offset": metadata.offset()}
 
 
+class _Stream:
+    """A stream of records, read one by one.
+
+    Args:
+        opened: an iterator, or an awaitable that opens an asynchronous one.
+    """
+
+    def __init__(self, opened: Any) -> None:
+        self._loop = asyncio.new_event_loop()
+        asynchronous = inspect.isawaitable(opened)
+        self.records = self._loop.run_until_complete(_awaited(opened)) if asynchronous else opened
+        self._asynchronous = asynchronous
+
+    def next(self, within_s: float | None = None) -> tuple[list[Any] | None, str | None]:
+        """Return the next record, or None and what came instead.
+
+        Args:
+            within_s: how long to wait; for ever if None.
+        """
+        try:
+            record = self._next_async(within_s) if self._asynchronous else self._next(within_s)
+        except TimeoutError:
+            return None, NOTHING
+        except (StopIteration, StopAsyncIteration):
+            return None, END
+        except BaseException as error:  # a panic of the client is no Exception
+            return None, f"{type(error).__name__}: {error}"
+        return _read(record), None
+
+    def _next_async(self, within_s: float | None) -> Any:
+        return self._loop.run_until_complete(asyncio.wait_for(anext(self.records), within_s))
+
+    def _next(self, within_s: float | None) -> Any:
+        """Wait as Ctrl-C would end it: the client looks at signals while it waits."""
+        signal.signal(signal.SIGALRM, _late)
+        signal.setitimer(signal.ITIMER_REAL, within_s or 0)
+        try:
+            return next(self.records)
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _option(name: str, value: Any) -> Any:
+    return getattr(ENUMS[name], value) if name in ENUMS else value
+
+
+async def _awaited(opening: Awaitable[Any]) -> Any:
+    return await opening
+
+
+def _late(number: int, frame: Any) -> NoReturn:
+    raise TimeoutError
+
+
 def _read(record: Any) -> list[Any]:
     """A record that was consumed: offset, timestamp, key and value."""
     key = record.key()
@@ -231,6 +329,8 @@ def main() -> None:
     session = Session(task["address"])
     for operation in task["operations"]:
         print(json.dumps(_run(session, operation)), flush=True)  # noqa: T201  its way to answer
+    # Threads of the client that still wait for an answer abort an interpreter that shuts down.
+    os._exit(0)
 
 
 if __name__ == "__main__":
