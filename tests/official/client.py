@@ -107,7 +107,7 @@ class Read(NamedTuple):
 
 
 def consuming(
-    count: int, *start: Any, topic: str = "greetings", partition: int = 0, **options: Any
+    count: int, *start: Any, topic: str = "greetings", partition: int | None = 0, **options: Any
 ) -> Operation:
     """The operation that reads so many records from an offset on, by default from the beginning.
 
@@ -115,7 +115,7 @@ def consuming(
         count: how many records to read.
         start: the name of a function of ``Offset``, and its arguments.
         topic: the topic.
-        partition: the index of the partition.
+        partition: the index of the partition; None for all, with ``consumer_with_config``.
         options: ``via``, ``then_s`` and options of a consumer, as in ``driver.py``.
     """
     return {

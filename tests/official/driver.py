@@ -105,7 +105,7 @@ class Session:
     def consume(
         self,
         topic: str,
-        partition: int,
+        partition: int | None,
         start: list[Any],
         count: int,
         via: str = "stream",
@@ -116,7 +116,7 @@ class Session:
 
         Args:
             topic: the topic.
-            partition: the index of the partition.
+            partition: the index of the partition; None for all, with ``consumer_with_config``.
             start: the name of a function of ``Offset``, and its arguments.
             count: how many records to read.
             via: the function that opens the stream: one of ``PartitionConsumer``, or
@@ -128,7 +128,8 @@ class Session:
         offset = getattr(Offset, name)(*arguments)
         if via == "consumer_with_config":
             builder = ConsumerConfigExtBuilder(topic)
-            builder.partition(partition)
+            if partition is not None:
+                builder.partition(partition)
             builder.offset_start(offset)
             for option, value in options.items():
                 getattr(builder, option)(_option(option, value))

@@ -27,6 +27,7 @@ from pydantic import Field
 import simulator
 from chaos.conformance.documents import ConformanceFileError, load_document
 from simulator.documents.strict_model import Strict
+from tests.official.wheel import absence, installed_version, requirement
 
 EXPECTED_FILE = Path(__file__).with_name("integration-tests.yaml")
 
@@ -181,6 +182,10 @@ def main(checkout: Path) -> int:
 
     Status: 0 all results are those before a real cluster; 1 some differ; 2 there are no results.
     """
+    missing = absence(requirement(), installed_version())
+    if missing is not None:
+        click.echo(missing.reason, err=True)
+        return STATUS_NO_RESULT
     folder = checkout.resolve() / "integration-tests"
     if not folder.is_dir():
         click.echo(f"{checkout} has no folder integration-tests", err=True)

@@ -92,6 +92,7 @@ async def test_all_partitions_of_a_topic_are_consumed() -> None:
             producing(*records, topic="many"),
             everything,
             {**everything, "via": "async_stream"},
+            consuming(len(records), topic="many", partition=None, via="consumer_with_config"),
         )
     for each in consumed:
         assert sorted(r.value for r in read(each)) == sorted(value for _, value in records)
