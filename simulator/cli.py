@@ -9,8 +9,10 @@ import secrets
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
 from signal import SIGHUP
 from typing import Any, cast
@@ -19,8 +21,10 @@ import click
 import trio
 from click.core import ParameterSource
 
-from simulator.click_types import DurationType
+from simulator.click_types import AddressType, DurationType
 from simulator.config import Config, configure
+from simulator.control.event_feed import EventFeed
+from simulator.control.guard import CONTROL_PORT, TOKEN_VARIABLE, read_token
 from simulator.documents.diagnostic import printable
 from simulator.documents.quantities import parse_size
 from simulator.faults.distributions import CLI_FORMS, parse_distribution
@@ -31,8 +35,8 @@ from simulator.reporting.console import Output
 from simulator.reporting.journal_file import JournalFile
 from simulator.reporting.writer import Writer
 from simulator.serving.server import CONNECTIONS_MAX, Simulator, open_simulator
-from simulator.tailing.command import tail
 from simulator.tailing.tail_connection import TailError
+from wire.address import Address
 
 PORT = 9003
 SPU_PORT = 9010
@@ -129,7 +133,25 @@ _PROBABILITY = click.FloatRange(0, 1)
 _PORT = click.IntRange(0, 65535)
 
 
+class _Commands(click.Group):
+    """The commands beside the simulator; one is imported when it is wanted."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*_COMMANDS]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        found: click.Command = getattr(import_module(_COMMANDS[cmd_name]), cmd_name)
+        return found
+
+
+_COMMANDS = {"tail": "simulator.tailing.command", "ctl": "simulator.control.ctl"}
+"""The modules of the commands."""
+
+
 @click.group(
+    cls=_Commands,
     invoke_without_command=True,
     subcommand_metavar="[COMMAND]",
     epilog=EPILOG,
@@ -239,6 +261,19 @@ _PORT = click.IntRange(0, 65535)
     show_default=True,
     help="The memory budget; when stored records fill three quarters of it, partitions are full.",
 )
+@click.option(
+    "--control",
+    type=AddressType(CONTROL_PORT),
+    help="Serve the control API, and a page for people, at this address; see docs/control.md.  "
+    "[default: off]",
+)
+@click.option(
+    "--control-token-file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="A file with the token that users of the control API must send; needed where other "
+    f"machines reach it. Also read from {TOKEN_VARIABLE}.",
+)
 @click.option("--quiet", is_flag=True, help="Print only the ready line and the summary.")
 @click.option("-v", "--verbose", is_flag=True, help="Also print versions, sizes and client ids.")
 @click.pass_context
@@ -249,6 +284,8 @@ def main(
     quiet: bool,
     verbose: bool,
     journal: Path | None,
+    control: Address | None,
+    control_token_file: Path | None,
     **given: Any,
 ) -> None:
     """Run a simulated Fluvio cluster that injects network faults from a seed.
@@ -292,10 +329,12 @@ def main(
         sinks.append(output.event)
     _tell_warnings(tell)
     _allow_many_connections()
-    trio.run(_serve, config, sinks, _Ending(output, files, told, summary))
-
-
-main.add_command(tail)
+    feed = EventFeed()
+    if control is not None:
+        sinks.append(feed)
+    token = None if control is None else read_token(control_token_file)
+    controlled = _Control(control, token, feed)
+    trio.run(_serve, config, sinks, _Ending(output, files, told, summary), controlled)
 
 
 def _refuse_options(context: click.Context, command: str) -> None:
@@ -364,16 +403,44 @@ class _Ending:
         return status
 
 
-async def _serve(config: Config, sinks: list[Sink], ending: _Ending) -> None:
+@dataclass
+class _Control:
+    """The control API, if it is wanted."""
+
+    address: Address | None
+    token: str | None
+    feed: EventFeed
+
+    @asynccontextmanager
+    async def serving(self, simulator: Simulator) -> AsyncIterator[str]:
+        """Serve it for the duration of the block, and give its part of the ready line."""
+        if self.address is None:
+            yield ""
+            return
+        from simulator.control.http import control_server
+
+        async with control_server(simulator, self.feed, self.address, self.token) as address:
+            yield f" control=http://{address}"
+
+
+async def _serve(
+    config: Config,
+    sinks: list[Sink],
+    ending: _Ending,
+    control: _Control,
+) -> None:
     # Under nohup the simulator must outlive the terminal.
     stopping = [n for n in STOPPING if n != SIGHUP or signal.getsignal(n) is not signal.SIG_IGN]
     for number in stopping:
         # The receiver restores this at its end: a second Ctrl-C must not interrupt the summary.
         signal.signal(number, signal.SIG_IGN)
     with trio.open_signal_receiver(*stopping) as signals:
-        async with open_simulator(config, sinks=sinks) as simulator:
+        async with (
+            open_simulator(config, sinks=sinks) as simulator,
+            control.serving(simulator) as also,
+        ):
             spus = ",".join(simulator.spu_addresses)
-            ready = f"ready sc={simulator.address} spu={spus} seed={simulator.seed}"
+            ready = f"ready sc={simulator.address} spu={spus} seed={simulator.seed}{also}"
             ending.output.begin(ready)
             async for _ in signals:
                 break

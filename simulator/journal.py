@@ -67,11 +67,6 @@ class Journal:
         if self.not_served[request] == 1:
             logger.warning("a client was disconnected: %s is not served", request)
 
-    @property
-    def n(self) -> int:
-        """The number of the latest event."""
-        return self._n
-
     def record(self, event: Event) -> None:
         """Give an event its number and time and hand it to the sinks."""
         if self._sinks:

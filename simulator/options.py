@@ -131,17 +131,17 @@ def faults_in(value: Sequence[Fault | Mapping[str, Any]]) -> list[Fault]:
 
 def _lines(name: str, value: Any, error: ValidationError) -> list[str]:
     """What is wrong with the value of an option, a line for each mistake."""
-    places = _places(value)
+    places = paths_in(value)
     return [f"{shown_path((name, *path))}: {text}" for path, text in explained(error, places)]
 
 
-def _places(value: Any, above: tuple[str | int, ...] = ()) -> set[tuple[str | int, ...]]:
+def paths_in(value: Any, above: tuple[str | int, ...] = ()) -> set[tuple[str | int, ...]]:
     """The paths of all parts of plain data."""
     if isinstance(value, Mapping):
         parts = [*value.items()]
     else:
         parts = [*enumerate(value)] if isinstance(value, list | tuple) else []
-    below = [_places(part, (*above, key)) for key, part in parts]
+    below = [paths_in(part, (*above, key)) for key, part in parts]
     return {above}.union(*below)
 
 

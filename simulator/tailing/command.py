@@ -11,9 +11,10 @@ from typing import Any
 import click
 import trio
 
+from simulator.click_types import AddressType
 from simulator.tailing.following import TopicTail
 from simulator.tailing.tail_connection import TailError
-from wire.address import Address, parse_address
+from wire.address import Address
 
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """The signals that end the command with its tally and status 0."""
@@ -37,22 +38,6 @@ To see a duplicate appear, run this beside the simulator and send records with a
 Ctrl-C ends it with a tally and status 0; what ends it otherwise is a line on standard error and
 status 2.
 """
-
-
-class _Sc(click.ParamType[Address]):
-    """The address of an SC."""
-
-    name = "HOST:PORT"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> Address:
-        if isinstance(value, Address):
-            return value
-        try:
-            return parse_address(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
 
 
 class LineOutput:
@@ -94,7 +79,11 @@ class LineOutput:
 @click.version_option(package_name="spu-chaos", message="%(package)s %(version)s")
 @click.argument("topic")
 @click.option(
-    "--sc", type=_Sc(), default="127.0.0.1:9003", show_default=True, help="The address of the SC."
+    "--sc",
+    type=AddressType(),
+    default="127.0.0.1:9003",
+    show_default=True,
+    help="The address of the SC.",
 )
 @click.option(
     "--from",

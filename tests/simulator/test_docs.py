@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from simulator.cli import main
+from simulator.control.operations import OPERATIONS, Operation
 from simulator.events import EVENTS, PAYLOADS, Event
 from simulator.faults.effects import Effect
 from simulator.faults.fault_file import parse_faults
@@ -65,7 +66,7 @@ def test_the_faults_file_of_the_guide_is_a_faults_file() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_each_command_of_the_guides_is_one_that_the_simulator_takes(page: Path) -> None:
     text = page.read_text().replace("\\\n   ", "")
-    for line in re.findall(r"(?:python -m |spu-)simulator( (?:-|tail )[^`#>\n]*)", text):
+    for line in re.findall(r"(?:python -m |spu-)simulator( (?:-|tail |ctl )[^`#>\n]*)", text):
         options = shlex.split(re.split(r" {3,}", line)[0])
         parsed = CliRunner().invoke(main, [*options, "--help"])
         assert parsed.exit_code == 0, f"{page.name}: {line}: {parsed.output}"
@@ -98,3 +99,9 @@ def test_each_event_is_described_with_its_fields(event: type[Event]) -> None:
     for field in fields(event):
         if field.name not in PAYLOADS:
             assert f"`{field.name}`" in page
+
+
+@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=lambda operation: operation.name)
+def test_each_operation_of_the_control_api_is_listed_with_its_request(operation: Operation) -> None:
+    row = f"| `{operation.name}` | `{operation.method} {operation.path}"
+    assert row in (DOCS / "control.md").read_text()
