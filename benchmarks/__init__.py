@@ -1,6 +1,7 @@
 """Benchmarks: figures for docs/benchmarks.md. None of them is a test.
 
 ``__main__``: the simulator and the codec.
+``streaming``: stored records to a raw reader.
 ``producers``: our producer beside the official client.
 ``chaos``: scenarios in virtual time, and the judge.
 ``exploring``: the effect of targeting on the search for ten defects.
