@@ -57,6 +57,8 @@ class Held:
     """The time, in seconds of the simulator's clock."""
     call_at: Callable[[float, Callable[[], None]], None]
     """Calls a function at a time of that clock, or soon if the time has passed."""
+    when_room: Callable[[Callable[[], None]], None]
+    """Calls a function soon, once the connection has room for one more response."""
     at_close: list[Callable[[], None]] = field(default_factory=list)
     """Functions that are called when the connection ends."""
     streams: Streams = field(default_factory=Streams)

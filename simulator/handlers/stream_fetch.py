@@ -20,11 +20,11 @@ from simulator.handlers.context import Context
 from simulator.handlers.reading import check_isolation
 from simulator.handlers.served_api import PartitionName, ServedApi, register_api
 from simulator.handlers.smartmodules import no_smartmodule
-from simulator.handlers.streams import STREAMS_MAX, PartitionStream
+from simulator.handlers.streams import STREAM_BYTES, STREAMS_MAX, PartitionStream
 from wire.api import STREAM_FETCH
 from wire.api.fetch import FetchedPartition
 from wire.api.stream_fetch import StreamFetchRequest, StreamFetchResponse
-from wire.codec import WireError
+from wire.codec import WireError, encode
 from wire.error_code import Code, ErrorCode
 
 
@@ -32,7 +32,8 @@ def handle(request: StreamFetchRequest, context: Context) -> StreamFetchResponse
     """Open a stream; return its first response, or None if it comes later.
 
     Raises:
-        WireError: the isolation is unknown, or the connection has too many streams.
+        WireError: the isolation is unknown, the connection has too many streams, or the memory of
+            the simulator is full.
     """
     check_isolation(request.isolation)
     assert context.spu is not None
@@ -42,6 +43,7 @@ def handle(request: StreamFetchRequest, context: Context) -> StreamFetchResponse
     streams = context.held.streams
     if len(streams) >= STREAMS_MAX:
         raise WireError(f"more than {STREAMS_MAX} streams on one connection")
+    _charge(request, context)
     if not streams:
         context.held.at_close += [streams.end, context.cluster.subscribe(streams.hear)]
     stream = PartitionStream(
@@ -49,6 +51,7 @@ def handle(request: StreamFetchRequest, context: Context) -> StreamFetchResponse
         partition,
         request,
         context.push,
+        context.held.when_room,
         context.held.call_at,
         context.held.clock,
     )
@@ -58,6 +61,22 @@ def handle(request: StreamFetchRequest, context: Context) -> StreamFetchResponse
         refusal = _refusal(request, no_smartmodule(request.smartmodules[0], context.cluster))
         return replace(refusal, stream_id=stream.number)
     return stream.first()
+
+
+def _charge(request: StreamFetchRequest, context: Context) -> None:
+    """Charge the memory with a stream until its connection ends."""
+    memory, streams = context.cluster.memory, context.held.streams
+    # The request is kept as it came and decoded: a consumer id can be long.
+    size = STREAM_BYTES + 2 * len(encode(request, context.version))
+    if not memory.store(1, size):
+        raise WireError("a stream for which the memory of the simulator has no room")
+
+    def release() -> None:
+        memory.stored -= streams.charge
+
+    if not streams:
+        context.held.at_close.append(release)
+    streams.charge += memory.charge(1, size)
 
 
 def _refusal(request: StreamFetchRequest, code: ErrorCode) -> StreamFetchResponse:

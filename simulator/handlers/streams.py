@@ -2,12 +2,13 @@
 
 A stream sends one response with records and then waits for its consumer, which says with
 UpdateOffsets where it wants to read on. While there is nothing to send the stream waits for its
-log. So at most one response of a stream is in flight, however fast a producer appends.
+log. So at most one response of a stream is in flight, however fast a producer appends. It is read
+from the log when the connection has room for it, so that clients that do not read fill no memory.
 """
 
 from collections.abc import Callable, Iterator
 
-from simulator.cluster.cluster import Partition, Thing, Topic
+from simulator.cluster.cluster import PARTITIONS_MAX, Partition, Thing, Topic
 from simulator.cluster.log import PartitionLog
 from simulator.handlers.reading import (
     READ_COMMITTED,
@@ -19,9 +20,12 @@ from wire.api.fetch import FetchedPartition
 from wire.api.stream_fetch import StreamFetchRequest, StreamFetchResponse
 from wire.error_code import Code, ErrorCode
 
-STREAMS_MAX = 1_000
+STREAMS_MAX = PARTITIONS_MAX
 """The maximum number of streams on one connection. A consumer of a whole topic opens one for each
 partition."""
+
+STREAM_BYTES = 4096
+"""Bytes of memory that a stream takes besides its request, until its connection ends."""
 
 OFFSET_UNKNOWN = -1
 """An update of a consumer that has read nothing yet; an SPU ignores it."""
@@ -38,6 +42,7 @@ class PartitionStream:
         partition: the partition that it reads.
         request: the request that opened it.
         push: sends a response to that request.
+        when_room: calls a function soon, once there is room for one more response.
         call_at: calls a function at a time of the simulator's clock, or soon if that has passed.
         clock: the time, in seconds of the simulator's clock.
     """
@@ -48,6 +53,7 @@ class PartitionStream:
         partition: Partition,
         request: StreamFetchRequest,
         push: Callable[[StreamFetchResponse], None],
+        when_room: Callable[[Callable[[], None]], None],
         call_at: Callable[[float, Callable[[], None]], None],
         clock: Callable[[], float],
     ) -> None:
@@ -56,6 +62,7 @@ class PartitionStream:
         self.consumer_id = request.consumer_id
         self._request = request
         self._push = push
+        self._when_room = when_room
         self._call_at = call_at
         self._clock = clock
         self._offset: int | None = request.fetch_offset
@@ -80,7 +87,7 @@ class PartitionStream:
         """Look soon whether there is something to send: the log or its high watermark moved."""
         if self._offset is not None and not self._called and not self._ended:
             self._called = True
-            self._call_at(self._clock(), self._call)
+            self._when_room(self._call)
 
     def consumed(self, offset: int) -> None:
         """Send from an offset on, as the consumer asks."""
@@ -145,6 +152,8 @@ class Streams:
 
     def __init__(self) -> None:
         self._streams: dict[int, PartitionStream] = {}
+        self.charge = 0
+        """Bytes of the simulator's memory that they are charged with."""
 
     def __len__(self) -> int:
         return len(self._streams)

@@ -4,6 +4,7 @@ Requests pass through one delay line and answers through another. Most frames ar
 the task of the reader usually applies a request and writes its answer itself.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable
 from types import GeneratorType
 from typing import Any
@@ -62,9 +63,12 @@ class ConnectionTask:
     ) -> None:
         self._transit = transit
         self._share = TransitShare(transit, self._cut_unread)
-        self._exchanges = Exchanges(shared, number, spu, self._push)
+        self._exchanges = Exchanges(shared, number, spu, self._push, self._when_room)
         self._stream = stream
         self._reset = reset
+        self._start_soon = start_soon
+        self._waiting: deque[Callable[[], None]] = deque()
+        """What waits for room for an answer, and the call that is being made."""
         self._requests: DelayLine[PendingRequest] = DelayLine(self._deliver, start_soon)
         self._answers: DelayLine[PendingAnswer | PendingEnd] = DelayLine(self._answer, start_soon)
         self._reader = trio.CancelScope()
@@ -184,6 +188,17 @@ class ConnectionTask:
         except DelayLineFullError:
             self._share.answer_left(len(answer.frame))
             self._cut_unread()
+
+    def _when_room(self, call: Callable[[], None]) -> None:
+        self._waiting.append(call)
+        if len(self._waiting) == 1:
+            self._start_soon(self._call_waiting)
+
+    async def _call_waiting(self) -> None:
+        while self._waiting:
+            await self._share.answers_fit()
+            self._waiting[0]()
+            self._waiting.popleft()
 
     # --- writing
 

@@ -86,6 +86,7 @@ class Exchanges:
         number: the number of the connection, from 1 in the order in which they are accepted.
         spu: the SPU that the client connected to, or None for the SC.
         push: receives each answer to a request after its first one.
+        when_room: calls a function soon, once there is room for one more answer.
     """
 
     def __init__(
@@ -94,6 +95,7 @@ class Exchanges:
         number: int,
         spu: Spu | None,
         push: Callable[[PendingAnswer], None],
+        when_room: Callable[[Callable[[], None]], None],
     ) -> None:
         self._shared = shared
         self._number = number
@@ -103,7 +105,7 @@ class Exchanges:
         self._wire = ServerConnection({key: each.api for key, each in self._endpoints.items()})
         self._server = "sc" if spu is None else f"spu:{spu.index}"
         self._events = ConnectionEvents(shared.journal, number, self._server)
-        self._held = Held(shared.clock, shared.call_at)
+        self._held = Held(shared.clock, shared.call_at, when_room)
         self._closed = (ClosedBy.SIMULATOR, CloseReason.SHUTDOWN)
         self._error: str | None = None
         self._stopped_reading = False

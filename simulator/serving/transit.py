@@ -8,6 +8,8 @@ can be reset.
   Reservations are served in order. A request that makes no progress while others wait is reset.
 - A request is applied when the pending answers fit into their half.
 - A client that does not read its answers is reset when others need the memory.
+- A stream reads its next response from the log when the pending answers fit into their half and few
+  of them are its connection's: a response that would wait for its client is not made.
 
 Small frames need no reservation: one read of each of 4096 connections is at most 256 MiB.
 """
@@ -25,6 +27,10 @@ FREE_BYTES = 64 * 1024
 
 FRAME_OVERHEAD_BYTES = 512
 """The memory of an answer in addition to its bytes."""
+
+STREAMED_BYTES_MAX = 4 * 1024 * 1024
+"""A connection that holds more bytes of answers makes no response of a stream: a few responses of
+the usual size. With ``FRAME_OVERHEAD_BYTES`` they are fewer than a delay line holds."""
 
 IDLE_S = 5.0
 """The time, in seconds, for which a large request may make no progress while another one waits."""
@@ -95,10 +101,9 @@ class Transit:
     async def answers_fit(self) -> None:
         """Wait until there is room for an answer; clients that read none are reset for it."""
         while self.answers > self.half:
+            self._evict()
             with trio.move_on_after(UNREAD_S):
                 await self._left.wait()
-                continue
-            self._evict()
 
     def answer_left(self, size: int) -> None:
         """An answer was written, or never will be."""
@@ -159,6 +164,7 @@ class TransitShare:
         self._held = 0
         """Bytes that were received, of requests that are not dealt with."""
         self._reserved = 0
+        self._left = trio.Event()
 
     @property
     def reserves(self) -> bool:
@@ -195,9 +201,21 @@ class TransitShare:
         self.answers += size + FRAME_OVERHEAD_BYTES
         self._transit.answers += size + FRAME_OVERHEAD_BYTES
 
+    async def answers_fit(self) -> None:
+        """Wait until there is room for a response of a stream."""
+        while self.answers > STREAMED_BYTES_MAX or self._transit.answers > self._transit.half:
+            if self.answers > STREAMED_BYTES_MAX:
+                await self._left.wait()
+            else:
+                await self._transit.answers_fit()
+
     def answer_left(self, size: int) -> None:
         """It was written, or never will be."""
+        had_no_room = self.answers > STREAMED_BYTES_MAX
         self.answers -= size + FRAME_OVERHEAD_BYTES
+        if had_no_room and self.answers <= STREAMED_BYTES_MAX:
+            self._left.set()
+            self._left = trio.Event()
         self._transit.answer_left(size + FRAME_OVERHEAD_BYTES)
 
     @property

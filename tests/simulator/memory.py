@@ -1,5 +1,6 @@
 """A network in memory for tests of one server: listeners, connects, resets, no time of its own."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -48,6 +49,8 @@ class MemoryNetwork:
     listeners: dict[int, MemoryListener] = field(default_factory=dict)
     taken: bool = False
     """Whether every port is in use."""
+    pair: Callable[[], tuple[Stream, Stream]] = memory_stream_pair
+    """Makes the two ends of a connection; their buffers are unlimited by default."""
 
     async def listen(self, _host: str, port: int) -> Bound:
         if self.taken:
@@ -59,7 +62,7 @@ class MemoryNetwork:
         return Bound([listener], port, reset)
 
     def connect(self, address: str) -> Stream:
-        ours, theirs = memory_stream_pair()
+        ours, theirs = self.pair()
         self.listeners[parse_address(address).port].deliver(theirs)
         return ours
 

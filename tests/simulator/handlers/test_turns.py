@@ -28,7 +28,7 @@ def pauses(api: Api[Any, Any], request: Any) -> int:
     """How often a handler lets others go on."""
     cluster = Cluster()
     cluster.create_topic("t", topic_of(1))
-    held = Held(lambda: 0.0, lambda _when, _function: None)
+    held = Held(lambda: 0.0, lambda _when, _function: None, lambda _call: None)
     context = Context(cluster, cluster.spus[0], 25, 0.0, lambda *_: None, lambda _: None, held)
     steps: Generator[Any, bool, Any] = SERVED_APIS[api.name].handle(request, context)
     found, step = 0, next(steps, None)

@@ -64,7 +64,7 @@ class Scene:
         self.state = SimulatorState(
             self.cluster, plan, journal, lambda: 0.0, lambda: 0.0, self.called_at
         )
-        self.exchanges = Exchanges(self.state, 1, self.cluster.spus[0], self.pushed)
+        self.exchanges = Exchanges(self.state, 1, self.cluster.spus[0], self.pushed, self.called)
         self.client = ClientConnection("test")
         self.requests: deque[PendingRequest] = deque()
         self.answers: deque[PendingAnswer | PendingEnd] = deque()
@@ -74,6 +74,9 @@ class Scene:
 
     def pushed(self, answer: PendingAnswer) -> None:
         raise AssertionError("a produce request has one answer")
+
+    def called(self, function: Callable[[], None]) -> None:
+        raise AssertionError("a produce request calls nothing later")
 
     def called_at(self, when: float, function: Callable[[], None]) -> None:
         raise AssertionError("a produce request calls nothing later")
