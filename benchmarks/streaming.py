@@ -18,7 +18,7 @@ from rich.console import Console
 from benchmarks.figures import Figure, table_of
 from benchmarks.load import TOPIC, Load, prepare
 from benchmarks.server import COMMAND, BenchmarkError, running_server
-from simulator.tailing.following import whole_batches
+from simulator.tailing.leader import whole_batches
 from wire.api import STREAM_FETCH, UPDATE_OFFSETS
 from wire.api.stream_fetch import OffsetUpdate, StreamFetchRequest, UpdateOffsetsRequest
 from wire.codec import decode

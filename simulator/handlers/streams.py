@@ -67,6 +67,8 @@ class PartitionStream:
         self._clock = clock
         self._offset: int | None = request.fetch_offset
         """The offset to send from; None while the consumer has a response."""
+        self._spu = partition.leader
+        """The SPU of the connection; it led the partition when the stream was opened."""
         self._called = False
         """Whether ``_call`` will be called soon."""
         self._due: float | None = None
@@ -109,7 +111,8 @@ class PartitionStream:
 
     def _call(self) -> None:
         self._called = False
-        if self._offset is not None and not self._ended:
+        leads = self.partition.leader == self._spu
+        if self._offset is not None and leads and not self._ended:
             response = self._next()
             if response is not None:
                 self._push(response)

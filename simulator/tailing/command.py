@@ -35,8 +35,9 @@ Examples:
 To see a duplicate appear, run this beside the simulator and send records with any client:
   spu-simulator --drop 0.2 --at response --seed 7
 
-Ctrl-C ends it with a tally and status 0; what ends it otherwise is a line on standard error and
-status 2.
+It goes on when leaders move, servers restart, partitions are added, and the topic is deleted and
+created again; a line that begins with "note: " tells. Ctrl-C ends it with a tally and status 0. A
+topic, partition or SC that is not there at the start is a line on standard error and status 2.
 """
 
 
@@ -118,7 +119,7 @@ def tail(topic: str, sc: Address, **given: Any) -> None:
 
 
 async def _tail(topic_tail: TopicTail, output: LineOutput) -> None:
-    """Follow until a signal, then print the tally; print it too before a failure is told."""
+    """Follow until a signal, then print the tally."""
     # Under nohup the command must outlive the terminal.
     stopping = [n for n in STOPPING if n != signal.SIGHUP or signal.getsignal(n) != signal.SIG_IGN]
     failure: TailError | OSError | None = None
@@ -137,7 +138,7 @@ async def _tail(topic_tail: TopicTail, output: LineOutput) -> None:
             nursery.cancel_scope.cancel()
         if isinstance(failure, BrokenPipeError):  # the reader, for example head, has enough
             return
-        if failure is None or (isinstance(failure, TailError) and topic_tail.tally.records):
+        if failure is None:
             with trio.move_on_after(WRITING_S), suppress(OSError):
                 await output.say([str(topic_tail.tally)])
     if failure is not None:

@@ -35,6 +35,10 @@ class RememberedRecords:
         """Whether the next new record makes an earlier one forgotten."""
         return len(self._first) >= self._limit
 
+    def clear(self) -> None:
+        """Forget all of them."""
+        self._first.clear()
+
     def first(self, partition: int, record: Record) -> int:
         """Remember a record; return the offset of its first copy, its own if it has no other."""
         key = b"-" if record.key is None else b"%d:%b" % (len(record.key), record.key)

@@ -16,23 +16,28 @@ from wire.codec import WireError
 M = TypeVar("M")
 
 
-async def leaders_of(
-    sc: TailConnection, topic: str, wanted: Collection[int]
-) -> dict[Address, list[int]]:
-    """Return the partitions to follow, by the address of their leader.
+class NoTopicError(TailError):
+    """The SC has no such topic."""
+
+
+async def leaders_of(sc: TailConnection, topic: str) -> dict[int, Address | None]:
+    """Return the address of the leader of each partition of a topic, in their order.
 
     Args:
         sc: a connection to the SC.
         topic: the name of the topic.
-        wanted: the partitions; empty for all.
+
+    Returns:
+        The addresses by partition; None for a leader that is not online.
 
     Raises:
-        TailError: the topic or a partition does not exist, or a partition has no leader.
+        NoTopicError: the topic does not exist.
+        TailError: the SC does not answer, or an SPU has no address.
     """
     topics = [each.name for each in (await _listed(sc, TOPIC, Topics)).objects]
     if topic not in topics:
-        known = hint(topic, topics) if topics else "; create it"
-        raise TailError(f"the topic {shown(topic)} does not exist{known}")
+        known = hint(topic, topics).removeprefix("; ") if topics else "create it"
+        raise NoTopicError(f"the topic {shown(topic)} does not exist", known)
     # A partition is named after its topic; topics have dashes too.
     partitions = {
         int(index): each
@@ -40,18 +45,20 @@ async def leaders_of(
         for name, _, index in [each.name.rpartition("-")]
         if name == topic and index.isdecimal()
     }
-    missing = sorted(set(wanted) - set(partitions))
-    if missing:
-        raise TailError(
-            f"{topic} has no partition {missing[0]}; it has {_range(sorted(partitions))}"
-        )
     spus = {each.spec.id: each for each in (await _listed(sc, SPU, Spus)).objects}
-    leaders: dict[Address, list[int]] = {}
-    for index in sorted(wanted or partitions):
-        leaders.setdefault(_address_of(partitions[index], spus), []).append(index)
-    if not leaders:
-        raise TailError(f"{topic} has no partition yet; run tail again in a moment")
-    return leaders
+    return {index: _address_of(partitions[index], spus) for index in sorted(partitions)}
+
+
+def check_partitions(topic: str, found: Collection[int], wanted: Collection[int]) -> None:
+    """Check that a topic has the partitions that are to be followed.
+
+    Raises:
+        TailError: it lacks one.
+    """
+    missing = sorted(set(wanted) - set(found))
+    if missing:
+        has = f"it has {_range(sorted(found))}"
+        raise TailError(f"{topic} has no partition {missing[0]}", has)
 
 
 async def _listed(sc: TailConnection, label: str, cls: type[M]) -> M:
@@ -61,21 +68,20 @@ async def _listed(sc: TailConnection, label: str, cls: type[M]) -> M:
     try:
         return response.object.open(cls, version)
     except WireError as error:
-        raise TailError(f"{sc.name} does not speak Fluvio as tail does: {error}") from error
+        raise TailError(f"{sc.name} does not speak Fluvio as tail does: {error}", "") from error
 
 
-def _address_of(partition: Partition, spus: dict[int, Spu]) -> Address:
-    """Return where the leader of a partition listens for clients."""
+def _address_of(partition: Partition, spus: dict[int, Spu]) -> Address | None:
+    """Return where the leader of a partition listens for clients; None if it is not online."""
     leader = spus.get(partition.spec.leader)
     if leader is None or leader.status.resolution is not SpuResolution.ONLINE:
-        raise TailError(
-            f"partition {partition.name} has no leader that is online;"
-            " run tail again once its SPU serves"
-        )
+        return None
     endpoint = leader.spec.public_endpoint
     host = next((each.hostname or each.ip for each in endpoint.ingress), None)
     if not host:
-        raise TailError(f"SPU {leader.spec.id} has no public address; configure one in the cluster")
+        raise TailError(
+            f"SPU {leader.spec.id} has no public address", "configure one in the cluster"
+        )
     return Address(unbracketed(host), endpoint.port)
 
 

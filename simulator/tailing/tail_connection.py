@@ -28,7 +28,16 @@ R = TypeVar("R")
 
 
 class TailError(Exception):
-    """``tail`` cannot follow the topic, or not any longer; the text says what to do."""
+    """A server cannot be asked, or has not what is asked for.
+
+    Args:
+        what: what is wrong and where.
+        advice: what to do if it is so at the start; later ``tail`` tries again by itself.
+    """
+
+    def __init__(self, what: str, advice: str = "run tail again once it serves") -> None:
+        super().__init__(f"{what}; {advice}" if advice else what)
+        self.what = what
 
 
 async def dial_over_tcp(address: Address) -> trio.SocketStream:
@@ -94,9 +103,11 @@ class TailConnection:
         with trio.move_on_after(ANSWER_S):
             answered, data = await self.receive()
             if answered != correlation_id:
-                raise TailError(f"{self.name} answered a request that was not sent; run tail again")
+                raise TailError(
+                    f"{self.name} answered a request that was not sent", "run tail again"
+                )
             return self.decoded(api, data)
-        raise TailError(_silent(self.name))
+        raise _silent(self.name)
 
     async def receive(self) -> tuple[int, bytes]:
         """Wait for the next response; return its correlation id and its body.
@@ -144,10 +155,11 @@ async def open_tail_connection(
         with trio.fail_after(ANSWER_S):
             stream = await dial(address)
     except trio.TooSlowError as error:
-        raise TailError(_silent(name)) from error
+        raise _silent(name) from error
     except (OSError, UnicodeError) as error:
         raise TailError(
-            f"cannot connect to {name}: {_reason(error)}; is it started, and is the address right?"
+            f"cannot connect to {name}: {_reason(error)}",
+            "is it started, and is the address right?",
         ) from error
     try:
         connection = TailConnection(stream, name)
@@ -163,15 +175,16 @@ def _explained(name: str) -> Iterator[None]:
     try:
         yield
     except trio.TooSlowError as error:
-        raise TailError(_silent(name)) from error
+        raise _silent(name) from error
     except (EOFError, trio.BrokenResourceError) as error:
-        raise TailError(f"{name} closed the connection; run tail again once it serves") from error
+        raise TailError(f"{name} closed the connection") from error
     except WireError as error:
-        raise TailError(f"{name} does not speak Fluvio as tail does: {error}") from error
+        raise TailError(f"{name} does not speak Fluvio as tail does: {error}", "") from error
 
 
-def _silent(name: str) -> str:
-    return f"{name} did not answer within {ANSWER_S:g} s; does a fault hold its answers back?"
+def _silent(name: str) -> TailError:
+    what = f"{name} did not answer within {ANSWER_S:g} s"
+    return TailError(what, "does a fault hold its answers back?")
 
 
 def _reason(error: BaseException) -> str:

@@ -185,6 +185,19 @@ async def test_a_deleted_topic_ends_its_streams(
         assert (await consumer.next()).partition.error_code is Code.TOPIC_DELETED
 
 
+async def test_a_stream_sends_nothing_more_after_its_leader_moved(
+    network: MemoryNetwork, autojump_clock: MockClock
+) -> None:
+    async with open_simulator(listen=network.listen, spus=2) as sim:
+        _, consumer = await scene(network, sim, (b"a",))
+        await consumer.open(stream_request())
+        assert bases(await consumer.next()) == [0]
+        assert await consumer.update(1) is Code.NONE
+        sim.move_leader(TOPIC, 0, 1)
+        await (await dial(network, sim.spu_addresses[1])).produce(TOPIC, 0, b"b")
+        assert await consumer.silent()
+
+
 async def test_a_smartmodule_is_refused(network: MemoryNetwork, autojump_clock: MockClock) -> None:
     module = SmartModuleInvocation(
         wasm=Predefined(name="filter"), kind=PlainKind.FILTER, params=Params(inner={})

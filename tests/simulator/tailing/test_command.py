@@ -70,22 +70,28 @@ async def test_a_signal_ends_it_with_a_tally_and_status_0(
     ]
 
 
-async def test_a_closed_connection_is_one_line_after_the_tally_and_status_2(
+async def test_it_outlives_a_restart_of_the_spu_and_ends_cleanly_while_it_waits(
     connect: Connect,
 ) -> None:
     async with open_simulator() as sim:
         client = await connect(sim.spu_addresses[0])
         await client.produce(TOPIC, 0, b"a")
         async with tailed(TOPIC, "--sc", sim.address) as process:
-            printed = await read(process.stdout, until="0@0")
+            printed = await read(process.stdout, until="0@0  a\n")
             await sim.stop_spu(0)
-            printed += await read(process.stdout)
-            assert await process.wait() == 2
-            (told,) = (await read(process.stderr)).splitlines()
-    assert printed.endswith("1 record, 0 of them resent\n")
-    assert re.fullmatch(
-        r"simulator: the SPU at \S+ closed the connection; run tail again once it serves", told
-    )
+            printed += await read(process.stdout, until="tail tries again\n")
+            await sim.start_spu(0)
+            await (await connect(sim.spu_addresses[0])).produce(TOPIC, 0, b"b")
+            printed += await read(process.stdout, until="0@1  b\n")
+            await sim.stop_spu(0)
+            await read(process.stdout, until="tail tries again\n")
+            process.send_signal(signal.SIGINT)
+            tally = await read(process.stdout)
+            assert (await process.wait(), await read(process.stderr)) == (0, "")
+    first, note, second = printed.splitlines()
+    assert (first, second) == ("0@0  a", "0@1  b")
+    assert re.fullmatch(r"note: the SPU at \S+ closed the connection; tail tries again", note)
+    assert tally == "2 records, 0 of them resent\n"
 
 
 async def test_it_ends_silently_when_its_reader_has_enough(connect: Connect) -> None:

@@ -8,8 +8,9 @@ from trio.testing import MockClock
 
 from simulator import open_simulator
 from simulator.serving.server import Simulator
-from simulator.tailing import following
-from simulator.tailing.following import TopicTail, whole_batches
+from simulator.tailing import leader
+from simulator.tailing.following import TopicTail
+from simulator.tailing.leader import whole_batches
 from simulator.tailing.lines import RememberedRecords
 from simulator.tailing.tail_connection import ANSWER_S, TailError
 from tests.simulator.client import Client, batch, produce_request
@@ -169,7 +170,7 @@ async def test_a_response_that_a_fault_delivers_twice_is_printed_once(
 async def test_a_batch_that_an_spu_cuts_arrives_whole_in_the_next_response(
     network: MemoryNetwork, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(following, "STREAM_BYTES_MAX", len(batch(b"a", b"b")) + 20)
+    monkeypatch.setattr(leader, "STREAM_BYTES_MAX", len(batch(b"a", b"b")) + 20)
     async with open_simulator(listen=network.listen) as sim:
         client = await producer(network, sim)
         await client.produce(TOPIC, 0, b"a", b"b")
@@ -216,54 +217,6 @@ async def test_a_cluster_without_topics_says_to_create_one(
 ) -> None:
     async with open_simulator(listen=network.listen, topics={}) as sim:
         with pytest.raises(TailError, match="'greetings' does not exist; create it"):
-            await Printed(network, sim).tail.run()
-
-
-async def test_a_partition_whose_spu_is_stopped_has_no_leader(
-    network: MemoryNetwork, autojump_clock: MockClock
-) -> None:
-    async with open_simulator(listen=network.listen) as sim:
-        await sim.stop_spu(0)
-        await trio.sleep(5)
-        with pytest.raises(TailError, match="partition greetings-0 has no leader that is online"):
-            await Printed(network, sim).tail.run()
-
-
-@pytest.mark.parametrize(
-    ("end", "message"),
-    [
-        ("stop", r"the SPU at 127.0.0.1:\d+ closed the connection; run tail again"),
-        ("delete", "the topic greetings was deleted; create it, and run tail again"),
-    ],
-)
-async def test_what_ends_a_stream_is_told_after_the_records_before_it(
-    network: MemoryNetwork, autojump_clock: MockClock, end: str, message: str
-) -> None:
-    async def later(sim: Simulator) -> None:
-        await trio.sleep(1)
-        if end == "stop":
-            await sim.stop_spu(0)
-        else:
-            sim.delete_topic(TOPIC)
-
-    async with open_simulator(listen=network.listen) as sim, trio.open_nursery() as nursery:
-        await (await producer(network, sim)).produce(TOPIC, 0, b"a")
-        printed = Printed(network, sim)
-        nursery.start_soon(later, sim)
-        with pytest.raises(TailError, match=message):
-            await printed.tail.run()
-    assert printed.lines == ["0@0  a"]
-
-
-async def test_an_error_code_names_partition_server_and_code(
-    network: MemoryNetwork, autojump_clock: MockClock
-) -> None:
-    faults = [
-        {"error": {"code": "StorageError", "nth": 1, "match": {"api": "stream-fetch"}}},
-    ]
-    async with open_simulator(listen=network.listen, faults=faults) as sim:
-        await (await producer(network, sim)).produce(TOPIC, 0, b"a")
-        with pytest.raises(TailError, match=r"greetings/0: the SPU at .* an error: StorageError;"):
             await Printed(network, sim).tail.run()
 
 
