@@ -165,6 +165,7 @@ class TransitShare:
         """Bytes that were received, of requests that are not dealt with."""
         self._reserved = 0
         self._left = trio.Event()
+        self._closed = False
 
     @property
     def reserves(self) -> bool:
@@ -211,12 +212,16 @@ class TransitShare:
 
     def answer_left(self, size: int) -> None:
         """It was written, or never will be."""
+        if not self._closed:
+            self._answers_left(size + FRAME_OVERHEAD_BYTES)
+
+    def _answers_left(self, charge: int) -> None:
         had_no_room = self.answers > STREAMED_BYTES_MAX
-        self.answers -= size + FRAME_OVERHEAD_BYTES
+        self.answers -= charge
         if had_no_room and self.answers <= STREAMED_BYTES_MAX:
             self._left.set()
             self._left = trio.Event()
-        self._transit.answer_left(size + FRAME_OVERHEAD_BYTES)
+        self._transit.answer_left(charge)
 
     @property
     def overdue(self) -> bool:
@@ -226,8 +231,9 @@ class TransitShare:
 
     def close(self) -> None:
         """The connection has ended."""
+        self._closed = True  # an answer may be under way until its task is cancelled
         self._shrink(0)
-        self._transit.answer_left(self.answers)
+        self._answers_left(self.answers)
         self._transit.written(self)
 
     def _shrink(self, to: int) -> None:

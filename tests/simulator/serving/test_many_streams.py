@@ -218,6 +218,28 @@ async def test_a_connection_with_many_streams_holds_a_few_responses_and_is_not_r
     assert sorted(index for _, index, _ in consumer.received) == list(range(partitions))
 
 
+async def test_a_reset_forgets_the_responses_that_are_buffered_and_those_that_wait_for_room(
+    network: MemoryNetwork, autojump_clock: MockClock
+) -> None:
+    partitions = 2 * STREAMED_BYTES_MAX // len(BATCH)
+    async with (
+        scene(network, 1, topics={TOPIC: partitions}) as (sim, producer, (consumer,), _),
+        trio.open_nursery() as nursery,
+    ):
+        living = trio.lowlevel.current_statistics().tasks_living
+        nursery.start_soon(consumer.open, *range(partitions))
+        await trio.sleep(1)
+        for index in range(partitions):
+            await append(producer, index)
+        await trio.sleep(1)
+        assert sim._transit.answers > STREAMED_BYTES_MAX
+        await sim.reset()
+        await trio.sleep(1)
+        assert sim._transit.answers == 0
+        assert trio.lowlevel.current_statistics().tasks_living < living
+        nursery.cancel_scope.cancel()
+
+
 def tracing() -> int:
     """Begin to count allocated bytes; return their number."""
     tracemalloc.start()
