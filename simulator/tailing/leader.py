@@ -1,6 +1,8 @@
 """One connection of ``tail`` to an SPU, with a stream for each partition that the SPU leads."""
 
+from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
@@ -110,6 +112,8 @@ class LeaderTail:
         self._bounds: dict[int, PartitionOffsets] = {}
         """The offsets of each partition when its stream was opened."""
         self._receiving = trio.CancelScope()
+        self._to_send: deque[bytes] = deque()
+        self._more = trio.Event()
         for tail in tails:
             tail.leader = self
 
@@ -128,16 +132,42 @@ class LeaderTail:
             TailError: the connection failed; the partitions in ``tails`` are not followed.
             OSError: a line cannot be printed.
         """
+        failure: DeletedError | TailError | OSError | None = None
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._send, spu)
+            try:
+                await self._read(spu)
+            except (DeletedError, TailError, OSError) as error:
+                failure = error
+            nursery.cancel_scope.cancel()
+        if failure is not None:
+            raise failure
+
+    async def _read(self, spu: TailConnection) -> None:
         for offsets in await self._offsets(spu, [*self.tails]):
             tail = self.tails.get(offsets.partition_index)
             if tail is not None and await self._accepted(spu, tail, offsets.error_code):
-                await self._open(spu, tail, offsets)
+                self._open(spu, tail, offsets)
         while self.tails:
             with trio.CancelScope() as self._receiving:
                 correlation_id, data = await spu.receive()
             tail = None if self._receiving.cancelled_caught else self._streams.get(correlation_id)
             if tail is not None and tail.leader is self:  # others answer UpdateOffsets
                 await self._take(spu, tail, spu.decoded(STREAM_FETCH, data))
+
+    async def _send(self, spu: TailConnection) -> None:
+        """Send requests beside reading: an SPU that waits for its client reads no request."""
+        # The reader learns of a broken connection too, and of more.
+        with suppress(TailError):
+            while True:
+                while self._to_send:
+                    await spu.send_frame(self._to_send.popleft())
+                self._more = trio.Event()
+                await self._more.wait()
+
+    def _queue(self, frame: bytes) -> None:
+        self._to_send.append(frame)  # at most two for each stream
+        self._more.set()
 
     async def _offsets(self, spu: TailConnection, indexes: list[int]) -> list[PartitionOffsets]:
         asked = [FetchOffsetsPartition(partition_index=index) for index in indexes]
@@ -150,9 +180,7 @@ class LeaderTail:
             raise TailError(f"{spu.name} answered for other partitions")
         return found
 
-    async def _open(
-        self, spu: TailConnection, tail: PartitionTail, offsets: PartitionOffsets
-    ) -> None:
+    def _open(self, spu: TailConnection, tail: PartitionTail, offsets: PartitionOffsets) -> None:
         if tail.offset is None and tail.start == "end":
             tail.offset = offsets.last_stable_offset
         # Records may be gone from the start of the log.
@@ -164,7 +192,9 @@ class LeaderTail:
             max_bytes=STREAM_BYTES_MAX,
         )
         self._bounds[tail.index] = offsets
-        self._streams[await spu.send(STREAM_FETCH, request)] = tail
+        correlation_id, frame = spu.request(STREAM_FETCH, request)
+        self._streams[correlation_id] = tail
+        self._queue(frame)
         tail.opened_at = trio.current_time()
 
     async def _accepted(self, spu: TailConnection, tail: PartitionTail, code: ErrorCode) -> bool:
@@ -179,6 +209,7 @@ class LeaderTail:
             # The new leader of an election lacks what was not committed.
             tail.offset = bounds.last_stable_offset
             tail.told = False
+            self._printer.remembered.forget(tail.index, tail.offset)
             await self._lost(
                 tail,
                 f"{spu.name} has no offset {offset}; tail goes on from {tail.offset}, where its"
@@ -216,4 +247,5 @@ class LeaderTail:
         if tail.offset == before:
             return  # a fault delivered a response twice; the first one was answered
         update = OffsetUpdate(offset=tail.offset or 0, session_id=response.stream_id)
-        await spu.send(UPDATE_OFFSETS, UpdateOffsetsRequest(offsets=[update]))
+        _, frame = spu.request(UPDATE_OFFSETS, UpdateOffsetsRequest(offsets=[update]))
+        self._queue(frame)

@@ -16,6 +16,9 @@ REMEMBERED_MAX = 500_000
 SHOWN_CHARS_MAX = 60
 """The longest key or value that a line shows; of a longer one it shows the start and the size."""
 
+_OFFSET_BITS = 63
+_OFFSET_MASK = (1 << _OFFSET_BITS) - 1
+
 _DIGEST_BYTES = 16  # two different records with one digest: never in practice
 
 
@@ -29,6 +32,7 @@ class RememberedRecords:
     def __init__(self, limit: int = REMEMBERED_MAX) -> None:
         self._limit = limit
         self._first: dict[bytes, int] = {}
+        """Partition and offset of each, in one number."""
 
     @property
     def full(self) -> bool:
@@ -39,6 +43,14 @@ class RememberedRecords:
         """Forget all of them."""
         self._first.clear()
 
+    def forget(self, partition: int, offset: int) -> None:
+        """Forget the records of a partition from an offset on: its log does not have them."""
+        self._first = {
+            name: place
+            for name, place in self._first.items()
+            if place >> _OFFSET_BITS != partition or place & _OFFSET_MASK < offset
+        }
+
     def first(self, partition: int, record: Record) -> int:
         """Remember a record; return the offset of its first copy, its own if it has no other."""
         key = b"-" if record.key is None else b"%d:%b" % (len(record.key), record.key)
@@ -46,12 +58,12 @@ class RememberedRecords:
         digest.update(key)
         digest.update(record.value)
         name = digest.digest()
-        known = self._first.get(name)
-        if known is not None and known <= record.offset:
+        place = self._first.get(name)
+        if place is not None and (known := place & _OFFSET_MASK) <= record.offset:
             return known
-        if known is None and self.full:
+        if place is None and self.full:
             del self._first[next(iter(self._first))]
-        self._first[name] = record.offset
+        self._first[name] = partition << _OFFSET_BITS | record.offset
         return record.offset
 
 

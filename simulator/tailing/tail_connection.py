@@ -82,24 +82,33 @@ class TailConnection:
         with _explained(self.name):
             return self._wire.version_of(api)
 
-    async def send(self, api: Api[Q, R], body: Q) -> int:
-        """Send a request; return its correlation id.
+    def request(self, api: Api[Q, R], body: Q) -> tuple[int, bytes]:
+        """Return the correlation id and the frame of the next request, which must be sent next.
 
         Raises:
-            TailError: no common version exists, or the connection is closed.
+            TailError: no common version exists.
         """
         with _explained(self.name):
-            correlation_id, frame = self._wire.request(api, body, self._wire.version_of(api))
+            return self._wire.request(api, body, self._wire.version_of(api))
+
+    async def send_frame(self, frame: bytes) -> None:
+        """Send the frame of a request.
+
+        Raises:
+            TailError: the connection is closed.
+        """
+        with _explained(self.name):
             await self._stream.send_all(frame)
-        return correlation_id
 
     async def call(self, api: Api[Q, R], body: Q) -> R:
         """Send a request and return its response; no other response may be under way.
 
         Raises:
-            TailError: as ``send``, or the response does not come or does not decode.
+            TailError: no common version exists, the connection is closed, or the response does not
+                come or does not decode.
         """
-        correlation_id = await self.send(api, body)
+        correlation_id, frame = self.request(api, body)
+        await self.send_frame(frame)
         with trio.move_on_after(ANSWER_S):
             answered, data = await self.receive()
             if answered != correlation_id:

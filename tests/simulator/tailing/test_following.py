@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import trio
-from trio.testing import MockClock
+from trio.testing import MockClock, lockstep_stream_pair
 
 from simulator import open_simulator
 from simulator.serving.server import Simulator
@@ -109,6 +109,20 @@ async def test_the_partitions_of_all_spus_or_some_of_them_are_followed(
             printed = Printed(network, sim, partitions=partitions, count=len(wanted))
             await printed.tail.run()
             assert sorted(printed.lines) == [f"{index}@0  same in each" for index in wanted]
+
+
+async def test_many_partitions_of_an_spu_that_reads_no_request_while_it_writes_are_followed(
+    network: MemoryNetwork, autojump_clock: MockClock
+) -> None:
+    network.pair = lockstep_stream_pair
+    async with open_simulator(listen=network.listen, topics={TOPIC: 100}) as sim:
+        client = await producer(network, sim)
+        for index in range(100):
+            await client.produce(TOPIC, index, b"a")
+        printed = Printed(network, sim, count=100)
+        with trio.fail_after(1):
+            await printed.tail.run()
+    assert sorted(printed.lines) == sorted(f"{index}@0  a" for index in range(100))
 
 
 async def test_it_ends_after_a_count_in_the_middle_of_a_batch(

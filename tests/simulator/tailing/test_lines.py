@@ -75,6 +75,17 @@ def test_the_earliest_record_is_forgotten_at_the_limit() -> None:
     assert remembered.first(0, record(5, b"a")) == 5
 
 
+def test_records_that_a_partition_has_no_more_are_forgotten() -> None:
+    remembered = RememberedRecords()
+    for partition in (0, 1):
+        for offset, value in enumerate((b"a", b"b", b"c")):
+            remembered.first(partition, record(offset, value))
+    remembered.forget(1, 1)
+    again = [record(offset, value) for offset, value in enumerate((b"a", b"b", b"c"), 5)]
+    assert [remembered.first(0, each) for each in again] == [0, 1, 2]
+    assert [remembered.first(1, each) for each in again] == [0, 6, 7]
+
+
 def test_the_tally_is_one_line() -> None:
     assert str(TailTally(records=1)) == "1 record, 0 of them resent"
     assert str(TailTally(records=1200, resent=3)) == "1,200 records, 3 of them resent"

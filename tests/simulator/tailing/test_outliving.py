@@ -170,7 +170,7 @@ async def test_a_leader_that_lacks_records_is_followed_from_the_end_of_its_log(
         await sim.stop_spu(0)
         await sim.start_spu(0)
         await trio.sleep(4 * RETRY_S_MAX)
-        await produce(network, sim, b"d")
+        await produce(network, sim, b"d", b"b")
         await trio.sleep(RETRY_S_MAX)
     closed, behind = printed.lines[3:5]
     assert closed.endswith("closed the connection; tail tries again")
@@ -179,7 +179,7 @@ async def test_a_leader_that_lacks_records_is_followed_from_the_end_of_its_log(
         f"note: greetings/0: the SPU at {address} has no offset 3; tail goes on from 1, where its"
         " log ended"
     )
-    assert printed.lines[5:] == ["0@1  d"]
+    assert printed.lines[5:] == ["0@1  d", "0@2  b"], "the first b is gone"
 
 
 async def test_an_spu_that_does_not_answer_is_told_once_and_tried_again(
