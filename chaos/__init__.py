@@ -26,12 +26,14 @@ The rooms, in the order in which a scenario passes through them:
 ``mutants``: small defects that the judge must catch.
 ``report``: narrative, tables, HTML, JUnit, the run directory.
 ``cli``: the commands.
+``pytest_plugin``: fixtures with a simulator, and scenario files as tests.
 """
 
 TYPE_CHECKING = False  # importing typing is slow, and type checkers know the name
 if TYPE_CHECKING:
     from chaos.history import History
     from chaos.oracle.judge import Result, judge
+    from chaos.report.replay import replay
     from chaos.runner import run_scenario
     from chaos.spec.loader import ScenarioFileError, load_scenario_file, scenarios
     from chaos.spec.scenario import Scenario
@@ -43,6 +45,7 @@ __all__ = [
     "ScenarioFileError",
     "judge",
     "load_scenario_file",
+    "replay",
     "run_scenario",
     "scenarios",
 ]
@@ -55,6 +58,7 @@ _HOMES = {
     "judge": "chaos.oracle.judge",
     "load_scenario_file": "chaos.spec.loader",
     "run_scenario": "chaos.runner",
+    "replay": "chaos.report.replay",
     "scenarios": "chaos.spec.loader",
 }
 """Public names and the modules that define them."""

@@ -13,9 +13,8 @@ from chaos.cli.files import Source
 from chaos.drivers.driver import Driver, driver_named
 from chaos.drivers.registry import PRODUCER
 from chaos.history import History
-from chaos.oracle.evidence import Evidence
 from chaos.oracle.judge import Result, judge
-from chaos.report.narrative import Narrative, Narrator
+from chaos.report.narrative import NARRATIVES_MAX, narratives_of
 from chaos.report.run_directory import (
     DEFAULT,
     SCENARIO,
@@ -26,7 +25,7 @@ from chaos.report.run_directory import (
     write_run,
     write_test,
 )
-from chaos.report.scenario_report import NARRATIVES_MAX, ScenarioReport
+from chaos.report.scenario_report import ScenarioReport
 from chaos.runner import run_scenario
 from chaos.search.counterexample import Counterexample, Stage
 from chaos.search.exploration import Exploration
@@ -177,18 +176,6 @@ def judged(
         not_applicable=list(history.not_applicable),
         notes=[*report.notes, *result.notes],
     )
-
-
-def narratives_of(history: History, result: Result, most: int) -> list[Narrative]:
-    """Return narratives of records of broken promises, no two of them similar."""
-    ids = dict.fromkeys(i for f in result.broken for v in f.violations for i in v.records)
-    if not ids or not most:
-        return []
-    narratives = Narrator(Evidence(history))
-    kinds: dict[object, list[int]] = {}
-    for record_id in ids:
-        kinds.setdefault(narratives.plot(record_id), []).append(record_id)
-    return [narratives.of(first, len(others)) for first, *others in list(kinds.values())[:most]]
 
 
 # --- a concrete scenario

@@ -53,7 +53,7 @@ SETTLE_S = 10.0
 end."""
 
 
-def replay(recording: Recording, setup: SessionSetup) -> Recording:
+def replay_session(recording: Recording, setup: SessionSetup) -> Recording:
     """Replay a session against a new simulator; return it as it went this time.
 
     Args:

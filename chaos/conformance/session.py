@@ -9,7 +9,7 @@ from chaos.conformance.compare import Comparison, compared
 from chaos.conformance.fields import Own, belongs_to
 from chaos.conformance.may_differ import MayDiffer
 from chaos.conformance.recording import Recording, load_recording
-from chaos.conformance.replay import replay
+from chaos.conformance.replay import replay_session
 from chaos.conformance.setup import SessionSetup, load_setup, setup_path
 
 
@@ -37,7 +37,7 @@ def compare_session(path: Path, may_differ: Sequence[MayDiffer]) -> SessionResul
     if not setup_path(path).exists():
         return SessionResult(recording.name, missing=f"there is no {setup_path(path).name}")
     setup = load_setup(setup_path(path))
-    again = replay(recording, setup)
+    again = replay_session(recording, setup)
     return SessionResult(
         recording.name, compared(recording, again, own_objects(recording, setup), may_differ)
     )

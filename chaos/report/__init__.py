@@ -8,4 +8,5 @@
 ``zoo_table``: the report of ``zoo``.
 ``junit``: the results as JUnit XML.
 ``run_directory``: the files that are kept of a run.
+``replay``: a counterexample as a test.
 """

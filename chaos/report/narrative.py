@@ -14,8 +14,9 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from chaos.history import RecordSent, RecordSettled, SentRecord
+from chaos.history import History, RecordSent, RecordSettled, SentRecord
 from chaos.oracle.evidence import Copy, Evidence, Transmission
+from chaos.oracle.judge import Result
 from chaos.report import phrases
 from simulator.documents.diagnostic import printable
 from simulator.events import (
@@ -66,6 +67,9 @@ CLUSTER_EVENTS = (
 LINES_MAX = 40
 """The most lines of a narrative in a summary: that of a record that was sent a hundred times is too
 long to read. ``python -m chaos replay`` prints all lines."""
+
+NARRATIVES_MAX = 3
+"""The most narratives in a summary; no two of them are similar."""
 
 LINES_LAST = 12
 """The number of last lines that a shortened narrative keeps."""
@@ -309,3 +313,15 @@ class Narrator:
 
     def _place(self, copy: Copy) -> str:
         return f"{self._topic}/{copy.partition}@{copy.offset}"
+
+
+def narratives_of(history: History, result: Result, most: int = NARRATIVES_MAX) -> list[Narrative]:
+    """Return narratives of records of broken promises, no two of them similar."""
+    ids = dict.fromkeys(i for f in result.broken for v in f.violations for i in v.records)
+    if not ids or not most:
+        return []
+    narratives = Narrator(Evidence(history))
+    kinds: dict[object, list[int]] = {}
+    for record_id in ids:
+        kinds.setdefault(narratives.plot(record_id), []).append(record_id)
+    return [narratives.of(first, len(others)) for first, *others in list(kinds.values())[:most]]

@@ -35,18 +35,11 @@ _TEST = '''"""Replay {title}, a counterexample of ``python -m chaos explore``.""
 
 from pathlib import Path
 
-from chaos.drivers.driver import driver_named
-from chaos.oracle.judge import judge
-from chaos.spec.expectations import without_times
-from chaos.spec.loader import load_scenario_file
-from chaos.runner import run_scenario
+import chaos
 
 
 def test_{function}() -> None:
-    scenario = load_scenario_file(Path(__file__).with_name("{scenario}")).scenario()
-    client = driver_named({client!r})
-    result = judge(run_scenario(scenario, "{world}", client.open), example=True)
-    assert not result.broken, [v.text for finding in result.broken for v in finding.violations]
+    chaos.replay(Path(__file__).with_name("{scenario}"), world="{world}", client={client!r})
 '''
 
 

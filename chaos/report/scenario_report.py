@@ -13,9 +13,6 @@ from chaos.oracle.judge import FIGURES, Verdict
 from chaos.report.narrative import Narrative
 from chaos.world.world import WorldName
 
-NARRATIVES_MAX = 3
-"""The most narratives in a summary; no two of them are similar."""
-
 STATUS_VALID = 0
 STATUS_INVALID = 1
 STATUS_NO_VERDICT = 2

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Sequence
 
 from chaos.oracle.checks import Finding
 from chaos.oracle.judge import FIGURES
-from chaos.report.narrative import Narrative
+from chaos.report.narrative import NARRATIVES_MAX, Narrative
 from chaos.report.phrases import counted
-from chaos.report.scenario_report import NARRATIVES_MAX, ScenarioReport
+from chaos.report.scenario_report import ScenarioReport
 from simulator.documents.diagnostic import printable
 
 SENTENCES_MAX = 3

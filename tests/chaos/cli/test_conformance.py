@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from chaos.cli.conformance import main
 from chaos.conformance.recording import Recording, recording_lines
-from chaos.conformance.replay import replay
+from chaos.conformance.replay import replay_session
 from chaos.conformance.setup import SessionSetup
 from tests.chaos.conformance.recordings import FOLDER, load, with_answer
 
@@ -39,7 +39,7 @@ def write(folder: Path, recording: Recording, may_differ: str = NOTHING_DIFFERS)
 
 @pytest.fixture
 def recording() -> Recording:
-    return replay(load(NAME)[0], SessionSetup())
+    return replay_session(load(NAME)[0], SessionSetup())
 
 
 @pytest.fixture

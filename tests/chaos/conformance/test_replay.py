@@ -8,7 +8,7 @@ import pytest
 from chaos.conformance.compare import Difference, compared
 from chaos.conformance.fields import belongs_to
 from chaos.conformance.recording import RecordedEvent, Recording, What
-from chaos.conformance.replay import ANSWER_S, SESSION_S, SETTLE_S, replay
+from chaos.conformance.replay import ANSWER_S, SESSION_S, SETTLE_S, replay_session
 from chaos.conformance.setup import SessionSetup
 from simulator import Config
 from simulator.faults.kinds.drop import Drop
@@ -88,7 +88,7 @@ def test_an_answer_that_never_comes_is_waited_for_once() -> None:
     script.ask(8.5, FETCH, fetch_all())
     script.add(9.0, What.CLIENT_FIN)
     recording = script.recording()
-    again = replay(recording, SETUP)
+    again = replay_session(recording, SETUP)
     (end,) = [event for event in again.events if event.what is What.CLIENT_FIN]
     assert end.at == pytest.approx(2.0 + 2 * ANSWER_S, abs=0.1)
     first, second = [each for each in compared(recording, again, OWN) if each.unexcused]
@@ -103,7 +103,7 @@ def test_a_session_that_hangs_ends_within_a_bound_of_virtual_time() -> None:
         script.ask(8.0 + second, FETCH, fetch_all())
     script.add(30.0, What.CLIENT_FIN)
     recording = script.recording()
-    again = replay(recording, SETUP)
+    again = replay_session(recording, SETUP)
     requests = [event for event in again.events if event.what is What.REQUEST]
     assert 1 < len(requests) < 20
     assert again.events[-1].at <= 23.0 + SESSION_S
@@ -117,7 +117,7 @@ def test_a_session_that_hangs_ends_within_a_bound_of_virtual_time() -> None:
 
 def test_a_request_waits_for_the_answers_that_the_recording_has_before_it() -> None:
     recording, _ = load("produce-options")
-    again = replay(recording, SessionSetup())
+    again = replay_session(recording, SessionSetup())
     due: dict[int, int] = {}
     seen: dict[int, int] = {}
     sent = iter([event for event in again.events if event.what in (What.REQUEST, What.ANSWER)])
@@ -138,14 +138,14 @@ def test_a_client_waits_for_the_pushes_that_the_recording_has_by_then() -> None:
     script.ask(8.0, FETCH, fetch_all())
     script.add(8.1, What.ANSWER, (1).to_bytes(4, "big"))  # which never comes
     script.add(8.2, What.CLIENT_RESET)
-    again = replay(script.recording(), SETUP)
+    again = replay_session(script.recording(), SETUP)
     assert again.events[-1].at == pytest.approx(1.2 + ANSWER_S + SETTLE_S, abs=0.1)
 
 
 def test_a_client_waits_for_the_first_answer_to_a_watch_and_not_for_news() -> None:
     recording, _ = load("official-rst-5")
     times = [event.at for event in recording.events if event.what is What.REQUEST]
-    again = replay(recording, SessionSetup())
+    again = replay_session(recording, SessionSetup())
     sent = [event.at for event in again.events if event.what is What.REQUEST]
     assert sent == pytest.approx([at - recording.events[0].at for at in times], abs=0.01)
 
@@ -155,19 +155,19 @@ def test_what_happens_keeps_the_distances_of_the_recording() -> None:
     script.ask(8.5, FETCH, fetch_all())
     script.ask(60.0, FETCH, fetch_all())
     script.add(70.0, What.CLIENT_RESET)
-    again = replay(script.recording(), SETUP)
+    again = replay_session(script.recording(), SETUP)
     times = [event.at for event in again.events if event.what is not What.ANSWER]
     assert times == pytest.approx([0.0, 1.5, 53.0, 63.0], abs=0.01)
 
 
 def test_a_replay_is_the_same_each_time() -> None:
     recording, _ = load("admin")
-    assert replay(recording, SessionSetup()) == replay(recording, SessionSetup())
+    assert replay_session(recording, SessionSetup()) == replay_session(recording, SessionSetup())
 
 
 def test_late_news_are_waited_for_where_the_recording_has_some() -> None:
     recording, _ = load("admin-watch")
-    again = replay(recording, SessionSetup())
+    again = replay_session(recording, SessionSetup())
     (end,) = [event for event in again.events if event.what is What.CLIENT_FIN]
     length = recording.events[-1].at - recording.events[0].at
     assert end.at == pytest.approx(length + SETTLE_S, abs=0.1)
@@ -184,7 +184,7 @@ def test_records_lie_where_the_setup_says_and_others_produce_meanwhile() -> None
     late = {"topic": "greetings", "records": [[None, "late"]]}
     beside = {"beside": [{"at": "10s", "produce": late}]}
     setup = SessionSetup.model_validate({**SETUP.to_data(), **beside})
-    again = replay(script.recording(), setup)
+    again = replay_session(script.recording(), setup)
     first, second = [answer.topics[0].partitions[0] for answer in answers(again, FETCH)]
     assert values(first) == [b"r0"]
     assert values(second) == [b"r0", b"mine", b"late"]
@@ -196,7 +196,7 @@ def test_topics_come_and_go_as_the_setup_says() -> None:
         script.ask(at, FETCH, fetch_all())
     greetings = {"name": "greetings", "partitions": [{"leader": 1}]}
     steps = [{"at": "9s", "create": greetings}, {"at": "11s", "delete": "greetings"}]
-    again = replay(script.recording(), SessionSetup.model_validate({"beside": steps}))
+    again = replay_session(script.recording(), SessionSetup.model_validate({"beside": steps}))
     codes = [a.topics[0].partitions[0].error_code.name for a in answers(again, FETCH)]
     assert codes == ["NOT_LEADER_FOR_PARTITION", "NONE", "NOT_LEADER_FOR_PARTITION"]
 
@@ -205,5 +205,5 @@ def test_the_end_of_a_connection_by_the_simulator_is_in_the_replay() -> None:
     script = Script()
     script.add(8.0, What.REQUEST, bytes.fromhex("7fff 0000 00000001 0000"))
     script.add(9.0, What.CLIENT_FIN)
-    again = replay(script.recording(), SETUP)
+    again = replay_session(script.recording(), SETUP)
     assert again.server_ended_first() == {1}
