@@ -7,11 +7,12 @@ from typing import cast
 import click
 
 from chaos.cli.conclude import complain
+from chaos.cli.options import perfetto_option
 from chaos.cli.tasks import judged
 from chaos.cli.terminal import Terminal
 from chaos.history import History, HistoryError
 from chaos.oracle.judge import judge
-from chaos.report.run_directory import HISTORY, write_result
+from chaos.report.run_directory import HISTORY, write_result, write_trace
 from chaos.report.scenario_report import STATUS_NO_VERDICT, ScenarioReport, status_of
 from chaos.report.summary import summary
 from chaos.report.table import STYLES
@@ -35,7 +36,8 @@ Examples:
     help="Write the verdict to result.json in this directory (for several histories: in one "
     "directory below it for each).",
 )
-def judge_command(files: Sequence[str], out: Path | None) -> int:
+@perfetto_option
+def judge_command(files: Sequence[str], out: Path | None, perfetto: Path | None) -> int:
     """Judge kept histories.
 
     A history holds everything that a check reads, so that the verdict is the same as that of the
@@ -47,15 +49,20 @@ def judge_command(files: Sequence[str], out: Path | None) -> int:
     terminal = Terminal()
     reports: list[ScenarioReport] = []
     mistakes: list[str] = []
+    if perfetto is not None and len(files) > 1:
+        raise click.UsageError("--perfetto: a trace holds one history; name one")
     for name in files:
         path = Path(name) / HISTORY if Path(name).is_dir() else Path(name)
         try:
-            report = _report_of(_read(path), path)
+            history = _read(path)
+            report = _report_of(history, path)
         except HistoryError as error:
             mistakes.append(f"{path}: {error}")
             continue
         reports.append(report)
         terminal.say_all(summary(report, full=True), STYLES[report.verdict])
+        if perfetto is not None:
+            write_trace(perfetto, history)
         if out is not None:
             write_result(out if len(files) == 1 else out / path.parent.name, report)
     complain(mistakes)

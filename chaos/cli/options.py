@@ -53,6 +53,13 @@ world_option = click.option(
     help="Run in this world only: virtual (in memory, in virtual time) or tcp (real sockets).",
 )
 
+perfetto_option = click.option(
+    "--perfetto",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write the run as a trace that https://ui.perfetto.dev opens.",
+)
+
 client_option = click.option(
     "--client",
     type=ClientType(),

@@ -7,7 +7,7 @@ import click
 from chaos.cli.conclude import complain
 from chaos.cli.files import Source, gather, not_there
 from chaos.cli.interrupt import Interrupted, interruptible
-from chaos.cli.options import client_option, world_option
+from chaos.cli.options import client_option, perfetto_option, world_option
 from chaos.cli.tasks import judged
 from chaos.cli.terminal import Terminal
 from chaos.drivers.driver import Driver
@@ -15,7 +15,7 @@ from chaos.history import History, SentRecord
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.judge import Result, judge
 from chaos.report.narrative import Narrator
-from chaos.report.run_directory import saved_history, scenario_of
+from chaos.report.run_directory import saved_history, scenario_of, write_trace
 from chaos.report.scenario_report import (
     STATUS_INTERRUPTED,
     STATUS_NO_VERDICT,
@@ -42,7 +42,14 @@ Examples:
 @world_option
 @client_option
 @click.option("--all", "everything", is_flag=True, help="Print the narrative of every record.")
-def replay_command(file: str, world: WorldName | None, client: Driver, everything: bool) -> int:
+@perfetto_option
+def replay_command(
+    file: str,
+    world: WorldName | None,
+    client: Driver,
+    everything: bool,
+    perfetto: Path | None,
+) -> int:
     """Run one scenario again and print narratives of its records.
 
     The narratives are those of the records of broken promises; if no promise was broken, those of
@@ -64,13 +71,15 @@ def replay_command(file: str, world: WorldName | None, client: Driver, everythin
     if not worlds:
         complain([not_there(source, world, client)])
         return STATUS_NO_VERDICT
+    if perfetto is not None and len(worlds) > 1:
+        raise click.UsageError("--perfetto: a trace holds one run; name its world with --world")
     terminal = Terminal()
     reports: list[ScenarioReport] = []
     try:
         with interruptible():
             terminal.say(f"seed {source.seed}")
             for each in worlds:
-                report = _replay(terminal, source, each, client, everything)
+                report = _replay(terminal, source, each, client, everything, perfetto)
                 reports.append(report)
     except Interrupted:
         terminal.say()
@@ -80,12 +89,19 @@ def replay_command(file: str, world: WorldName | None, client: Driver, everythin
 
 
 def _replay(
-    terminal: Terminal, source: Source, world: WorldName, client: Driver, everything: bool
+    terminal: Terminal,
+    source: Source,
+    world: WorldName,
+    client: Driver,
+    everything: bool,
+    perfetto: Path | None,
 ) -> ScenarioReport:
     scenario = source.prop.scenario()
     history = run_scenario(scenario, world, client.open)
     with gc_paused():  # the collector would traverse little but the history
         result = judge(history)
+    if perfetto is not None:
+        write_trace(perfetto, history)
     blank = ScenarioReport(scenario.name, source.file, world, scenario.seed, client.name)
     report = judged(blank, history, result, narratives_max=0)
     terminal.say()

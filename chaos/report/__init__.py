@@ -7,6 +7,7 @@
 ``table``: the tables of several results, and the last line.
 ``zoo_table``: the report of ``zoo``.
 ``junit``: the results as JUnit XML.
+``perfetto``: a run as Chrome trace JSON.
 ``run_directory``: the files that are kept of a run.
 ``replay``: a counterexample as a test.
 """

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from chaos.history import History
+from chaos.report.perfetto import perfetto_trace
 from chaos.report.scenario_report import ScenarioReport
 from chaos.spec.expectations import without_times
 from chaos.spec.loader import ScenarioFileError, load_scenario_file
@@ -106,6 +108,15 @@ def write_result(directory: Path, report: ScenarioReport) -> None:
     make_directory(directory)
     text = json.dumps(report.to_data(), indent=2, ensure_ascii=False)
     (directory / RESULT).write_text(text + "\n", encoding="utf-8")
+
+
+def write_trace(path: Path, history: History) -> None:
+    """Write the trace of a run for ui.perfetto.dev.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    path.write_text(perfetto_trace(history), encoding="utf-8")
 
 
 def write_test(directory: Path, slug: str, report: ScenarioReport) -> None:

@@ -1,5 +1,6 @@
 """``python -m chaos judge``: the same verdict in another process, and bad input in one line."""
 
+import json
 import os
 import subprocess
 import sys
@@ -80,3 +81,15 @@ def test_a_history_that_was_edited_is_refused_without_a_traceback(tmp_path: Path
 
 def test_help_shows_how_to_keep_a_history() -> None:
     assert "--out runs" in (judge_command.epilog or "")
+
+
+def test_a_trace_is_written_of_a_run_and_of_its_history(tmp_path: Path) -> None:
+    scenario, trace, again = tmp_path / "s.yaml", tmp_path / "t.json", tmp_path / "u.json"
+    scenario.write_text("name: x\nworlds: [virtual]\nworkload: [send, flush]\n")
+    chaos("run", str(scenario), "--out", str(tmp_path))
+    chaos("replay", str(tmp_path / "s-virtual"), "--perfetto", str(trace))
+    assert judged(str(tmp_path / "s-virtual"), "--perfetto", str(again)).exit_code == 0
+    assert json.loads(trace.read_text())["traceEvents"]
+    assert trace.read_text() == again.read_text()
+    two = judged(str(tmp_path / "s-virtual"), str(tmp_path), "--perfetto", str(again))
+    assert "--perfetto: a trace holds one history; name one" in str(two.exception)
