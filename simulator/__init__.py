@@ -12,6 +12,7 @@ The equivalent in trio is ``async with simulator.open_simulator(drop=0.1, seed=7
 ``documents``: files that people write: YAML, diagnostics and models.
 ``faults``: the fault model.
 ``cluster``: topics, partitions, logs and metadata.
+``storage``: what a simulator keeps in a directory across restarts.
 ``handlers``: one module for each API.
 ``serving``: listeners and connections.
 ``events``: typed events.

@@ -262,6 +262,19 @@ _COMMANDS = {"tail": "simulator.tailing.command", "ctl": "simulator.control.ctl"
     help="The memory budget; when stored records fill three quarters of it, partitions are full.",
 )
 @click.option(
+    "--retain",
+    type=_CheckedSize(),
+    help="The length of a partition's log above which its oldest batches are evicted.  "
+    "[default: any length]",
+)
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="A directory in which topics, logs, SmartModules and consumer offsets outlive the "
+    "simulator.",
+)
+@click.option(
     "--control",
     type=AddressType(CONTROL_PORT),
     help="Serve the control API, and a page for people, at this address; see docs/control.md.  "

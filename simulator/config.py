@@ -1,10 +1,13 @@
 """What a simulator is made of, in the words of the command line."""
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Unpack
 
 from simulator.cluster.cluster import TOPIC_WAIT_S, Cluster, ClusterError, topic_of
+from simulator.cluster.keeping import keep, release
 from simulator.cluster.memory import MEMORY_BYTES, Memory
 from simulator.cluster.replication import ReplicationTerms
 from simulator.faults.distributions import NO_DELAY, Distribution
@@ -15,7 +18,10 @@ from simulator.faults.kinds.drop import Drop
 from simulator.faults.kinds.duplicate import Duplicate
 from simulator.faults.model import Fault, Placed
 from simulator.options import Options, SimulatorError, checked, faults_in
+from simulator.storage.store import DataError, Store
 from wire.address import PORT_MAX
+
+logger = logging.getLogger("simulator")
 
 SPU_PORT_STEP = 10
 """SPU i listens this much above SPU i - 1, as in ``fluvio cluster start --local``."""
@@ -39,6 +45,8 @@ class Config:
     recovery: Distribution = NO_DELAY
     topic_wait_s: float = TOPIC_WAIT_S
     memory_bytes: int = MEMORY_BYTES
+    retain_bytes: int | None = None
+    data: Path | None = None
     started_s: float = 0.0
     """The time of the start, in seconds since the epoch; it counts in the times of stored consumer
     offsets alone."""
@@ -93,34 +101,54 @@ def faults_of(
 
 
 def new_cluster(config: Config) -> Cluster:
-    """Return the cluster of a configuration, with its topics.
+    """Return the cluster of a configuration, with its topics, and with what its directory has.
 
     Raises:
-        SimulatorError: a topic is not acceptable.
+        SimulatorError: a topic is not acceptable, or the directory cannot be used.
     """
     memory, wait_s = Memory(config.memory_bytes), config.topic_wait_s
-    cluster = Cluster(config.spus, memory, config.commit_delay_s, wait_s)
-    create_topics(cluster, config)
+    cluster = Cluster(config.spus, memory, config.commit_delay_s, wait_s, config.retain_bytes)
+    try:
+        if config.data is not None:
+            keep(cluster, Store(config.data))
+        create_topics(cluster, config)
+    except DataError as error:
+        release(cluster)
+        raise SimulatorError(str(error)) from error
+    except SimulatorError:
+        release(cluster)
+        raise
     return cluster
 
 
 def create_topics(cluster: Cluster, config: Config) -> None:
-    """Create the topics of a configuration.
+    """Create the topics of a configuration, unless the cluster has them from its directory.
 
     Raises:
         SimulatorError: a topic is not acceptable.
     """
     for name, partitions in config.topics.items():
-        try:
-            cluster.create_topic(name, topic_of(partitions, replicas=config.replicas))
-        except ClusterError as error:
-            raise SimulatorError(f"topic {name}: {error.text}") from error
+        known = cluster.topics.get(name)
+        if cluster.store is None or known is None:
+            try:
+                cluster.create_topic(name, topic_of(partitions, replicas=config.replicas))
+            except ClusterError as error:
+                raise SimulatorError(f"topic {name}: {error.text}") from error
+        elif partitions != len(known.partitions):
+            logger.warning(
+                "topic %s has %d partitions in the data directory and keeps them; %d were asked"
+                " for",
+                name,
+                len(known.partitions),
+                partitions,
+            )
 
 
 _FIELDS = {
     "commit_delay": "commit_delay_s",
     "topic_wait": "topic_wait_s",
     "memory": "memory_bytes",
+    "retain": "retain_bytes",
 }
 """The fields of a configuration that have a unit in their name."""
 

@@ -290,6 +290,16 @@ class Appended(ExchangeEvent):
         return self.base_offset + self.records
 
 
+@event
+class Evicted(Event):
+    """The oldest batches of a partition are gone, because its log was longer than it may be."""
+
+    topic: str
+    partition: int
+    start_offset: int
+    """The offset of the first record that is left."""
+
+
 # --- the cluster
 
 
@@ -431,7 +441,7 @@ class EventsLeftOut(Event):
     """A journal could not take events as fast as they came; ``n`` and ``t`` are of the last one."""
 
     count: int
-    """How many events before this line are missing."""
+    """The number of events that are missing before it."""
 
 
 # --- control

@@ -69,6 +69,10 @@ class Options(FaultOptions, total=False):
         duration; 90 s.
     seed: where all randomness comes from; 0.
     memory: what the simulator may take, a number of bytes or a text such as ``"64MiB"``; 1 GiB.
+    retain: how long the log of a partition may be before its oldest batches go, a size like
+        ``memory``; any length.
+    data: a directory in which topics, logs, SmartModules and consumer offsets outlive the
+        simulator; none.
     """
 
     host: str
@@ -83,6 +87,8 @@ class Options(FaultOptions, total=False):
     topic_wait: float | str
     seed: int
     memory: int | str
+    retain: int | str | None
+    data: str | Path | None
 
 
 class SimulatorError(Exception):
@@ -258,6 +264,23 @@ def _memory(value: object) -> int:
     return size
 
 
+def _retain(value: object) -> int | None:
+    if value is None:
+        return None
+    size = parse_size(value)
+    if size < 1:
+        raise ValueError(f"{shown(value)} is no size of a log; write a number of bytes above 0")
+    return size
+
+
+def _directory(value: object) -> Path | None:
+    if value is None or isinstance(value, Path):
+        return value
+    if not isinstance(value, str) or not value or "\0" in value:
+        raise ValueError(f"{shown(value)} is not the path of a directory")
+    return Path(value)
+
+
 _PORT = _whole(0, PORT_MAX, f"a port; ports are 0 to {PORT_MAX}")
 
 _CHECKS: dict[str, Callable[[Any], Any]] = {
@@ -280,4 +303,6 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
     "topic_wait": duration,
     "seed": _whole(None, None, "a seed"),
     "memory": _memory,
+    "retain": _retain,
+    "data": _directory,
 }

@@ -27,6 +27,7 @@ from simulator.events import (
     ConnectRefused,
     DialRefused,
     Event,
+    Evicted,
     ExchangeEvent,
     FaultHit,
     FrameRead,
@@ -50,6 +51,7 @@ CLUSTER_EVENTS = (
     ConnectionsCut,
     ConnectRefused,
     DialRefused,
+    Evicted,
     Healed,
     LeaderElected,
     LeaderMoved,
@@ -63,6 +65,9 @@ CLUSTER_EVENTS = (
     TopicDeleted,
 )
 """Events that belong to no request but can explain the outcome of one."""
+
+_OF_PARTITION = (Evicted, LeaderElected, LeaderMoved, PartitionServed)
+"""Those of them that concern the records of one partition."""
 
 LINES_MAX = 40
 """The most lines of a narrative in a summary: that of a record that was sent a hundred times is too
@@ -253,7 +258,7 @@ class Narrator:
         first = bisect_left(self._around_at, start)
         yield from self._in_force(first)
         for position, event in self._around[first : bisect_right(self._around_at, end)]:
-            if not isinstance(event, LeaderElected | LeaderMoved | PartitionServed) or (
+            if not isinstance(event, _OF_PARTITION) or (
                 event.topic == self._topic and event.partition in self._partitions(record)
             ):
                 yield position, event.t, phrases.around(event)

@@ -10,6 +10,7 @@ from simulator.events import (
     ConnectRefused,
     DialRefused,
     Event,
+    Evicted,
     FaultHit,
     Healed,
     LeaderElected,
@@ -138,11 +139,11 @@ def around(event: Event) -> str:
             return f"spu:{event.spu} stopped"
         case SpuStarted():
             return f"spu:{event.spu} started"
-    return _leader_change(event) or _topic_change(event) or type(event).__name__
+    return _partition_change(event) or _topic_change(event) or type(event).__name__
 
 
-def _leader_change(event: Event) -> str:
-    """Return the sentence for a change of the replicas of a partition; empty for other events."""
+def _partition_change(event: Event) -> str:
+    """Return the sentence for a change of one partition; empty for other events."""
     match event:
         case LeaderMoved():
             return f"the leader of {event.topic}/{event.partition} moved to spu:{event.spu}"
@@ -153,6 +154,9 @@ def _leader_change(event: Event) -> str:
             )
         case PartitionServed():
             return f"spu:{event.spu} serves {event.topic}/{event.partition} again"
+        case Evicted():
+            where = f"{event.topic}/{event.partition}"
+            return f"the records of {where} before offset {event.start_offset:,} are evicted"
     return ""
 
 

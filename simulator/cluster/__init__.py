@@ -7,6 +7,8 @@
 ``copies``: detects batches that a log has stored before.
 ``memory``: the memory budget of a simulator.
 ``topic_checks``: what an SC refuses to create.
+``topic_specs``: the specs of topics, and where their partitions go.
+``keeping``: a cluster that outlives its simulator.
 ``smartmodules``: the names of SmartModules.
 ``follower``: one follower of a partition.
 ``replication``: followers that fetch, the high watermark, and the election of a leader.

@@ -16,19 +16,22 @@ from simulator.cluster.follower import Follower
 from simulator.cluster.log import PartitionLog
 from simulator.cluster.memory import Memory
 from simulator.cluster.smartmodules import SmartModuleKey
-from simulator.cluster.topic_checks import (
+from simulator.cluster.topic_checks import TopicRefusal, refusal_of_name, refusal_of_spec
+from simulator.cluster.topic_specs import (
     SEGMENT_BYTES_DEFAULT,
-    TopicRefusal,
-    keeps_all_despite,
+    SYSTEM_TOPIC_SPEC,
     partition_count,
-    refusal_of_name,
-    refusal_of_spec,
+    placed,
+    replication_factor,
 )
+from simulator.storage import entries
+from simulator.storage.kept_log import KeptLog
+from simulator.storage.store import Store
 from wire.api import WATCH
 from wire.api.objects import SmartModule
 from wire.api.smartmodule_spec import SmartModuleSpec
-from wire.api.storage import SegmentCleanup, TopicCompression, TopicStorage
-from wire.api.topic import Assigned, Computed, TopicResolution, TopicSpec
+from wire.api.storage import TopicCompression
+from wire.api.topic import Computed, TopicResolution, TopicSpec
 from wire.codec import encode
 from wire.error_code import Code, ErrorCode, SystemSpecDeletionAttempt, SystemSpecUpdatingAttempt
 from wire.topic_name import SYSTEM_TOPIC
@@ -48,6 +51,10 @@ TOPIC_WAIT_S = 90.0
 NEWS_FRAMES_MAX = 64
 """The most frames in which the SC tells of all partitions of one SPU. A real SC tells of 168 of
 them in 52 frames when their SPU stops; a client that reads has room for thousands of frames."""
+
+
+NOT_WRITTEN = "the data directory of this simulator cannot be written"
+"""Why a change is refused that cannot be kept."""
 
 
 class ClusterError(Exception):
@@ -131,6 +138,8 @@ class Cluster:
         commit_delay_s: how long after an append the high watermark passes it, in seconds.
         topic_wait_s: how long the creation of a topic waits until all its partitions are online, in
             seconds.
+        retain_bytes: how long a log may be before its oldest batches go, in bytes; None for any
+            length.
     """
 
     def __init__(
@@ -139,6 +148,7 @@ class Cluster:
         memory: Memory | None = None,
         commit_delay_s: float = 0.0,
         topic_wait_s: float = TOPIC_WAIT_S,
+        retain_bytes: int | None = None,
     ) -> None:
         assert spus >= 1
         self.spus = [Spu(index) for index in range(spus)]
@@ -147,13 +157,16 @@ class Cluster:
         """What is stored; no SPU runs one."""
         self.commit_delay_s = commit_delay_s
         self.topic_wait_s = topic_wait_s
+        self.retain_bytes = retain_bytes
+        self.store: Store | None = None
+        """What keeps the state across restarts, if anything does; see ``keeping``."""
         self.epochs = Counter[type[Thing]]()
         """By type of thing, how often something was told of it."""
         self.latest_news: dict[tuple[str, int, bool], Any] = {}
         """What subscribers made of the latest change, for each other; emptied by the next one."""
         self.memory = memory or Memory()
         self.consumer_offsets = ConsumerOffsets()
-        self._warned_of_limits = False
+        self._warned_of_retention = False
         self._subscribers: list[Subscriber] = []
         # A watch without objects would be a trap: a client counts an empty answer as none and waits
         # a minute for another.
@@ -200,11 +213,13 @@ class Cluster:
         replicas than there are SPUs stays without partitions.
 
         Raises:
-            ClusterError: the name or the spec is not acceptable.
+            ClusterError: the name or the spec is not acceptable, or the topic cannot be kept.
         """
         self.check_topic(name, spec)
-        if not spec.system:
-            self._warn_of_limits(name, spec)
+        kept = entries.KeptTopic(name=name, spus=len(self.spus), spec=spec)
+        self._keep(kept, Code.TOPIC_ERROR)
+        if spec.cleanup_policy is not None and not spec.system:
+            self._warn_of_retention(name)
         self.topics[name] = topic = Topic(name, spec)
         self._tell([topic])
         self._resolve(topic, TopicResolution.PENDING)
@@ -216,12 +231,11 @@ class Cluster:
         self._tell_new(topic, 0)
         return topic
 
-    def _warn_of_limits(self, name: str, spec: TopicSpec) -> None:
-        """Say of the first topic with limits that are not applied that all its records are kept."""
-        limits = keeps_all_despite(spec)
-        if limits is not None and not self._warned_of_limits:
-            self._warned_of_limits = True
-            logger.warning("topic %s: all records are kept in spite of its %s", name, limits)
+    def _warn_of_retention(self, name: str) -> None:
+        """Say of the first topic with a retention that its records are kept for longer."""
+        if not self._warned_of_retention:
+            self._warned_of_retention = True
+            logger.warning("topic %s: records are kept in spite of its retention", name)
 
     def check_topic(self, name: str, spec: TopicSpec) -> None:
         """What a real SC checks, in its order; the number of partitions is a limit of our own.
@@ -242,7 +256,8 @@ class Cluster:
         """Delete a topic with all that it holds.
 
         Raises:
-            ClusterError: there is none of that name, or it is a system topic without ``force``.
+            ClusterError: there is none of that name, it is a system topic without ``force``, or
+                the deletion cannot be kept.
         """
         topic = self.topics.get(name)
         if topic is None:
@@ -250,8 +265,11 @@ class Cluster:
         if topic.spec.system and not force:
             code = SystemSpecDeletionAttempt(kind="topic", name=name)
             raise ClusterError(code, None)
+        self._keep(entries.KeptTopicDeletion(name=name), Code.TOPIC_ERROR)
         del self.topics[name]
         self.memory.stored -= sum(partition.log.charge for partition in topic.partitions)
+        if self.store is not None:
+            self.store.forget(sum(partition.log.bytes for partition in topic.partitions))
         self._tell([*topic.partitions], gone=True)
         self._tell([topic], gone=True)
 
@@ -260,7 +278,7 @@ class Cluster:
 
         Raises:
             ClusterError: there is no such topic, it is a system topic, its partitions were assigned
-                by hand, it has none, or there would be too many.
+                by hand, it has none, there would be too many, or they cannot be kept.
         """
         topic = self.topics.get(name)
         if topic is None:
@@ -272,8 +290,9 @@ class Cluster:
             raise ClusterError(Code.TOPIC_INVALID_REPLICA_TYPE, "invalid replica type")
         if not topic.partitions:
             raise ClusterError(Code.TOPIC_ERROR, "there are too few SPUs for this topic")
-        old = len(topic.partitions)
         self._check_count(count)
+        self._keep(entries.KeptPartitions(topic=name, count=count), Code.TOPIC_ERROR)
+        old = len(topic.partitions)
         grown = replace(topic.spec, replicas=replace(replicas, partitions=old + count))
         topic.spec = grown
         self._append_partitions(topic, old)
@@ -283,12 +302,16 @@ class Cluster:
         """Delete everything that clients can make: topics, offsets of consumers, SmartModules.
 
         All SPUs are online; the system topic is there, and new.
+
+        Raises:
+            ClusterError: that cannot be kept.
         """
         for name in tuple(self.topics):
             self.delete_topic(name, force=True)
         for module in tuple(self.smartmodules.values()):
             self.delete_smartmodule(SmartModuleKey(module.name))
-        self.consumer_offsets.clear()
+        if not self.consumer_offsets.clear():
+            raise ClusterError(Code.STORAGE_ERROR, NOT_WRITTEN)
         for spu in self.spus:
             if not spu.online:
                 self.set_online(spu, online=True)
@@ -300,7 +323,8 @@ class Cluster:
         One with a package is stored under the name of that.
 
         Raises:
-            ClusterError: its package has no name or no group, or the memory is full.
+            ClusterError: its package has no name or no group, the memory is full, or it cannot be
+                kept.
         """
         if spec.meta is not None:
             package = spec.meta.package
@@ -315,15 +339,26 @@ class Cluster:
             self.memory.stored += freed
             why = "the memory of this simulator is full"
             raise ClusterError(Code.SMART_MODULE_ERROR, why, name)
+        try:
+            self._keep(entries.KeptModule(module=module), Code.SMART_MODULE_ERROR)
+        except ClusterError:
+            self.memory.stored += freed - Memory.charge(1, _size(module))
+            raise
         self.smartmodules[name] = module
         self._tell([module])
         return module
 
     def delete_smartmodule(self, key: SmartModuleKey) -> bool:
-        """Delete the SmartModule that is stored under the name of a key; return whether it was."""
-        module = self.smartmodules.pop(key.store_id, None)
+        """Delete the SmartModule that is stored under the name of a key; return whether it was.
+
+        Raises:
+            ClusterError: the deletion cannot be kept.
+        """
+        module = self.smartmodules.get(key.store_id)
         if module is None:
             return False
+        self._keep(entries.KeptModuleDeletion(name=module.name), Code.SMART_MODULE_ERROR)
+        del self.smartmodules[module.name]
         self.memory.stored -= Memory.charge(1, _size(module))
         self._tell([module], gone=True)
         return True
@@ -418,15 +453,23 @@ class Cluster:
             partition.reported = True
         self._tell([*new])
 
+    def _keep(self, entry: entries.Entry, code: Code) -> None:
+        """Write a change to the store, if there is one, before it is made."""
+        if self.store is not None and not self.store.write(entry):
+            raise ClusterError(code, NOT_WRITTEN)
+
     # --- where partitions go
 
     def _append_partitions(self, topic: Topic, first: int) -> None:
         """Make the partitions of a topic that its spec has from ``first`` on."""
         spec = topic.spec
         segment = (spec.storage and spec.storage.segment_size) or SEGMENT_BYTES_DEFAULT
-        for index, replicas in enumerate(self._assign(spec)):
+        limit = None if spec.storage is None else spec.storage.max_partition_size
+        for index, replicas in enumerate(placed(spec, len(self.spus), SPU_ID_FIRST)):
             if index >= first:
-                log = PartitionLog(self.memory, spec.compression, segment)
+                log = PartitionLog(self.memory, spec.compression, segment, limit, self.retain_bytes)
+                if self.store is not None:
+                    log.keep = KeptLog(self.store, topic.name, index)
                 served = self.spus[replicas[0]].online
                 topic.partitions.append(Partition(topic, index, replicas, log, served))
 
@@ -435,20 +478,6 @@ class Cluster:
             raise ClusterError(
                 Code.TOPIC_ERROR, f"more than {PARTITIONS_MAX} partitions in this simulator"
             )
-
-    def _assign(self, spec: TopicSpec) -> list[list[int]]:
-        if isinstance(spec.replicas, Assigned):
-            return [
-                [spu_id - SPU_ID_FIRST for spu_id in partition.replicas]
-                for partition in spec.replicas.partitions
-            ]
-        assert isinstance(spec.replicas, Computed)
-        spus = len(self.spus)
-        factor = spec.replicas.replication_factor
-        return [
-            [(index + replica) % spus for replica in range(factor)]
-            for index in range(spec.replicas.partitions)
-        ]
 
 
 def _size(module: SmartModule) -> int:
@@ -467,17 +496,3 @@ def topic_of(
         replicas=Computed(partitions=partitions, replication_factor=replicas),
         compression=compression,
     )
-
-
-SYSTEM_TOPIC_SPEC = TopicSpec(
-    replicas=Computed(partitions=1, replication_factor=1),
-    cleanup_policy=SegmentCleanup(time_in_seconds=7 * 24 * 60 * 60),
-    storage=TopicStorage(segment_size=512_000_000, max_partition_size=2_048_000_000),
-    system=True,
-)
-"""The spec of the topic that every cluster has from the start."""
-
-
-def replication_factor(spec: TopicSpec) -> int:
-    """The number of replicas of each partition; the SPUs of a spec that assigns them exist."""
-    return spec.replicas.replication_factor if isinstance(spec.replicas, Computed) else 1

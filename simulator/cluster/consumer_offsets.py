@@ -3,6 +3,9 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from simulator.storage.entries import KeptOffset, KeptOffsetDeletion
+from simulator.storage.store import Store
+
 CONSUMER_OFFSETS_BYTES_MAX = 32 * 1024 * 1024
 """The memory that all offsets may take, in bytes."""
 
@@ -32,6 +35,8 @@ class ConsumerOffsets:
     def __init__(self) -> None:
         self.epoch_s = 0.0
         """The time of the simulator's clock at 0, in seconds since the epoch."""
+        self.store: Store | None = None
+        """What keeps the offsets across restarts, if anything does."""
         self._offsets: dict[ConsumerName, ReadOffset] = {}
         self._bytes = 0
 
@@ -40,7 +45,7 @@ class ConsumerOffsets:
         return self._offsets.get(ConsumerName(topic, partition, consumer_id))
 
     def put(self, topic: str, partition: int, consumer_id: str, offset: int, now: float) -> bool:
-        """Store the offset of a consumer; return False if there is no memory for it.
+        """Store the offset of a consumer; return False if there is no room for it.
 
         Args:
             topic: the topic.
@@ -50,23 +55,43 @@ class ConsumerOffsets:
             now: the time, in seconds of the simulator's clock.
         """
         name = ConsumerName(topic, partition, consumer_id)
-        if name not in self._offsets:
-            if self._bytes + _charge(name) > CONSUMER_OFFSETS_BYTES_MAX:
-                return False
-            self._bytes += _charge(name)
-        self._offsets[name] = ReadOffset(offset, int(self.epoch_s + now))
+        if name not in self._offsets and self._bytes + _charge(name) > CONSUMER_OFFSETS_BYTES_MAX:
+            return False
+        modified_s = int(self.epoch_s + now)
+        if self.store is not None and not self.store.write(
+            KeptOffset(**name._asdict(), offset=offset, modified_s=modified_s)
+        ):
+            return False
+        self.restore(name, ReadOffset(offset, modified_s))
         return True
 
-    def delete(self, topic: str, partition: int, consumer_id: str) -> None:
-        """Forget the offset of a consumer, if there is one."""
+    def delete(self, topic: str, partition: int, consumer_id: str) -> bool:
+        """Forget the offset of a consumer, if there is one; return False if that is not kept."""
         name = ConsumerName(topic, partition, consumer_id)
+        if name in self._offsets:
+            if self.store is not None and not self.store.write(
+                KeptOffsetDeletion(**name._asdict())
+            ):
+                return False
+            self.remove(name)
+        return True
+
+    def restore(self, name: ConsumerName, read: ReadOffset) -> None:
+        """Store an offset again as it was kept."""
+        if name not in self._offsets:
+            self._bytes += _charge(name)
+        elif self.store is not None:
+            self.store.forget(OFFSET_OVERHEAD_BYTES)
+        self._offsets[name] = read
+
+    def remove(self, name: ConsumerName) -> None:
+        """Forget an offset, if there is one."""
         if self._offsets.pop(name, None) is not None:
             self._bytes -= _charge(name)
 
-    def clear(self) -> None:
-        """Forget every offset."""
-        self._offsets.clear()
-        self._bytes = 0
+    def clear(self) -> bool:
+        """Forget every offset; return False if that is not kept."""
+        return all(self.delete(*name) for name in tuple(self._offsets))
 
     def items(self) -> Iterable[tuple[ConsumerName, ReadOffset]]:
         """Return every offset, in the order in which the consumers came."""

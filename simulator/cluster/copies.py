@@ -48,6 +48,10 @@ class Copies:
                 copied += held
         return copied
 
+    def forget_first(self, count: int) -> None:
+        """Forget the first batches, which the log no longer has; the others have moved up."""
+        self._first = {key: at - count for key, at in self._first.items() if at >= count}
+
     def forget(self, position: int) -> None:
         """Forget the batches from a position on, which the log no longer has."""
         self._first = {key: place for key, place in self._first.items() if place < position}

@@ -8,6 +8,9 @@ to the same bytes; one with a wrong CRC is stored with a right one, so that the 
 went wrong on the way. We keep what arrived, in one copy for each batch, and compute the CRC when
 the batch is read, because most logs are read once or never. Records are decoded only then, too.
 
+A log with a limit loses its oldest batches once it is longer (``evict``). To take one batch from
+the front of a list of a million costs a millisecond, so an eighth of the limit goes at a time.
+
 A log may hold millions of batches, so a batch is not a separate object: the bytes after the base
 offset are in one list, and the base offsets are in an array. That halves the memory of a small
 batch, and the garbage collector has nothing to traverse.
@@ -16,14 +19,16 @@ batch, and the garbage collector has nothing to traverse.
 from array import array
 from bisect import bisect_left, bisect_right
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import accumulate
+from math import inf
 from typing import NamedTuple
 
 from simulator.cluster.copies import Copies
 from simulator.cluster.memory import Memory
 from simulator.cluster.record_set import RecordSet
-from simulator.cluster.topic_checks import SEGMENT_BYTES_DEFAULT
+from simulator.cluster.topic_specs import SEGMENT_BYTES_DEFAULT
+from simulator.storage.kept_log import KeptLog
 from wire.api.storage import TopicCompression
 from wire.batch import BASE_OFFSET_BYTES, SCHEMA_BIT, Record, decode_batch
 from wire.compression import Codec
@@ -75,6 +80,9 @@ class PartitionLog:
         memory: what all logs of a cluster share.
         compression: what the topic allows in its batches.
         segment_bytes: the largest batch that the topic's segments take.
+        segments_bytes_max: how long the log may be before its first segments go; None for any
+            length.
+        batches_bytes_max: how long it may be before its first batches go; None for any length.
     """
 
     def __init__(
@@ -82,16 +90,22 @@ class PartitionLog:
         memory: Memory,
         compression: TopicCompression = TopicCompression.ANY,
         segment_bytes: int = SEGMENT_BYTES_DEFAULT,
+        segments_bytes_max: int | None = None,
+        batches_bytes_max: int | None = None,
     ) -> None:
         self.bodies: list[bytes] = []
         """Each batch behind its base offset."""
         self.base_offsets = array("q")
         """The offset of the first record of each batch."""
+        self.start_offset = 0
+        """The offset of the first record that is not evicted."""
         self.end_offset = 0
         self.bytes = 0
         """Bytes of all batches."""
         self.resent = 0
-        """Records of batches whose bytes this log held before."""
+        """Records of batches whose bytes this log held when they came."""
+        self.keep: KeptLog | None = None
+        """What keeps the log across restarts, if anything does."""
         self._copies = Copies(self.bodies)
         self._memory = memory
         codecs = _CODECS_OF[compression]
@@ -101,6 +115,9 @@ class PartitionLog:
         self._segment_bytes = self._segment_left = segment_bytes
         self._segments = [0]
         """Where in ``bodies`` each segment begins."""
+        self._segments_bytes_max = inf if segments_bytes_max is None else segments_bytes_max
+        self._batches_bytes_max = inf if batches_bytes_max is None else batches_bytes_max
+        self._bytes_max = min(self._segments_bytes_max, self._batches_bytes_max)
         self._short_circuited = False
         self._commits: deque[tuple[float, int]] = deque()
         self._committed = 0
@@ -136,9 +153,9 @@ class PartitionLog:
             commit_delay_s: how much later the high watermark passes the records, in seconds.
 
         Returns:
-            Where the records are; or what is written of them; or the code of the refusal; or None
-            when the memory is full (the code for that names the partition, which the log does not
-            know).
+            Where the records are; or what is written of them; or the code of the refusal, which is
+            StorageError if what keeps the log cannot write it; or None when the memory is full (the
+            code for that names the partition, which the log does not know).
         """
         if not any(records.counts):
             return AppendedRecords(0, 0)
@@ -148,8 +165,8 @@ class PartitionLog:
         if not records.can_be_written:
             return self._append_in_part(records)
         appended = self._store(records)
-        if appended is None:
-            return None
+        if not isinstance(appended, AppendedRecords):
+            return appended
         if self.replicate is not None:
             self.replicate()
         elif commit_delay_s > 0:
@@ -160,22 +177,29 @@ class PartitionLog:
             call()
         return appended
 
-    def _append_in_part(self, records: RecordSet) -> InterruptedAppend | None:
+    def _append_in_part(self, records: RecordSet) -> InterruptedAppend | Code | None:
         """Store the batches before the first one that cannot be written."""
         written = records.written()
         empty = not records.counts[len(written.counts)]
         stored = self._store(written)
-        if stored is None:
-            return None
+        if not isinstance(stored, AppendedRecords):
+            return stored
         # An empty batch makes the real storage fail, and all writes behind it; a batch with a
         # schema id makes the real encoder panic, and the storage does not notice.
         self._short_circuited = empty
         return InterruptedAppend(stored, Code.STORAGE_ERROR if empty else None)
 
-    def _store(self, records: RecordSet) -> AppendedRecords | None:
-        """Store all batches, or return None if the memory is full."""
+    def _store(self, records: RecordSet) -> AppendedRecords | Code | None:
+        """Store all batches, or return None if the memory is full, or a code."""
         if not self._memory.store(len(records.bodies), records.size):
             return None
+        if (
+            self.keep is not None
+            and records.bodies
+            and not self.keep.append(self.end_offset, records.bodies)
+        ):
+            self._memory.stored -= self._memory.charge(len(records.bodies), records.size)
+            return Code.STORAGE_ERROR
         total = sum(records.counts)
         base_offset, position = self.end_offset, len(self.bodies)
         self._segment_left -= records.size
@@ -210,6 +234,72 @@ class PartitionLog:
             return Code.PARTITION_SHORT_CIRCUITED
         return None
 
+    def restore(self, base_offset: int, records: RecordSet) -> bool:
+        """Store batches again that were kept; they are committed.
+
+        Returns:
+            Whether there was memory for them.
+
+        Raises:
+            ValueError: they do not continue the log.
+        """
+        if base_offset < self.end_offset:
+            self.truncate(base_offset)
+        if base_offset != self.end_offset:
+            raise ValueError(f"batches at offset {base_offset} behind offset {self.end_offset}")
+        stored = self._store(records)
+        self._committed = self.end_offset
+        return stored is not None
+
+    def evict(self, now: float) -> bool:
+        """Remove the oldest batches if the log is longer than it may be.
+
+        Then at least an eighth of the limit goes, in whole batches, or in whole segments. The
+        latest batch, or segment, stays, and so does what is not committed.
+
+        Returns:
+            Whether batches were removed.
+        """
+        if self.bytes <= self._bytes_max:
+            return False
+        count = self._beyond(self._batches_bytes_max, range(1, len(self.bodies)))
+        count = max(count, self._beyond(self._segments_bytes_max, self._segments[1:]))
+        count = min(count, bisect_left(self.base_offsets, self.high_watermark(now)))
+        if count:
+            self._remove_first(count)
+        return count > 0
+
+    def evict_to(self, offset: int) -> None:
+        """Remove the batches before an offset; a log without batches begins there."""
+        if not self.bodies:
+            self.start_offset = self.end_offset = self._committed = offset
+        elif count := bisect_left(self.base_offsets, offset):
+            self._remove_first(count)
+
+    def _beyond(self, bytes_max: float, places: Iterable[int]) -> int:
+        """Return how many batches go for a limit: up to one of the places in ``bodies``."""
+        if self.bytes <= bytes_max:
+            return 0
+        size, count = self.bytes, 0
+        for place in places:
+            size -= sum(BASE_OFFSET_BYTES + len(body) for body in self.bodies[count:place])
+            count = place
+            if size <= bytes_max * 7 / 8:
+                break
+        return count
+
+    def _remove_first(self, count: int) -> None:
+        removed = self.bodies[:count]
+        size = sum(BASE_OFFSET_BYTES + len(body) for body in removed)
+        self._memory.stored -= self._memory.charge(count, size)
+        self.bytes -= size
+        del self.bodies[:count], self.base_offsets[:count]
+        self._copies.forget_first(count)
+        self.start_offset = self.base_offsets[0] if self.bodies else self.end_offset
+        self._segments = [0, *(place - count for place in self._segments if place > count)]
+        if self.keep is not None:
+            self.keep.evicted(self.start_offset, size)
+
     def commit(self, end: int) -> None:
         """Move the high watermark to an offset, as the followers' fetches allow."""
         self._committed = end
@@ -227,6 +317,8 @@ class PartitionLog:
         del self.bodies[kept:], self.base_offsets[kept:]
         self._copies.forget(kept)
         self.end_offset = end
+        if self.keep is not None:
+            self.keep.truncated(end, size)
         self._segments = [place for place in self._segments if place < kept] or [0]
         latest = self.bodies[self._segments[-1] :]
         used = sum(BASE_OFFSET_BYTES + len(body) for body in latest)
@@ -284,4 +376,4 @@ class PartitionLog:
             yield from decode_batch(as_stored(base, body))[1]
 
     def __len__(self) -> int:
-        return self.end_offset
+        return self.end_offset - self.start_offset

@@ -9,6 +9,7 @@ from collections.abc import Container
 from typing import NamedTuple
 
 from simulator.cluster.smartmodules import SmartModuleKey
+from simulator.cluster.topic_specs import SEGMENT_BYTES_DEFAULT
 from wire.api.topic import Assigned, AssignedPartition, Computed, TopicSpec
 from wire.error_code import Code, DeduplicationSmartModuleNameInvalid, ErrorCode
 from wire.topic_name import check_topic_name
@@ -17,9 +18,6 @@ RETENTION_SECONDS_MIN = 10
 SEGMENT_BYTES_MIN = 1024
 PARTITION_BYTES_MIN = 2048
 """The least that a topic may ask for (``fluvio-types/src/defaults.rs``)."""
-
-SEGMENT_BYTES_DEFAULT = 1024 * 1024 * 1024
-"""The default size of a segment (``fluvio-types/src/defaults.rs``)."""
 
 
 class TopicRefusal(NamedTuple):
@@ -58,24 +56,6 @@ def refusal_of_spec(
         return _deduplication(spec.deduplication.filter.transform.uses, smartmodules)
     why = _replicas(spec, spu_ids)
     return None if why is None else TopicRefusal(Code.TOPIC_ERROR, why)
-
-
-def partition_count(spec: TopicSpec) -> int:
-    """The number of partitions of a topic that is no mirror topic."""
-    if isinstance(spec.replicas, Computed):
-        return spec.replicas.partitions
-    assert isinstance(spec.replicas, Assigned)
-    return len(spec.replicas.partitions)
-
-
-def keeps_all_despite(spec: TopicSpec) -> str | None:
-    """Name the limits of a topic on the age or the size of its partitions, which the simulator does
-    not apply; None if it has none."""
-    named = {
-        "retention": spec.cleanup_policy,
-        "max_partition_size": spec.storage and spec.storage.max_partition_size,
-    }
-    return " and ".join(name for name, limit in named.items() if limit is not None) or None
 
 
 def _deduplication(uses: str, smartmodules: Container[str]) -> TopicRefusal:

@@ -27,7 +27,7 @@ class PartitionState:
     stored: int
     """How many records it holds."""
     resent: int
-    """How many of them came in a batch whose bytes had been stored before."""
+    """How many records came in a batch whose bytes it held already."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,7 @@ def _updated(request: UpdateConsumerOffsetRequest, context: Context) -> ErrorCod
     partition, offsets = stream.partition, context.cluster.consumer_offsets
     topic, index = partition.topic.name, partition.index
     if not offsets.put(topic, index, stream.consumer_id, request.offset, context.now):
-        return Other(text="no memory for more offsets in this simulator")
+        return Other(text="no room for more offsets in this simulator")
     return Code.NONE
 
 
@@ -54,7 +54,8 @@ def delete(request: DeleteConsumerOffsetRequest, context: Context) -> DeleteCons
     if not _leads(context):
         return DeleteConsumerOffsetResponse(error_code=Code.PARTITION_NOT_LEADER)
     replica, offsets = request.replica, context.cluster.consumer_offsets
-    offsets.delete(replica.topic, replica.partition, request.consumer_id)
+    if not offsets.delete(replica.topic, replica.partition, request.consumer_id):
+        return DeleteConsumerOffsetResponse(error_code=Code.STORAGE_ERROR)
     return DeleteConsumerOffsetResponse()
 
 

@@ -16,7 +16,7 @@ from collections.abc import Generator
 from typing import TypeAlias
 
 from simulator.cluster.cluster import ClusterError, Topic
-from simulator.cluster.topic_checks import partition_count
+from simulator.cluster.topic_specs import partition_count
 from simulator.handlers.codes import INJECTED, CodeOfAnswer
 from simulator.handlers.context import Context, WaitUntil
 from simulator.handlers.served_api import ServedApi, register_api

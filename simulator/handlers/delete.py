@@ -34,12 +34,11 @@ def handle(request: DeleteRequest, context: Context) -> Status:
     if label not in _KNOWN:
         return unknown_type()
     delete = request.object.open(DeleteTopic, context.version)
-    if label == SMART_MODULE and context.cluster.delete_smartmodule(key_of(delete.name)):
-        return Status(name=delete.name)
-    if label != TOPIC:
-        return _not_found(label, delete.name)
     try:
-        context.cluster.delete_topic(delete.name, force=delete.force)
+        if label == TOPIC:
+            context.cluster.delete_topic(delete.name, force=delete.force)
+        elif label != SMART_MODULE or not context.cluster.delete_smartmodule(key_of(delete.name)):
+            return _not_found(label, delete.name)
     except ClusterError as error:
         return Status(name=delete.name, error_code=error.code, error_message=error.text)
     return Status(name=delete.name)

@@ -6,9 +6,9 @@ without waiting; only the top-level ``max_bytes`` and the isolation are obeyed. 
 for each partition and cuts in the middle of a batch: official consumers lose the records of a batch
 that does not fit. 0 gives nothing, as does a version without the field; less gives everything.
 Batches of one segment at a time; NotLeaderForPartition for partitions that this SPU does not lead,
-OffsetEvicted for an offset below zero, Other for one beyond the end, each with a high watermark of
-0; an isolation that does not exist closes the connection. Different on purpose: there is a limit on
-the whole response.
+OffsetEvicted for an offset before the first one that the partition has, Other for one beyond the
+end, each with a high watermark of 0; an isolation that does not exist closes the connection.
+Different on purpose: there is a limit on the whole response.
 """
 
 from collections.abc import Generator
@@ -72,6 +72,7 @@ def _fetch(
         answer.error_code = error
         return answer
     answer.high_watermark = log.high_watermark(context.now)
+    answer.log_start_offset = log.start_offset
     end = answer.high_watermark if request.isolation == READ_COMMITTED else log.end_offset
     if room > 0:
         answer.records = log.read(offset, end, room, as_unsigned(request.max_bytes))

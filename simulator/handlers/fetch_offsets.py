@@ -3,7 +3,7 @@
 Served: versions 0 to 25, of which an SPU offers 25 alone. Emulated, after
 ``fluvio-spu/src/services/public/offset_request.rs``: one result for each partition of the request,
 by position; PartitionNotLeader for a partition that this SPU does not lead; at version 23 with a
-consumer id, the offset behind the one that is stored for it.
+consumer id, the offset behind the one that is stored for it, evicted or not.
 """
 
 from simulator.handlers.codes import CodeInEntry
@@ -46,7 +46,7 @@ def _offsets(topic: str, index: int, consumer: str | None, context: Context) -> 
         stored = context.cluster.consumer_offsets.get(topic, index, consumer)
     return PartitionOffsets(
         partition_index=index,
-        start_offset=0 if stored is None else stored.offset + 1,
+        start_offset=partition.log.start_offset if stored is None else stored.offset + 1,
         last_stable_offset=partition.log.high_watermark(context.now),
     )
 

@@ -16,7 +16,7 @@ A record set that is no row of whole batches is read as the real SPU reads it
 closes the connection when it is written: what precedes it is stored, what follows is not.
 
 Left out: SmartModules (SmartModuleNotFound for one that is not stored, else Other), deduplication,
-mirrors, segments on disk, retention.
+mirrors.
 """
 
 from collections.abc import Generator, Sequence

@@ -33,8 +33,8 @@ def check_isolation(isolation: int) -> None:
 
 def offset_error(offset: int, log: PartitionLog) -> ErrorCode | None:
     """Return the error of a read from an offset, or None if a log can be read from there."""
-    if offset < 0:
-        return OffsetEvicted(offset=offset, next_available=0)
+    if offset < log.start_offset:
+        return OffsetEvicted(offset=offset, next_available=log.start_offset)
     if offset > log.end_offset:
         return Other(text=f"start offset: {offset} is greater than leo: {log.end_offset}")
     return None

@@ -4,7 +4,8 @@ Served: versions 19 to 25. Emulated, after ``fluvio-spu/src/services/public/stre
 responses with the stored batches from the one that holds the offset, under the correlation id of
 the request; one response in flight until the consumer's UpdateOffsets; no response while there is
 nothing to read; both isolations; NotLeaderForPartition under stream 0 for a partition that this
-SPU does not lead; Other for an offset beyond the end; TopicDeleted at the end of the topic;
+SPU does not lead; Other for an offset beyond the end; OffsetEvicted, also later, for one that the
+partition no longer has; TopicDeleted at the end of the topic;
 ``max_bytes`` that cuts a batch in its middle. A stream outlives a leader move, and then sends
 nothing more. Different on purpose: a response holds at most 16 MiB, in whole batches. Left out:
 SmartModules, which are refused with SmartModuleNotFound if they are not stored, else with Other.

@@ -18,7 +18,7 @@ from simulator.handlers.reading import (
 )
 from wire.api.fetch import FetchedPartition
 from wire.api.stream_fetch import StreamFetchRequest, StreamFetchResponse
-from wire.error_code import Code, ErrorCode
+from wire.error_code import Code, ErrorCode, OffsetEvicted
 
 STREAMS_MAX = PARTITIONS_MAX
 """The maximum number of streams on one connection. A consumer of a whole topic opens one for each
@@ -121,6 +121,8 @@ class PartitionStream:
         """Read from the offset; None if there is nothing."""
         log, now, request = self._log, self._clock(), self._request
         assert self._offset is not None
+        if self._offset < log.start_offset:
+            return self._failed(OffsetEvicted(offset=self._offset, next_available=log.start_offset))
         high_watermark = log.high_watermark(now)
         end = high_watermark if request.isolation == READ_COMMITTED else log.end_offset
         records = log.read(self._offset, end, RESPONSE_BYTES_MAX, as_unsigned(request.max_bytes))
@@ -133,7 +135,10 @@ class PartitionStream:
         self._offset = None
         return self._response(
             FetchedPartition(
-                partition_index=request.partition, high_watermark=high_watermark, records=records
+                partition_index=request.partition,
+                high_watermark=high_watermark,
+                log_start_offset=log.start_offset,
+                records=records,
             )
         )
 

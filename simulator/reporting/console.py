@@ -26,6 +26,7 @@ from simulator.events import (
     DialRefused,
     Event,
     EventsLeftOut,
+    Evicted,
     ExchangeEvent,
     FaultAdded,
     FaultChanged,
@@ -296,6 +297,8 @@ def _cluster_change(event: Event) -> str:
         case LeaderElected():
             where = f"{event.topic}/{event.partition}"
             return f"spu:{event.spu} elected to lead {where}, kept to {event.kept_to}"
+        case Evicted():
+            return f"{event.topic}/{event.partition} evicted to {event.start_offset}"
         case ReplicaCaughtUp():
             where = f"{event.topic}/{event.partition}"
             ends = f"to {event.end}, committed to {event.high_watermark}"

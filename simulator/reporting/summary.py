@@ -38,12 +38,19 @@ class PartitionSummary:
     """What one partition holds."""
 
     stored: int
-    """How many records."""
+    """How many records it holds; evicted ones are gone."""
     distinct: int | None
     """How many different keys and values; None where there are too many to tell, or they do not
     decode."""
     resent: int
-    """How many records came in a batch whose bytes had been stored before."""
+    """How many records came in a batch whose bytes the partition held already."""
+    evicted: int = 0
+    """How many of its first records are gone, because its log was longer than it may be."""
+
+    def to_data(self) -> dict[str, int | None]:
+        """The figures; ``evicted`` only if records were."""
+        figures = {"stored": self.stored, "distinct": self.distinct, "resent": self.resent}
+        return {**figures, "evicted": self.evicted} if self.evicted else figures
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +72,7 @@ class Summary:
         """The summary as one line of JSON."""
         return json.dumps(
             {
-                "partitions": {
-                    name: {"stored": p.stored, "distinct": p.distinct, "resent": p.resent}
-                    for name, p in self.partitions.items()
-                },
+                "partitions": {name: p.to_data() for name, p in self.partitions.items()},
                 "faults": {
                     name: {"fired": count.fired, "shadowed": count.shadowed}
                     for name, count in self.faults.items()
@@ -83,11 +87,15 @@ class Summary:
     def renderables(self) -> Iterable[RenderableType]:
         """The summary as tables and sentences."""
         logs = Table("partition", box=None, header_style="bold", pad_edge=False)
-        for column in ("stored", "distinct", "resent"):
+        shown = [*islice(self.partitions.items(), PARTITIONS_SHOWN_MAX)]
+        columns = ["stored", "distinct", "resent"]
+        if any(partition.evicted for _, partition in shown):
+            columns.append("evicted")
+        for column in columns:
             logs.add_column(column, justify="right")
-        for name, partition in islice(self.partitions.items(), PARTITIONS_SHOWN_MAX):
-            distinct = "?" if partition.distinct is None else str(partition.distinct)
-            logs.add_row(Text(name), str(partition.stored), distinct, str(partition.resent))
+        for name, partition in shown:
+            figures = partition.to_data()
+            logs.add_row(Text(name), *(_figure(figures.get(column, 0)) for column in columns))
         yield logs
         if (more := len(self.partitions) - PARTITIONS_SHOWN_MAX) > 0:
             yield f"... and {more} more; the json summary has them all"
@@ -128,7 +136,7 @@ def summarize(
     return Summary(
         partitions={
             f"{p.topic.name}/{p.index}": PartitionSummary(
-                len(p.log), _distinct(p, budget), p.log.resent
+                len(p.log), _distinct(p, budget), p.log.resent, p.log.start_offset
             )
             for p in partitions
         },
@@ -138,6 +146,10 @@ def summarize(
         unanswered_records=journal.unanswered_records,
         not_served=dict(journal.not_served),
     )
+
+
+def _figure(figure: int | None) -> str:
+    return "?" if figure is None else str(figure)
 
 
 @dataclass(slots=True)

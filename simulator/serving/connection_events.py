@@ -7,6 +7,7 @@ from simulator.events import (
     CloseReason,
     ConnectionClosed,
     ConnectionOpened,
+    Evicted,
     FaultHit,
     FramePartlyRead,
     FrameRead,
@@ -150,6 +151,11 @@ class ConnectionEvents:
                 copied_by=application.copied_by,
             )
         )
+
+    def evicted(self, partition: Partition) -> None:
+        """Record that the oldest batches of a partition are gone."""
+        topic, start = partition.topic.name, partition.log.start_offset
+        self._journal.record(Evicted(topic=topic, partition=partition.index, start_offset=start))
 
     def written(self, answer: PendingAnswer, size: int) -> None:
         """Record that ``size`` bytes of an answer were written."""

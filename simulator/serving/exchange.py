@@ -262,6 +262,8 @@ class Exchanges:
             application.stored += records
             shared.journal.unanswered_records += records
             self._events.appended(application, partition, base_offset, records, now, entry)
+            if partition.log.evict(now):
+                self._events.evicted(partition)
 
         context = Context(
             cluster=shared.cluster,

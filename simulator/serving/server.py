@@ -12,6 +12,7 @@ from typing import Unpack
 import trio
 
 from simulator.cluster.cluster import topic_of
+from simulator.cluster.keeping import release
 from simulator.config import SPU_PORT_STEP, Config, configure, create_topics, new_cluster
 from simulator.control.faults import FaultControl
 from simulator.control.state import (
@@ -334,8 +335,11 @@ class Simulator(FaultControl):
         All connections are reset, and what was read from them and not applied yet is forgotten.
         Events that were kept are forgotten; the numbers and times of further events go on.
 
+        The directory of the data is emptied, too.
+
         Raises:
             SimulatorError: another process uses the port of a closed listener.
+            ClusterError: that directory cannot be written.
         """
         self._listeners.lift_all()
         for node in self._nodes:
@@ -450,16 +454,20 @@ async def open_simulator(
     config = config or configure(**options)
     failure: Exception | None = None
     simulator: Simulator | None = None
-    async with trio.open_nursery() as nursery:
-        try:
-            simulator = Simulator(config, nursery, sinks, listen)
-            await simulator.start()
-            if not faults_wait:
-                simulator.begin_faults()
-            yield simulator
-        except Exception as error:
-            failure = error
-        nursery.cancel_scope.cancel()
+    try:
+        async with trio.open_nursery() as nursery:
+            try:
+                simulator = Simulator(config, nursery, sinks, listen)
+                await simulator.start()
+                if not faults_wait:
+                    simulator.begin_faults()
+                yield simulator
+            except Exception as error:
+                failure = error
+            nursery.cancel_scope.cancel()
+    finally:
+        if simulator is not None:
+            release(simulator.cluster)
     if failure is None and simulator is not None:
         failure = simulator.defect
     if failure is not None:

@@ -324,3 +324,84 @@ def test_batches_that_are_alike_in_their_headers_alone_are_compared() -> None:
     append(log, spoilt[1])
     append(log, good, spoilt[2])
     assert log.resent == 3
+
+
+def limited_log(
+    *, segments: int | None = None, batches: int | None = None, segment: int = 1 << 30
+) -> PartitionLog:
+    return PartitionLog(Memory(), TopicCompression.ANY, segment, segments, batches)
+
+
+def fill(log: PartitionLog, batches: int, size: int = 100) -> Iterator[int]:
+    """Append batches one by one; yield the start offset after each."""
+    for _ in range(batches):
+        append(log, of_size(size))
+        log.evict(0.0)
+        yield log.start_offset
+
+
+def test_a_log_that_is_too_long_loses_an_eighth_of_its_limit_in_whole_batches() -> None:
+    log = limited_log(batches=1600)
+    assert [*fill(log, 20)] == [0] * 16 + [3, 3, 3, 6]
+    assert (log.start_offset, log.end_offset, len(log), log.bytes) == (6, 20, 14, 1400)
+    assert [record.offset for record in log] == [*range(6, 20)]
+    assert log.charge == 14 * (100 + BATCH_OVERHEAD_BYTES)
+
+
+def test_a_log_without_a_limit_keeps_everything() -> None:
+    log = limited_log()
+    assert set(fill(log, 100)) == {0}
+
+
+def test_the_latest_batch_stays_however_long_it_is() -> None:
+    log = limited_log(batches=150)
+    assert [*fill(log, 3, size=200)] == [0, 1, 2]
+
+
+def test_what_is_evicted_is_charged_no_longer() -> None:
+    memory = Memory()
+    log = PartitionLog(memory, batches_bytes_max=500)
+    for _ in fill(log, 50):
+        assert memory.stored == log.charge
+
+
+def test_whole_segments_go_and_the_latest_one_stays() -> None:
+    log = limited_log(segments=1000, segment=400)
+    assert [*fill(log, 16)] == [0] * 10 + [4] * 4 + [8] * 2
+    log = limited_log(segments=1000, segment=1000)
+    assert [*fill(log, 32)] == [0] * 10 + [10] * 10 + [20] * 10 + [30] * 2
+
+
+def test_the_stricter_of_two_limits_decides() -> None:
+    log = limited_log(segments=400, segment=400, batches=1000)
+    assert [*fill(log, 10)] == [0, 0, 0, 0, 4, 4, 4, 4, 8, 8]
+    log = limited_log(segments=1000, segment=400, batches=400)
+    assert [*fill(log, 6)] == [0, 0, 0, 0, 2, 2]
+
+
+def test_what_is_not_committed_stays() -> None:
+    log = limited_log(batches=300)
+    for now in range(6):
+        log.append(record_set(of_size(100)), now, commit_delay_s=2.5)
+        assert log.evict(now) == (now >= 3)
+        assert log.start_offset == max(0, min(log.high_watermark(now), now - 1 if now > 2 else 0))
+    assert log.start_offset == 3
+
+
+def test_a_copy_of_an_evicted_batch_is_not_resent() -> None:
+    log = limited_log(batches=400)
+    first, others = batch(b"first"), [batch(b"%d" % n) for n in range(9)]
+    append(log, first)
+    append(log, *others[:5])
+    assert log.evict(0.0)
+    append(log, first, others[4])
+    assert log.resent == 1
+
+
+def test_reading_goes_on_behind_what_is_evicted() -> None:
+    log = limited_log(batches=1000, segment=400)
+    for start in fill(log, 40):
+        read = log.read(start, log.end_offset, 1 << 20)
+        assert int.from_bytes(read[:8], "big") == start
+        last = log.read(log.end_offset - 1, log.end_offset, 1 << 20)
+        assert int.from_bytes(last[:8], "big") == log.end_offset - 1
