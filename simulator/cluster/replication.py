@@ -144,6 +144,7 @@ class Replication:
             if replicas is not None:
                 del self._replicas[partition]
                 self._halt(replicas)
+                replicas.election_due = inf
         elif replicas is None:
             self._add(partition)
         elif replicas.leader != partition.leader:

@@ -342,3 +342,13 @@ def test_what_is_due_earlier_wakes_the_task_that_waits() -> None:
     r.append(b"a")
     r.append(b"b")
     assert woken == [pytest.approx(r.now + LAG_S)]
+
+
+def test_a_topic_that_is_deleted_before_the_election_gets_no_leader() -> None:
+    r = replicated(spus=3)
+    r.append(b"a")
+    r.set_online(0, online=False)
+    r.cluster.delete_topic("t")
+    r.wait(2 * ELECTION_S)
+    assert r.elections == []
+    assert r.cluster.memory.stored == 0
