@@ -220,9 +220,10 @@ class History:
     producers: list[ProducerReport] = field(default_factory=list)
     """The producers of the client, by their numbers."""
     logs: dict[int, Sequence[Record]] = field(default_factory=dict)
-    """By partition, the records of the final log; empty if the topic does not exist in the end."""
+    """By partition, the records of the final log, those that were evicted from it among them; empty
+    if the topic does not exist in the end."""
     removed: list[dict[int, Sequence[Record]]] = field(default_factory=list)
-    """The logs that each deletion of the topic removed, by partition."""
+    """The same for the logs that each deletion of the topic removed."""
     unreadable: list[Unreadable] = field(default_factory=list)
     """Stored batches that do not decode; their records are not in ``logs``."""
     faults: Mapping[str, FaultCount] = field(default_factory=dict)

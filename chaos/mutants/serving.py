@@ -217,3 +217,36 @@ class ForgetsTheHighWatermark(Mutant):
     regimes = ("commits",)
     caught_by = ("acked-is-stored",)
     records = 2
+
+
+class EvictsTheNewestBatches(Mutant):
+    """A log that is too long loses its newest batches.
+
+    The segments are listed from the newest to the oldest, and the first ones are removed.
+    """
+
+    where = "simulator.cluster.log:PartitionLog._remove_first"
+    before = "del self.bodies[:count], self.base_offsets[:count]"
+    after = "del self.bodies[-count:], self.base_offsets[-count:]"
+    regimes = ("retention",)
+    caught_by = ("acked-is-stored", "unprovoked-duplicate")
+    faults = 0
+
+
+class CountsOffsetsFromWhatIsLeft(Mutant):
+    """The offset of the next record is the number of records that the log still holds.
+
+    That is right until the first batch is evicted.
+    """
+
+    where = "simulator.cluster.log:PartitionLog._remove_first"
+    before = "self.start_offset = self.base_offsets[0] if self.bodies else self.end_offset"
+    after = """
+        before = self.start_offset
+        self.start_offset = self.base_offsets[0] if self.bodies else self.end_offset
+        self.end_offset -= self.start_offset - before
+    """
+    regimes = ("retention",)
+    caught_by = ("no-phantom", "acked-is-stored", "order")
+    records = 2
+    faults = 0

@@ -3,6 +3,7 @@
 ``run``: the course of a run: connect, work under faults, heal, drain, probe, read the logs.
 ``caller``: performs steps with a producer of the client; each call has a bound.
 ``producers``: the producers of one client, each held open by a task of its own.
+``evicted``: keeps what retention removes from the logs.
 ``run_recorder``: writes down what the client did and reported.
 """
 

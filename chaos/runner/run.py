@@ -22,6 +22,7 @@ from chaos.drivers.adapted import adapted
 from chaos.drivers.kinds.producer import open_producer
 from chaos.history import History, Need, Unreadable
 from chaos.runner.caller import Caller
+from chaos.runner.evicted import EvictedBatches
 from chaos.runner.producers import Producers
 from chaos.runner.run_recorder import RunRecorder
 from chaos.spec.scenario import Scenario
@@ -97,6 +98,7 @@ class _Run:
         self._history = History(scenario, world)
         self._open_session = open_session
         self._simulator: Simulator
+        self._evicted: EvictedBatches
         self._recorder = RunRecorder(self._history, lambda: self._simulator.elapsed())
         self._session: DriverSession
         self._end_session: Callable[[], None] = lambda: None
@@ -121,12 +123,14 @@ class _Run:
             seed=scenario.seed,
             commit_delay_s=scenario.cluster.commit_delay,
             recovery=scenario.cluster.recovery,
+            retain_bytes=scenario.cluster.retain,
             replication=_replication(scenario),
         )
         async with open_simulator(
             config, sinks=[history.events.append], listen=world.listen, faults_wait=True
         ) as simulator:
             self._simulator = simulator
+            self._evicted = EvictedBatches(simulator.cluster)
             started_ns = self._zero_ns(world)
             await self._let_client_work(replace(world, dial=_reporting(world.dial, simulator)))
             history.zero_ns = [started_ns, self._zero_ns(world)]
@@ -150,10 +154,11 @@ class _Run:
         return {partition.index: self._read_log(partition) for partition in partitions}
 
     def _read_log(self, partition: Partition) -> list[Record]:
-        """Return the records of a partition; note a batch that does not decode and go on."""
+        """Return the records that were stored in a partition, evicted ones among them; note a batch
+        that does not decode and go on."""
         records: list[Record] = []
         incarnation = len(self._history.removed)
-        for batch in partition.log.batches:
+        for batch in self._evicted.and_what_is_left(partition):
             try:
                 records += decode_batch(batch.data)[1]
             except WireError as error:

@@ -128,6 +128,9 @@ class ClusterOptions(Strict):
     recovery: Distribution = NO_DELAY
     """How long an SPU that was started listens before it serves a partition, drawn for each; the
     distributions are those of the fault ``delay``."""
+    retain: Annotated[Size, Field(ge=1)] | None = None
+    """How long the log of a partition may be before its oldest batches are evicted; any length by
+    default. The judge also looks at what is evicted."""
     replication: ReplicationOptions | None = None
     """The replicas of each partition; without it each partition has one."""
 

@@ -19,7 +19,7 @@ batch, and the garbage collector has nothing to traverse.
 from array import array
 from bisect import bisect_left, bisect_right
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import accumulate
 from math import inf
 from typing import NamedTuple
@@ -124,6 +124,8 @@ class PartitionLog:
         self.replicate: Callable[[], None] | None = None
         """Called after each append if followers replicate the log: ``commit`` then says what is
         committed, and appends do not."""
+        self.on_evict: Callable[[Sequence[StoredBatch]], None] | None = None
+        """Called with the batches that are about to be evicted."""
         self.watchers: dict[Callable[[], None], None] = {}
         """Called after each append and each ``commit``, in the order in which they came."""
 
@@ -289,6 +291,8 @@ class PartitionLog:
         return count
 
     def _remove_first(self, count: int) -> None:
+        if self.on_evict is not None:
+            self.on_evict(self.batches[:count])
         removed = self.bodies[:count]
         size = sum(BASE_OFFSET_BYTES + len(body) for body in removed)
         self._memory.stored -= self._memory.charge(count, size)
