@@ -265,11 +265,10 @@ class Cluster:
         if topic.spec.system and not force:
             code = SystemSpecDeletionAttempt(kind="topic", name=name)
             raise ClusterError(code, None)
-        self._keep(entries.KeptTopicDeletion(name=name), Code.TOPIC_ERROR)
+        size = sum(partition.log.bytes for partition in topic.partitions)
+        self._keep(entries.KeptTopicDeletion(name=name), Code.TOPIC_ERROR, size)
         del self.topics[name]
         self.memory.stored -= sum(partition.log.charge for partition in topic.partitions)
-        if self.store is not None:
-            self.store.forget(sum(partition.log.bytes for partition in topic.partitions))
         self._tell([*topic.partitions], gone=True)
         self._tell([topic], gone=True)
 
@@ -340,7 +339,7 @@ class Cluster:
             why = "the memory of this simulator is full"
             raise ClusterError(Code.SMART_MODULE_ERROR, why, name)
         try:
-            self._keep(entries.KeptModule(module=module), Code.SMART_MODULE_ERROR)
+            self._keep(entries.KeptModule(module=module), Code.SMART_MODULE_ERROR, freed)
         except ClusterError:
             self.memory.stored += freed - Memory.charge(1, _size(module))
             raise
@@ -357,9 +356,11 @@ class Cluster:
         module = self.smartmodules.get(key.store_id)
         if module is None:
             return False
-        self._keep(entries.KeptModuleDeletion(name=module.name), Code.SMART_MODULE_ERROR)
+        freed = Memory.charge(1, _size(module))
+        kept = entries.KeptModuleDeletion(name=module.name)
+        self._keep(kept, Code.SMART_MODULE_ERROR, freed)
         del self.smartmodules[module.name]
-        self.memory.stored -= Memory.charge(1, _size(module))
+        self.memory.stored -= freed
         self._tell([module], gone=True)
         return True
 
@@ -453,9 +454,9 @@ class Cluster:
             partition.reported = True
         self._tell([*new])
 
-    def _keep(self, entry: entries.Entry, code: Code) -> None:
+    def _keep(self, entry: entries.Entry, code: Code, frees: int = 0) -> None:
         """Write a change to the store, if there is one, before it is made."""
-        if self.store is not None and not self.store.write(entry):
+        if self.store is not None and not self.store.write(entry, frees):
             raise ClusterError(code, NOT_WRITTEN)
 
     # --- where partitions go

@@ -13,6 +13,10 @@ OFFSET_OVERHEAD_BYTES = 400
 """The memory of an offset in addition to its names: Python's objects and places in tables."""
 
 
+KEPT_BYTES = 80
+"""About the bytes of an entry about an offset in a store."""
+
+
 class ConsumerName(NamedTuple):
     """A consumer in one partition."""
 
@@ -58,8 +62,9 @@ class ConsumerOffsets:
         if name not in self._offsets and self._bytes + _charge(name) > CONSUMER_OFFSETS_BYTES_MAX:
             return False
         modified_s = int(self.epoch_s + now)
+        kept = KeptOffset(**name._asdict(), offset=offset, modified_s=modified_s)
         if self.store is not None and not self.store.write(
-            KeptOffset(**name._asdict(), offset=offset, modified_s=modified_s)
+            kept, KEPT_BYTES if name in self._offsets else 0
         ):
             return False
         self.restore(name, ReadOffset(offset, modified_s))
@@ -69,9 +74,8 @@ class ConsumerOffsets:
         """Forget the offset of a consumer, if there is one; return False if that is not kept."""
         name = ConsumerName(topic, partition, consumer_id)
         if name in self._offsets:
-            if self.store is not None and not self.store.write(
-                KeptOffsetDeletion(**name._asdict())
-            ):
+            kept = KeptOffsetDeletion(**name._asdict())
+            if self.store is not None and not self.store.write(kept, 2 * KEPT_BYTES):
                 return False
             self.remove(name)
         return True
@@ -80,8 +84,6 @@ class ConsumerOffsets:
         """Store an offset again as it was kept."""
         if name not in self._offsets:
             self._bytes += _charge(name)
-        elif self.store is not None:
-            self.store.forget(OFFSET_OVERHEAD_BYTES)
         self._offsets[name] = read
 
     def remove(self, name: ConsumerName) -> None:

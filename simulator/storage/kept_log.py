@@ -48,10 +48,9 @@ class KeptLog:
     def evicted(self, offset: int, size: int) -> None:
         """Keep that the batches before an offset, of some bytes, are gone. If that cannot be
         written they come back after a restart, and go again."""
-        self._store.write(self.start(offset))
-        self._store.forget(size)
+        self._store.write(self.start(offset), size)
 
     def truncated(self, offset: int, size: int) -> None:
         """Keep that the batches from an offset on, of some bytes, are gone."""
-        self._store.write(KeptEnd(topic=self._topic, partition=self._partition, offset=offset))
-        self._store.forget(size)
+        end = KeptEnd(topic=self._topic, partition=self._partition, offset=offset)
+        self._store.write(end, size)

@@ -138,11 +138,18 @@ class Store:
 
     # --- writing
 
-    def write(self, entry: Entry) -> bool:
+    def write(self, entry: Entry, frees: int = 0) -> bool:
         """Append an entry; return whether it was written.
 
-        If it was not, nothing of it stays in the file, and a warning says so once.
+        If it was not, nothing of it stays in the file, and a warning says so once. The file may be
+        rewritten before: what earlier entries say must be in ``state`` by now.
+
+        Args:
+            entry: the entry.
+            frees: how many bytes of the file are of no use any more because of it.
         """
+        if self._gone > max(GONE_BYTES_MIN, self._size // 2):
+            self._rewrite()
         parts = frame_of(payload_of(entry))
         size = sum(map(len, parts))
         try:
@@ -156,6 +163,7 @@ class Store:
             self._give_up(error)
             return False
         self._size += size
+        self._gone += frees
         if self._failed:
             self._failed = False
             logger.warning("%s can be written again", self._path)
@@ -169,19 +177,6 @@ class Store:
             os.ftruncate(self._fd, self._size)
         except OSError:
             self._broken = True
-
-    # --- what is gone
-
-    def forget(self, size: int) -> None:
-        """Count bytes of the file that are of no use any more, and rewrite the file if they are
-        most of it.
-
-        Args:
-            size: how many.
-        """
-        self._gone += size
-        if self._gone > max(GONE_BYTES_MIN, self._size // 2):
-            self._rewrite()
 
     def _rewrite(self) -> None:
         """Write the current state into a new file in place of the old one.

@@ -181,3 +181,14 @@ async def test_stopped_spus_and_leaders_that_moved_change_nothing_about_the_logs
         client = await dial(network, sim.spu_addresses[1])
         assert (await client.produce("greetings", 0, b"c")).base_offset == 2
     assert values(tmp_path) == [b"a", b"b", b"c"]
+
+
+async def test_a_reset_empties_the_directory(
+    tmp_path: Path, network: MemoryNetwork, autojump_clock: MockClock
+) -> None:
+    async with simulated(network, data=tmp_path) as sim:
+        await (await dial(network, sim.spu_addresses[0])).produce("greetings", 0, b"a")
+        await sim.reset()
+        client = await dial(network, sim.spu_addresses[0])
+        assert (await client.produce("greetings", 0, b"b")).base_offset == 0
+    assert values(tmp_path) == [b"b"]

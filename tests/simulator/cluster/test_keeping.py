@@ -238,6 +238,13 @@ def test_the_file_holds_no_more_than_the_state_and_as_much_again(
         cluster.create_topic("t", topic_of(1))
         for n in range(500):
             append(log_of(cluster), b"%d" % n)
+            cluster.store_smartmodule("m", module(b"code"))
+            cluster.consumer_offsets.put("t", 0, "c", n, 0.0)
+            cluster.consumer_offsets.put("t", 0, "d", n, 0.0)
+            cluster.consumer_offsets.delete("t", 0, "d")
+            cluster.create_topic("u", topic_of(1))
+            append(log_of(cluster, "u"), b"%d" % n)
+            cluster.delete_topic("u")
             assert (tmp_path / DATA_FILE).stat().st_size < 10_000
         before = state(cluster)
         assert KeptStart(topic="t", partition=0, offset=log_of(cluster).start_offset) in before

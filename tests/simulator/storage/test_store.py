@@ -1,4 +1,3 @@
-import logging
 import os
 import resource
 from collections.abc import Iterator
@@ -201,22 +200,24 @@ def test_half_an_entry_that_could_not_be_removed_is_removed_before_the_next_one(
     assert read(tmp_path) == [ENTRIES[0], ENTRIES[2]]
 
 
-def test_a_file_of_which_most_is_gone_is_rewritten(
+def test_a_file_of_which_most_is_gone_is_rewritten_before_the_next_entry(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(store_module, "GONE_BYTES_MIN", 10)
     write(tmp_path, ENTRIES)
     store, file = Store(tmp_path), tmp_path / DATA_FILE
     store.load(lambda _: None)
-    before = file.stat().st_size
     store.state = lambda: ENTRIES[2:3]
-    store.forget(before // 2)
-    assert file.stat().st_size == before
-    store.forget(1)
-    assert file.stat().st_size < before
+    size = file.stat().st_size
+    assert store.write(ENTRIES[0], size // 2)
+    assert file.stat().st_size > size
+    assert store.write(ENTRIES[0], size)
+    assert file.stat().st_size > size
+    assert store.write(ENTRIES[3])
+    assert file.stat().st_size < size
     assert store.write(ENTRIES[3])
     store.close()
-    assert read(tmp_path) == ENTRIES[2:]
+    assert read(tmp_path) == [ENTRIES[2], ENTRIES[3], ENTRIES[3]]
 
 
 def test_a_file_that_cannot_be_rewritten_stays(
@@ -226,11 +227,11 @@ def test_a_file_that_cannot_be_rewritten_stays(
     size = write(tmp_path, ENTRIES)[-1]
     store = Store(tmp_path)
     store.load(lambda _: None)
-    store.state = lambda: ENTRIES
-    with caplog.at_level(logging.WARNING), files_limited_to(size - 1):
-        store.forget(size)
-    assert "file too large" in caplog.text
-    assert store.write(ENTRIES[0])
+    store.state = lambda: [*ENTRIES, *ENTRIES, *ENTRIES]
+    assert store.write(ENTRIES[0], 10 * size)
+    with files_limited_to(2 * size):
+        assert store.write(ENTRIES[0])
+    assert caplog.messages == [f"{tmp_path / store_module.NEW_FILE}: file too large"]
     store.close()
-    assert read(tmp_path) == [*ENTRIES, ENTRIES[0]]
+    assert read(tmp_path) == [*ENTRIES, ENTRIES[0], ENTRIES[0]]
     assert sorted(path.name for path in tmp_path.iterdir()) == [DATA_FILE, store_module.LOCK_FILE]
