@@ -264,9 +264,13 @@ class PartitionLog:
         """
         if self.bytes <= self._bytes_max:
             return False
-        count = self._beyond(self._batches_bytes_max, range(1, len(self.bodies)))
-        count = max(count, self._beyond(self._segments_bytes_max, self._segments[1:]))
-        count = min(count, bisect_left(self.base_offsets, self.high_watermark(now)))
+        committed = bisect_left(self.base_offsets, self.high_watermark(now))
+        most = min(committed, len(self.bodies) - 1)
+        segments = self._segments[1 : bisect_right(self._segments, most)]
+        count = max(
+            self._beyond(self._batches_bytes_max, range(1, most + 1)),
+            self._beyond(self._segments_bytes_max, segments),
+        )
         if count:
             self._remove_first(count)
         return count > 0

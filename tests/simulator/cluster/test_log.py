@@ -388,6 +388,16 @@ def test_what_is_not_committed_stays() -> None:
     assert log.start_offset == 3
 
 
+def test_a_segment_stays_until_all_of_it_is_committed() -> None:
+    log = limited_log(segments=400, segment=400)
+    log.replicate = lambda: None  # followers decide what is committed
+    assert set(fill(log, 10)) == {0}
+    for committed, start in ((3, 0), (4, 4), (7, 4), (10, 8)):
+        log.commit(committed)
+        log.evict(0.0)
+        assert log.start_offset == start
+
+
 def test_a_copy_of_an_evicted_batch_is_not_resent() -> None:
     log = limited_log(batches=400)
     first, others = batch(b"first"), [batch(b"%d" % n) for n in range(9)]
