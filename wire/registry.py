@@ -8,7 +8,7 @@ only its own module.
 
 import importlib
 import pkgutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, ValuesView
 from types import ModuleType
 from typing import TypeVar
 
@@ -58,6 +58,10 @@ class Registry(Mapping[str, T]):
 
     def __contains__(self, name: object) -> bool:
         return name in self._members
+
+    def values(self) -> ValuesView[T]:
+        """Return the members in their order; faster than the view that ``Mapping`` makes."""
+        return self._members.values()
 
 
 def import_all(package: ModuleType) -> list[ModuleType]:

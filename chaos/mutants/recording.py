@@ -94,7 +94,7 @@ class LogReadTooShort(Mutant):
     where = "chaos.runner.run:_Run._read_logs"
     before = "return {partition.index: self._read_log(partition) for partition in partitions}"
     after = """
-        struck = sum(fault.fired or 0 for fault in self._simulator.summary().faults.values())
+        struck = sum(fault.fired or 0 for fault in self._simulator.fault_counts.values())
         end = -1 if struck else None
         return {partition.index: self._read_log(partition)[:end] for partition in partitions}
     """

@@ -49,6 +49,9 @@ class RecordGroup:
     later than it knows it: the outcome of a record that is settled during its own send is reported
     when the send returns."""
 
+    bounds: "list[AttemptBounds] | None" = None
+    """What ``RetryTimeline.attempts`` found, for each check that asks."""
+
     @property
     def producer(self) -> int:
         """The number of the producer that sent them."""
@@ -154,12 +157,17 @@ class RetryTimeline:
         self._abandoned = history.silent is not None or history.crash is not None
         self._end = evidence.history.events[-1].t if evidence.history.events else 0.0
 
-    def attempts(self, group: RecordGroup) -> Iterator[AttemptBounds]:
-        """Yield the bounds of each observed attempt of a group, in the order of reading.
+    def attempts(self, group: RecordGroup) -> list[AttemptBounds]:
+        """Return the bounds of each observed attempt of a group, in the order of reading.
 
         From an attempt on that may have been sent before the one that was read before it, the
         number of an attempt is not certain, and no delay is added.
         """
+        if group.bounds is None:
+            group.bounds = [*self._attempts(group)]
+        return group.bounds
+
+    def _attempts(self, group: RecordGroup) -> Iterator[AttemptBounds]:
         timing, start, in_order = self.timing, group.earliest, True
         for retry, transmission in enumerate(group.attempts, 1):
             if retry > 1 and not self.follows(group.attempts[retry - 2], transmission):
@@ -230,7 +238,7 @@ class RetryTimeline:
         if end is None:
             if self._abandoned:
                 return excused(CLIENT_ENDED)  # the client might have retried
-            attempts = list(self.attempts(group))
+            attempts = self.attempts(group)
             end = attempts[-1].end_by if attempts else self._end
         if self._closing.was_cancelled(group.producer, end):
             return excused("closed")
@@ -273,7 +281,7 @@ class RetryTimeline:
             or self._is_final(group)
         ):
             return None
-        *_, last = self.attempts(group)
+        last = self.attempts(group)[-1]
         due = last.end_by + self.delays.before(made)
         seen_by = self._read_by(group, due + self.connecting)
         cancelled = self._closing.cancelled_at(group.producer)

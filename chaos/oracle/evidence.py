@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from heapq import merge
-from typing import Any, NamedTuple, TypeVar, cast
+from math import inf
+from typing import Any, NamedTuple, TypeVar
 
 from chaos.history import CLIENT_EVENTS, History, Outcome, SentRecord
 from chaos.oracle.frames.record_ids import RecordIds, TransmittedBatch
@@ -111,17 +112,25 @@ class Evidence:
             self._by_class[type(happened)].append(happened)
         self.record_ids = RecordIds(history.records)
         self._ids_by_transmission: dict[int, list[int]] = {}
-        self._made: dict[Callable[[Evidence], object], object] = {}
+        self._made: dict[Callable[[Evidence], Any], Any] = {}
 
     def once(self, make: "Callable[[Evidence], T]") -> T:
         """Return the result of a function of this evidence, computed on the first call only."""
-        if make not in self._made:
-            self._made[make] = make(self)
-        return cast("T", self._made[make])
+        if make in self._made:
+            found: T = self._made[make]
+            return found
+        made = self._made[make] = make(self)
+        return made
 
     def events_of(self, cls: type[E]) -> list[E]:
         """Return all events of one class of the servers' events, in order."""
         return self._by_class.get(cls, [])
+
+    def first_of_others(self, known: tuple[type[Event], ...]) -> float:
+        """Return the time of the first event of the servers that is none of some classes; infinity
+        without one."""
+        others = (e[0].t for cls, e in self._by_class.items() if not issubclass(cls, known))
+        return min(others, default=inf)
 
     @cached_property
     def requests(self) -> list[FrameRead]:

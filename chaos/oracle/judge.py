@@ -141,10 +141,10 @@ def _blind(findings: tuple[Finding, ...], *, example: bool) -> Iterator[str]:
 
 def _finding(check: Check, evidence: Evidence) -> Finding:
     """Return the finding of a check, or why it is not applicable."""
-    lacks = evidence.history.lacks
-    missing = [f"{need}: {lacks[need]}" for need in check.needs if need in lacks]
-    if missing:
-        return Finding(check.name, 0, not_applicable="; ".join(missing))
+    if lacks := evidence.history.lacks:
+        missing = [f"{need}: {lacks[need]}" for need in check.needs if need in lacks]
+        if missing:
+            return Finding(check.name, 0, not_applicable="; ".join(missing))
     return check.run(evidence)
 
 

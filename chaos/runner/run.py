@@ -141,7 +141,7 @@ class _Run:
                     break
                 self._end_session()
             history.logs = self._read_logs()
-            history.faults = simulator.summary().faults
+            history.faults = simulator.fault_counts
 
     @property
     def _topic(self) -> Topic | None:

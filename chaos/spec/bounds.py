@@ -10,6 +10,7 @@ more than one with five.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from chaos.spec.scenario import ProducerOptions, RetryOptions
 
@@ -72,19 +73,24 @@ def delays(retry: RetryOptions) -> Delays:
 
     Fluvio uses the initial delay in whole milliseconds as the base of the exponential strategy.
     """
-    most, rising = retry.max_delay, list[float]()
-    match retry.strategy:
+    return _delays(retry.strategy, retry.initial_delay, retry.max_delay)
+
+
+@lru_cache(maxsize=256)
+def _delays(strategy: str, initial: float, most: float) -> Delays:
+    rising: list[float] = []
+    match strategy:
         case "fixed-delay":
-            return Delays((), retry.initial_delay)
+            return Delays((), initial)
         case "fibonacci-backoff":
-            this, following = retry.initial_delay, retry.initial_delay
+            this, following = initial, initial
             if not this:
                 return Delays((), 0.0)
             while this < most:
                 rising.append(this)
                 this, following = following, this + following
         case _:
-            base = power = round(retry.initial_delay * 1_000_000) // 1000
+            base = power = round(initial * 1_000_000) // 1000
             if base <= 1:  # all powers of 0 and 1 are equal
                 return Delays((), min(base / 1000, most))
             while power / 1000 < most:

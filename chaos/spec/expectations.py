@@ -153,6 +153,8 @@ class Expectations(Strict):
     def each(self) -> Iterator[tuple[str, Wanted]]:
         """Yield each expectation: its path, for example ``lost`` or ``flush.p99``, and its
         interval."""
+        if not self.model_fields_set:
+            return  # most scenarios expect nothing
         for name, value in self:
             if isinstance(value, CallTimes):
                 yield from ((f"{name}.{key}", each) for key, each in value if each is not None)

@@ -48,6 +48,13 @@ _CODECS_OF: dict[TopicCompression, tuple[Codec, ...]] = {
 }
 
 
+_BITS_OF = {
+    compression: frozenset(bits for c in codecs for bits in (c, c | SCHEMA_BIT))
+    for compression, codecs in _CODECS_OF.items()
+}
+"""The codec and schema bits that a topic takes."""
+
+
 class StoredBatch(NamedTuple):
     """One batch of the log."""
 
@@ -108,9 +115,7 @@ class PartitionLog:
         """What keeps the log across restarts, if anything does."""
         self._copies = Copies(self.bodies)
         self._memory = memory
-        codecs = _CODECS_OF[compression]
-        self._bits = frozenset(bits for c in codecs for bits in (c, c | SCHEMA_BIT))
-        """The codec and schema bits that the topic takes."""
+        self._bits = _BITS_OF[compression]
         self._batch_bytes_max = min(BATCH_BYTES_MAX, segment_bytes)
         self._segment_bytes = self._segment_left = segment_bytes
         self._segments = [0]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from simulator.faults.draws import Draws
-from simulator.faults.effects import CutPoint, StruckEntries
+from simulator.faults.effects import CutPoint, Effect, StruckEntries
 from simulator.faults.model import Placed
 
 
@@ -62,10 +62,12 @@ class Armed:
 
     __slots__ = (
         "_draws",
+        "_effects",
         "_nth",
+        "_retired",
+        "_seed",
         "actions",
         "count",
-        "effects",
         "fault",
         "fired",
         "ordinals",
@@ -83,13 +85,22 @@ class Armed:
         self.ordinals: dict[tuple[str, int], int] = {}
         """By partition, the latest ordinal."""
         self._nth = frozenset(fault.nth or ())
-        self._draws = {at: Draws(seed, fault.name, at.value) for at in fault.cut_points}
+        self._seed = seed
+        self._retired = False
         self.actions = {at: fault.action(at) for at in fault.cut_points}
-        self.effects = {at: fault.effects(at) for at in fault.cut_points}
+        # Made when they are needed: most faults draw nothing, and many never strike.
+        self._draws: dict[CutPoint, Draws] = {}
+        self._effects: dict[CutPoint, tuple[Effect, ...]] = {}
 
     def retire(self) -> None:
         """Strike no further frame: the fault was removed."""
-        self._draws = {}
+        self._retired = True
+
+    def effects(self, at: CutPoint) -> tuple[Effect, ...]:
+        """Return the effects on a frame that the fault strikes at a cut point."""
+        if at not in self._effects:
+            self._effects[at] = self.actions[at].effects(at)
+        return self._effects[at]
 
     def concerns_sender(self, exchange: Exchange) -> bool:
         """Return whether the fault matches the client, the connection and the server."""
@@ -120,7 +131,9 @@ class Armed:
     def strikes(self, mark: Mark, exchange: Exchange, at: CutPoint, elapsed_s: float) -> bool:
         """Return whether the fault strikes a frame of a matching exchange."""
         fault = self.fault
-        if at not in self._draws or not inside(fault.between, elapsed_s - self.since_s):
+        if self._retired or at not in self.actions:
+            return False
+        if not inside(fault.between, elapsed_s - self.since_s):
             return False
         if fault.limit is not None and self.fired >= fault.limit:
             return False
@@ -137,13 +150,16 @@ class Armed:
 
     def drawn(self, mark: Mark, exchange: Exchange, at: CutPoint) -> tuple[float, float]:
         """Return two independent draws: one for the trigger, one for the quantity or position."""
+        draws = self._draws.get(at)
+        if draws is None:
+            draws = self._draws[at] = Draws(self._seed, self.fault.name, at.value)
         if mark.partition is None:
             if exchange.news:
-                return self._draws[at].of_news(exchange.connection, mark.ordinal, exchange.news)
-            return self._draws[at].of_connection(exchange.connection, mark.ordinal)
+                return draws.of_news(exchange.connection, mark.ordinal, exchange.news)
+            return draws.of_connection(exchange.connection, mark.ordinal)
         if exchange.news:
-            return self._draws[at].of_push(*mark.partition, mark.ordinal, exchange.news)
-        return self._draws[at].of_partition(*mark.partition, mark.ordinal)
+            return draws.of_push(*mark.partition, mark.ordinal, exchange.news)
+        return draws.of_partition(*mark.partition, mark.ordinal)
 
 
 def inside(window: tuple[float, float] | None, elapsed_s: float) -> bool:

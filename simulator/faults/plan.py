@@ -399,7 +399,7 @@ def _decision(mark: Mark, at: CutPoint, *, delay_s: float, shadowed: bool) -> De
         shadowed=shadowed,
         struck=mark.struck,
         ordinal=mark.ordinal,
-        effects=armed.effects[at],
+        effects=armed.effects(at),
         delay_s=delay_s,
         code=action.code,
         how=action.ending,

@@ -7,6 +7,9 @@ answers the platform version ``0.0.0``. Left out: the smaller StreamFetch range 
 clients.
 """
 
+from functools import lru_cache
+from typing import Literal
+
 from simulator.handlers.context import Context
 from simulator.handlers.served_api import ServedApi, register_api, served_by
 from wire.api import API_VERSIONS
@@ -29,19 +32,26 @@ def handle(request: ApiVersionsRequest, context: Context) -> ApiVersionsResponse
     """
     if context.spu is None and not is_semver(request.client_version):
         raise WireError(f"client version {request.client_version[:40]!r} is not semver")
-    served = served_by("sc" if context.spu is None else "spu").values()
+    server: Literal["sc", "spu"] = "sc" if context.spu is None else "spu"
+    platform_version = SC_PLATFORM_VERSION if context.spu is None else SPU_PLATFORM_VERSION
     return ApiVersionsResponse(
-        api_keys=[
-            ApiVersionRange(
-                api_key=each.api.key,
-                min_version=each.api.min_version,
-                max_version=each.api.max_version,
-            )
-            for each in served
-            if each.api.listed
-        ],
-        platform_version=SC_PLATFORM_VERSION if context.spu is None else SPU_PLATFORM_VERSION,
+        api_keys=_ranges_of(tuple(served_by(server).values())), platform_version=platform_version
     )
+
+
+@lru_cache
+def _ranges_of(served: tuple[ServedApi, ...]) -> list[ApiVersionRange]:
+    """Return the ranges of versions that a server lists; made once, since all servers of a process
+    offer the same, and no caller changes them."""
+    return [
+        ApiVersionRange(
+            api_key=each.api.key,
+            min_version=each.api.min_version,
+            max_version=each.api.max_version,
+        )
+        for each in served
+        if each.api.listed
+    ]
 
 
 register_api(ServedApi(api=API_VERSIONS, handle=handle))

@@ -58,9 +58,9 @@ def named_by(request: Any) -> tuple[PartitionName, ...]:
     return tuple((t.name, p.partition_index) for t in request.topics for p in t.partitions)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ServedApi:
-    """The implementation of one API.
+    """The implementation of one API; compared by identity.
 
     Raises:
         ValueError: the arguments contradict the declaration of the API.

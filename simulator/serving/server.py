@@ -5,7 +5,7 @@ each connection, for each delay line that holds frames, and for each window in w
 listener closed.
 """
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Unpack
 
@@ -34,6 +34,7 @@ from simulator.events import (
     SimulatorReset,
     SpuStopped,
 )
+from simulator.faults.plan import FaultCount
 from simulator.journal import Journal, Sink
 from simulator.options import Options, SimulatorError
 from simulator.reporting.kept_events import KeptEvents
@@ -199,6 +200,11 @@ class Simulator(FaultControl):
             TimeoutError: they hold fewer at the end of it; the text says how many.
         """
         await until_stored(self.subscribe, self.partitions, stored, topic, timeout)
+
+    @property
+    def fault_counts(self) -> Mapping[str, FaultCount]:
+        """By name, how often each fault fired so far; what ``summary`` says of them."""
+        return dict(self._plan.counts)
 
     def elapsed(self) -> float:
         """Return the seconds since the simulator was ready, which is the time of events."""
@@ -415,9 +421,9 @@ class Simulator(FaultControl):
 
     def _has_room(self) -> bool:
         """Return whether another connection fits; evict the longest stalled one if necessary."""
-        tasks = [each.task for node in self._nodes for each in node.connections.values()]
-        if len(tasks) < CONNECTIONS_MAX:
+        if self._connected < CONNECTIONS_MAX:
             return True
+        tasks = [each.task for node in self._nodes for each in node.connections.values()]
         stalled = next((task for task in tasks if task is not None and task.stalled), None)
         if stalled is None:
             return False

@@ -130,7 +130,7 @@ def _rulings(timeline: RetryTimeline, group: RecordGroup) -> Iterator[Ruling]:
 
 def _gaps(timeline: RetryTimeline, group: RecordGroup) -> Iterator[Ruling]:
     """Yield what is wrong between one attempt and the next."""
-    attempts = list(timeline.attempts(group))
+    attempts = timeline.attempts(group)
     for retry, (attempt, following) in enumerate(pairwise(attempts), 1):
         here, there = attempt.transmission, following.transmission
         delay = timeline.delays.before(retry)

@@ -6,7 +6,7 @@ from math import inf
 
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.finding import at
-from chaos.oracle.frames.replicas import in_order, replicas
+from chaos.oracle.frames.replicas import log_events, replicas
 from chaos.oracle.timing import ROUNDING_S
 from simulator.events import (
     Appended,
@@ -57,7 +57,7 @@ def lost_commits(evidence: Evidence) -> Iterator[str]:
     marks: dict[int | None, _Mark] = {}
     replication = evidence.scenario.cluster.replication
     followers = 0 if replication is None else replication.replicas - 1
-    for change in in_order(evidence):
+    for change in evidence.once(log_events):
         if isinstance(change, TopicDeleted):
             marks.clear()
             continue

@@ -54,6 +54,8 @@ class RecordIds:
         self.without_id = frozenset(record.id for record in empty if not record.key)
         """The ids of the records that have neither a value nor a key, and are equal."""
         self._batches: dict[bytes, TransmittedBatch] = {}
+        self._sets: dict[Buffer, list[TransmittedBatch]] = {}
+        """By record set, its batches."""
 
     @property
     def batches(self) -> list[TransmittedBatch]:
@@ -78,12 +80,18 @@ class RecordIds:
             found += map(id_of, part)
         return found
 
-    def batches_in(self, data: Buffer) -> Iterator[TransmittedBatch]:
-        """Yield the batches of a record set, up to the first that does not decode.
+    def batches_in(self, data: Buffer) -> list[TransmittedBatch]:
+        """Return the batches of a record set, up to the first that does not decode.
 
         The CRC may be wrong: an SPU replaces it. A retry carries the same batches again, perhaps
         fewer of them; each batch is decoded once.
         """
+        found = self._sets.get(data)
+        if found is None:
+            found = self._sets[data] = [*self._cut(data)]
+        return found
+
+    def _cut(self, data: Buffer) -> Iterator[TransmittedBatch]:
         try:
             for *_, view in iter_outlines(data):
                 # One batch in one piece has its hash already.

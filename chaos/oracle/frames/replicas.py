@@ -11,9 +11,8 @@ that. Under read-committed nothing that is left out was ever committed.
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from heapq import merge
 from math import inf
 
 from chaos.history import SentRecord
@@ -126,7 +125,7 @@ class ReplicaHistory:
 
     def _gather(self) -> None:
         waiting: dict[int, deque[Appended]] = {}
-        for event in in_order(self._evidence):
+        for event in self._evidence.once(log_events):
             match event:
                 case Appended(partition=int(partition)):
                     if event.copied_by is None:
@@ -145,18 +144,17 @@ class ReplicaHistory:
                     waiting.clear()
 
 
-def in_order(evidence: Evidence) -> Iterator[LogEvent]:
-    """Yield the events about the log of the topic, in order."""
+def log_events(evidence: Evidence) -> list[LogEvent]:
+    """Return the events about the log of the topic, in order; for ``Evidence.once``."""
     topic = evidence.scenario.topic.name
-    changes: Iterable[LogEvent] = merge(
-        evidence.events_of(Appended),
-        evidence.events_of(ReplicaCaughtUp),
-        evidence.events_of(LeaderElected),
-        evidence.events_of(LeaderMoved),
-        evidence.events_of(TopicDeleted),
-        key=_number,
-    )
-    yield from (change for change in changes if change.topic == topic)
+    changes: list[LogEvent] = [
+        *evidence.events_of(Appended),
+        *evidence.events_of(ReplicaCaughtUp),
+        *evidence.events_of(LeaderElected),
+        *evidence.events_of(LeaderMoved),
+        *evidence.events_of(TopicDeleted),
+    ]
+    return sorted((change for change in changes if change.topic == topic), key=_number)
 
 
 def replicas(evidence: Evidence) -> ReplicaHistory:

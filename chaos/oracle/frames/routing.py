@@ -17,7 +17,7 @@ from chaos.oracle.evidence import Evidence
 from chaos.oracle.finding import at, listed
 from chaos.oracle.frames.batches import begun_from
 from chaos.oracle.frames.leaders import Leaders
-from chaos.oracle.frames.waiting import Complaint, first_of_others, struck_at
+from chaos.oracle.frames.waiting import Complaint, struck_at
 from chaos.oracle.incarnations import WATCHES
 from chaos.oracle.timing import timing
 from chaos.oracle.visibility import visibility
@@ -87,7 +87,7 @@ class News:
         self._times, self._visibility = evidence.once(timing), evidence.once(visibility)
         self._topic = evidence.scenario.topic.name
         self._unknown_from = min(
-            self._visibility.leaders_unknown_from, first_of_others(evidence, _KNOWN)
+            self._visibility.leaders_unknown_from, evidence.first_of_others(_KNOWN)
         )
         written = [w for w in evidence.events_of(FrameWritten) if w.server == "sc" and w.whole]
         self.written_at = [frame.t for frame in written]

@@ -19,7 +19,6 @@ from chaos.oracle.finding import at, lasting, listed
 from chaos.oracle.frames.batches import sent_batches
 from chaos.oracle.timing import timing
 from simulator.events import (
-    EVENTS,
     Appended,
     ConnectionOpened,
     Event,
@@ -50,13 +49,7 @@ _HARMLESS: tuple[type[Event], ...] = (
 
 def struck_at(evidence: Evidence) -> float:
     """Return when something may first have held the client up; for ``Evidence.once``."""
-    return first_of_others(evidence, _HARMLESS)
-
-
-def first_of_others(evidence: Evidence, known: tuple[type[Event], ...]) -> float:
-    """Return the time of the first event that is none of some classes; infinity without one."""
-    others = (cls for cls in EVENTS.values() if not issubclass(cls, known))
-    return min((events[0].t for cls in others if (events := evidence.events_of(cls))), default=inf)
+    return evidence.first_of_others(_HARMLESS)
 
 
 def overfull_queues(evidence: Evidence) -> Iterator[Complaint]:
