@@ -31,7 +31,7 @@ from chaos.search.counterexample import Counterexample, Stage
 from chaos.search.exploration import Exploration
 from chaos.search.explore import explore
 from chaos.search.known import KnownDefect
-from chaos.spec.loader import parse_scenario
+from chaos.spec.property import Property
 from chaos.spec.scenario import Scenario
 from chaos.world.gc_pause import gc_paused
 from chaos.world.stopwatch import Stopwatch
@@ -43,8 +43,8 @@ class Task:
     """One scenario or property in one world."""
 
     file: str
-    text: str
-    """The text of the file."""
+    prop: Property
+    """The content of the file, parsed once for all processes."""
     name: str
     world: WorldName
     client: str
@@ -106,7 +106,7 @@ def task_of(
     prop = source.prop
     return Task(
         file=source.file,
-        text=prop.text,
+        prop=prop,
         name=prop.name,
         world=world,
         client=client.name,
@@ -182,13 +182,12 @@ def judged(
 
 
 def _run(task: Task, report: ScenarioReport) -> ScenarioReport:
-    prop = parse_scenario(task.text, task.file)
-    scenario = prop.scenario().model_copy(update={"seed": task.seed})
+    scenario = task.prop.scenario().model_copy(update={"seed": task.seed})
     history = run_scenario(scenario, task.world, driver_named(task.client).open)
     with gc_paused():  # the collector would traverse little but the history
         report = judged(report, history, judge(history))
     if task.keep or report.verdict != "valid":
-        report = _kept(task, report, concrete(prop.data, task.world, task.seed), history)
+        report = _kept(task, report, concrete(task.prop.data, task.world, task.seed), history)
     return report
 
 
@@ -222,7 +221,7 @@ def _explored(
     task: Task, report: ScenarioReport, jobs: int, progress: Callable[[Exploration], None]
 ) -> ScenarioReport:
     found = explore(
-        parse_scenario(task.text, task.file),
+        task.prop,
         examples=task.examples,
         after=task.first,
         seconds=task.given_seconds,

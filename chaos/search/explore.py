@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import lru_cache, partial
+from functools import partial
 from hashlib import blake2b
 from itertools import count
 
@@ -29,7 +29,6 @@ from chaos.search.exploration import Exploration
 from chaos.search.injection_points import Data
 from chaos.search.pool import WorkerPool
 from chaos.search.target import TargetedExample
-from chaos.spec.loader import parse_scenario
 from chaos.spec.property import Example, Property
 from chaos.spec.scenario import Scenario
 from chaos.world.gc_pause import gc_paused
@@ -98,7 +97,7 @@ def explore(
     if prop.concrete and "seed" in prop.data:
         examples = 1  # nothing is drawn, so all examples are the same
     found.fired.update(dict.fromkeys(prop.faults, 0))  # also faults that are never drawn
-    work = _Work(prop.text, prop.filename, stage, seed, targeted)
+    work = _Work(prop, stage, seed, targeted)
     tasks = (partial(_batch, work, numbers) for numbers in _numbers(work, after, examples, seconds))
     with WorkerPool(jobs) as pool:
         for batch in pool.in_order(tasks):
@@ -120,8 +119,8 @@ def explore(
 class _Work:
     """The work of an exploration, as a worker process receives it."""
 
-    text: str
-    filename: str
+    prop: Property
+    """Parsed once: to parse a file takes as long as some ten examples."""
     stage: Stage
     seed: int
     targeted: bool
@@ -147,7 +146,7 @@ def _numbers(
 
 def _batch(work: _Work, numbers: range) -> Exploration:
     """Run the examples with these numbers, up to the first that fails."""
-    drawing = _drawing(work.text, work.filename)
+    drawing = _Drawing(work.prop)
     found = Exploration(drawing.name, work.stage.world)
     for first in range(numbers.start - numbers.start % ROUND, numbers.stop, ROUND):
         within = range(max(first, numbers.start), min(first + ROUND, numbers.stop))
@@ -273,8 +272,3 @@ class _Drawing:
         """Return the seed for one part of an example."""
         subject = f"{seed}/{self.name}/{number}/{what}".encode()
         return int.from_bytes(blake2b(subject, digest_size=8).digest(), "big")
-
-
-@lru_cache(maxsize=8)
-def _drawing(text: str, filename: str) -> _Drawing:
-    return _Drawing(parse_scenario(text, filename))

@@ -195,6 +195,10 @@ class Choices(Protocol):
         """Return for each member whether it is included."""
 
 
+_PLAIN = frozenset({str, int, float, bool, type(None)})
+"""The types of most nodes, which hold no generator."""
+
+
 class Substitution:
     """Replaces the generators in plain data by values."""
 
@@ -212,6 +216,8 @@ class Substitution:
             here: the path of its value in the new data.
         """
         self.origins[here] = path
+        if node.__class__ in _PLAIN:
+            return node
         match node:
             case Range():
                 return self._choices.value_in(node)

@@ -5,7 +5,7 @@ A file with generators (``count: 1..200``) is a property, from which concrete sc
 (``property.py``); these models contain no generators.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -18,7 +18,7 @@ from pydantic import (
 import chaos.spec.steps  # noqa: F401  registers every step
 from chaos.spec.expectations import Expectations, missing_word
 from chaos.spec.step import OneStep
-from chaos.spec.workload import misplaced, unsent, written_steps
+from chaos.spec.workload import WrittenStep, misplaced, unsent, written_steps
 from simulator.documents.quantities import (
     Count,
     Duration,
@@ -240,10 +240,11 @@ class Scenario(Strict):
     @classmethod
     def conflicts(cls, written: Mapping[str, Any]) -> Iterator[Conflict]:
         """Yield the contradictions between the parts of a scenario."""
-        yield from _beyond_cluster(written)
-        yield from _too_much(written)
+        steps = [*written_steps(written.get("workload"))]
+        yield from _beyond_cluster(written, steps)
+        yield from _too_much(steps)
         yield from unsent(written.get("workload"))
-        yield from misplaced(written.get("workload"))
+        yield from misplaced(steps)
         worlds = written.get("worlds", _every_world())
         if "network" in written and isinstance(worlds, list | tuple) and "tcp" in worlds:
             text = "real sockets have a network of their own; write worlds: [virtual]"
@@ -279,11 +280,11 @@ def _faults(written: Mapping[str, Any]) -> Iterator[tuple[int, str, Mapping[str,
             yield n, member, {}
 
 
-def _beyond_cluster(written: Mapping[str, Any]) -> Iterator[Conflict]:
+def _beyond_cluster(written: Mapping[str, Any], steps: Sequence[WrittenStep]) -> Iterator[Conflict]:
     """Yield the steps and faults that name an SPU or a partition that does not exist."""
     spus = max(_whole(_fields(written, "cluster").get("spus"), 1), 1)
     topic = _fields(written, "topic")
-    partitions = _most_partitions(written)
+    partitions = _most_partitions(topic, steps)
     no_spu = f"cluster.spus is {spus}, numbered from 0"
     cluster = _fields(written, "cluster")
     replicas = _fields(cluster, "replication").get("replicas")
@@ -294,7 +295,7 @@ def _beyond_cluster(written: Mapping[str, Any]) -> Iterator[Conflict]:
     no_partition = f"topic.partitions is {partitions}, numbered from 0"
     if partitions > max(_whole(topic.get("partitions"), 1), 1):
         no_partition = f"there are at most {partitions}, numbered from 0"
-    for step in written_steps(written.get("workload")):
+    for step in steps:
         yield from _unknown_server(step.place_of("server"), step.fields.get("server"), spus)
         for key in ("spu", "to"):
             if _whole(step.fields.get(key), 0) >= spus:
@@ -315,10 +316,10 @@ def _beyond_cluster(written: Mapping[str, Any]) -> Iterator[Conflict]:
             yield Conflict(("faults", n, kind, "match", "partition"), text)
 
 
-def _most_partitions(written: Mapping[str, Any]) -> int:
+def _most_partitions(topic: Mapping[str, Any], steps: Sequence[WrittenStep]) -> int:
     """Return the largest number of partitions that the topic may ever have."""
-    most, added = max(_whole(_fields(written, "topic").get("partitions"), 1), 1), 0
-    for step in written_steps(written.get("workload")):
+    most, added = max(_whole(topic.get("partitions"), 1), 1), 0
+    for step in steps:
         kind, fields = step.kind, step.fields
         if kind == "create_topic":
             most = max(most, _whole(fields.get("partitions"), 1))
@@ -339,10 +340,12 @@ _RECORD_SIZES = {"size": 100, "key_size": 0}
 """By key of a step, the bytes that it adds to each record, with their default."""
 
 
-def _too_much(written: Mapping[str, Any]) -> Iterator[Conflict]:
+def _too_much(steps: Sequence[WrittenStep]) -> Iterator[Conflict]:
     """Yield a conflict if there are more records than fit in memory."""
     records = size = 0
-    for step in written_steps(written.get("workload")):
+    for step in steps:
+        if not step.sends:
+            continue
         records += step.sends
         try:
             sizes = (

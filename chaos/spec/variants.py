@@ -37,6 +37,9 @@ CONTEXTS_MAX = 32
 _Found: TypeAlias = dict[tuple[PathInFile, str], None]
 """Places and texts of mistakes, in the order in which they were found."""
 
+_Choice: TypeAlias = tuple[type, Any]
+"""An end or the index of an option, with its type: 1 and 1.0 are different ends."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Context:
@@ -85,6 +88,9 @@ class Variants:
         }
         self._names: dict[str, None] = {}
         self._any_valid = False
+        self._usual = [self._usual_choices(number) for number in self._contexts]
+        self._known: dict[tuple[_Choice, ...], _Found] = {}
+        """By the choices for all generators, the mistakes: many variants are the same."""
 
     def validate(self) -> tuple[str, ...]:
         """Note all mistakes, and determine which ranges draw fractions.
@@ -148,6 +154,25 @@ class Variants:
 
     def _found(self, context: _Context) -> _Found:
         """Return the mistakes of one variant, by their places in the file."""
+        choices = [*self._usual[context.number]]
+        for path, choice in context.chosen.items():
+            choices[self._order[path]] = type(choice), choice
+        known = tuple(choices)
+        found = self._known.get(known)
+        if found is None:
+            found = self._known[known] = self._validated(context)
+        return found
+
+    def _usual_choices(self, number: int) -> list[_Choice]:
+        """Return the choices of a context for all generators, those of an alternative included."""
+        context = _Context(number, self._order)
+        values = [
+            context.value_in(each) if isinstance(each, Range) else context.option_of(each)
+            for each in self._generators
+        ]
+        return [(type(value), value) for value in values]
+
+    def _validated(self, context: _Context) -> _Found:
         substitution = Substitution(context)
         data, origins = substitution.value(self._data), substitution.origins
         try:

@@ -5,7 +5,7 @@ together with the mistakes of single fields. A step that is written wrongly is p
 own model reports it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
 from pydantic import RootModel
@@ -18,6 +18,9 @@ Path: TypeAlias = tuple[str | int, ...]
 CONCURRENTLY = "concurrently"
 WITH_PRODUCER = "with_producer"
 LEAVE = "leave"
+
+_OF_RECORDS = {"count", "size"}
+"""The fields of steps that send records."""
 
 
 class WrittenStep(NamedTuple):
@@ -42,7 +45,7 @@ class WrittenStep(NamedTuple):
     def sends(self) -> int:
         """How many records it sends; 0 if it sends none."""
         model = STEPS.get(self.kind)
-        if model is None or not {"count", "size"} <= model.model_fields.keys():
+        if model is None or not model.__pydantic_fields__.keys() >= _OF_RECORDS:
             return 0
         count = self.fields.get("count", 1)
         return max(count, 0) if type(count) is int else 1
@@ -59,9 +62,9 @@ def written_steps(workload: object) -> Iterator[WrittenStep]:
         yield from _with_inner(step)
 
 
-def misplaced(workload: object) -> Iterator[Conflict]:
-    """Yield a conflict for each step that leaves a block in which it does not stand."""
-    for step in written_steps(workload):
+def misplaced(steps: Iterable[WrittenStep]) -> Iterator[Conflict]:
+    """Yield a conflict for each of all steps that leaves a block in which it does not stand."""
+    for step in steps:
         if step.kind == LEAVE and WITH_PRODUCER not in step.path:
             text = f"{LEAVE} stands only inside {WITH_PRODUCER}, whose block it leaves"
             yield Conflict(step.place_of(), text)
@@ -80,10 +83,14 @@ def _with_inner(step: WrittenStep) -> Iterator[WrittenStep]:
 
 def _members(value: object, path: Path) -> Iterator[WrittenStep]:
     """Yield the steps in a list of steps, or in a list of such lists."""
-    value = value.root if isinstance(value, RootModel) else value
+    if not isinstance(value, list | tuple):
+        value = value.root if isinstance(value, RootModel) else ()
     for n, member in enumerate(value if isinstance(value, list | tuple) else ()):
         at = (*path, n)
         match member:
+            case dict() if len(member) == 1:  # nearly every member
+                ((kind, below),) = member.items()
+                yield WrittenStep(at, str(kind), below)
             case RootModel():
                 yield WrittenStep(at, kind_of(member), member.root)
             case Strict():

@@ -64,10 +64,9 @@ class Strict(BaseModel):
     def _name_every_mistake(cls, value: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
         if not isinstance(value, Mapping):
             return handler(value)
+        fields = cls.model_fields
         found = [
-            Conflict((str(key),), cls.unknown_key(str(key)))
-            for key in value
-            if key not in cls.model_fields
+            Conflict((str(key),), cls.unknown_key(str(key))) for key in value if key not in fields
         ]
         return with_conflicts(cls.__name__, handler, value, [*found, *cls.conflicts(value)])
 
