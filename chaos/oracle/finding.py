@@ -183,9 +183,13 @@ class Violations:
             self.judged,
             self._count,
             tuple(self._settled),
-            dict(sorted(self._excused.items())),
-            dict(sorted(self._unseen.items())),
+            _by_name(self._excused),
+            _by_name(self._unseen),
         )
+
+
+def _by_name(counts: dict[str, int]) -> dict[str, int]:
+    return dict(sorted(counts.items()) if len(counts) > 1 else counts)
 
 
 def listed(ids: Sequence[int]) -> str:

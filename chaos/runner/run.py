@@ -99,7 +99,7 @@ class _Run:
         self._open_session = open_session
         self._simulator: Simulator
         self._evicted: EvictedBatches
-        self._recorder = RunRecorder(self._history, lambda: self._simulator.elapsed())
+        self._recorder: RunRecorder
         self._session: DriverSession
         self._end_session: Callable[[], None] = lambda: None
 
@@ -131,6 +131,7 @@ class _Run:
         ) as simulator:
             self._simulator = simulator
             self._evicted = EvictedBatches(simulator.cluster)
+            self._recorder = RunRecorder(history, simulator.elapsed)
             started_ns = self._zero_ns(world)
             await self._let_client_work(replace(world, dial=_reporting(world.dial, simulator)))
             history.zero_ns = [started_ns, self._zero_ns(world)]
@@ -204,11 +205,9 @@ class _Run:
         self._scenario, self._history.not_applicable = adapted(
             self._scenario, self._session.not_applicable
         )
-        self._history.lacks = {
-            need: str(self._session.not_applicable[need])
-            for need in Need
-            if need in self._session.not_applicable
-        }
+        lacks = self._session.not_applicable
+        if lacks:
+            self._history.lacks = {need: str(lacks[need]) for need in Need if need in lacks}
         if self._history.not_applicable:
             self._history.requested = self._history.scenario
         self._history.scenario = self._scenario

@@ -256,7 +256,10 @@ class Pool:
         """Dial, one dial after the other, for as long as somebody waits."""
         while spu.waiters:
             with trio.CancelScope() as spu.task:
-                await trio.sleep_until(spu.next_dial_at)
+                if spu.next_dial_at > trio.current_time():
+                    await trio.sleep_until(spu.next_dial_at)
+                else:
+                    await trio.lowlevel.checkpoint()  # as sleeping does, at less cost
                 if spu.waiters:
                     await self._dial(spu)
         spu.task = None

@@ -123,9 +123,10 @@ class ConnectionTask:
         exchanges, share = self._exchanges, self._share
         try:
             while exchanges.receiving:
-                size = max(RECEIVE_BYTES_MIN, min(exchanges.missing, RECEIVE_BYTES_MAX))
-                if share.must_reserve(exchanges.missing):
-                    await share.reserve(exchanges.missing)
+                missing = exchanges.missing
+                size = max(RECEIVE_BYTES_MIN, min(missing, RECEIVE_BYTES_MAX))
+                if share.must_reserve(missing):
+                    await share.reserve(missing)
                 if share.reserves:
                     data = await self._receive_in_time(size)
                 else:

@@ -47,8 +47,11 @@ _RULES = (overfull_queues, late_requests, missed_turns, wrong_leaders, asked_too
 def check(evidence: Evidence) -> Finding:
     """Check every request, and every record in the first request that carried it."""
     found = Violations(NAME, evidence.once(blind_records))
+    ids_by_transmission = evidence.ids_by_transmission
     for read in evidence.events_of(FrameRead):
-        ids = evidence.ids_by_transmission.get(read.transmission, [])
+        if read.offered and read.acks is None:
+            continue  # nothing else is asked of a request without records
+        ids = ids_by_transmission.get(read.transmission, [])
         if not found.blind_records.keys().isdisjoint(ids):
             continue  # counted below, with its batches
         for text in _wrong_in_request(evidence, read, len(ids)):
