@@ -12,6 +12,7 @@ answered.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from wire.api.api import Api
@@ -73,16 +74,7 @@ class ClientConnection:
 
     def hello(self) -> bytes:
         """Return the frame of the first request, ApiVersions, with correlation id 1."""
-        body = ApiVersionsRequest(
-            client_version=CLIENT_VERSION, client_os="linux", client_arch="x86_64"
-        )
-        header = RequestHeader(
-            api_key=API_VERSIONS.key,
-            api_version=API_VERSIONS_VERSION,
-            correlation_id=1,
-            client_id=self._client_id,
-        )
-        return request_frame(header, body)
+        return _hello(self._client_id)
 
     def welcome(self, body: bytes) -> ApiVersionsResponse:
         """Decode the response to ``hello`` and store the versions that the server offers.
@@ -132,6 +124,21 @@ class ClientConnection:
         """
         for frame in self._reader.feed(data):
             yield int.from_bytes(frame[:4], "big", signed=True), frame[4:]
+
+
+@lru_cache(maxsize=64)
+def _hello(client_id: str) -> bytes:
+    """Return the first request of every connection of a client."""
+    body = ApiVersionsRequest(
+        client_version=CLIENT_VERSION, client_os="linux", client_arch="x86_64"
+    )
+    header = RequestHeader(
+        api_key=API_VERSIONS.key,
+        api_version=API_VERSIONS_VERSION,
+        correlation_id=1,
+        client_id=client_id,
+    )
+    return request_frame(header, body)
 
 
 @dataclass(slots=True)

@@ -133,21 +133,20 @@ class Action:
         applied = not request or not (
             self.swallow or self.silence or self.code or self.ending in ("rst", "fin")
         )
-        found = {
-            Effect.LATE: self.delay is not None,
-            Effect.ALTERS_BYTES: self.flips_bit,
-            Effect.FORGES_ANSWER: self.forges is not None,
-            Effect.ANSWERED_WITH_CODE: self.code is not None,
-            Effect.REPEATED: self.copies > 0,
-            Effect.NOT_APPLIED: not applied,
-            Effect.NOT_ANSWERED: (
-                self.swallow or self.silence or ends or self.forges == "correlation-id"
-            ),
-            Effect.SILENCES: self.silence,
-            Effect.ENDS_CONNECTION: ends,
-            Effect.HIDES_ATTEMPTS: ends or (self.silence and request),
-        }
-        return tuple(effect for effect in Effect if found.get(effect))
+        unanswered = self.swallow or self.silence or ends or self.forges == "correlation-id"
+        found = (
+            (Effect.NOT_APPLIED, not applied),
+            (Effect.NOT_ANSWERED, unanswered),
+            (Effect.LATE, self.delay is not None),
+            (Effect.REPEATED, self.copies > 0),
+            (Effect.ANSWERED_WITH_CODE, self.code is not None),
+            (Effect.ENDS_CONNECTION, ends),
+            (Effect.SILENCES, self.silence),
+            (Effect.FORGES_ANSWER, self.forges is not None),
+            (Effect.ALTERS_BYTES, self.flips_bit),
+            (Effect.HIDES_ATTEMPTS, ends or (self.silence and request)),
+        )
+        return tuple(effect for effect, there in found if there)
 
 
 DECIDING = frozenset({Effect.NOT_APPLIED, Effect.NOT_ANSWERED, Effect.ANSWERED_WITH_CODE})

@@ -325,6 +325,8 @@ class FaultPlan:
 
     def expect_dials(self) -> None:
         """Count refused connects from now on: a dialler reports them."""
+        if self._dials_reported:
+            return
         self._dials_reported = True
         for fault in self._faults.values():
             if _closes_listeners(fault):

@@ -34,7 +34,7 @@ from simulator.events import (
     SimulatorReset,
     SpuStopped,
 )
-from simulator.faults.plan import FaultCount
+from simulator.faults.armed import FaultCount
 from simulator.journal import Journal, Sink
 from simulator.options import Options, SimulatorError
 from simulator.reporting.kept_events import KeptEvents
