@@ -5,6 +5,7 @@
 ``explore``: explores properties.
 ``replay``: runs one scenario again and prints narratives.
 ``judge``: judges kept histories.
+``merge``: makes one result of shards, and what is kept of a shard.
 ``inform``: the commands ``validate``, ``schema`` and ``list``, which run nothing.
 ``zoo``: hunts mutants.
 ``trial``: generates and compares the page about the official client.

@@ -13,11 +13,13 @@ from chaos.report.junit import write_junit
 from chaos.report.scenario_report import (
     STATUS_INTERRUPTED,
     STATUS_NO_VERDICT,
+    STATUS_VALID,
     ScenarioReport,
     status_of,
 )
 from chaos.report.summary import summary
 from chaos.report.table import STYLES, firings_table, table, tally
+from chaos.search.shard import Shard
 from chaos.world.stopwatch import Stopwatch
 
 COMMANDS_MAX = 10
@@ -47,6 +49,10 @@ class Conclusion:
     """Whether to print the table of examples by number of firings."""
     first: int = 0
     """The number of the first example of each property."""
+    shard: Shard | None = None
+    """The part of the work that was done; None for all."""
+    spent_s: float = 0.0
+    """The seconds of real time that merged shards took."""
     terminal: Terminal = field(default_factory=Terminal)
     watch: Stopwatch = field(default_factory=Stopwatch)
     seeds: Sequence[int] = ()
@@ -85,13 +91,19 @@ class Conclusion:
         """
         reports = [self.reports[n] for n in sorted(self.reports)]
         status = status_of(reports, bad_input=bool(self.mistakes))
+        if self.shard is not None and not wanted and not self.mistakes:
+            status = STATUS_VALID  # there are more shards than work
         if interrupted:
             status = STATUS_INTERRUPTED
         if self.format == "json":
             self._print_json(reports, wanted, status, interrupted)
-        elif reports or interrupted:
+        elif reports or interrupted or self.shard is not None:
             self._print_text(reports, wanted)
         return status if self._write_junit(reports) else status or STATUS_NO_VERDICT
+
+    @property
+    def _seconds(self) -> float:
+        return self.watch.seconds + self.spent_s
 
     def _write_junit(self, reports: Sequence[ScenarioReport]) -> bool:
         """Write the JUnit file if one is wanted; report an error and return False."""
@@ -111,7 +123,7 @@ class Conclusion:
             "status": status,
             "interrupted": interrupted,
             "wanted": wanted,
-            "seconds": round(self.watch.seconds, 3),
+            "seconds": round(self._seconds, 3),
             "mistakes": list(self.mistakes),
             "runs": [
                 {
@@ -136,7 +148,8 @@ class Conclusion:
             self.terminal.say()
             self.terminal.say(firings_table(reports))
         self.terminal.say()
-        self.terminal.say(tally(reports, wanted, self.watch.seconds, self.first))
+        last = tally(reports, wanted, self._seconds, self.first)
+        self.terminal.say(last if self.shard is None else f"shard {self.shard}: {last}")
         for report in failed[:COMMANDS_MAX]:
             self.terminal.say(f"again: {report.command}")
         if len(failed) > COMMANDS_MAX:

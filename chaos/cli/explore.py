@@ -8,12 +8,14 @@ import click
 from chaos.cli.conclude import Conclusion, Format, complain
 from chaos.cli.files import gather, not_there
 from chaos.cli.interrupt import Interrupted, interruptible
-from chaos.cli.options import files_argument, run_options
+from chaos.cli.merge import ShardKeeper
+from chaos.cli.options import dask_option, files_argument, run_options
 from chaos.cli.tasks import Task, perform, task_of, unfinished, with_reached
 from chaos.drivers.driver import Driver
 from chaos.report.phrases import counted
 from chaos.search.exploration import Exploration
 from chaos.search.known import KnownDefect, KnownFileError, load_known
+from chaos.search.shard import Shard
 from chaos.world.world import WorldName
 from simulator.click_types import DurationType
 from simulator.documents.diagnostic import printable
@@ -61,6 +63,7 @@ Examples:
     help="Run examples of each file for this long.",
 )
 @run_options
+@dask_option
 def explore_command(
     files: Sequence[str],
     examples: int | None,
@@ -74,6 +77,8 @@ def explore_command(
     form: Format,
     junit: Path | None,
     jobs: int,
+    shard: Shard | None,
+    dask: str | None,
 ) -> int:
     """Search for an example that fails.
 
@@ -83,6 +88,8 @@ def explore_command(
     run in virtual time.
 
     With --known, an example that breaks nothing but known promises is counted, and does not fail.
+
+    An example depends on the seed and its number alone, not on --jobs, --shard and --dask.
 
     Status: 0 no example fails, 1 an example fails, 2 no verdict or bad input, 130 interrupted.
     """
@@ -108,17 +115,21 @@ def explore_command(
                 known_file=known_file,
                 examples=examples,
                 seconds=seconds,
+                shard=shard,
             )
             for each in worlds
         ]
     complain(mistakes)
-    conclusion = Conclusion(form, junit, mistakes, firings=True, first=first)
-    exploring = _Exploring(conclusion, jobs)
+    conclusion = Conclusion(form, junit, mistakes, firings=True, first=first, shard=shard)
+    keeper = ShardKeeper(shard, out, tasks)
+    exploring = _Exploring(conclusion, jobs, dask)
     try:
         with interruptible():
             conclusion.begin((task.seed for task in tasks), out)
+            keeper.begin()
             for n, task in enumerate(tasks):
                 exploring.explore(n, task)
+            keeper.end(conclusion)
     except Interrupted:
         exploring.give_up()
         return conclusion.end(len(tasks), interrupted=True)
@@ -140,11 +151,13 @@ class _Exploring:
     Args:
         conclusion: collects the results.
         jobs: the number of processes that share the examples.
+        dask: the address of a Dask scheduler whose workers share them instead.
     """
 
-    def __init__(self, conclusion: Conclusion, jobs: int) -> None:
+    def __init__(self, conclusion: Conclusion, jobs: int, dask: str | None) -> None:
         self._conclusion = conclusion
         self._jobs = jobs
+        self._dask = dask
         self._in_progress: tuple[int, Task] | None = None
         self._reached: Exploration | None = None
 
@@ -158,7 +171,7 @@ class _Exploring:
                 self._reached = found
                 show(found.examples)
 
-            self._conclusion.reports[n] = perform(task, self._jobs, progress)
+            self._conclusion.reports[n] = perform(task, self._jobs, progress, self._dask)
         self._in_progress = None
 
     def give_up(self) -> None:

@@ -13,6 +13,7 @@ import click
 from chaos.cli.explore import explore_command
 from chaos.cli.inform import list_command, schema_command, validate_command
 from chaos.cli.judge import judge_command
+from chaos.cli.merge import merge_command
 from chaos.cli.replay import replay_command
 from chaos.cli.run import run_command
 from chaos.cli.terminal import discard_output, prepare_streams
@@ -58,6 +59,7 @@ COMMANDS = (
     explore_command,
     replay_command,
     judge_command,
+    merge_command,
     validate_command,
     schema_command,
     list_command,

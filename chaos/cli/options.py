@@ -1,6 +1,7 @@
 """The options and arguments that several commands have."""
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -9,6 +10,7 @@ import click
 from chaos.drivers.driver import Driver, driver_named
 from chaos.drivers.registry import DRIVERS, PRODUCER
 from chaos.search.pool import default_jobs
+from chaos.search.shard import Shard, shard_from
 
 C = TypeVar("C", bound=Callable[..., Any])
 
@@ -32,6 +34,33 @@ class ClientType(click.ParamType[Driver]):
         if client.unavailable is not None:
             self.fail(client.unavailable, param, ctx)
         return client
+
+
+class ShardType(click.ParamType[Shard]):
+    """A shard such as ``1/4``."""
+
+    name = "I/N"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Shard:
+        """Return the shard."""
+        try:
+            return value if isinstance(value, Shard) else shard_from(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class DaskType(click.ParamType[str]):
+    """The address of a Dask scheduler; without the extra it is a mistake of the user."""
+
+    name = "ADDRESS"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the address."""
+        if find_spec("distributed") is None:
+            self.fail("Dask is not installed; pip install 'spu-chaos[dask]'", param, ctx)
+        return str(value)
 
 
 def together(*options: Callable[[C], C]) -> Callable[[C], C]:
@@ -75,7 +104,7 @@ _seed = click.option(
     type=click.IntRange(0, SEED_MAX),
     help="Random seed.  [default: the seed in the file, else 0]",
 )
-_out = click.option(
+out_option = click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
@@ -89,7 +118,7 @@ format_option = click.option(
     show_default=True,
     help="json: one document, and nothing else, on standard output.",
 )
-_junit = click.option(
+junit_option = click.option(
     "--junit",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
@@ -102,5 +131,27 @@ _jobs = click.option(
     help="Number of processes that share the work.  [default: two for each core]",
 )
 
-run_options = together(world_option, client_option, _seed, _out, format_option, _junit, _jobs)
+shard_option = click.option(
+    "--shard",
+    type=ShardType(),
+    help="Run one of N parts of the work, the I-th. With --out, merge makes one result of all.",
+)
+
+dask_option = click.option(
+    "--dask",
+    type=DaskType(),
+    help="Run examples on the workers of this Dask scheduler (tcp://HOST:PORT), instead of "
+    "--jobs. Its extra: spu-chaos[dask].",
+)
+
+run_options = together(
+    world_option,
+    client_option,
+    _seed,
+    out_option,
+    format_option,
+    junit_option,
+    _jobs,
+    shard_option,
+)
 """The options of both ``run`` and ``explore``."""

@@ -9,10 +9,12 @@ import click
 from chaos.cli.conclude import Conclusion, Format, complain
 from chaos.cli.files import gather, not_there
 from chaos.cli.interrupt import Interrupted, interruptible
+from chaos.cli.merge import ShardKeeper
 from chaos.cli.options import files_argument, run_options
 from chaos.cli.tasks import Task, perform, task_of, unfinished
 from chaos.drivers.driver import Driver
 from chaos.search.pool import Lost, WorkerPool
+from chaos.search.shard import Shard
 from chaos.world.world import WorldName
 
 EPILOG = """\b
@@ -38,11 +40,13 @@ def run_command(
     form: Format,
     junit: Path | None,
     jobs: int,
+    shard: Shard | None,
 ) -> int:
     """Run scenarios and judge them.
 
     A FILE is a scenario in YAML, or a directory of scenarios. A scenario with generators is a
-    property: as many of its examples are run as the file says, in virtual time.
+    property: as many of its examples are run as the file says, in virtual time. --shard divides
+    the files.
 
     Status: 0 all valid, 1 a promise was broken, 2 no verdict or bad input, 130 interrupted.
     """
@@ -54,21 +58,27 @@ def run_command(
             mistakes.append(not_there(source, world, client))
         tasks += [task_of(source, each, client, seed=seed, out=out) for each in worlds]
     complain(mistakes)
-    conclusion = Conclusion(form, junit, mistakes)
+    conclusion = Conclusion(form, junit, mistakes, shard=shard)
+    keeper = ShardKeeper(shard, out, tasks)
+    wanted = keeper.positions
     try:
         with interruptible():
-            conclusion.begin((task.seed for task in tasks), out)
-            _perform(tasks, jobs, conclusion)
+            conclusion.begin((tasks[n].seed for n in wanted), out)
+            keeper.begin()
+            _perform(tasks, wanted, jobs, conclusion)
+            keeper.end(conclusion)
     except Interrupted:
-        return conclusion.end(len(tasks), interrupted=True)
-    return conclusion.end(len(tasks))
+        return conclusion.end(len(wanted), interrupted=True)
+    return conclusion.end(len(wanted))
 
 
-def _perform(tasks: Sequence[Task], jobs: int, conclusion: Conclusion) -> None:
-    order = sorted(range(len(tasks)), key=lambda n: (_begins_late(tasks[n]), n))
+def _perform(
+    tasks: Sequence[Task], wanted: Sequence[int], jobs: int, conclusion: Conclusion
+) -> None:
+    order = sorted(wanted, key=lambda n: (_begins_late(tasks[n]), n))
     with (
-        conclusion.terminal.progress("running", len(tasks)) as progress,
-        WorkerPool(min(jobs, len(tasks))) as pool,
+        conclusion.terminal.progress("running", len(wanted)) as progress,
+        WorkerPool(min(jobs, len(wanted))) as pool,
     ):
         for position, report in pool.results(partial(perform, tasks[n]) for n in order):
             n = order[position]

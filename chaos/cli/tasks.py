@@ -4,8 +4,11 @@ A task and its result are plain data, so that a task can be performed in any pro
 """
 
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from hashlib import blake2b
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +28,15 @@ from chaos.report.run_directory import (
     write_run,
     write_test,
 )
-from chaos.report.scenario_report import ScenarioReport
+from chaos.report.scenario_report import FailedExample, ScenarioReport
+from chaos.report.shard_directory import parts_writer
 from chaos.runner import run_scenario
 from chaos.search.counterexample import Counterexample, Stage
 from chaos.search.exploration import Exploration
 from chaos.search.explore import explore
 from chaos.search.known import KnownDefect
+from chaos.search.shard import Shard
+from chaos.search.shrink import size_of
 from chaos.spec.property import Property
 from chaos.spec.scenario import Scenario
 from chaos.world.gc_pause import gc_paused
@@ -67,6 +73,8 @@ class Task:
     """The number of examples; None for the number in the file, or no limit with a time limit."""
     given_seconds: float | None = None
     """The time limit in seconds of real time; None for no limit."""
+    shard: Shard | None = None
+    """The part of the examples to run; None for all."""
 
     @property
     def waits(self) -> bool:
@@ -87,6 +95,7 @@ def task_of(
     known_file: str | None = None,
     examples: int | None = None,
     seconds: float | None = None,
+    shard: Shard | None = None,
 ) -> Task:
     """Return the task of running a file in one world.
 
@@ -102,6 +111,7 @@ def task_of(
         known_file: the file that they are from.
         examples: the number of examples; None for the number in the file.
         seconds: the time limit in seconds of real time; None for no limit.
+        shard: the part of the examples to run; None for all.
     """
     prop = source.prop
     return Task(
@@ -120,11 +130,26 @@ def task_of(
         known_file=known_file,
         examples=examples,
         given_seconds=seconds,
+        shard=shard,
     )
 
 
+def digest_of(tasks: Sequence[Task]) -> str:
+    """Return a digest of the tasks, the same in every shard and with every output directory."""
+    everywhere = [
+        (task.file, task.prop.text, task.world, task.client, task.seed, task.explored)
+        + (task.first, task.known, task.examples, task.given_seconds)
+        for task in tasks
+    ]
+    version = metadata.version("spu-chaos")
+    return blake2b(repr((version, everywhere)).encode(), digest_size=16).hexdigest()
+
+
 def perform(
-    task: Task, jobs: int = 1, progress: Callable[[Exploration], None] = lambda found: None
+    task: Task,
+    jobs: int = 1,
+    progress: Callable[[Exploration], None] = lambda found: None,
+    dask: str | None = None,
 ) -> ScenarioReport:
     """Perform a task and return its result.
 
@@ -134,12 +159,15 @@ def perform(
         task: the task.
         jobs: the number of processes that share the examples of a property.
         progress: called with the results of examples so far.
+        dask: the address of a Dask scheduler whose workers share them instead.
     """
     watch = Stopwatch()
     report = unfinished(task)
     try:
-        explored = task.explored
-        report = _explored(task, report, jobs, progress) if explored else _run(task, report)
+        if task.explored:
+            report = _explored(task, report, jobs, dask, progress)
+        else:
+            report = _run(task, report)
     except Exception as error:
         reason = " ".join(f"the harness failed: {type(error).__name__}: {error}".split())
         report = replace(report, verdict="inconclusive", reasons=[reason])
@@ -157,7 +185,7 @@ def unfinished(task: Task, reason: str = "") -> ScenarioReport:
         seed=task.seed,
         reasons=[reason] if reason else [],
         first=task.first,
-        command=_command(task),
+        command=command_of(task),
     )
 
 
@@ -195,9 +223,7 @@ def _kept(
     task: Task, report: ScenarioReport, data: Mapping[str, Any], history: History
 ) -> ScenarioReport:
     directory = Path(task.directory)
-    command = shlex.join(
-        ["python", "-m", "chaos", "replay", str(directory / SCENARIO), *_client(task)]
-    )
+    command = replay_of(directory, task.client)
     kept = replace(report, directory=task.directory, command=command)
     try:
         history.about = {"file": task.file, "client": task.client, "command": kept.command}
@@ -218,28 +244,52 @@ def _kept(
 
 
 def _explored(
-    task: Task, report: ScenarioReport, jobs: int, progress: Callable[[Exploration], None]
+    task: Task,
+    report: ScenarioReport,
+    jobs: int,
+    dask: str | None,
+    progress: Callable[[Exploration], None],
 ) -> ScenarioReport:
-    found = explore(
-        task.prop,
-        examples=task.examples,
-        after=task.first,
-        seconds=task.given_seconds,
-        seed=task.seed,
-        jobs=jobs,
-        stage=Stage(task.world, task.client, task.known),
-        saved=saved_counterexample(Path(task.directory), task.name),
-        progress=progress,
-    )
-    report = with_reached(report, found)
-    reasons = list(found.reasons) if found.verdict == "inconclusive" else []
-    report = replace(report, verdict=found.verdict, reasons=reasons)
+    saved = saved_counterexample(Path(task.directory), task.name)
+    with _parts(task) as keep:
+        found = explore(
+            task.prop,
+            examples=task.examples,
+            after=task.first,
+            seconds=task.given_seconds,
+            seed=task.seed,
+            jobs=jobs,
+            dask=dask,
+            shard=task.shard,
+            stage=Stage(task.world, task.client, task.known),
+            saved=saved,
+            progress=progress,
+            keep=keep,
+        )
+    report = with_verdict(with_reached(report, found), found)
     if found.counterexample is None:
         if task.keep:
             report = replace(report, directory=task.directory)
             write_result(Path(task.directory), report)
         return report
+    size = size_of(found.counterexample.data)
+    drawn = size if found.failed is None else size_of(found.failed)
+    number = None if found.failed is None else found.failed_number
+    report = replace(report, failed=FailedExample(number, drawn, size))
     return _with_counterexample(task, report, found.counterexample)
+
+
+def _parts(task: Task) -> AbstractContextManager[Callable[[Exploration], None]]:
+    """Return what keeps the parts of an exploration, if it is a shard that is kept."""
+    if task.shard is None or not task.keep:
+        return nullcontext(lambda part: None)
+    return parts_writer(Path(task.directory))
+
+
+def with_verdict(report: ScenarioReport, found: Exploration) -> ScenarioReport:
+    """Return a report with the verdict on the examples that were run."""
+    reasons = list(found.reasons) if found.verdict == "inconclusive" else []
+    return replace(report, verdict=found.verdict, reasons=reasons)
 
 
 def with_reached(report: ScenarioReport, found: Exploration) -> ScenarioReport:
@@ -276,9 +326,16 @@ def _with_counterexample(
 # --- the command that repeats a task
 
 
-def _command(task: Task) -> str:
+def replay_of(directory: Path, client: str) -> str:
+    """Return the command that repeats a run that is kept."""
+    words = ["python", "-m", "chaos", "replay", str(directory / SCENARIO)]
+    return shlex.join([*words, *_client(client)])
+
+
+def command_of(task: Task) -> str:
+    """Return the command that repeats a task."""
     words = ["python", "-m", "chaos", "explore" if task.explored else "run", task.file]
-    words += ["--world", task.world, *_client(task), "--seed", str(task.seed)]
+    words += ["--world", task.world, *_client(task.client), "--seed", str(task.seed)]
     if task.known_file is not None:
         words += ["--known", task.known_file]
     if task.first:
@@ -287,8 +344,10 @@ def _command(task: Task) -> str:
         words += ["--examples", str(task.examples)]
     if task.given_seconds is not None:
         words += ["--for", f"{task.given_seconds:g}s"]
+    if task.shard is not None:
+        words += ["--shard", str(task.shard)]
     return shlex.join(words)
 
 
-def _client(task: Task) -> list[str]:
-    return [] if task.client == PRODUCER else ["--client", task.client]
+def _client(client: str) -> list[str]:
+    return [] if client == PRODUCER else ["--client", client]

@@ -21,9 +21,9 @@ from chaos.search.counterexample import Counterexample
 from chaos.search.exploration import Exploration
 from chaos.search.explore import explore
 from chaos.search.injection_points import Data
+from chaos.search.shrink import size_of
 from chaos.spec.loader import parse_scenario
 from chaos.spec.property import Property
-from chaos.spec.workload import written_steps
 from chaos.world.stopwatch import Stopwatch
 
 TURN = 16
@@ -36,19 +36,6 @@ FAULTS_OVER = 1
 SMALLER = 3
 """The factor by which a hunt may exceed its budget of examples if it has a catch within the budget
 that was not shrunk far enough."""
-
-_DISTURBANCES = (
-    "move_leader",
-    "fail_leader",
-    "stop_spu",
-    "start_spu",
-    "create_topic",
-    "delete_topic",
-    "add_partitions",
-    "change_address",
-    "cut",
-)
-"""Steps that count as faults, since they disturb a run as much as a lost answer does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,23 +163,6 @@ def _properties() -> tuple[tuple[str, Property], ...]:
         (regime, parse_scenario(file.read_text(encoding="utf-8"), file.name))
         for regime, file in sorted(found, key=lambda pair: pair[0], reverse=True)
     )
-
-
-def size_of(data: Data) -> tuple[int, int]:
-    """Return the number of records that a scenario sends, and the number of its disturbances.
-
-    Faults and the steps in ``_DISTURBANCES`` are disturbances; a fault with several ordinals in
-    ``nth`` counts once for each.
-    """
-    faults = records = 0
-    for fault in data.get("faults", ()):
-        fields = next(iter(fault.values())) if isinstance(fault, dict) else {}
-        nth = fields.get("nth", 1)
-        faults += len(nth) if isinstance(nth, list | tuple) else 1
-    for step in written_steps(data["workload"]):
-        records += step.sends
-        faults += step.kind in _DISTURBANCES
-    return records, faults
 
 
 def _at_the_first(catch: Catch, first: Catch | None) -> Catch:

@@ -10,4 +10,5 @@
 ``perfetto``: a run as Chrome trace JSON.
 ``run_directory``: the files that are kept of a run.
 ``replay``: a counterexample as a test.
+``shard_directory``: the files that are kept of a shard, to be merged.
 """

@@ -8,6 +8,7 @@ the run alone: in the virtual world the same run gives the same bytes.
 import json
 import keyword
 import re
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -137,6 +138,30 @@ def write_test(directory: Path, slug: str, report: ScenarioReport) -> None:
         client=report.client,
     )
     (directory / TEST).write_text(text, encoding="utf-8")
+
+
+def adopt_run(source: Path, target: Path, report: ScenarioReport) -> None:
+    """Copy a run directory; the copy names itself in the command that repeats the run.
+
+    Args:
+        source: the run directory.
+        target: the copy; files of an earlier run are replaced.
+        report: the result, with the command.
+
+    Raises:
+        OSError: a file cannot be read or written.
+    """
+    make_directory(target)
+    if report.kept_run:
+        shutil.copyfile(source / SCENARIO, target / SCENARIO)
+        with (source / HISTORY).open("rb") as old, (target / HISTORY).open("wb") as new:
+            header = json.loads(old.readline())
+            header["about"]["command"] = report.command
+            new.write(json.dumps(header, ensure_ascii=False).encode() + b"\n")
+            shutil.copyfileobj(old, new)
+        if report.failed is not None:
+            shutil.copyfile(source / TEST, target / TEST)
+    write_result(target, report)
 
 
 def scenario_of(path: Path) -> Path:

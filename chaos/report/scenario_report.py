@@ -5,7 +5,7 @@ report that the worker returns therefore includes the narratives of a few record
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from chaos.oracle.checks import Finding
@@ -24,6 +24,19 @@ _STATUS: Mapping[Verdict, int] = {
     "invalid": STATUS_INVALID,
     "inconclusive": STATUS_NO_VERDICT,
 }
+
+
+@dataclass(frozen=True, slots=True)
+class FailedExample:
+    """The example of a property that failed, and what became of it. Sizes are numbers of records
+    and of faults."""
+
+    number: int | None
+    """Its number; None for a counterexample that was kept earlier and failed again."""
+    drawn: tuple[int, int]
+    """Its size as it was drawn."""
+    smallest: tuple[int, int]
+    """The size of the smallest scenario that fails in the same way."""
 
 
 @dataclass(slots=True)
@@ -56,6 +69,8 @@ class ScenarioReport:
     """By known defect, the number of examples in which it explains a broken promise."""
     firings: Mapping[int, int] | None = None
     """By number of firings, the number of examples of a property; None for a concrete scenario."""
+    failed: FailedExample | None = None
+    """The example of a property that failed; None if none did, or for a concrete scenario."""
     narratives: Sequence[Narrative] = ()
     """The narratives of the records of the first broken promises."""
     not_applicable: Sequence[str] = ()
@@ -73,6 +88,11 @@ class ScenarioReport:
     def broken(self) -> Sequence[Finding]:
         """The findings of broken promises."""
         return [finding for finding in self.findings if finding.count]
+
+    @property
+    def kept_run(self) -> bool:
+        """Whether its run directory has a run, and not only the result of many."""
+        return self.directory is not None and (self.examples is None or self.failed is not None)
 
     @property
     def title(self) -> str:
@@ -98,6 +118,7 @@ class ScenarioReport:
             "first": None if self.examples is None else self.first,
             "known": dict(self.known),
             "firings": None if self.firings is None else _by_number(self.firings),
+            "failed": None if self.failed is None else asdict(self.failed),
             "command": self.command,
             "figures": dict(self.figures),
             "fired": dict(self.fired),

@@ -7,5 +7,8 @@
 ``known``: known defects, which an exploration counts and passes over.
 ``shrink``: reduces a failing scenario to the smallest one that fails in the same way.
 ``counterexample``: shrinks and confirms the scenario that an exploration found.
+``shard``: the part of a search that one of several machines runs.
+``engine``: the choice of what runs the tasks of a search.
 ``pool``: the worker processes that share tasks.
+``dask_engine``: the workers of a Dask cluster in their place.
 """

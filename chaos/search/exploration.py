@@ -15,6 +15,9 @@ from chaos.search.injection_points import Data
 from chaos.spec.scenario import Scenario
 from chaos.world.world import WorldName
 
+SAVED = -1
+"""The number of a counterexample that was saved earlier, which runs before the first example."""
+
 _NONE = {"always": "was judged", "sometimes": "occurred"}
 """By kind of expectation, what must happen in at least one example."""
 
@@ -25,6 +28,10 @@ class Exploration:
 
     name: str
     world: WorldName
+    first: int = 0
+    """The number of its first example; ``SAVED`` for a counterexample that was saved earlier."""
+    partial: bool = False
+    """Whether it is one of several shards, none of which can tell what never happened."""
     examples: int = 0
     fired: Counter[str] = field(default_factory=Counter)
     """By fault, the number of its firings in all examples."""
@@ -45,6 +52,10 @@ class Exploration:
     """The first example that fails, as it was drawn."""
     failed_checks: tuple[str, ...] = ()
     """The checks that found a broken promise in that example which is not known."""
+    failed_number: int | None = None
+    """The number of that example."""
+    confirmed: bool | None = None
+    """Whether that example failed in each of its runs; None if none failed."""
     counterexample: Counterexample | None = None
     """The shrunk form of that example, or a counterexample that was saved earlier."""
 
@@ -88,6 +99,22 @@ class Exploration:
         self.met.update(other.met)
         self.doubts.update(other.doubts)
         self.known.update(other.known)
+        if other.failed_number is not None:
+            self.failed, self.failed_checks = other.failed, other.failed_checks
+            self.failed_number = other.failed_number
+            self.take_end(other)
+
+    def take_end(self, other: "Exploration") -> None:
+        """Take what became of the example that failed in another batch."""
+        self.counterexample, self.confirmed = other.counterexample, other.confirmed
+
+    def fail(self, number: int, data: Data, checks: tuple[str, ...]) -> None:
+        """Take the example that fails; the first one of a batch ends it."""
+        self.failed_number, self.failed, self.failed_checks = number, data, checks
+
+    def settle(self, found: Counterexample) -> None:
+        """Take the counterexample to which the failing example was shrunk."""
+        self.counterexample, self.confirmed = found, not found.flaky
 
     @property
     def reasons(self) -> list[str]:
@@ -95,7 +122,17 @@ class Exploration:
         found = [
             f"{times} of {self.examples} examples: {why}" for why, times in self.doubts.items()
         ]
-        found += [
+        if self.confirmed is False:
+            checks = f" ({', '.join(self.failed_checks)})" if self.failed_checks else ""
+            found.append(f"an example failed in some of its runs only{checks}")
+        return found if self.partial else [*found, *self._missing]
+
+    @property
+    def _missing(self) -> list[str]:
+        """What never happened."""
+        if not self.examples:
+            return ["no example was run"]
+        found = [
             f"fault {name} fired in no example"
             for name, times in self.fired.items()
             if not times and name not in self.optional
@@ -105,16 +142,13 @@ class Exploration:
             for name, times in self.met.items()
             if not times
         ]
-        if self.counterexample is not None and self.counterexample.flaky:
-            checks = f" ({', '.join(self.failed_checks)})" if self.failed_checks else ""
-            found.append(f"an example failed in some of its runs only{checks}")
         if not self.figures["sent"]:
             found.append("nothing was sent")
-        return found if self.examples else ["no example was run"]
+        return found
 
     @property
     def verdict(self) -> Verdict:
         """The verdict on the property."""
-        if self.counterexample is not None and not self.counterexample.flaky:
+        if self.confirmed:
             return "invalid"
         return "inconclusive" if self.reasons else "valid"

@@ -25,9 +25,10 @@ from itertools import count
 
 from chaos.history import History
 from chaos.search.counterexample import VIRTUAL, Counterexample, Stage, broken, shrunk
-from chaos.search.exploration import Exploration
+from chaos.search.engine import open_engine
+from chaos.search.exploration import SAVED, Exploration
 from chaos.search.injection_points import Data
-from chaos.search.pool import WorkerPool
+from chaos.search.shard import Shard
 from chaos.search.target import TargetedExample
 from chaos.spec.property import Example, Property
 from chaos.spec.scenario import Scenario
@@ -58,9 +59,12 @@ def explore(
     seed: int = 0,
     after: int = 0,
     jobs: int = 1,
+    dask: str | None = None,
+    shard: Shard | None = None,
     stage: Stage = VIRTUAL,
     saved: Sequence[Data] = (),
     progress: Callable[[Exploration], None] = lambda found: None,
+    keep: Callable[[Exploration], None] = lambda part: None,
     targeted: bool = True,
 ) -> Exploration:
     """Explore a property until one example fails or the limit is reached.
@@ -74,9 +78,12 @@ def explore(
         after: the number of the first example, that is, how many an earlier exploration has run.
             The examples from there on are those that an exploration from 0 runs.
         jobs: the number of processes that share the work; with 1, no other process is started.
+        dask: the address of a Dask scheduler whose workers share the work instead.
+        shard: the part of the batches to run, of which there are ``count`` in turn; None for all.
         stage: the world, the driver, and the known defects.
         saved: scenarios that failed earlier; they run first.
-        progress: called with the results so far after each batch.
+        progress: called with the results so far after each batch, before shrinking.
+        keep: called with the results of each batch, in order, after shrinking.
         targeted: whether three of eight examples are targeted.
 
     Returns:
@@ -86,29 +93,32 @@ def explore(
         ValueError: the values of the generators make no valid scenario.
         TaskLostError: a process died.
     """
-    found = Exploration(prop.name, stage.world)
+    found = Exploration(prop.name, stage.world, partial=shard is not None)
     for data in saved:
         if (result := broken(data, stage)) is not None:
-            found.add(Scenario.model_validate(data), result)
-            found.counterexample = Counterexample(data, result, stage.world)
+            part = Exploration(prop.name, stage.world, SAVED, failed_number=SAVED)
+            part.add(Scenario.model_validate(data), result)
+            part.settle(Counterexample(data, result, stage.world))
+            keep(part)
+            found.merge(part)
             return found
     if examples is None and seconds is None:
         examples = prop.examples
     if prop.concrete and "seed" in prop.data:
         examples = 1  # nothing is drawn, so all examples are the same
-    found.fired.update(dict.fromkeys(prop.faults, 0))  # also faults that are never drawn
     work = _Work(prop, stage, seed, targeted)
-    tasks = (partial(_batch, work, numbers) for numbers in _numbers(work, after, examples, seconds))
-    with WorkerPool(jobs) as pool:
-        for batch in pool.in_order(tasks):
+    limits = _Limits(after, examples, seconds, shard)
+    tasks = (partial(_batch, work, numbers) for numbers in _numbers(work, limits))
+    with open_engine(jobs, dask) as engine:
+        for batch in engine.in_order(tasks):
             found.merge(batch)
-            if batch.failed is not None:
-                found.failed, found.failed_checks = batch.failed, batch.failed_checks
             progress(found)
             if batch.failed is not None:
-                found.counterexample = shrunk(batch.failed, stage)
-                if not found.counterexample.flaky:
-                    break
+                batch.settle(shrunk(batch.failed, stage))
+                found.take_end(batch)
+            keep(batch)
+            if found.confirmed:
+                break
     return found
 
 
@@ -126,28 +136,39 @@ class _Work:
     targeted: bool
 
 
-def _numbers(
-    work: _Work, after: int, examples: int | None, seconds: float | None
-) -> Iterator[range]:
+@dataclass(frozen=True, slots=True)
+class _Limits:
+    """Which examples to run; the fields are arguments of ``explore``."""
+
+    after: int
+    examples: int | None
+    seconds: float | None
+    shard: Shard | None
+
+
+def _numbers(work: _Work, limits: _Limits) -> Iterator[range]:
     """Yield the example numbers of each batch, up to the limits on examples and time.
 
     A batch ends with a round, so that only the first one begins within a round.
     """
     # Real time is intended: it is the time that a person wants to spend.
-    until = None if seconds is None else time.monotonic() + seconds  # noqa: TID251
-    for first in count(after - after % ROUND, BATCHES[work.stage.world]):
-        last = first + BATCHES[work.stage.world]
-        stop = last if examples is None else min(last, after + examples)
+    until = None if limits.seconds is None else time.monotonic() + limits.seconds  # noqa: TID251
+    size, after, shard = BATCHES[work.stage.world], limits.after, limits.shard
+    for n, first in enumerate(count(after - after % ROUND, size)):
+        last = first + size
+        stop = last if limits.examples is None else min(last, after + limits.examples)
         numbers = range(max(first, after), stop)
         if not numbers or (until is not None and time.monotonic() >= until):  # noqa: TID251
             return
-        yield numbers
+        if shard is None or shard.has(n):
+            yield numbers
 
 
 def _batch(work: _Work, numbers: range) -> Exploration:
     """Run the examples with these numbers, up to the first that fails."""
     drawing = _Drawing(work.prop)
-    found = Exploration(drawing.name, work.stage.world)
+    found = Exploration(drawing.name, work.stage.world, numbers.start)
+    found.fired.update(dict.fromkeys(drawing.faults, 0))  # also faults that are never drawn
     for first in range(numbers.start - numbers.start % ROUND, numbers.stop, ROUND):
         within = range(max(first, numbers.start), min(first + ROUND, numbers.stop))
         _Round(work, drawing, found).run(within)
@@ -193,10 +214,10 @@ class _Round:
                 return
         if self._targeted is None:  # a drawn example, or no fault can be placed
             example = self._drawing.example(self._work.seed, number)
-            self._try(example.data, example.scenario, {})
+            self._try(number, example.data, example.scenario, {})
         else:
             target = self._targeted
-            target.place(self._try(*target.scenario(), target.names_in_file))
+            target.place(self._try(number, *target.scenario(), target.names_in_file))
 
     def _is_over(self) -> bool:
         return self._found.failed is not None
@@ -217,17 +238,19 @@ class _Round:
                 outcome = self._work.stage.outcome(scenario)
             if outcome.failed:  # the example fails without any floating fault
                 self._found.add(scenario, outcome.result, known=outcome.known)
-                self._found.failed, self._found.failed_checks = data, outcome.failed
+                self._found.fail(number, data, outcome.failed)
             elif target.place(outcome.history):
                 return target
         return None
 
-    def _try(self, data: Data, scenario: Scenario, names_in_file: Mapping[str, str]) -> History:
+    def _try(
+        self, number: int, data: Data, scenario: Scenario, names_in_file: Mapping[str, str]
+    ) -> History:
         with gc_paused():  # the collector would traverse little but the history
             outcome = self._work.stage.outcome(scenario)
         self._found.add(scenario, outcome.result, names_in_file, outcome.known)
         if outcome.failed:
-            self._found.failed, self._found.failed_checks = data, outcome.failed
+            self._found.fail(number, data, outcome.failed)
         return outcome.history
 
 
@@ -243,6 +266,7 @@ class _Drawing:
 
     def __init__(self, prop: Property) -> None:
         self.name = prop.name
+        self.faults = prop.faults
         self._prop = prop
 
     def example(self, seed: int, number: int) -> Example:

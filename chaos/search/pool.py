@@ -21,6 +21,7 @@ does not inherit it.
 import os
 import signal
 import traceback
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -73,7 +74,65 @@ class Lost:
     """The cause, as text for a person."""
 
 
-class WorkerPool:
+class Engine(ABC):
+    """Runs tasks within a ``with`` block: what ``search`` needs of worker processes."""
+
+    @property
+    @abstractmethod
+    def width(self) -> int:
+        """The number of tasks that run at the same time."""
+
+    @abstractmethod
+    def __enter__(self) -> Self: ...
+
+    @abstractmethod
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End the tasks that still run."""
+
+    @abstractmethod
+    def results(
+        self, tasks: Iterable[Callable[[], R]], ahead: float = inf
+    ) -> Iterator[tuple[int, R | Lost]]:
+        """Run tasks and yield their positions and results as they end.
+
+        Args:
+            tasks: the tasks; they and their results must be picklable. The iterable is read
+                lazily, one task whenever a process is free, so that it may be infinite.
+            ahead: a task starts only if it is fewer than this many tasks ahead of the oldest
+                unfinished one.
+
+        Raises:
+            Exception: the exception of a task, with its traceback as a note.
+        """
+
+    def in_order(self, tasks: Iterable[Callable[[], R]]) -> Iterator[R]:
+        """Run tasks and yield their results in the order of the tasks.
+
+        Args:
+            tasks: as for ``results``; a task starts only if it is fewer than ``AHEAD`` tasks per
+                process ahead of the oldest unfinished one.
+
+        Raises:
+            TaskLostError: a task has no result.
+            Exception: the exception of a task, with its traceback as a note.
+        """
+        early: dict[int, R] = {}
+        following = 0
+        for number, result in self.results(tasks, AHEAD * self.width):
+            if isinstance(result, Lost):
+                raise TaskLostError(result.reason)
+            early[number] = result
+            while following in early:
+                yield early.pop(following)
+                following += 1
+
+
+class WorkerPool(Engine):
     """Worker processes that live as long as the ``with`` block.
 
     With one process and no time limit, tasks run in the calling process.
@@ -106,41 +165,15 @@ class WorkerPool:
                 worker.kill()
             self._idle, self._busy = [], {}
 
-    def in_order(self, tasks: Iterable[Callable[[], R]]) -> Iterator[R]:
-        """Run tasks and yield their results in the order of the tasks.
-
-        Args:
-            tasks: as for ``results``; a task starts only if it is fewer than ``AHEAD`` tasks per
-                process ahead of the oldest unfinished one.
-
-        Raises:
-            TaskLostError: a task has no result.
-            Exception: the exception of a task, with its traceback as a note.
-        """
-        early: dict[int, R] = {}
-        following = 0
-        for number, result in self.results(tasks, AHEAD * self._jobs):
-            if isinstance(result, Lost):
-                raise TaskLostError(result.reason)
-            early[number] = result
-            while following in early:
-                yield early.pop(following)
-                following += 1
+    @property
+    def width(self) -> int:
+        """The number of processes."""
+        return self._jobs
 
     def results(
         self, tasks: Iterable[Callable[[], R]], ahead: float = inf
     ) -> Iterator[tuple[int, R | Lost]]:
-        """Run tasks and yield their positions and results as they end.
-
-        Args:
-            tasks: the tasks; they and their results must be picklable. The iterable is read
-                lazily, one task whenever a process is free, so that it may be infinite.
-            ahead: a task starts only if it is fewer than this many tasks ahead of the oldest
-                unfinished one.
-
-        Raises:
-            Exception: the exception of a task, with its traceback as a note.
-        """
+        """Run tasks and yield their positions and results as they end."""
         waiting = enumerate(tasks)
         if self._jobs == 1 and self._limit_s is None:
             for number, task in waiting:

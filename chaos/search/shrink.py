@@ -20,6 +20,7 @@ from typing import Any
 from chaos.history import History
 from chaos.search.injection_points import Data, InjectionPoints
 from chaos.spec.generators import named_faults
+from chaos.spec.workload import written_steps
 from simulator.events import FaultHit
 from simulator.faults.model import Placed
 from wire.duration import UNITS_US, duration_text, parse_duration
@@ -30,6 +31,19 @@ quite the smallest is still useful."""
 
 KEPT = {"name", "nth", "every", "probability", "at", "to", "workload", "delivery_semantic"}
 """Keys that are never left out; for example, a fault without its trigger strikes more often."""
+
+_DISTURBANCES = (
+    "move_leader",
+    "fail_leader",
+    "stop_spu",
+    "start_spu",
+    "create_topic",
+    "delete_topic",
+    "add_partitions",
+    "change_address",
+    "cut",
+)
+"""Steps that count as faults, since they disturb a run as much as a lost answer does."""
 
 
 def as_fired(data: Data, history: History) -> Data:
@@ -88,6 +102,23 @@ def shrink(data: Data, fails: Callable[[Data], bool], runs_max: int = RUNS_MAX) 
                     data, progress = candidate, True
                     steps = iter(candidates(data))
     return data
+
+
+def size_of(data: Data) -> tuple[int, int]:
+    """Return the number of records that a scenario sends, and the number of its disturbances.
+
+    Faults and the steps in ``_DISTURBANCES`` are disturbances; a fault with several ordinals in
+    ``nth`` counts once for each.
+    """
+    faults = records = 0
+    for fault in data.get("faults", ()):
+        fields = next(iter(fault.values())) if isinstance(fault, dict) else {}
+        nth = fields.get("nth", 1)
+        faults += len(nth) if isinstance(nth, list | tuple) else 1
+    for step in written_steps(data["workload"]):
+        records += step.sends
+        faults += step.kind in _DISTURBANCES
+    return records, faults
 
 
 def _text(data: Data) -> str:

@@ -14,11 +14,11 @@ from chaos.mutants.hunt import (
     control_turns,
     hunt,
     properties,
-    size_of,
 )
 from chaos.mutants.mutant import AT_LEAST_ONCE, AT_MOST_ONCE, BOTH, GENERAL
 from chaos.oracle.judge import judge
 from chaos.runner import run_scenario
+from chaos.search.shrink import size_of
 from chaos.spec.scenario import Scenario
 from chaos.world.stopwatch import Stopwatch
 

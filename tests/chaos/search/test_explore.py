@@ -11,6 +11,7 @@ import pytest
 from chaos.search.counterexample import Stage
 from chaos.search.exploration import Exploration
 from chaos.search.explore import BATCHES, DRAWN, ROUND, _Drawing, explore
+from chaos.search.shard import Shard
 from chaos.spec.loader import parse_scenario
 from chaos.spec.property import Property
 from producer.delivery.batch import Accepted
@@ -203,6 +204,19 @@ def test_two_parts_of_an_exploration_find_what_the_whole_finds(split: int) -> No
     parts = found("at-least-once", examples=split)
     parts.merge(found("at-least-once", examples=SOME - split, after=split))
     assert parts == whole
+
+
+@pytest.mark.parametrize("count", [2, 3, 5])
+def test_shards_share_the_examples_of_the_whole(count: int) -> None:
+    whole, _ = honest("at-least-once")
+    parts: list[Exploration] = []
+    for index in range(1, count + 1):
+        shard = Shard(index, count)
+        found("at-least-once", examples=SOME, shard=shard, keep=parts.append)
+    together = Exploration(whole.name, whole.world)
+    for part in sorted(parts, key=lambda each: each.first):
+        together.merge(part)
+    assert together == whole
 
 
 def test_a_part_of_an_exploration_fails_with_the_example_of_the_whole(

@@ -9,11 +9,10 @@ from typing import Any, NamedTuple
 import pytest
 
 from chaos.mutants import MUTANTS
-from chaos.mutants.hunt import size_of
 from chaos.oracle.checks import CHECKS
 from chaos.oracle.judge import Result, judge
 from chaos.runner import run_scenario
-from chaos.search.shrink import shrink
+from chaos.search.shrink import shrink, size_of
 from chaos.spec.scenario import Scenario
 
 

@@ -7,11 +7,11 @@ import pytest
 
 from chaos.history import History
 from chaos.mutants import MUTANTS
-from chaos.mutants.hunt import size_of
 from chaos.oracle.checks import speaks
 from chaos.oracle.judge import judge
 from chaos.runner import run_scenario
 from chaos.search.explore import explore
+from chaos.search.shrink import size_of
 from chaos.spec.loader import parse_scenario
 from chaos.spec.scenario import Scenario
 from producer import NotFoundError, TopicProducer
