@@ -38,7 +38,7 @@ fluvio-client-python:
 	@test -n "$(FLUVIO_CLIENT_PYTHON)" || { echo 'make official-tests needs a clone of https://github.com/infinyon/fluvio-client-python; name it: make official-tests FLUVIO_CLIENT_PYTHON=path' >&2; exit 1; }
 
 chaos: setup     ## every scenario, in virtual time and over real sockets, judged record by record
-	$(BIN)/python -m chaos run scenarios
+	$(BIN)/python -m chaos run scenarios/*.yaml
 
 RUST := examples/rust-driver
 CARGO := cd $(RUST) && cargo
@@ -64,7 +64,7 @@ zoo: setup       ## every mutant, small defects that the judge must catch, and n
 	$(BIN)/python -m chaos zoo
 
 coverage: setup  ## what the scenarios reach of the producer, which must be almost all (minutes)
-	$(BIN)/coverage run -m chaos run scenarios --jobs 1 && $(BIN)/coverage report
+	$(BIN)/coverage run -m chaos run scenarios/*.yaml --jobs 1 && $(BIN)/coverage report
 
 FROM ?= 0
 EXAMPLES ?= 50000

@@ -14,11 +14,13 @@ from chaos.report.scenario_report import (
     STATUS_INTERRUPTED,
     STATUS_NO_VERDICT,
     STATUS_VALID,
+    BadFile,
     ScenarioReport,
+    SkippedFile,
     status_of,
 )
 from chaos.report.summary import summary
-from chaos.report.table import STYLES, firings_table, table, tally
+from chaos.report.table import FIRINGS_TITLE, STYLES, firings_table, table, tally
 from chaos.search.shard import Shard
 from chaos.world.stopwatch import Stopwatch
 
@@ -28,7 +30,13 @@ COMMANDS_MAX = 10
 Format = Literal["text", "json"]
 
 
-def complain(lines: Iterable[str]) -> None:
+def complain(bad: Iterable[BadFile]) -> None:
+    """Print the mistakes in files on standard error."""
+    for each in bad:
+        complain_of(*each.lines)
+
+
+def complain_of(*lines: str) -> None:
     """Print mistakes of the user on standard error."""
     for line in lines:
         click.echo(line, err=True)
@@ -43,8 +51,10 @@ class Conclusion:
 
     format: Format
     junit: Path | None
-    mistakes: Sequence[str]
-    """The mistakes in files that cannot be run."""
+    bad: Sequence[BadFile]
+    """The files that cannot be run."""
+    skipped: Sequence[SkippedFile] = ()
+    """The files that run in none of the worlds that were asked for."""
     firings: bool = False
     """Whether to print the table of examples by number of firings."""
     first: int = 0
@@ -90,11 +100,13 @@ class Conclusion:
             interrupted: whether a Ctrl-C ended the runs early.
         """
         reports = [self.reports[n] for n in sorted(self.reports)]
-        status = status_of(reports, bad_input=bool(self.mistakes))
-        if self.shard is not None and not wanted and not self.mistakes:
+        status = status_of(reports, bad_input=bool(self.bad))
+        if self.shard is not None and not wanted and not self.bad:
             status = STATUS_VALID  # there are more shards than work
         if interrupted:
             status = STATUS_INTERRUPTED
+        elif not wanted:  # then the last line does not tell
+            complain_of(*(each.reason for each in self.skipped))
         if self.format == "json":
             self._print_json(reports, wanted, status, interrupted)
         elif reports or interrupted or self.shard is not None:
@@ -110,9 +122,9 @@ class Conclusion:
         if self.junit is None:
             return True
         try:
-            write_junit(self.junit, reports, self.mistakes)
+            write_junit(self.junit, reports, self.bad, self.skipped)
         except OSError as error:
-            complain([f"chaos: {self.junit}: {(error.strerror or str(error)).lower()}"])
+            complain_of(f"chaos: {self.junit}: {(error.strerror or str(error)).lower()}")
             return False
         return True
 
@@ -124,7 +136,8 @@ class Conclusion:
             "interrupted": interrupted,
             "wanted": wanted,
             "seconds": round(self._seconds, 3),
-            "mistakes": list(self.mistakes),
+            "mistakes": [line for each in self.bad for line in each.lines],
+            "skipped": [each.reason for each in self.skipped],
             "runs": [
                 {
                     **report.to_data(),
@@ -141,14 +154,16 @@ class Conclusion:
         for report in failed:
             self.terminal.say()
             self.terminal.say_all(summary(report), STYLES[report.verdict])
+        width = self.terminal.width
         if reports:
             self.terminal.say()
-            self.terminal.say(table(reports))
+            self.terminal.say(table(reports, width))
         if self.firings and reports:
             self.terminal.say()
-            self.terminal.say(firings_table(reports))
+            self.terminal.say(FIRINGS_TITLE)
+            self.terminal.say(firings_table(reports, width))
         self.terminal.say()
-        last = tally(reports, wanted, self._seconds, self.first)
+        last = tally(reports, wanted, self._seconds, self.first, len(self.skipped))
         self.terminal.say(last if self.shard is None else f"shard {self.shard}: {last}")
         for report in failed[:COMMANDS_MAX]:
             self.terminal.say(f"again: {report.command}")

@@ -6,13 +6,14 @@ from pathlib import Path
 import click
 
 from chaos.cli.conclude import Conclusion, Format, complain
-from chaos.cli.files import gather, not_there
+from chaos.cli.files import gather, skipped
 from chaos.cli.interrupt import Interrupted, interruptible
 from chaos.cli.merge import ShardKeeper
 from chaos.cli.options import dask_option, files_argument, run_options
 from chaos.cli.tasks import Task, perform, task_of, unfinished, with_reached
 from chaos.drivers.driver import Driver
 from chaos.report.phrases import counted
+from chaos.report.scenario_report import BadFile, SkippedFile
 from chaos.search.exploration import Exploration
 from chaos.search.known import KnownDefect, KnownFileError, load_known
 from chaos.search.shard import Shard
@@ -93,15 +94,15 @@ def explore_command(
 
     Status: 0 no example fails, 1 an example fails, 2 no verdict or bad input, 130 interrupted.
     """
-    sources, mistakes = gather(files)
-    known = _known(known_file, mistakes)
-    if known is None:
+    sources, bad = gather(files)
+    if (known := _known(known_file, bad)) is None:
         sources = []
+    left_out: list[SkippedFile] = []
     tasks: list[Task] = []
     for source in sources:
         worlds = source.worlds(world, client, explored=True)
         if not worlds:
-            mistakes.append(not_there(source, world, client))
+            left_out.append(skipped(source, world, client))
         tasks += [
             task_of(
                 source,
@@ -119,8 +120,8 @@ def explore_command(
             )
             for each in worlds
         ]
-    complain(mistakes)
-    conclusion = Conclusion(form, junit, mistakes, firings=True, first=first, shard=shard)
+    complain(bad)
+    conclusion = Conclusion(form, junit, bad, left_out, firings=True, first=first, shard=shard)
     keeper = ShardKeeper(shard, out, tasks)
     exploring = _Exploring(conclusion, jobs, dask)
     try:
@@ -136,12 +137,12 @@ def explore_command(
     return conclusion.end(len(tasks))
 
 
-def _known(file: str | None, mistakes: list[str]) -> tuple[KnownDefect, ...] | None:
+def _known(file: str | None, bad: list[BadFile]) -> tuple[KnownDefect, ...] | None:
     """Return the known defects; None if their file has mistakes, which are added to the others."""
     try:
         return () if file is None else load_known(file)
     except KnownFileError as error:
-        mistakes += error.lines
+        bad.append(BadFile(str(file), tuple(error.lines)))
         return None
 
 
@@ -165,11 +166,14 @@ class _Exploring:
         """Perform the task at a position."""
         self._in_progress, self._reached = (n, task), None
         total = task.examples if task.given_seconds is None else None
-        with self._conclusion.terminal.progress(printable(task.name), total) as show:
+        name = printable(task.name)
+        with self._conclusion.terminal.progress(name, total, "example") as show:
 
             def progress(found: Exploration) -> None:
                 self._reached = found
-                show(found.examples)
+                show.reached(found.examples)
+                if found.failed_number is not None and found.confirmed is None:
+                    show.stage(f"example {found.failed_number:,} failed, is shrunk")
 
             self._conclusion.reports[n] = perform(task, self._jobs, progress, self._dask)
         self._in_progress = None

@@ -1,5 +1,6 @@
 """The scenario files of a command line: read all of them and report every mistake."""
 
+import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,10 +8,14 @@ from pathlib import Path
 
 from chaos.drivers.driver import Driver
 from chaos.report.run_directory import slug_of
+from chaos.report.scenario_report import BadFile, SkippedFile
 from chaos.search.known import KNOWN_FILES
 from chaos.spec.loader import ScenarioFileError, load_scenario_file
 from chaos.spec.property import Property
 from chaos.world.world import WorldName
+
+SUFFIXES = (".yaml", ".yml")
+"""The names of scenario files end with one of these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +54,11 @@ class Source:
         return own[:1] if explored else own
 
 
+def skipped(source: Source, wanted: WorldName | None, client: Driver) -> SkippedFile:
+    """Return why a file runs in none of the requested worlds."""
+    return SkippedFile(source.file, source.prop.name, not_there(source, wanted, client))
+
+
 def not_there(source: Source, wanted: WorldName | None, client: Driver) -> str:
     """Return the message for a file that runs in none of the requested worlds."""
     only = " and ".join(source.prop.worlds)
@@ -58,36 +68,42 @@ def not_there(source: Source, wanted: WorldName | None, client: Driver) -> str:
     return f"{source.file}: not run, since its worlds are {only}, and {reason}"
 
 
-def gather(paths: Sequence[str]) -> tuple[list[Source], list[str]]:
-    """Read files, and all ``*.yaml`` files of directories but those of known defects.
+def gather(paths: Sequence[str]) -> tuple[list[Source], list[BadFile]]:
+    """Read files, and all ``*.yaml`` and ``*.yml`` files of directories and of those below.
+
+    Hidden files and directories, and files of known defects, are left out.
 
     Returns:
-        The valid files in order, and one line for each mistake in the others.
+        The valid files in order, and the others with one line for each mistake.
     """
     properties: list[Property] = []
-    mistakes: list[str] = []
+    bad: list[BadFile] = []
     for path in paths:
-        for file in _files(path, mistakes):
+        for file in _files(path, bad):
             try:
                 properties.append(load_scenario_file(file))
             except ScenarioFileError as error:
-                mistakes += error.lines
-    return list(map(Source, properties, _slugs(properties))), mistakes
+                bad.append(BadFile(file, tuple(error.lines)))
+    return list(map(Source, properties, _slugs(properties))), bad
 
 
-def _files(path: str, mistakes: list[str]) -> list[str]:
+def _files(path: str, bad: list[BadFile]) -> list[str]:
     directory = Path(path)
     if not directory.is_dir():
         return [path]
-    try:
-        files = (file for file in directory.glob("*.yaml") if not file.match(KNOWN_FILES))
-        found = sorted(map(str, files))
-    except OSError as error:
-        mistakes.append(f"{path}: {(error.strerror or str(error)).lower()}")
-        return []
-    if not found:
-        mistakes.append(f"{path}: no *.yaml in this directory")
-    return found
+    found: list[str] = []
+
+    def note(error: OSError) -> None:
+        name = str(error.filename or path)
+        bad.append(BadFile(name, (f"{name}: {(error.strerror or str(error)).lower()}",)))
+
+    for parent, below, names in os.walk(directory, onerror=note):
+        below[:] = [name for name in below if not name.startswith(".")]
+        files = (Path(parent, name) for name in names if not name.startswith("."))
+        found += [str(f) for f in files if f.suffix in SUFFIXES and not f.match(KNOWN_FILES)]
+    if not found and not bad:
+        bad.append(BadFile(path, (f"{path}: no *.yaml or *.yml in this directory",)))
+    return sorted(found)
 
 
 def _slugs(properties: Sequence[Property]) -> list[str]:

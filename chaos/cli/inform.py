@@ -56,11 +56,11 @@ def validate_command(files: Sequence[str]) -> int:
 
     Status: 0 all files are valid, 2 at least one is not.
     """
-    sources, mistakes = gather(files)
+    sources, bad = gather(files)
     terminal = Terminal()
     terminal.say_all(f"{source.file}: {_what(source)}" for source in sources)
-    complain(mistakes)
-    return STATUS_NO_VERDICT if mistakes else STATUS_VALID
+    complain(bad)
+    return STATUS_NO_VERDICT if bad else STATUS_VALID
 
 
 def _what(source: Source) -> str:

@@ -6,7 +6,7 @@ from typing import cast
 
 import click
 
-from chaos.cli.conclude import complain
+from chaos.cli.conclude import complain_of
 from chaos.cli.options import perfetto_option
 from chaos.cli.tasks import judged
 from chaos.cli.terminal import Terminal
@@ -65,7 +65,7 @@ def judge_command(files: Sequence[str], out: Path | None, perfetto: Path | None)
             write_trace(perfetto, history)
         if out is not None:
             write_result(out if len(files) == 1 else out / path.parent.name, report)
-    complain(mistakes)
+    complain_of(*mistakes)
     return status_of(reports, bad_input=bool(mistakes)) if reports else STATUS_NO_VERDICT
 
 

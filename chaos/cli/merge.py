@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from chaos.cli.conclude import Conclusion, Format, complain
+from chaos.cli.conclude import Conclusion, Format, complain, complain_of
 from chaos.cli.options import format_option, junit_option
 from chaos.cli.tasks import (
     Task,
@@ -74,11 +74,12 @@ def merge_command(
     try:
         shards = _read(directories)
         first = shards[0][1]
-        complain(first.mistakes)
+        complain(first.bad)
         conclusion = Conclusion(
             form,
             junit,
-            first.mistakes,
+            first.bad,
+            first.skipped,
             firings=first.explored,
             first=first.first,
             spent_s=sum(document.seconds for _, document in shards),
@@ -88,7 +89,7 @@ def merge_command(
         for n, found in enumerate(entries):
             conclusion.reports[n] = _merged(found, out)
     except _Mistakes as error:
-        complain(error.lines)
+        complain_of(*error.lines)
         return STATUS_NO_VERDICT
     return conclusion.end(first.wanted)
 
@@ -214,7 +215,8 @@ class ShardKeeper:
             wanted=len(self.tasks),
             first=conclusion.first,
             explored=conclusion.firings,
-            mistakes=list(conclusion.mistakes),
+            bad=list(conclusion.bad),
+            skipped=list(conclusion.skipped),
             seconds=conclusion.watch.seconds,
             results=results,
         )

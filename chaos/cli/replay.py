@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from chaos.cli.conclude import complain
+from chaos.cli.conclude import complain, complain_of
 from chaos.cli.files import Source, gather, not_there
 from chaos.cli.interrupt import Interrupted, interruptible
 from chaos.cli.options import client_option, perfetto_option, world_option
@@ -59,17 +59,17 @@ def replay_command(
     Status: as for run.
     """
     path = scenario_of(Path(file))
-    sources, mistakes = gather([str(path)])
-    complain(mistakes)
-    if mistakes:
+    sources, bad = gather([str(path)])
+    complain(bad)
+    if bad:
         return STATUS_NO_VERDICT
     (source,) = sources
     if not source.prop.concrete:
-        complain([f"{path}: a property is many runs; python -m chaos explore {path} runs them"])
+        complain_of(f"{path}: a property is many runs; python -m chaos explore {path} runs them")
         return STATUS_NO_VERDICT
     worlds = source.worlds(world, client, explored=False)
     if not worlds:
-        complain([not_there(source, world, client)])
+        complain_of(not_there(source, world, client))
         return STATUS_NO_VERDICT
     if perfetto is not None and len(worlds) > 1:
         raise click.UsageError("--perfetto: a trace holds one run; name its world with --world")

@@ -7,12 +7,13 @@ from pathlib import Path
 import click
 
 from chaos.cli.conclude import Conclusion, Format, complain
-from chaos.cli.files import gather, not_there
+from chaos.cli.files import gather, skipped
 from chaos.cli.interrupt import Interrupted, interruptible
 from chaos.cli.merge import ShardKeeper
 from chaos.cli.options import files_argument, run_options
 from chaos.cli.tasks import Task, perform, task_of, unfinished
 from chaos.drivers.driver import Driver
+from chaos.report.scenario_report import SkippedFile
 from chaos.search.pool import Lost, WorkerPool
 from chaos.search.shard import Shard
 from chaos.world.world import WorldName
@@ -50,15 +51,16 @@ def run_command(
 
     Status: 0 all valid, 1 a promise was broken, 2 no verdict or bad input, 130 interrupted.
     """
-    sources, mistakes = gather(files)
+    sources, bad = gather(files)
+    left_out: list[SkippedFile] = []
     tasks: list[Task] = []
     for source in sources:
         worlds = source.worlds(world, client, explored=not source.prop.concrete)
         if not worlds:
-            mistakes.append(not_there(source, world, client))
+            left_out.append(skipped(source, world, client))
         tasks += [task_of(source, each, client, seed=seed, out=out) for each in worlds]
-    complain(mistakes)
-    conclusion = Conclusion(form, junit, mistakes, shard=shard)
+    complain(bad)
+    conclusion = Conclusion(form, junit, bad, left_out, shard=shard)
     keeper = ShardKeeper(shard, out, tasks)
     wanted = keeper.positions
     try:
@@ -77,7 +79,7 @@ def _perform(
 ) -> None:
     order = sorted(wanted, key=lambda n: (_begins_late(tasks[n]), n))
     with (
-        conclusion.terminal.progress("running", len(wanted)) as progress,
+        conclusion.terminal.progress("running", len(wanted), "run") as progress,
         WorkerPool(min(jobs, len(wanted))) as pool,
     ):
         for position, report in pool.results(partial(perform, tasks[n]) for n in order):
@@ -85,7 +87,7 @@ def _perform(
             if isinstance(report, Lost):
                 report = unfinished(tasks[n], report.reason)
             conclusion.reports[n] = report
-            progress(len(conclusion.reports))
+            progress.reached(len(conclusion.reports))
 
 
 def _begins_late(task: Task) -> tuple[bool, bool, bool]:

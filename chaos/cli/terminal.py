@@ -3,15 +3,21 @@
 import io
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
+import click
 from rich.console import Console, RenderableType
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 from rich.text import Text
+
+from chaos.world.stopwatch import Stopwatch
 
 REDIRECTED_COLUMNS = 120
 """The width of tables, in columns, if standard output is not a terminal."""
+
+SAY_S = 10.0
+"""The time between two lines of progress in a pipe, in seconds of real time."""
 
 
 def discard_output() -> None:
@@ -67,18 +73,22 @@ class Terminal:
         except BrokenPipeError:
             self._console.on_broken_pipe()
 
-    @contextmanager
-    def progress(self, what: str, total: int | None) -> Iterator[Callable[[int], None]]:
-        """Show a progress bar during the ``with`` block, if standard error is a terminal.
+    @property
+    def width(self) -> int:
+        """The width of tables, in columns."""
+        return self._console.width
 
-        The bar is drawn when its function is called, and not by a thread with its own clock.
+    @contextmanager
+    def progress(self, what: str, total: int | None, unit: str) -> Iterator["Progressing"]:
+        """Show progress on standard error during the ``with`` block.
+
+        A terminal gets a bar, which is drawn when it is told of progress, and not by a thread with
+        its own clock. A pipe gets a line every ``SAY_S``.
 
         Args:
-            what: the label of the bar.
+            what: the label.
             total: the number of steps; None if it is unknown.
-
-        Yields:
-            A function that takes the number of completed steps.
+            unit: what a step is, in the singular.
         """
         console = Console(stderr=True, highlight=False)
         columns = TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn()
@@ -89,5 +99,36 @@ class Terminal:
             auto_refresh=False,
             disable=not console.is_terminal,
         ) as bar:
-            task = bar.add_task(what, total=total)
-            yield lambda done: bar.update(task, completed=done, refresh=True)
+            yield Progressing(bar, bar.add_task(what, total=total), what, total, unit)
+
+
+class Progressing:
+    """Shows the progress of one piece of work."""
+
+    def __init__(
+        self, bar: Progress, task: TaskID, what: str, total: int | None, unit: str
+    ) -> None:
+        self._bar = bar
+        self._task = task
+        self._what = what
+        self._total = total
+        self._unit = unit
+        self._since = Stopwatch()
+        """Since the last line."""
+
+    def reached(self, done: int) -> None:
+        """Show the number of completed steps."""
+        self._bar.update(self._task, completed=done, refresh=True)
+        if self._bar.disable and self._since.seconds >= SAY_S:
+            whole = "" if self._total is None else f" of {self._total:,}"
+            self._say(f"{done:,}{whole} {self._unit}s")
+
+    def stage(self, text: str) -> None:
+        """Show what happens now, for some time without completed steps."""
+        self._bar.update(self._task, description=f"{self._what}: {text}", refresh=True)
+        if self._bar.disable:
+            self._say(text)
+
+    def _say(self, text: str) -> None:
+        self._since = Stopwatch()
+        click.echo(f"{self._what}: {text}", err=True)

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import click
 
+from chaos.cli.conclude import complain
 from chaos.cli.files import gather
 from chaos.cli.terminal import Terminal
 from chaos.drivers.driver import driver_named
@@ -27,6 +28,7 @@ from chaos.oracle.judge import FIGURES, Verdict, judge
 from chaos.report.narrative import Narrator
 from chaos.report.scenario_report import STATUS_INVALID, STATUS_NO_VERDICT, STATUS_VALID
 from chaos.runner import run_scenario
+from chaos.search.known import KNOWN_FILES
 from chaos.search.pool import WorkerPool, default_jobs
 from chaos.spec.loader import parse_scenario
 from chaos.spec.property import Property
@@ -217,6 +219,16 @@ class Case:
     ours: Trial
 
 
+def scenario_files(root: Path = Path()) -> list[str]:
+    """Return the scenarios of the trial; the properties below their folder are explored.
+
+    Args:
+        root: the directory of the project.
+    """
+    files = sorted((root / FOLDER).glob("*.yaml"))
+    return [str(file) for file in files if not file.match(KNOWN_FILES)]
+
+
 @click.command(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("page", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--compare", is_flag=True, help="Compare PAGE with new runs and write nothing.")
@@ -230,10 +242,9 @@ def main(page: Path, compare: bool) -> int:
     if len(absent) == len(TITLES) or (absent and not compare):
         click.echo(f"trial: inconclusive: {'; '.join(absent.values())}", err=True)
         return STATUS_NO_VERDICT
-    sources, mistakes = gather([FOLDER])
-    for mistake in mistakes:
-        click.echo(mistake, err=True)
-    if mistakes:
+    sources, bad = gather(scenario_files())
+    complain(bad)
+    if bad:
         return STATUS_NO_VERDICT
     present = [name for name in TITLES if name not in absent]
     cases = _run_all([source.prop for source in sources], present)
@@ -265,12 +276,12 @@ def _run_all(properties: Sequence[Property], names: Sequence[str]) -> list[Case]
     ]
     trials: list[Trial | None] = []
     with (
-        Terminal().progress("on trial", len(tasks)) as progress,
+        Terminal().progress("on trial", len(tasks), "run") as progress,
         WorkerPool(default_jobs()) as pool,
     ):
         for trial in pool.in_order(tasks):
             trials.append(trial)
-            progress(len(trials))
+            progress.reached(len(trials))
     cases = []
     for n, prop in enumerate(properties):
         *theirs, ours = trials[n * len(sides) : (n + 1) * len(sides)]

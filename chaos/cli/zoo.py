@@ -119,14 +119,14 @@ class _Hunting:
         tasks = [partial(hunt, name, self.examples, self.seed) for name in self.names]
         caught: dict[int, Catch] = {}
         with (
-            terminal.progress("hunting", len(tasks)) as show,
+            terminal.progress("hunting", len(tasks), "mutant") as show,
             WorkerPool(min(self.jobs, len(tasks)), LIMIT_S) as pool,
         ):
             for number, catch in pool.results(tasks):
                 caught[number] = _verdict(self.names[number], catch)
                 self.found.catches = [caught[n] for n in sorted(caught)]
                 self.found.seconds = self._watch.seconds
-                show(len(caught))
+                show.reached(len(caught))
 
     def run_control(self) -> None:
         """Run as many examples without a mutant as all hunts took together."""

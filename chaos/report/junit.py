@@ -2,25 +2,32 @@
 
 import re
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-from chaos.report.scenario_report import ScenarioReport
+from chaos.report.scenario_report import BadFile, ScenarioReport, SkippedFile
 from chaos.report.summary import failure_text
 
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters that XML 1.0 cannot represent."""
 
 
-def write_junit(path: Path, reports: Sequence[ScenarioReport], bad_lines: Sequence[str]) -> None:
-    """Write one test case for each scenario and world.
+def write_junit(
+    path: Path,
+    reports: Sequence[ScenarioReport],
+    bad: Sequence[BadFile] = (),
+    skipped: Sequence[SkippedFile] = (),
+) -> None:
+    """Write one test case for each scenario and world, and one for each file that cannot be run.
 
-    A broken promise is a failure; an inconclusive verdict and invalid input files are errors.
+    A broken promise is a failure; an inconclusive verdict and a file with mistakes are errors.
 
     Args:
         path: the file to write.
         reports: the results.
-        bad_lines: the mistakes in files that could not be run.
+        bad: the files that cannot be run.
+        skipped: the files that run in none of the worlds that were asked for.
 
     Raises:
         OSError: the file cannot be written.
@@ -30,29 +37,42 @@ def write_junit(path: Path, reports: Sequence[ScenarioReport], bad_lines: Sequen
         root,
         "testsuite",
         name="chaos",
-        tests=str(len(reports) + bool(bad_lines)),
+        tests=str(len(reports) + len(bad) + len(skipped)),
         failures=str(sum(o.verdict == "invalid" for o in reports)),
-        errors=str(sum(o.verdict == "inconclusive" for o in reports) + bool(bad_lines)),
+        errors=str(sum(o.verdict == "inconclusive" for o in reports) + len(bad)),
+        skipped=str(len(skipped)),
         time=f"{sum(o.seconds for o in reports):.3f}",
+        timestamp=datetime.now(UTC).isoformat(timespec="seconds"),  # noqa: TID251  of the report
     )
     for report in reports:
         _add(suite, report)
-    if bad_lines:
-        case = ET.SubElement(suite, "testcase", classname="chaos", name="bad input")
-        error = ET.SubElement(case, "error", message=_xml(bad_lines[0]))
-        error.text = _xml("\n".join(bad_lines))
+    for each in bad:
+        error = ET.SubElement(_case(suite, each.file, "bad input"), "error")
+        error.set("message", _xml(each.lines[0]))
+        error.text = _xml("\n".join(each.lines))
+    for file in skipped:
+        case = _case(suite, file.file, file.name)
+        ET.SubElement(case, "skipped", message=_xml(file.reason))
     ET.indent(root)
     ET.ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)
 
 
-def _add(suite: ET.Element, report: ScenarioReport) -> None:
-    case = ET.SubElement(
+def _case(suite: ET.Element, file: str, name: str, seconds: float = 0.0) -> ET.Element:
+    return ET.SubElement(
         suite,
         "testcase",
-        classname=_xml(report.file),
-        name=_xml(report.title),
-        time=f"{report.seconds:.3f}",
+        classname=_xml(file),
+        name=_xml(name),
+        file=_xml(file),
+        time=f"{seconds:.3f}",
     )
+
+
+def _add(suite: ET.Element, report: ScenarioReport) -> None:
+    case = _case(suite, report.file, report.title, report.seconds)
+    properties = ET.SubElement(case, "properties")
+    for name, value in (("seed", str(report.seed)), ("command", report.command)):
+        ET.SubElement(properties, "property", name=name, value=_xml(value))
     if report.verdict == "valid":
         return
     if report.verdict == "invalid":

@@ -27,6 +27,26 @@ _STATUS: Mapping[Verdict, int] = {
 
 
 @dataclass(frozen=True, slots=True)
+class BadFile:
+    """A file that cannot be run."""
+
+    file: str
+    lines: tuple[str, ...]
+    """Its mistakes, one line each, with the places."""
+
+
+@dataclass(frozen=True, slots=True)
+class SkippedFile:
+    """A file that runs in none of the worlds that were asked for."""
+
+    file: str
+    name: str
+    """The name of the scenario."""
+    reason: str
+    """One line for a person, which begins with the path."""
+
+
+@dataclass(frozen=True, slots=True)
 class FailedExample:
     """The example of a property that failed, and what became of it. Sizes are numbers of records
     and of faults."""

@@ -18,7 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from chaos.report.phrases import counted
 from chaos.report.run_directory import make_directory
-from chaos.report.scenario_report import ScenarioReport
+from chaos.report.scenario_report import BadFile, ScenarioReport, SkippedFile
 from chaos.search.exploration import Exploration
 from chaos.search.shard import Shard
 
@@ -58,8 +58,10 @@ class ShardDocument:
     """The number of the first example."""
     explored: bool
     """Whether the work is an exploration, which has a table of firings."""
-    mistakes: Sequence[str]
-    """The mistakes in files that cannot be run."""
+    bad: Sequence[BadFile]
+    """The files that cannot be run."""
+    skipped: Sequence[SkippedFile]
+    """The files that run in none of the worlds that were asked for."""
     seconds: float
     """The duration in seconds of real time."""
     results: Sequence[ShardResult]

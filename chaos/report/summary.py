@@ -6,7 +6,7 @@ from chaos.oracle.checks import Finding
 from chaos.oracle.judge import FIGURES
 from chaos.report.narrative import NARRATIVES_MAX, Narrative
 from chaos.report.phrases import counted
-from chaos.report.scenario_report import ScenarioReport
+from chaos.report.scenario_report import FailedExample, ScenarioReport
 from simulator.documents.diagnostic import printable
 
 SENTENCES_MAX = 3
@@ -46,6 +46,8 @@ def failure_text(report: ScenarioReport) -> str:
 def _lines(report: ScenarioReport, full: bool) -> Iterator[str]:
     yield f"{report.verdict}: {report.name}"
     yield f"  {_circumstances(report)}"
+    if report.failed is not None:
+        yield f"  {_failed(report.failed)}"
     yield f"  {', '.join(f'{name} {report.figures.get(name, 0):,}' for name in FIGURES)}"
     if report.fired:
         struck = ", ".join(
@@ -87,6 +89,21 @@ def _circumstances(report: ScenarioReport) -> str:
         span = f" ({report.first} to {report.first + report.examples - 1})" if report.first else ""
         parts.append(counted(report.examples, "example") + span)
     return ", ".join(parts)
+
+
+def _failed(failed: FailedExample) -> str:
+    if failed.number is None:
+        return f"a counterexample that was kept earlier fails again: {_size(failed.smallest)}"
+    became = (
+        "as it was drawn"
+        if failed.drawn == failed.smallest
+        else f"shrunk from {_size(failed.drawn)} to {_size(failed.smallest)}"
+    )
+    return f"example {failed.number:,} failed, {became}"
+
+
+def _size(size: tuple[int, int]) -> str:
+    return f"{counted(size[0], 'record')} and {counted(size[1], 'fault')}"
 
 
 def _sentences(finding: Finding, full: bool) -> Iterator[str]:

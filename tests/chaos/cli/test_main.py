@@ -92,7 +92,7 @@ Write = Callable[..., str]
 def write(tmp_path: Path) -> Write:
     def write(text: str, name: str = "one.yaml") -> str:
         path = tmp_path / name
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(exist_ok=True, parents=True)
         path.write_text(text)
         return name
 
@@ -142,13 +142,14 @@ def test_a_broken_promise_takes_precedence_over_no_verdict(write: Write) -> None
     assert Ended("run", *files, "--jobs", "1").status == 1
 
 
-def test_a_directory_is_all_its_yaml_files_in_their_order(write: Write) -> None:
-    write(QUIET.replace("nothing", "b"), "some/b.yaml")
-    write(QUIET.replace("nothing", "a"), "some/a.yaml")
-    write(BAD, "some/notes.txt")
+def test_a_directory_is_all_its_yaml_files_and_those_below_in_their_order(write: Write) -> None:
+    for name in ("b.yaml", "a.yml", "below/c.yaml", "below/d/e.yml"):
+        write(QUIET, f"some/{name}")
+    for name in ("notes.txt", "known.yaml", "below/known.x.yaml", ".hidden/x.yaml", ".x.yaml"):
+        write(BAD, f"some/{name}")
     ended = Ended("run", "some", "--jobs", "1")
     assert ended.status == 0
-    assert re.findall(r"^([ab]) +virtual ", ended.out, re.MULTILINE) == ["a", "b"]
+    assert re.findall(r"^([a-e]) +virtual ", ended.out, re.MULTILINE) == ["a", "b", "c", "e"]
 
 
 def test_results_of_several_processes_come_in_the_order_of_the_files(write: Write) -> None:
@@ -162,7 +163,7 @@ def test_results_of_several_processes_come_in_the_order_of_the_files(write: Writ
 def test_a_directory_without_files_is_a_mistake(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     ended = Ended("run", "empty")
-    assert (ended.status, ended.err) == (2, "empty: no *.yaml in this directory\n")
+    assert (ended.status, ended.err) == (2, "empty: no *.yaml or *.yml in this directory\n")
 
 
 def test_every_mistake_of_every_file_is_reported_and_the_others_run(write: Write) -> None:
@@ -191,7 +192,21 @@ def test_a_scenario_runs_in_each_of_its_worlds(write: Write) -> None:
     assert [run["world"] for run in json.loads(ended.out)["runs"]] == ["virtual", "tcp"]
 
 
-def test_a_scenario_that_does_not_run_in_the_world_asked_for_is_a_mistake(write: Write) -> None:
+def test_files_that_do_not_run_in_the_world_asked_for_are_skipped(write: Write) -> None:
+    both = write(QUIET.replace("worlds: [virtual]", "worlds: [virtual, tcp]"), "both.yaml")
+    ended = Ended("run", write(QUIET), both, "--world", "tcp", "--jobs", "1", "--junit", "x.xml")
+    assert (ended.status, ended.err) == (0, "")
+    last = ended.out.splitlines()[-1]
+    skipped = "1 file skipped, not of this world or client"
+    assert last.startswith(f"1 run: 1 valid, 0 invalid, 0 inconclusive, {skipped}, in ")
+    assert 'skipped="1"' in Path("x.xml").read_text()
+    document = json.loads(
+        Ended("run", "one.yaml", both, "--world", "tcp", "--format", "json", "--jobs", "1").out
+    )
+    assert (document["status"], len(document["skipped"])) == (0, 1)
+
+
+def test_a_run_of_which_every_file_is_skipped_gives_no_verdict(write: Write) -> None:
     ended = Ended("run", write(QUIET), "--world", "tcp")
     assert ended.status == 2
     assert ended.err == "one.yaml: not run, since its worlds are virtual, and --world is tcp\n"
@@ -315,6 +330,22 @@ def test_explore_prints_the_examples_by_number_of_firings(write: Write) -> None:
     file = write(PROPERTY.replace("0..0.5", "0..0"))
     ended = Ended("explore", file, "--examples", "3", "--jobs", "1")
     assert re.search(r"^one +virtual( +3)( +0){5} +0.0 %$", ended.out, re.MULTILINE)
+
+
+def test_in_a_pipe_explore_tells_where_it_is_and_what_it_shrinks(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chaos.cli.terminal.SAY_S", 0.0)
+    ended = Ended("explore", write(PROPERTY), "--jobs", "1")
+    first, last = ended.err.splitlines()
+    assert re.fullmatch(r"many lost answers: \d+ examples", first)
+    assert re.fullmatch(r"many lost answers: example \d+ failed, is shrunk", last)
+    number = last.split()[-4]
+    assert re.search(rf"  example {number} failed, shrunk from \d+ records? and", ended.out)
+
+
+def test_a_short_exploration_in_a_pipe_tells_nothing_on_the_way(write: Write) -> None:
+    assert Ended("explore", write(QUIET), "--examples", "40", "--jobs", "1").err == ""
 
 
 def test_explore_accepts_a_time_limit(write: Write) -> None:

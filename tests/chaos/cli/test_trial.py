@@ -15,7 +15,7 @@ from chaos.runner import run_scenario
 
 PROJECT = Path(__file__).parents[3]
 PAGE = (PROJECT / "docs" / "official-client.md").read_text()
-SOURCES, MISTAKES = gather([str(PROJECT / trial.FOLDER)])
+SOURCES, MISTAKES = gather(trial.scenario_files(PROJECT))
 
 
 def test_every_scenario_of_the_folder_is_on_the_page() -> None:

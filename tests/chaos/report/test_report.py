@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -25,7 +26,13 @@ from chaos.report.run_directory import (
     write_run,
     write_test,
 )
-from chaos.report.scenario_report import ScenarioReport, status_of
+from chaos.report.scenario_report import (
+    BadFile,
+    FailedExample,
+    ScenarioReport,
+    SkippedFile,
+    status_of,
+)
 from chaos.report.summary import SENTENCES_MAX, failure_text, summary
 from chaos.report.table import firings_table, labels, table, tally
 from chaos.spec.loader import load_scenario_file
@@ -38,6 +45,9 @@ FIGURES = {
     "lost": 1,
     "duplicated": 1200,
 }
+
+
+PROJECT = Path(__file__).parents[3]
 
 
 def report(verdict: Verdict = "valid", **fields: Any) -> ScenarioReport:
@@ -186,6 +196,39 @@ def test_the_table_has_a_row_for_each_result() -> None:
     ]
 
 
+def test_on_a_narrow_terminal_every_name_of_the_project_takes_one_line() -> None:
+    names = [path.stem for path in (PROJECT / "scenarios").glob("*.yaml")]
+    assert max(map(len, names)) >= 36
+    file = io.StringIO()
+    reports = [report(file=f"{name}.yaml") for name in names]
+    Console(file=file, width=80).print(table(reports, 80))
+    heading, *rows = file.getvalue().splitlines()
+    assert heading.split() == ["scenario", "world", "fired", "lost", "dup.", "verdict"]
+    assert [row.split()[0] for row in rows] == names
+    assert max(map(len, rows)) <= 80
+
+
+def test_on_a_narrow_terminal_a_soak_takes_one_line_for_each_property() -> None:
+    file = io.StringIO()
+    soak = report(file="at-least-once-everything-open.yaml", firings=dict.fromkeys(range(12), 5432))
+    Console(file=file, width=80).print(firings_table([soak], 80))
+    assert len(file.getvalue().splitlines()) == 2
+
+
+def test_a_summary_tells_which_example_failed_and_what_it_shrank_to() -> None:
+    failed = FailedExample(1038, (98, 3), (1, 1))
+    assert (
+        "  example 1,038 failed, shrunk from 98 records and 3 faults to 1 record and 1 fault"
+        in (summary(broken(failed=failed)))
+    )
+    kept = FailedExample(None, (1, 1), (1, 1))
+    assert "  a counterexample that was kept earlier fails again: 1 record and 1 fault" in (
+        summary(broken(failed=kept))
+    )
+    same = FailedExample(3, (1, 1), (1, 1))
+    assert "  example 3 failed, as it was drawn" in summary(broken(failed=same))
+
+
 def test_files_of_the_same_name_are_labelled_with_their_paths() -> None:
     files = ["a/one.yaml", "b/one.yaml", "b/two.yaml"]
     reports = [report(file=file, world=world) for file in files for world in ("virtual", "tcp")]
@@ -255,33 +298,49 @@ def test_the_tally_of_an_interrupted_command_counts_the_finished_runs() -> None:
 # --- JUnit
 
 
-def junit(tmp_path: Path, reports: list[ScenarioReport], mistakes: list[str]) -> ET.Element:
+def junit(
+    tmp_path: Path,
+    reports: list[ScenarioReport],
+    bad: Sequence[BadFile] = (),
+    skipped: Sequence[SkippedFile] = (),
+) -> ET.Element:
     path = tmp_path / "junit.xml"
-    write_junit(path, reports, mistakes)
+    write_junit(path, reports, bad, skipped)
     suite = ET.parse(path).getroot().find("testsuite")
     assert suite is not None
     return suite
 
 
-def test_junit_has_a_case_for_each_run_and_one_for_bad_input(tmp_path: Path) -> None:
-    suite = junit(tmp_path, [report(), broken(), unclear()], ["x.yaml:1:1: bad", "y"])
-    assert {k: suite.get(k) for k in ("tests", "failures", "errors")} == {
-        "tests": "4",
-        "failures": "1",
-        "errors": "2",
-    }
+def test_junit_has_a_case_for_each_run_and_for_each_other_file(tmp_path: Path) -> None:
+    bad = [BadFile("x.yaml", ("x.yaml:1:1: bad", "x.yaml:2:1: worse")), BadFile("y", ("y: no",))]
+    skipped = [SkippedFile("z.yaml", "elsewhere", "z.yaml: not run")]
+    suite = junit(tmp_path, [report(), broken(), unclear()], bad, skipped)
+    counts = {k: suite.get(k) for k in ("tests", "failures", "errors", "skipped")}
+    assert counts == {"tests": "6", "failures": "1", "errors": "3", "skipped": "1"}
+    assert datetime.fromisoformat(suite.get("timestamp", "")).tzinfo is not None
     names = [case.get("name") for case in suite]
-    assert names == ["a lost answer [virtual]"] * 3 + ["bad input"]
+    assert names == ["a lost answer [virtual]"] * 3 + ["bad input"] * 2 + ["elsewhere"]
+    files = [case.get("file") for case in suite]
+    assert files == ["lost-answer.yaml"] * 3 + ["x.yaml", "y", "z.yaml"]
     assert [[child.tag for child in case] for case in suite] == [
-        [],
-        ["failure"],
+        ["properties"],
+        ["properties", "failure"],
+        ["properties", "error"],
         ["error"],
         ["error"],
+        ["skipped"],
     ]
+    assert suite[3][0].text == "x.yaml:1:1: bad\nx.yaml:2:1: worse"
+
+
+def test_junit_has_the_seed_and_the_command_of_each_run(tmp_path: Path) -> None:
+    suite = junit(tmp_path, [report(seed=7)])
+    found = {each.get("name"): each.get("value") for each in suite.iter("property")}
+    assert found == {"seed": "7", "command": "python -m chaos run lost-answer.yaml"}
 
 
 def test_junit_has_the_narrative_of_a_failure(tmp_path: Path) -> None:
-    suite = junit(tmp_path, [broken()], [])
+    suite = junit(tmp_path, [broken()])
     failure = suite.find("testcase/failure")
     assert failure is not None
     assert failure.get("message") == "record 0 is gone"
@@ -289,7 +348,7 @@ def test_junit_has_the_narrative_of_a_failure(tmp_path: Path) -> None:
 
 
 def test_junit_holds_no_character_that_xml_refuses(tmp_path: Path) -> None:
-    suite = junit(tmp_path, [broken(name="a\x00\ud800b")], [])
+    suite = junit(tmp_path, [broken(name="a\x00\ud800b")])
     assert suite[0].get("name") == "a??b [virtual]"
 
 
