@@ -72,7 +72,7 @@ Examples:
       Store all records, but drop a tenth of the responses: causes duplicates.
   spu-simulator --delay 'normal(50ms,10ms)' --disconnect 0.01
       A slow network that resets the connection in one of a hundred exchanges.
-  spu-simulator --faults faults.yaml --journal journal.jsonl
+  spu-simulator --faults examples/faults.yaml --journal journal.jsonl
       Faults that strike exact exchanges, and a file of all events.
 
 \b

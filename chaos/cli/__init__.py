@@ -6,7 +6,7 @@
 ``replay``: runs one scenario again and prints narratives.
 ``judge``: judges kept histories.
 ``merge``: makes one result of shards, and what is kept of a shard.
-``inform``: the commands ``validate``, ``schema`` and ``list``, which run nothing.
+``inform``: the commands ``init``, ``validate``, ``schema`` and ``list``, which run nothing.
 ``zoo``: hunts mutants.
 ``trial``: generates and compares the page about the official client.
 ``conformance``: replays the recorded sessions of a real cluster against the simulator.

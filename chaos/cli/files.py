@@ -12,7 +12,11 @@ from chaos.report.scenario_report import BadFile, SkippedFile
 from chaos.search.known import KNOWN_FILES
 from chaos.spec.loader import ScenarioFileError, load_scenario_file
 from chaos.spec.property import Property
+from chaos.spec.workload import planned_s
 from chaos.world.world import WorldName
+
+TCP_S = 3.0
+"""The most seconds that a scenario takes over tcp, unless it says that it is slow."""
 
 SUFFIXES = (".yaml", ".yml")
 """The names of scenario files end with one of these."""
@@ -36,6 +40,19 @@ class Source:
         """The seed in the file, or 0."""
         written = self.prop.data.get("seed", 0)
         return written if isinstance(written, int) else 0
+
+    @property
+    def warning(self) -> str | None:
+        """What may be wrong although the file is valid, as one line; None if nothing is."""
+        if not self.prop.concrete or self.prop.slow or "tcp" not in self.prop.worlds:
+            return None
+        planned = planned_s(self.prop.scenario().workload)
+        if planned <= TCP_S:
+            return None
+        return (
+            f"{self.file}: warning: its steps sleep for {planned:g} s; over tcp a scenario takes "
+            f"at most {TCP_S:g} s, or says slow: true"
+        )
 
     def worlds(
         self, wanted: WorldName | None, client: Driver, *, explored: bool

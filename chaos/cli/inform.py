@@ -1,13 +1,15 @@
-"""The commands ``validate``, ``schema`` and ``list``, which run nothing."""
+"""The commands ``validate``, ``schema``, ``init`` and ``list``, which run nothing."""
 
 import inspect
 import json
+import shlex
 import textwrap
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import click
 
-from chaos.cli.conclude import complain
+from chaos.cli.conclude import complain, complain_of
 from chaos.cli.files import Source, gather
 from chaos.cli.options import files_argument
 from chaos.cli.terminal import Terminal
@@ -32,6 +34,36 @@ Example:
       Let an editor complete and explain the keys of scenarios.
 """
 
+INIT_EPILOG = """\b
+Examples:
+  spu-chaos init mine.yaml
+      Write a scenario to start from.
+  spu-chaos run mine.yaml
+      Run it, in virtual time and on real sockets.
+"""
+
+FIRST_SCENARIO = """\
+# yaml-language-server: $schema={schema}
+# Run it:           spu-chaos run {file}
+# Tell its records: spu-chaos replay {file} --all
+# Faults, steps:    spu-chaos list
+name: a lost answer makes duplicates, never a loss
+producer:
+  delivery_semantic: at-least-once
+faults:
+  # The SPU stores the records of the first request, and its answer is lost.
+  - drop: {{name: lost-answer, at: response, nth: 1}}
+workload:
+  - send: {{count: 20, size: 100}}
+  - flush
+# What must hold in every run, and what must occur.
+always: {{lost: 0}}
+sometimes: {{duplicated: 20}}
+"""
+"""The scenario that ``init`` writes."""
+
+SCHEMA_URL = "https://raw.githubusercontent.com/spu-chaos/spu-chaos/main/scenarios/schema.json"
+
 LIST_EPILOG = """\b
 Example:
   spu-chaos list
@@ -52,7 +84,8 @@ DISTRIBUTIONS = (
 def validate_command(files: Sequence[str]) -> int:
     """Check files without running them.
 
-    Every mistake is one line on standard error, as file:line:column: path: what is expected.
+    Every mistake is one line on standard error, as file:line:column: path: what is expected. So is
+    a warning, which changes no status.
 
     Status: 0 all files are valid, 2 at least one is not.
     """
@@ -60,6 +93,7 @@ def validate_command(files: Sequence[str]) -> int:
     terminal = Terminal()
     terminal.say_all(f"{source.file}: {_what(source)}" for source in sources)
     complain(bad)
+    complain_of(*(source.warning for source in sources if source.warning is not None))
     return STATUS_NO_VERDICT if bad else STATUS_VALID
 
 
@@ -75,6 +109,22 @@ def schema_command() -> int:
     """Print the JSON Schema of scenario files."""
     text = json.dumps(schema(), indent=2, ensure_ascii=False)
     Terminal().raw(text + "\n")
+    return STATUS_VALID
+
+
+@click.command("init", epilog=INIT_EPILOG)
+@click.argument("file", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False))
+def init_command(file: Path) -> int:
+    """Write a scenario to start from.
+
+    FILE must not exist yet.
+
+    Status: 0 it is written, 2 it cannot be.
+    """
+    text = FIRST_SCENARIO.format(schema=SCHEMA_URL, file=shlex.quote(str(file)))
+    with file.open("x", encoding="utf-8") as new:
+        new.write(text)
+    Terminal().say(f"{file}: a scenario; spu-chaos run {shlex.quote(str(file))} runs it")
     return STATUS_VALID
 
 

@@ -11,7 +11,7 @@ from types import FrameType
 import click
 
 from chaos.cli.explore import explore_command
-from chaos.cli.inform import list_command, schema_command, validate_command
+from chaos.cli.inform import init_command, list_command, schema_command, validate_command
 from chaos.cli.judge import judge_command
 from chaos.cli.merge import merge_command
 from chaos.cli.replay import replay_command
@@ -60,6 +60,7 @@ COMMANDS = (
     replay_command,
     judge_command,
     merge_command,
+    init_command,
     validate_command,
     schema_command,
     list_command,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from chaos.cli.conclude import Conclusion, Format, complain
+from chaos.cli.conclude import Conclusion, Format, complain, complain_of
 from chaos.cli.files import gather, skipped
 from chaos.cli.interrupt import Interrupted, interruptible
 from chaos.cli.merge import ShardKeeper
@@ -58,6 +58,8 @@ def run_command(
         worlds = source.worlds(world, client, explored=not source.prop.concrete)
         if not worlds:
             left_out.append(skipped(source, world, client))
+        elif "tcp" in worlds and source.warning is not None:
+            complain_of(source.warning)
         tasks += [task_of(source, each, client, seed=seed, out=out) for each in worlds]
     complain(bad)
     conclusion = Conclusion(form, junit, bad, left_out, shard=shard)

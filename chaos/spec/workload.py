@@ -5,12 +5,12 @@ together with the mistakes of single fields. A step that is written wrongly is p
 own model reports it.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 from pydantic import RootModel
 
-from chaos.spec.step import STEPS
+from chaos.spec.step import STEPS, Step
 from simulator.documents.strict_model import Conflict, Strict, kind_of, shown
 
 Path: TypeAlias = tuple[str | int, ...]
@@ -60,6 +60,22 @@ def written_steps(workload: object) -> Iterator[WrittenStep]:
     """Yield all steps of a workload, and those inside them, in the order of the file."""
     for step in _members(workload, ("workload",)):
         yield from _with_inner(step)
+
+
+def planned_s(steps: Sequence[Step]) -> float:
+    """Return how long steps sleep by themselves, in seconds; branches do so at the same time."""
+    return sum(map(_planned_s, steps))
+
+
+def _planned_s(step: Step) -> float:
+    value = step.root if isinstance(step, RootModel) else None
+    match step.kind, value:
+        case "sleep", float() | int():
+            return float(value)
+        case "concurrently", list():
+            return max(map(planned_s, value))
+        case _:
+            return planned_s(step.inside)
 
 
 def misplaced(steps: Iterable[WrittenStep]) -> Iterator[Conflict]:

@@ -15,6 +15,9 @@ DOCS = Path(__file__).parents[3] / "docs"
 GUIDE = (DOCS / "chaos.md").read_text()
 PAGES = [*DOCS.glob("*.md"), DOCS.parent / "README.md"]
 
+WRITTEN = ("mine.yaml", ".chaos/mine-virtual/scenario.yaml")
+"""What a reader writes with ``init``, and what its run keeps."""
+
 OPTIONS = {
     option
     for command in main.commands.values()
@@ -29,6 +32,9 @@ def test_each_command_in_the_guides_is_accepted(page: Path) -> None:
     for line in re.findall(r"(?:python -m |spu-)chaos( [^`#>|\n]*)", page.read_text()):
         parsed = CliRunner().invoke(main, [*shlex.split(line), "--help"])
         assert parsed.exit_code == 0, f"{page.name}: {line}: {parsed.output}"
+        for word in shlex.split(line):
+            if word.startswith("scenarios") or word.endswith((".yaml", ".yml")):
+                assert word in WRITTEN or (DOCS.parent / word).exists(), f"{page.name}: {line}"
 
 
 @pytest.mark.parametrize("text", [main.epilog, *(c.epilog for c in main.commands.values())])

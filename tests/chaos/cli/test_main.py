@@ -458,30 +458,6 @@ def test_a_scenario_cannot_be_replayed_in_a_world_that_it_excludes(write: Write)
     assert ended.err == "one.yaml: not run, since its worlds are virtual, and --world is tcp\n"
 
 
-# --- validate, schema, list
-
-
-def test_validate_prints_the_type_of_each_file(write: Write) -> None:
-    ended = Ended("validate", write(QUIET), write(PROPERTY, "two.yaml"))
-    assert ended.status == 0
-    assert ended.out == "one.yaml: a scenario, virtual\ntwo.yaml: a property, 20 examples\n"
-
-
-def test_validate_names_every_mistake_with_its_place(write: Write) -> None:
-    ended = Ended("validate", write(BAD))
-    assert ended.status == 2
-    assert [line.split(": ")[0] for line in ended.err.splitlines()][:1] == ["one.yaml:1:1"]
-
-
-def test_the_schema_is_json() -> None:
-    assert json.loads(Ended("schema").out)["title"]
-
-
-@pytest.mark.parametrize("word", ["half-close", "no-loss", "alive-after-heal", "pareto"])
-def test_the_list_has_faults_checks_and_distributions(word: str) -> None:
-    assert word in Ended("list").out
-
-
 # --- help
 
 

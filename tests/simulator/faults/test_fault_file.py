@@ -45,6 +45,11 @@ def test_a_list_may_hold_no_faults(text: str) -> None:
     assert parse_faults(text, "faults.yaml") == []
 
 
+def test_the_example_is_loaded() -> None:
+    path = Path(__file__).parents[3] / "examples" / "faults.yaml"
+    assert [fault.name for fault in load_faults(path)] == ["lost-answer", "late", "cut-off"]
+
+
 def test_a_file_is_loaded(tmp_path: Path) -> None:
     path = tmp_path / "faults.yaml"
     path.write_text("- stall: {match: {topic: grüße}}\n", encoding="utf-8")
