@@ -3,7 +3,7 @@ PYTHON ?= $(shell for p in python3.11 python3; do $$p -c '$(NEW_ENOUGH)' 2>&- &&
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test conformance official-tests fluvio-client-python chaos zoo rust rusttest node nodetest trial coverage soak bench docs
+.PHONY: help setup check test conformance official-tests fluvio-client-python chaos zoo rust rusttest node nodetest editors trial coverage soak bench docs
 
 help:            ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 16
@@ -25,8 +25,8 @@ check: setup     ## lint, types, and the direction of the imports
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports --no-cache
 
 # Four processes on two cores: many tests wait for a process to start, or for a client's own clock.
-test: setup      ## the whole test suite, but for the Rust and Node clients
-	$(BIN)/pytest -n 4 --dist worksteal -m 'not rust and not node'
+test: setup      ## the whole test suite, but for what needs cargo or npm
+	$(BIN)/pytest -n 4 --dist worksteal -m 'not rust and not node and not editors'
 
 conformance: setup  ## recorded sessions of a real cluster, replayed against the simulator and compared
 	$(BIN)/python -m chaos.cli.conformance tests/golden/real
@@ -56,6 +56,11 @@ node:            ## install the official Node client as a program on trial (need
 
 nodetest: setup node  ## test the official Node client
 	$(BIN)/pytest -n 4 --dist worksteal -m node
+
+editors: setup   ## what yaml-language-server offers in a scenario, by its schema (needs npm)
+	@command -v npm >/dev/null || { echo 'make editors needs npm; see https://nodejs.org' >&2; exit 1; }
+	cd tests/editors && npm ci --ignore-scripts --no-audit --no-fund
+	$(BIN)/pytest -n 0 -m editors tests/editors
 
 trial: setup     ## the official clients through their known defects, held against docs/official-client.md
 	$(BIN)/python -m chaos.cli.trial docs/official-client.md --compare

@@ -47,6 +47,9 @@ RANGES = {
 }
 """The forms of ranges."""
 
+NULL = {"not": {"type": ["array", "boolean", "number", "object", "string"]}}
+"""``null``, in a form that editors do not offer."""
+
 STEP = "Scenario.workload.item"
 """The name of the schema of one step, to which steps inside a step refer."""
 
@@ -122,6 +125,35 @@ def _flat(forms: list[Json]) -> list[Json]:
     return [one for form in forms for one in form.get("anyOf", [form])]
 
 
+def _by_type(forms: Json) -> Json:
+    """Return a choice between words and mappings with one key as two: by the type of the value.
+
+    From a choice of twenty forms an editor offers each key once for each form, and as the value of
+    a key the word of the same name.
+    """
+    choice = forms.get("anyOf", [])
+    words = [form["const"] for form in choice if "const" in form]
+    mappings = [form for form in choice if len(form.get("required", ())) == 1]
+    if not words or len(words) + len(mappings) < len(choice):
+        return forms
+    properties: Json = {}
+    for form in mappings:
+        (key,) = form["required"]
+        about = {k: form[k] for k in ("description",) if k in form}
+        properties[key] = about | form["properties"][key]
+    return {
+        "if": {"type": "string"},
+        "then": {"enum": words},
+        "else": {
+            "type": "object",
+            "properties": properties,
+            "minProperties": 1,
+            "maxProperties": 1,
+            "additionalProperties": False,
+        },
+    }
+
+
 class _Opener:
     """Adds generators to pydantic's schema."""
 
@@ -135,6 +167,7 @@ class _Opener:
     def scenario(self) -> Json:
         """Return the whole schema."""
         properties: Json = {}
+        # No title: editors show that of the root above every explanation.
         for key, value in self._raw["properties"].items():
             if key == "faults":
                 properties[key] = self._described(value, self._faults(value))
@@ -142,12 +175,11 @@ class _Opener:
                 properties[key] = self._property("Scenario", key, value, key not in FIXED)
         return {
             "$schema": "http://json-schema.org/draft-07/schema#",
-            "title": "A scenario, or a property if it has generators",
             "type": "object",
             "properties": properties,
             "required": self._raw["required"],
             "additionalProperties": False,
-            "$defs": self._defs | RANGES,
+            "$defs": {name: _by_type(form) for name, form in self._defs.items()} | RANGES,
         }
 
     def _faults(self, value: Json) -> Json:
@@ -176,6 +208,8 @@ class _Opener:
         """Return the same schema with generators inside."""
         if value.get("$comment") == NESTED_STEP:
             return _reference(STEP)
+        if value == {"type": "null"}:
+            return NULL
         if "$ref" in value:
             target = _name_in(value)
             if target not in self._defs:

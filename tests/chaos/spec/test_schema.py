@@ -1,4 +1,5 @@
 import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ from chaos.spec.guide import MODELS, tables_rewritten
 from chaos.spec.loader import FIXED, load_scenario_file, parse_scenario
 from chaos.spec.property import Example
 from chaos.spec.schema import schema, schema_text
+from chaos.spec.step import STEPS
 from simulator.documents.reader import parse
+from simulator.faults.model import FAULTS
 from tests.chaos.spec.test_property import ALL, PROPERTY
 
 ROOT = Path(__file__).parents[3]
@@ -149,6 +152,46 @@ def test_every_key_is_explained() -> None:
     # Distributions are described at the choice between them.
     assert unexplained <= {"any", "some", "normal", "pareto"}
     assert {key for key, _ in keys(SCHEMA)} >= {*FIXED, "retry", "send", "drop", "probability"}
+
+
+# --- what editors offer, which make editors asks one
+
+
+def parts(part: Any) -> Iterator[dict[str, Any]]:
+    """Yield a schema and all schemas in it."""
+    if isinstance(part, dict):
+        yield part
+        for below in part.values():
+            yield from parts(below)
+    elif isinstance(part, list):
+        for below in part:
+            yield from parts(below)
+
+
+def test_no_title_heads_the_explanation_of_a_key() -> None:
+    assert not [part for part in parts(SCHEMA) if isinstance(part.get("title"), str)]
+
+
+@pytest.mark.parametrize(
+    ("item", "known", "alone"),
+    [("faults.item", FAULTS, {"drop", "stall"}), ("Scenario.workload.item", STEPS, {"send"})],
+)
+def test_an_item_of_a_list_is_a_word_or_a_mapping_with_one_key(
+    item: str, known: Mapping[str, Any], alone: set[str]
+) -> None:
+    form = SCHEMA["$defs"][item]
+    assert form["if"] == {"type": "string"}
+    words, mapping = form["then"]["enum"], form["else"]
+    assert sorted(words) == sorted(set(words))
+    assert alone <= set(words) < set(known)
+    assert set(mapping["properties"]) - {"any", "some"} == set(known)
+    assert (mapping["minProperties"], mapping["maxProperties"]) == (1, 1)
+
+
+def test_null_is_accepted_and_not_offered() -> None:
+    assert not [part for part in parts(SCHEMA) if part.get("type") == "null"]
+    assert accepts(LEAST + "producer: {attempt_timeout: null}")
+    assert not accepts(LEAST + "seed: null")
 
 
 # --- the guide
