@@ -3,6 +3,8 @@
 import json
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +14,8 @@ import pytest
 from chaos.history import History
 from chaos.oracle.judge import Result
 from chaos.report.shard_directory import PARTS, SHARD
+from chaos.search.counterexample import Counterexample, Stage, shrunk
+from chaos.search.injection_points import Data
 from tests.chaos.cli.test_main import BAD, LOST_ANSWER, PROPERTY, QUIET, Ended, strict
 
 RARELY = """
@@ -126,6 +130,17 @@ def test_shards_of_an_exploration_that_fails_are_merged_into_its_first_failure(c
     assert document["examples"] == document["failed"]["number"] + 1
 
 
+def test_flaky_examples_of_any_shard_are_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    def flaky(data: Data, stage: Stage) -> Counterexample:
+        return replace(shrunk(data, stage), flaky=True)
+
+    monkeypatch.setattr("chaos.search.explore.shrunk", flaky)
+    whole, _ = compared(3, "explore", "rarely.yaml", "--examples", "96", "--jobs", "1")
+    assert whole.status == 2
+    assert "an example failed in some of its runs only (no-duplicates)" in whole.out
+    assert json.loads(Path("out/rarely-virtual/result.json").read_text())["examples"] > 3 * 16
+
+
 @pytest.mark.parametrize("first", ["0", "13"])
 def test_shards_begin_where_they_are_told_to(first: str) -> None:
     arguments = ["never.yaml", "quiet.yaml", "--from", first, "--examples", "50", "--jobs", "1"]
@@ -219,3 +234,16 @@ def test_a_shard_that_does_not_end_leaves_no_older_result(monkeypatch: pytest.Mo
 def test_a_shard_that_is_none_is_a_mistake(text: str) -> None:
     with pytest.raises(Exception, match="is no shard; write 1/4"):
         Ended("explore", "quiet.yaml", "--shard", text)
+
+
+def test_without_the_extra_dask_is_one_line_that_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("chaos.cli.options.find_spec", lambda name: None)
+    with pytest.raises(Exception, match=r"not installed; pip install 'spu-chaos\[dask\]'"):
+        Ended("explore", "quiet.yaml", "--dask", "tcp://127.0.0.1:8786")
+
+
+def test_nothing_of_dask_is_loaded_unless_it_is_asked_for() -> None:
+    code = "import chaos.cli.main, sys; sys.exit('distributed' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

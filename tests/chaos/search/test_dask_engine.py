@@ -10,8 +10,10 @@ from operator import add
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from distributed import LocalCluster
 
+from chaos.cli.main import main
 from chaos.search.dask_engine import DaskEngine
 from chaos.search.pool import AHEAD, Lost
 from tests.chaos.search.test_explore import SOME, found, honest
@@ -89,6 +91,21 @@ def test_an_exploration_finds_what_one_process_finds_though_a_worker_is_killed(
     there = found("at-least-once", examples=SOME, dask=address, progress=kill_one)
     assert there == here
     assert killed
+
+
+def test_the_command_explores_on_the_workers(
+    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("one.yaml").write_text("name: x\nworlds: [virtual]\nworkload: [send, flush]\n")
+    explored = ["explore", "one.yaml", "--examples", "20", "--out"]
+    for out, engine in (("here", ["--jobs", "1"]), ("there", ["--dask", address])):
+        assert (
+            CliRunner().invoke(main, [*explored, out, *engine], standalone_mode=False).exit_code
+            == 0
+        )
+    kept = [Path(out, "one-virtual", "result.json").read_bytes() for out in ("here", "there")]
+    assert kept[0] == kept[1]
 
 
 def test_an_exception_of_a_task_is_raised(address: str) -> None:
