@@ -69,7 +69,7 @@ def _strict_judge(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def without_times(text: str) -> str:
     """Return printed text without seconds."""
-    return re.sub(r"[0-9]+\.[0-9]{1,3}( s)?\b", "TIME", text)
+    return re.sub(r" *[0-9]+\.[0-9]{1,3}( s)?\b", " TIME", text)
 
 
 def files_of(directory: Path) -> dict[str, bytes]:
