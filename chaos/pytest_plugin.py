@@ -233,9 +233,9 @@ class ScenarioTests(pytest.File):
         from chaos.drivers.driver import driver_named
         from chaos.drivers.registry import PRODUCER
 
-        sources, mistakes = gather([str(self.path)])
-        if mistakes:
-            raise self.CollectError("\n".join(mistakes))
+        sources, bad = gather([str(self.path)])
+        if bad:
+            raise self.CollectError("\n".join(line for each in bad for line in each.lines))
         driver = driver_named(PRODUCER)
         for source in sources:
             explored = not source.prop.concrete

@@ -46,7 +46,7 @@ Examples:
 Located = tuple[Path, ShardDocument]
 """A shard, and its directory."""
 
-Entry = tuple[Path, ShardResult]
+ShardEntry = tuple[Path, ShardResult]
 """What one shard has of a task, and the directory of the shard."""
 
 
@@ -117,16 +117,16 @@ def _read(directories: Sequence[str]) -> list[Located]:
     return sorted(shards, key=lambda each: each[1].shard.index)
 
 
-def _entries(shards: Sequence[Located]) -> list[list[Entry]]:
+def _entries(shards: Sequence[Located]) -> list[list[ShardEntry]]:
     """Return by task what the shards have of it."""
-    found: dict[int, list[Entry]] = {}
+    found: dict[int, list[ShardEntry]] = {}
     for directory, document in shards:
         for result in document.results:
             found.setdefault(result.position, []).append((directory, result))
     return [found[n] for n in sorted(found)]
 
 
-def _merged(entries: Sequence[Entry], out: Path | None) -> ScenarioReport:
+def _merged(entries: Sequence[ShardEntry], out: Path | None) -> ScenarioReport:
     """Return the result of one task."""
     directory, result = entries[0]
     report = result.report
@@ -143,7 +143,7 @@ def _merged(entries: Sequence[Entry], out: Path | None) -> ScenarioReport:
     return report
 
 
-def _of_parts(entries: Sequence[Entry]) -> tuple[Entry, ScenarioReport]:
+def _of_parts(entries: Sequence[ShardEntry]) -> tuple[ShardEntry, ScenarioReport]:
     """Return the result of an exploration, and the shard that has its counterexample."""
     report = entries[0][1].report
     found = Exploration(report.name, report.world)

@@ -137,8 +137,10 @@ def task_of(
 def digest_of(tasks: Sequence[Task]) -> str:
     """Return a digest of the tasks, the same in every shard and with every output directory."""
     everywhere = [
-        (task.file, task.prop.text, task.world, task.client, task.seed, task.explored)
-        + (task.first, task.known, task.examples, task.given_seconds)
+        (
+            *(task.file, task.prop.text, task.world, task.client, task.seed, task.explored),
+            *(task.first, task.known, task.examples, task.given_seconds),
+        )
         for task in tasks
     ]
     version = metadata.version("spu-chaos")
