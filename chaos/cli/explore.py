@@ -17,6 +17,7 @@ from chaos.report.scenario_report import BadFile, SkippedFile
 from chaos.search.exploration import Exploration
 from chaos.search.known import KnownDefect, KnownFileError, load_known
 from chaos.search.shard import Shard
+from chaos.world.loop.names import LoopName
 from chaos.world.world import WorldName
 from simulator.click_types import DurationType
 from simulator.documents.diagnostic import printable
@@ -80,6 +81,7 @@ def explore_command(
     jobs: int,
     shard: Shard | None,
     dask: str | None,
+    loop: LoopName,
 ) -> int:
     """Search for an example that fails.
 
@@ -117,6 +119,7 @@ def explore_command(
                 examples=examples,
                 seconds=seconds,
                 shard=shard,
+                loop=loop,
             )
             for each in worlds
         ]

@@ -11,6 +11,7 @@ from chaos.drivers.driver import Driver, driver_named
 from chaos.drivers.registry import DRIVERS, PRODUCER
 from chaos.search.pool import default_jobs
 from chaos.search.shard import Shard, shard_from
+from chaos.world.loop.names import LOOP, LoopName, refusal
 
 C = TypeVar("C", bound=Callable[..., Any])
 
@@ -124,6 +125,26 @@ junit_option = click.option(
     metavar="FILE",
     help="Also write the results as JUnit XML.",
 )
+
+
+def _serving(_: click.Context, __: click.Parameter, loop: LoopName) -> LoopName:
+    """Return the loop that serves: trio, with a warning, where the fast loop refuses."""
+    reason = refusal()
+    if loop == "trio" or reason is None:
+        return loop
+    click.echo(reason, err=True)
+    return "trio"
+
+
+loop_option = click.option(
+    "--loop",
+    type=click.Choice(["fast", "trio"]),
+    default=LOOP,
+    show_default=True,
+    callback=_serving,
+    help="The event loop of examples in virtual time. Both give the same histories; what the fast "
+    "one finds counts once trio gives the same. Concrete scenarios always run on trio.",
+)
 _jobs = click.option(
     "--jobs",
     type=click.IntRange(1, 256),
@@ -153,5 +174,6 @@ run_options = together(
     junit_option,
     _jobs,
     shard_option,
+    loop_option,
 )
 """The options of both ``run`` and ``explore``."""

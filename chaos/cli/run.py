@@ -16,6 +16,7 @@ from chaos.drivers.driver import Driver
 from chaos.report.scenario_report import SkippedFile
 from chaos.search.pool import Lost, WorkerPool
 from chaos.search.shard import Shard
+from chaos.world.loop.names import LoopName
 from chaos.world.world import WorldName
 
 EPILOG = """\b
@@ -42,6 +43,7 @@ def run_command(
     junit: Path | None,
     jobs: int,
     shard: Shard | None,
+    loop: LoopName,
 ) -> int:
     """Run scenarios and judge them.
 
@@ -60,7 +62,7 @@ def run_command(
             left_out.append(skipped(source, world, client))
         elif "tcp" in worlds and source.warning is not None:
             complain_of(source.warning)
-        tasks += [task_of(source, each, client, seed=seed, out=out) for each in worlds]
+        tasks += [task_of(source, each, client, seed=seed, out=out, loop=loop) for each in worlds]
     complain(bad)
     conclusion = Conclusion(form, junit, bad, left_out, shard=shard)
     keeper = ShardKeeper(shard, out, tasks)

@@ -40,8 +40,13 @@ from chaos.search.shrink import size_of
 from chaos.spec.property import Property
 from chaos.spec.scenario import Scenario
 from chaos.world.gc_pause import gc_paused
+from chaos.world.loop.names import LOOP, LoopName
 from chaos.world.stopwatch import Stopwatch
 from chaos.world.world import WorldName
+
+LOOP_DEFECT = (
+    "a defect of the fast loop: trio gave another history of an example that failed; trio's counts"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +80,8 @@ class Task:
     """The time limit in seconds of real time; None for no limit."""
     shard: Shard | None = None
     """The part of the examples to run; None for all."""
+    loop: LoopName = "trio"
+    """The event loop of examples; a concrete scenario runs on trio."""
 
     @property
     def waits(self) -> bool:
@@ -96,6 +103,7 @@ def task_of(
     examples: int | None = None,
     seconds: float | None = None,
     shard: Shard | None = None,
+    loop: LoopName = "trio",
 ) -> Task:
     """Return the task of running a file in one world.
 
@@ -112,6 +120,7 @@ def task_of(
         examples: the number of examples; None for the number in the file.
         seconds: the time limit in seconds of real time; None for no limit.
         shard: the part of the examples to run; None for all.
+        loop: the event loop of examples.
     """
     prop = source.prop
     return Task(
@@ -131,6 +140,7 @@ def task_of(
         examples=examples,
         given_seconds=seconds,
         shard=shard,
+        loop=loop,
     )
 
 
@@ -263,12 +273,14 @@ def _explored(
             jobs=jobs,
             dask=dask,
             shard=task.shard,
-            stage=Stage(task.world, task.client, task.known),
+            stage=Stage(task.world, task.client, task.known, task.loop),
             saved=saved,
             progress=progress,
             keep=keep,
         )
     report = with_verdict(with_reached(report, found), found)
+    if found.loop_defect:
+        report = replace(report, notes=[*report.notes, LOOP_DEFECT])
     if found.counterexample is None:
         if task.keep:
             report = replace(report, directory=task.directory)
@@ -321,7 +333,7 @@ def _with_counterexample(
     )
     if not result.broken:
         note = "it did not fail in the run for this report, which can happen with real sockets"
-        report = replace(report, notes=[note])
+        report = replace(report, notes=[*report.notes, note])
     return _kept(task, report, concrete(found.data, task.world, scenario.seed), history)
 
 
@@ -348,6 +360,8 @@ def command_of(task: Task) -> str:
         words += ["--for", f"{task.given_seconds:g}s"]
     if task.shard is not None:
         words += ["--shard", str(task.shard)]
+    if task.explored and task.loop != LOOP:
+        words += ["--loop", task.loop]
     return shlex.join(words)
 
 

@@ -9,7 +9,7 @@ import click
 
 from chaos.cli.conclude import Format
 from chaos.cli.interrupt import Interrupted, interruptible
-from chaos.cli.options import SEED_MAX, format_option
+from chaos.cli.options import SEED_MAX, format_option, loop_option
 from chaos.cli.terminal import Terminal
 from chaos.mutants import MUTANTS
 from chaos.mutants.hunt import NONE, Catch, combined, control, control_turns, hunt
@@ -21,6 +21,7 @@ from chaos.report.scenario_report import (
 )
 from chaos.report.zoo_table import Zoo, document, lines
 from chaos.search.pool import JOBS_PER_CORE, Lost, WorkerPool, default_jobs
+from chaos.world.loop.names import LoopName
 from chaos.world.stopwatch import Stopwatch
 
 EPILOG = """\b
@@ -58,9 +59,15 @@ STATUS = {"valid": STATUS_VALID, "invalid": STATUS_INVALID, "inconclusive": STAT
     default=lambda: default_jobs() // JOBS_PER_CORE,
     help="Number of processes that share the work.  [default: one for each core]",
 )
+@loop_option
 @format_option
 def zoo_command(
-    mutants: Sequence[str], examples: int | None, seed: int, jobs: int, form: Format
+    mutants: Sequence[str],
+    examples: int | None,
+    seed: int,
+    jobs: int,
+    loop: LoopName,
+    form: Format,
 ) -> int:
     """Test the judge with known defects.
 
@@ -77,7 +84,7 @@ def zoo_command(
             near = get_close_matches(name, MUTANTS, 1)
             hint = f"; did you mean {near[0]}?" if near else "; docs/zoo.md lists them"
             raise click.BadParameter(f"there is no mutant {name!r}{hint}", param_hint="MUTANT")
-    hunting = _Hunting(list(dict.fromkeys(mutants)) or list(MUTANTS), examples, seed, jobs)
+    hunting = _Hunting(list(dict.fromkeys(mutants)) or list(MUTANTS), examples, seed, jobs, loop)
     terminal = Terminal()
     interrupted = False
     try:
@@ -108,6 +115,7 @@ class _Hunting:
     examples: int | None
     seed: int
     jobs: int
+    loop: LoopName
     found: Zoo = field(init=False)
     _watch: Stopwatch = field(default_factory=Stopwatch)
 
@@ -116,7 +124,7 @@ class _Hunting:
 
     def hunt_all(self, terminal: Terminal) -> None:
         """Hunt all mutants, several at a time."""
-        tasks = [partial(hunt, name, self.examples, self.seed) for name in self.names]
+        tasks = [partial(hunt, name, self.examples, self.seed, self.loop) for name in self.names]
         caught: dict[int, Catch] = {}
         with (
             terminal.progress("hunting", len(tasks), "mutant") as show,
@@ -131,7 +139,7 @@ class _Hunting:
     def run_control(self) -> None:
         """Run as many examples without a mutant as all hunts took together."""
         turns = control_turns(sum(catch.examples for catch in self.found.catches))
-        tasks = [partial(control, turn, self.seed) for turn in range(turns)]
+        tasks = [partial(control, turn, self.seed, self.loop) for turn in range(turns)]
         found: dict[int, Catch] = {}
         with WorkerPool(min(self.jobs, turns), LIMIT_S) as pool:
             for turn, catch in pool.results(tasks):

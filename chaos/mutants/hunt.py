@@ -17,13 +17,14 @@ from itertools import count
 
 from chaos.mutants import MUTANTS
 from chaos.mutants.mutant import BOTH
-from chaos.search.counterexample import Counterexample
+from chaos.search.counterexample import Counterexample, Stage
 from chaos.search.exploration import Exploration
 from chaos.search.explore import explore
 from chaos.search.injection_points import Data
 from chaos.search.shrink import size_of
 from chaos.spec.loader import parse_scenario
 from chaos.spec.property import Property
+from chaos.world.loop.names import LoopName
 from chaos.world.stopwatch import Stopwatch
 
 TURN = 16
@@ -36,6 +37,8 @@ FAULTS_OVER = 1
 SMALLER = 3
 """The factor by which a hunt may exceed its budget of examples if it has a catch within the budget
 that was not shrunk far enough."""
+
+LOOP_DEFECT = "the fast loop has a defect: trio gave another history of an example that failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,7 @@ class Catch:
         return not self.reason
 
 
-def hunt(name: str, examples: int | None = None, seed: int = 0) -> Catch:
+def hunt(name: str, examples: int | None = None, seed: int = 0, loop: LoopName = "trio") -> Catch:
     """Explore with a mutant in place until a check catches it or its budget is used up.
 
     Args:
@@ -73,6 +76,7 @@ def hunt(name: str, examples: int | None = None, seed: int = 0) -> Catch:
         examples: the budget of examples, rounded up to whole turns; None for the budget that the
             mutant declares.
         seed: the seed of all examples.
+        loop: the event loop of all examples.
     """
     mutant = MUTANTS[name]
     budget = mutant.examples if examples is None else examples
@@ -89,8 +93,13 @@ def hunt(name: str, examples: int | None = None, seed: int = 0) -> Catch:
                 if run and run >= budget * (1 if first is None else SMALLER):
                     reason = f"not caught in {run:,} examples"
                     return first or Catch(name, run, watch.seconds, reason=reason)
-                found = explore(prop, examples=TURN, seed=seed, after=turn * TURN, progress=reached)
+                found = explore(
+                    prop, examples=TURN, seed=seed, after=turn * TURN, stage=Stage(loop=loop),
+                    progress=reached,
+                )  # fmt: skip
                 run += found.examples
+                if found.loop_defect:
+                    return Catch(name, run, watch.seconds, reason=LOOP_DEFECT)
                 if found.counterexample is None or found.counterexample.flaky:
                     continue
                 catch = _caught(name, run, seconds, found.counterexample)
@@ -100,17 +109,20 @@ def hunt(name: str, examples: int | None = None, seed: int = 0) -> Catch:
     raise AssertionError("unreachable")
 
 
-def control(turn: int, seed: int = 0) -> Catch:
+def control(turn: int, seed: int = 0, loop: LoopName = "trio") -> Catch:
     """Explore one turn of every property without a defect; any failed check is a false accusation.
 
     Args:
         turn: the number of the turn; no two turns share an example.
         seed: the seed of all examples.
+        loop: the event loop of all examples.
     """
-    watch, run = Stopwatch(), 0
+    watch, run, stage = Stopwatch(), 0, Stage(loop=loop)
     for prop in properties(BOTH):
-        found = explore(prop, examples=TURN, seed=seed, after=turn * TURN)
+        found = explore(prop, examples=TURN, seed=seed, after=turn * TURN, stage=stage)
         run += found.examples
+        if found.loop_defect:
+            return Catch(NONE, run, watch.seconds, reason=LOOP_DEFECT)
         if (counterexample := found.counterexample) is not None:
             checks = tuple(finding.check for finding in counterexample.result.broken)
             return Catch(

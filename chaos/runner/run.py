@@ -27,6 +27,7 @@ from chaos.runner.producers import Producers
 from chaos.runner.run_recorder import RunRecorder
 from chaos.spec.scenario import Scenario
 from chaos.world.gc_pause import gc_paused
+from chaos.world.loop.names import LoopName
 from chaos.world.world import World, WorldName, run_in
 from producer.delivery.partitioner import partition_of_key
 from producer.net.dialling import Dial
@@ -48,7 +49,10 @@ RUN_S = {"virtual": 1e9, "tcp": 300.0}
 
 
 def run_scenario(
-    scenario: Scenario, world: WorldName = "virtual", open_session: OpenSession = open_producer
+    scenario: Scenario,
+    world: WorldName = "virtual",
+    open_session: OpenSession = open_producer,
+    loop: LoopName = "trio",
 ) -> History:
     """Run a scenario once.
 
@@ -56,12 +60,14 @@ def run_scenario(
         scenario: what to run.
         world: where to run it.
         open_session: connects the client under test.
+        loop: the event loop of the virtual world. The history does not depend on it. With ``fast``
+            no other thread may use trio meanwhile.
 
     Returns:
         The history of the run. An error of the harness is its ``defect``.
     """
     with gc_paused():
-        return run_in(world, scenario, _Run(scenario, world, open_session).main)
+        return run_in(world, scenario, _Run(scenario, world, open_session).main, loop)
 
 
 def _reporting(dial: Dial, simulator: Simulator) -> Dial:

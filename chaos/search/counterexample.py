@@ -10,7 +10,7 @@ than demanded) is not shrunk: with less to do any run would fall short.
 """
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from typing import Final
 
@@ -26,6 +26,7 @@ from chaos.search.injection_points import Data
 from chaos.search.known import KnownDefect, sorted_out
 from chaos.search.shrink import RUNS_MAX, as_fired, shrink
 from chaos.spec.scenario import Scenario
+from chaos.world.loop.names import LoopName
 from chaos.world.world import WorldName
 
 REPEATS = {"virtual": 1, "tcp": 3}
@@ -60,10 +61,17 @@ class Stage:
     """The name of the driver (``chaos/drivers/driver.py``)."""
     known: tuple[KnownDefect, ...] = ()
     """Defects that do not make an example fail."""
+    loop: LoopName = "trio"
+    """The event loop of the virtual world."""
+
+    @property
+    def on_trio(self) -> "Stage":
+        """The same stage on the reference loop."""
+        return replace(self, loop="trio")
 
     def run(self, scenario: Scenario) -> History:
         """Run a scenario once and return its history."""
-        return run_scenario(scenario, self.world, driver_named(self.client).open)
+        return run_scenario(scenario, self.world, driver_named(self.client).open, self.loop)
 
     def outcome(self, scenario: Scenario) -> ExampleOutcome:
         """Run an example once and judge it."""
@@ -93,15 +101,33 @@ class Counterexample:
     world: WorldName
     flaky: bool = False
     """Whether it fails in some runs only; possible with real sockets alone."""
+    loop_defect: bool = False
+    """Whether the fast loop and trio gave different histories; the counterexample is trio's."""
 
 
 def shrunk(data: Data, stage: Stage) -> Counterexample:
     """Return the smallest scenario found that breaks the same promise as the given one.
 
+    What was found on the fast loop counts only if trio gives the same histories of the given and
+    of the smallest scenario. Otherwise the search for the smallest is repeated on trio.
+
     Args:
         data: a scenario that failed, as plain data.
-        stage: the world and the driver with which it failed.
+        stage: the world, the driver and the loop with which it failed.
     """
+    found = _shrunk(data, stage)
+    if stage.loop == "trio" or all(_same_on_trio(each, stage) for each in (found.data, data)):
+        return found
+    return replace(_shrunk(data, stage.on_trio), loop_defect=True)
+
+
+def _same_on_trio(data: Data, stage: Stage) -> bool:
+    """Return whether trio gives the same history of a scenario, byte for byte."""
+    scenario = Scenario.model_validate(data)
+    return stage.run(scenario).dumps() == stage.on_trio.run(scenario).dumps()
+
+
+def _shrunk(data: Data, stage: Stage) -> Counterexample:
     world = stage.world
     outcome = stage.outcome(Scenario.model_validate(data))
     result = outcome.result

@@ -58,6 +58,9 @@ class Exploration:
     """Whether that example failed in each of its runs; None if none failed."""
     counterexample: Counterexample | None = None
     """The shrunk form of that example, or a counterexample that was saved earlier."""
+    loop_defect: bool = False
+    """Whether trio gave another history of an example that failed on the fast loop; trio's
+    counts."""
 
     def add(
         self,
@@ -99,14 +102,16 @@ class Exploration:
         self.met.update(other.met)
         self.doubts.update(other.doubts)
         self.known.update(other.known)
+        self.loop_defect |= other.loop_defect
         if other.failed_number is not None:
-            self.failed, self.failed_checks = other.failed, other.failed_checks
-            self.failed_number = other.failed_number
             self.take_end(other)
 
     def take_end(self, other: "Exploration") -> None:
         """Take what became of the example that failed in another batch."""
+        self.failed, self.failed_checks = other.failed, other.failed_checks
+        self.failed_number = other.failed_number
         self.counterexample, self.confirmed = other.counterexample, other.confirmed
+        self.loop_defect |= other.loop_defect
 
     def fail(self, number: int, data: Data, checks: tuple[str, ...]) -> None:
         """Take the example that fails; the first one of a batch ends it."""
@@ -114,6 +119,11 @@ class Exploration:
 
     def settle(self, found: Counterexample) -> None:
         """Take the counterexample to which the failing example was shrunk."""
+        self.loop_defect |= found.loop_defect
+        if found.loop_defect and found.flaky:  # trio breaks no promise
+            self.failed = self.failed_number = None
+            self.failed_checks = ()
+            return
         self.counterexample, self.confirmed = found, not found.flaky
 
     @property

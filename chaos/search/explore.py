@@ -80,8 +80,8 @@ def explore(
         jobs: the number of processes that share the work; with 1, no other process is started.
         dask: the address of a Dask scheduler whose workers share the work instead.
         shard: the part of the batches to run, of which there are ``count`` in turn; None for all.
-        stage: the world, the driver, and the known defects.
-        saved: scenarios that failed earlier; they run first.
+        stage: the world, the driver, the known defects, and the event loop of the examples.
+        saved: scenarios that failed earlier; they run first, on trio.
         progress: called with the results so far after each batch, before shrinking.
         keep: called with the results of each batch, in order, after shrinking.
         targeted: whether three of eight examples are targeted.
@@ -95,7 +95,7 @@ def explore(
     """
     found = Exploration(prop.name, stage.world, partial=shard is not None)
     for data in saved:
-        if (result := broken(data, stage)) is not None:
+        if (result := broken(data, stage.on_trio)) is not None:
             part = Exploration(prop.name, stage.world, SAVED, failed_number=SAVED)
             part.add(Scenario.model_validate(data), result)
             part.settle(Counterexample(data, result, stage.world))

@@ -14,7 +14,7 @@ other timing depends on the machine.
 import math
 import random
 import time
-from collections.abc import Awaitable, Callable, MutableSequence
+from collections.abc import Callable, Coroutine, MutableSequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
@@ -23,6 +23,8 @@ from trio._core import _run as _trio_run
 
 from chaos.spec.scenario import Scenario
 from chaos.world.clock import VirtualClock
+from chaos.world.loop.names import LoopName, installed, refusal
+from chaos.world.loop.running import run
 from chaos.world.network import VirtualNetwork
 from producer.net.dialling import Dial, dial_tcp
 from simulator.serving.transport import Listen, listen_on_tcp
@@ -55,13 +57,19 @@ class World:
     settle_s: float
 
 
-def run_in(name: WorldName, scenario: Scenario, main: Callable[[World], Awaitable[T]]) -> T:
+def run_in(
+    name: WorldName,
+    scenario: Scenario,
+    main: Callable[[World], Coroutine[Any, Any, T]],
+    loop: LoopName = "trio",
+) -> T:
     """Run an async function in a new world and return its result.
 
     Args:
         name: the kind of world.
         scenario: gives the seed and the network.
         main: the function to run.
+        loop: the event loop of the virtual world; trio also serves where the fast loop does not.
     """
     if name == "tcp":
         world = World(name, listen_on_tcp, dial_tcp, time.time_ns, SETTLE_TCP_S)
@@ -69,7 +77,11 @@ def run_in(name: WorldName, scenario: Scenario, main: Callable[[World], Awaitabl
     clock = VirtualClock()
     network = VirtualNetwork(clock, scenario.network.latency, scenario.network.bandwidth)
     world = World(name, network.listen, network.dial, _virtual_ns, SETTLE_VIRTUAL_S)
-    _order_tasks_by(scenario.seed)
+    order = _Order(scenario.seed)
+    if loop == "fast" and refusal() is None:
+        with installed():
+            return run(main, world, clock=clock, order=order)
+    _order_tasks_by(order)
     return trio.run(main, world, clock=clock)
 
 
@@ -86,6 +98,6 @@ class _Order(random.Random):
             super().shuffle(x)
 
 
-def _order_tasks_by(seed: int) -> None:
+def _order_tasks_by(order: _Order) -> None:
     _trio_run._ALLOW_DETERMINISTIC_SCHEDULING = True  # type: ignore[misc]  # noqa: SLF001
-    _trio_run._r = _Order(seed)  # noqa: SLF001
+    _trio_run._r = order  # noqa: SLF001

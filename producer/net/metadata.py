@@ -76,8 +76,8 @@ class Metadata:
     """To the SC, while there is one."""
     _wanted: Counter[str] = field(default_factory=Counter)
     """The topics that producers asked for, and how many of them did."""
-    _changed: trio.Event = field(default_factory=trio.Event)
-    _doubted: trio.Event = field(default_factory=trio.Event)
+    _changed: trio.Event = field(default_factory=lambda: trio.Event())
+    _doubted: trio.Event = field(default_factory=lambda: trio.Event())
 
     def doubt(self) -> None:
         """Say that what was told led nowhere: a leader that is none, an SPU that is not there."""

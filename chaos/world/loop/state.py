@@ -1,0 +1,248 @@
+"""The state of the run in progress, its tasks, and the delivery of cancellations.
+
+A task that waits has one *wait*: what a cancellation has to undo before the task can be resumed.
+It is the collection of waiting tasks that the task leaves, an abort function, or one of two
+constants. The run loop knows nothing else of what a task waits for.
+"""
+
+import types
+from collections.abc import Callable, Coroutine, Generator
+from math import inf
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+import trio
+
+if TYPE_CHECKING:
+    from chaos.world.clock import VirtualClock
+    from chaos.world.loop.nursery import LoopNursery
+    from chaos.world.loop.scopes import LoopScope
+
+in_trio_run = trio.lowlevel.in_trio_run
+"""trio's own: during a run the module does not have it."""
+
+SUCCEEDED = trio.lowlevel.Abort.SUCCEEDED
+
+RaiseCancel: TypeAlias = Callable[[], Any]
+AbortFunction: TypeAlias = Callable[[RaiseCancel], trio.lowlevel.Abort]
+
+AGAIN: Final = object()
+"""What a task yields that wants to be resumed in the next turn."""
+
+INTERRUPTIBLE: Final = object()
+"""The wait of a task that sleeps: a cancellation has only its deadline to undo."""
+
+TaskWait: TypeAlias = "dict[LoopTask, None] | AbortFunction | LoopNursery | object"
+
+
+class LoopCancelled(BaseException):
+    """Stands in for ``trio.Cancelled``."""
+
+
+class LoopTask:
+    """Stands in for ``trio.lowlevel.Task``."""
+
+    __slots__ = ("coroutine", "error", "number", "nursery", "registered", "scope", "send", "wait")
+
+    def __init__(
+        self, coroutine: Coroutine[Any, Any, Any], nursery: "LoopNursery | None", number: int
+    ) -> None:
+        self.coroutine = coroutine
+        self.send = coroutine.send
+        self.nursery = nursery
+        self.number = number
+        """Its position among all tasks in the order of their start; turns are sorted by it."""
+        self.scope: LoopScope | None = None if nursery is None else nursery.cancel_scope
+        """The innermost cancel scope that it is in."""
+        self.wait: TaskWait | None = None
+        """What a cancellation has to undo; None if the task runs or will be resumed."""
+        self.error: BaseException | None = None
+        """What to raise in the task when it is resumed."""
+        self.registered = inf
+        """When its sleep ends; infinity if the task does not sleep."""
+
+    def expire(self) -> None:
+        """End the sleep of the task."""
+        self.registered = inf
+        self.wait = None
+        RUN.ready.append(self)
+
+
+class LoopRun:
+    """The run in progress. There is one at a time in a process."""
+
+    __slots__ = (
+        "absent",
+        "cancelled",
+        "clock",
+        "deadlines",
+        "ready",
+        "registrations",
+        "stale_max",
+        "started",
+        "task",
+    )
+
+    def __init__(self) -> None:
+        self.clock: VirtualClock
+        self.task: LoopTask
+        """The task that runs."""
+        self._reset()
+
+    def begin(self, clock: "VirtualClock") -> None:
+        """Prepare a run.
+
+        Raises:
+            RuntimeError: a run is in progress.
+        """
+        if hasattr(self, "clock") or in_trio_run():
+            raise RuntimeError("Attempted to call run() from inside a run()")
+        self._reset()
+        self.clock = clock
+
+    def end(self) -> None:
+        """Forget the run, so that calls outside a run fail.
+
+        Raises:
+            NotImplementedError: the run used a name of trio that the fast loop does not have. That
+                is raised again here, since the code that used it may have caught it.
+        """
+        absent = self.absent
+        self._reset()
+        del self.clock, self.task
+        if absent:
+            raise NotImplementedError(absent)
+
+    def _reset(self) -> None:
+        self.ready: list[LoopTask] = []
+        """The tasks of the next turn."""
+        self.deadlines: list[tuple[float, int, LoopScope | LoopTask]] = []
+        """A heap of deadlines. An entry is stale if its owner has another deadline by now."""
+        self.stale_max = 0
+        """The size of the heap above which stale entries are removed from it."""
+        self.registrations = 0
+        """How many deadlines were registered."""
+        self.cancelled = 0
+        """How many scopes that tasks are in are cancelled; usually none, which saves the search."""
+        self.started = 0
+        """How many tasks were started."""
+        self.absent = ""
+        """What to say of a name of trio that was used and does not exist here."""
+
+
+RUN: Final = LoopRun()
+
+
+def is_cancelled(scope: "LoopScope | None") -> bool:
+    """Return whether a cancellation reaches what is directly in a scope."""
+    while scope is not None:
+        if scope.cancelled:
+            return True
+        if scope.shield:
+            return False
+        scope = scope.parent
+    return False
+
+
+def interrupt(task: LoopTask) -> None:
+    """Raise ``LoopCancelled`` in a task that waits, if a cancellation reaches the task."""
+    wait = task.wait
+    if wait is None or not is_cancelled(task.scope):
+        return
+    task.wait = None
+    if type(wait) is dict:
+        del wait[task]
+    elif wait is INTERRUPTIBLE:
+        task.registered = inf
+    elif not callable(wait) or wait(_raise_cancelled) is not SUCCEEDED:
+        return
+    task.error = LoopCancelled()
+    RUN.ready.append(task)
+
+
+def _raise_cancelled() -> None:
+    raise LoopCancelled
+
+
+def start(
+    function: Callable[..., Coroutine[Any, Any, Any]],
+    args: tuple[Any, ...],
+    nursery: "LoopNursery | None",
+) -> LoopTask:
+    """Start a task, which runs in the next turn."""
+    RUN.started = number = RUN.started + 1
+    task = LoopTask(function(*args), nursery, number)
+    if nursery is not None:
+        nursery.children[task] = None
+    RUN.ready.append(task)
+    return task
+
+
+# --- the names of trio.lowlevel
+
+
+class _Steps(tuple[object, ...]):
+    """An awaitable that yields its items. No frame of Python is made for it."""
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+
+        def __await__(self) -> Generator[Any, Any, None]: ...
+
+    else:
+        __await__ = tuple.__iter__
+
+
+_NONE = _Steps(())
+_ONE = _Steps((AGAIN,))
+
+
+def cancel_shielded_checkpoint() -> _Steps:
+    """Let other tasks run."""
+    return _ONE
+
+
+@types.coroutine
+def checkpoint() -> Generator[object, None, None]:
+    """Let other tasks run, then look for a cancellation."""
+    yield AGAIN
+    if RUN.cancelled and is_cancelled(RUN.task.scope):
+        yield INTERRUPTIBLE
+
+
+def checkpoint_if_cancelled() -> Any:
+    """Raise ``LoopCancelled`` if the task is cancelled."""
+    if RUN.cancelled and is_cancelled(RUN.task.scope):
+        return checkpoint()
+    return _NONE
+
+
+def wait_task_rescheduled(abort: AbortFunction) -> _Steps:
+    """Wait until another task calls ``reschedule``."""
+    return _Steps((abort,))
+
+
+def wait_for(wait: TaskWait) -> _Steps:
+    """Wait until resumed; a cancellation undoes the wait."""
+    return _Steps((wait,))
+
+
+def reschedule(task: LoopTask) -> None:
+    """Resume a task that waits, in the next turn."""
+    task.wait = None
+    RUN.ready.append(task)
+
+
+def current_task() -> LoopTask:
+    """Return the task that runs."""
+    return RUN.task
+
+
+def current_clock() -> "VirtualClock":
+    """Return the clock of the run."""
+    return RUN.clock
+
+
+def current_time() -> float:
+    """Return the time of the run in seconds."""
+    return RUN.clock.now

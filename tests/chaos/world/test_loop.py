@@ -1,0 +1,135 @@
+"""The fast loop gives the same histories as trio."""
+
+import ast
+import inspect
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+
+from chaos.spec.scenario import Scenario
+from chaos.world.loop import names
+from chaos.world.loop.names import LoopName, installed
+from chaos.world.world import World, run_in
+from tests.chaos.world import programs
+from tests.chaos.world.arbitrary_programs import arbitrary
+from tests.chaos.world.programs import PROGRAMS, Log, Program, main_of
+
+SCENARIO = Scenario.model_validate({"name": "x", "workload": ["flush"]})
+ROOT = Path(__file__).parents[3]
+SEEDS = 12
+
+
+def trace(program: Program, seed: int, loop: LoopName) -> Log:
+    log: Log = []
+    scenario = SCENARIO.model_copy(update={"seed": seed})
+    try:
+        run_in("virtual", scenario, main_of(program, log), loop)
+    except Exception as error:
+        log.append(programs.flat(error))
+    return log
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.__name__)
+def test_a_program_gives_the_same_trace_on_both_loops(program: Program) -> None:
+    for seed in range(SEEDS):
+        expected = trace(program, seed, "trio")
+        assert expected
+        assert trace(program, seed, "fast") == expected, seed
+
+
+def test_arbitrary_programs_give_the_same_trace_on_both_loops() -> None:
+    lengths = []
+    for seed in range(400):
+        expected = trace(arbitrary(seed), seed, "trio")
+        assert trace(arbitrary(seed), seed, "fast") == expected, seed
+        lengths.append(len(expected))
+    assert sum(length > 20 for length in lengths) > 150
+
+
+def used(source: str) -> set[str]:
+    """The names of trio that a source uses."""
+    found = {
+        ast.unparse(node) for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Attribute)
+    }
+    return {name for name in found if name.startswith("trio.")}
+
+
+def test_each_name_has_a_program() -> None:
+    has = {f"trio.{name}" for name in names.TRIO} | {
+        f"trio.lowlevel.{name}" for name in names.LOWLEVEL
+    }
+    assert has <= used(inspect.getsource(programs))
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda: trio.open_memory_channel(1),
+        lambda: trio.to_thread.run_sync(print),
+        lambda: trio.socket.socket(),
+        lambda: trio.Condition(),
+        lambda: trio.fail_after(1),
+        lambda: trio.lowlevel.current_statistics(),
+        lambda: trio.current_effective_deadline(),
+        lambda: isinstance(1, trio.SSLStream),
+    ],
+)
+def test_any_other_name_raises_at_once_even_if_the_code_goes_on(use: Any) -> None:
+    async def main(_: World) -> str:
+        with pytest.raises(NotImplementedError, match="the fast loop does not have trio"):
+            use()
+        return "went on"
+
+    with pytest.raises(NotImplementedError, match=r"run with --loop trio"):
+        run_in("virtual", SCENARIO, main, "fast")
+
+
+def test_exceptions_and_abstract_classes_are_those_of_trio() -> None:
+    def kept() -> tuple[object, ...]:
+        return trio.ClosedResourceError, trio.abc.Stream, trio.lowlevel.Abort
+
+    before = kept()
+    with installed():
+        assert kept() == before
+
+
+def test_trio_is_itself_again_after_a_run() -> None:
+    before = dict(vars(trio)), dict(vars(trio.lowlevel))
+
+    async def fails(_: World) -> None:
+        raise KeyError(1)
+
+    with pytest.raises(KeyError):
+        run_in("virtual", SCENARIO, fails, "fast")
+    assert (dict(vars(trio)), dict(vars(trio.lowlevel))) == before
+    trio.run(trio.sleep, 0)
+
+
+def test_with_another_version_of_trio_trio_serves(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def is_ours(_: World) -> bool:
+        return trio.Event is names.TRIO["Event"]
+
+    assert run_in("virtual", SCENARIO, is_ours, "fast")
+    monkeypatch.setattr(names, "VERSIONS", ("0.0.1",))
+    assert not run_in("virtual", SCENARIO, is_ours, "fast")
+    assert trio.__version__ in (names.refusal() or "")
+
+
+def test_a_run_that_would_wait_forever_ends() -> None:
+    async def waits(_: World) -> None:
+        await trio.Event().wait()
+
+    with pytest.raises(RuntimeError, match="no task can run"):
+        run_in("virtual", SCENARIO, waits, "fast")
+
+
+def test_a_run_inside_a_run_is_refused() -> None:
+    async def inner(_: World) -> None:
+        run_in("virtual", SCENARIO, inner, "fast")
+
+    with pytest.raises(RuntimeError, match="from inside"):
+        run_in("virtual", SCENARIO, inner, "fast")
+    with pytest.raises(RuntimeError, match="from inside"):
+        run_in("virtual", SCENARIO, inner, "trio")
