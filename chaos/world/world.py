@@ -23,6 +23,7 @@ from trio._core import _run as _trio_run
 
 from chaos.spec.scenario import Scenario
 from chaos.world.clock import VirtualClock
+from chaos.world.loop.interrupts import interrupts_kept
 from chaos.world.loop.names import LoopName, installed, refusal
 from chaos.world.loop.running import run
 from chaos.world.network import VirtualNetwork
@@ -79,7 +80,7 @@ def run_in(
     world = World(name, network.listen, network.dial, _virtual_ns, SETTLE_VIRTUAL_S)
     order = _Order(scenario.seed)
     if loop == "fast" and refusal() is None:
-        with installed():
+        with interrupts_kept(), installed():
             return run(main, world, clock=clock, order=order)
     _order_tasks_by(order)
     return trio.run(main, world, clock=clock)

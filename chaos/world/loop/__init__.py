@@ -18,5 +18,6 @@ checkpoint takes one turn, and one more to raise a cancellation.
 ``state``: the run in progress, tasks, checkpoints, and the delivery of cancellations.
 ``scopes``: cancel scopes, and sleeping.
 ``nursery``: nurseries.
+``interrupts``: Ctrl-C.
 ``waiting``: events, parking lots, locks and semaphores.
 """

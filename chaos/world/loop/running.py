@@ -6,6 +6,7 @@ from heapq import heapify, heappop
 from math import inf
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from chaos.world.loop.interrupts import raise_interrupt
 from chaos.world.loop.state import AGAIN, RUN, LoopTask, interrupt, start
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ def run(
         root = start(main, args, None)
         order.shuffle([0, 1])  # trio's second turn has this task and one of its own
         while True:
+            if RUN.interrupted:
+                raise_interrupt(root)
             for task in reversed(_next_turn(clock, order)):
                 RUN.task = task
                 error = task.error

@@ -75,6 +75,7 @@ class LoopRun:
         "cancelled",
         "clock",
         "deadlines",
+        "interrupted",
         "ready",
         "registrations",
         "stale_max",
@@ -86,6 +87,8 @@ class LoopRun:
         self.clock: VirtualClock
         self.task: LoopTask
         """The task that runs."""
+        self.interrupted = False
+        """Whether a Ctrl-C has arrived that was not raised yet."""
         self._reset()
 
     def begin(self, clock: "VirtualClock") -> None:
@@ -145,18 +148,22 @@ def is_cancelled(scope: "LoopScope | None") -> bool:
 
 def interrupt(task: LoopTask) -> None:
     """Raise ``LoopCancelled`` in a task that waits, if a cancellation reaches the task."""
-    wait = task.wait
-    if wait is None or not is_cancelled(task.scope):
-        return
-    task.wait = None
+    if task.wait is not None and is_cancelled(task.scope):
+        resume_with(task, LoopCancelled())
+
+
+def resume_with(task: LoopTask, error: BaseException) -> bool:
+    """Raise an error in a task that waits; return False if its wait cannot be undone."""
+    wait, task.wait = task.wait, None
     if type(wait) is dict:
         del wait[task]
     elif wait is INTERRUPTIBLE:
         task.registered = inf
     elif not callable(wait) or wait(_raise_cancelled) is not SUCCEEDED:
-        return
-    task.error = LoopCancelled()
+        return False
+    task.error = error
     RUN.ready.append(task)
+    return True
 
 
 def _raise_cancelled() -> None:
