@@ -18,11 +18,13 @@ from benchmarks.figures import Figure, table_of
 from chaos.history import History
 from chaos.oracle.judge import judge
 from chaos.runner import run_scenario
+from chaos.search.counterexample import Stage
 from chaos.search.explore import explore
 from chaos.spec.loader import parse_scenario
 from chaos.spec.property import Property
 from chaos.spec.scenario import Scenario
 from chaos.world.gc_pause import gc_paused
+from chaos.world.loop.names import LOOP, LoopName
 
 ROUNDS = 6
 
@@ -93,6 +95,7 @@ EXAMPLES = 50
 
 FIGURES = (
     Figure("judged scenarios", "scenarios/s", 0, target=500),
+    Figure("judged scenarios, on trio", "scenarios/s", 0),
     Figure("retry ladder of 10 s", "ms", 2, target=2, most=True),
     Figure("waiting", "virtual s/s", 0, target=10_000),
     Figure("exploring", "examples/s", 0),
@@ -134,9 +137,9 @@ def seconds(work: Callable[[], object], times: int = 1) -> float:
     return (time.process_time() - started) / times
 
 
-def judged(subject: Scenario, verdict: str = "valid") -> History:
+def judged(subject: Scenario, verdict: str = "valid", loop: LoopName = LOOP) -> History:
     """Run and judge a scenario; with another verdict the figures would be meaningless."""
-    history = run_scenario(subject)
+    history = run_scenario(subject, loop=loop)
     result = judge(history)
     assert result.verdict == verdict, result
     return history
@@ -155,7 +158,7 @@ def main() -> None:
     prop = parse_scenario(OPEN, "open.yaml")
     small, silent, waiting = scenario(SMALL), scenario(SILENT), scenario(WAITING)
     tenth, large = many(10_000), many(100_000)
-    history = judged(large)
+    history, stage = judged(large), Stage(loop=LOOP)
     judged(small)
     samples = []
     for number in range(1, ROUNDS + 1):
@@ -163,9 +166,10 @@ def main() -> None:
             samples.append(
                 (
                     1 / seconds(lambda: judged(small), 200),
-                    1000 * seconds(lambda: run_scenario(silent), 100),
+                    1 / seconds(lambda: judged(small, loop="trio"), 100),
+                    1000 * seconds(lambda: run_scenario(silent, loop=LOOP), 100),
                     3600 / seconds(lambda: judged(waiting), 50),
-                    EXAMPLES / seconds(lambda: explore(prop, examples=EXAMPLES)),
+                    EXAMPLES / seconds(lambda: explore(prop, examples=EXAMPLES, stage=stage)),
                     EXAMPLES / seconds(lambda: draw(prop, EXAMPLES)),
                     len(history.records) / seconds(lambda: _judged(history)),
                     seconds(lambda: judged(large)) / seconds(lambda: judged(tenth)),

@@ -21,7 +21,7 @@ class RecordPrinter:
     count: int | None
     """The number of records after which nothing more is printed; None if there is none."""
     tally: TailTally = field(default_factory=TailTally)
-    finished: trio.Event = field(default_factory=trio.Event)
+    finished: trio.Event = field(default_factory=lambda: trio.Event())
     """Set when ``count`` records are printed."""
     _noted: bool = False
     """Whether the limit of remembered records was told."""

@@ -4,9 +4,9 @@ The obvious solution is trio alone. In virtual time half of a run was trio's sch
 sockets that do not exist in each turn, an ``Outcome`` for each task that is resumed, a tree of
 cancel statuses that is updated with each scope, instruments, context variables, and protection from
 ``KeyboardInterrupt``. The fast loop runs the same code without these, and gives the same history,
-byte for byte. trio remains the reference: ``python -m chaos.world.compare`` runs scenarios on
-both and compares the histories, and a counterexample that was found on the fast loop counts only
-once trio gives the same history.
+byte for byte. trio remains the reference: tests run every scenario file on both and compare the
+histories, and a counterexample that was found on the fast loop counts only once trio gives the same
+history.
 
 To give the same history it keeps trio's *turns*. The tasks that can run make a turn; they are
 sorted by age and shuffled with the same draws as trio's; what becomes runnable meanwhile waits for

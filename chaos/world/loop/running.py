@@ -4,6 +4,7 @@ import random
 from collections.abc import Callable, Coroutine
 from heapq import heapify, heappop
 from math import inf
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from chaos.world.loop.interrupts import raise_interrupt
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from chaos.world.clock import VirtualClock
 
 T = TypeVar("T")
+
+_NUMBER = attrgetter("number")
 
 STALE_MIN = 1000
 """The size of the heap of deadlines above which stale entries are removed from it."""
@@ -75,10 +78,6 @@ def run(
         RUN.end()
 
 
-def _number(task: LoopTask) -> int:
-    return task.number
-
-
 def _next_turn(clock: "VirtualClock", order: random.Random) -> list[LoopTask]:
     """Return the tasks of the next turn, the first one last."""
     if not RUN.ready:
@@ -88,7 +87,7 @@ def _next_turn(clock: "VirtualClock", order: random.Random) -> list[LoopTask]:
         _expire(clock.now)
     turn, RUN.ready = RUN.ready, []
     if len(turn) > 1:
-        turn.sort(key=_number)
+        turn.sort(key=_NUMBER)
         order.shuffle(turn)
     return turn
 
