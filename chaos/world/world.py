@@ -5,7 +5,8 @@ wait. The only source of chance left is the order in which trio resumes tasks th
 the same time, which trio shuffles on purpose. Two private names of trio make it shuffle with the
 scenario's seed: ``_ALLOW_DETERMINISTIC_SCHEDULING`` sorts the runnable tasks before the shuffle,
 and ``_r`` is the generator that shuffles. No other module uses them, and a test fails when trio no
-longer has them. The same seed then gives the same history, byte for byte.
+longer has them. The same seed then gives the same history, byte for byte. The fast loop
+(``chaos/world/loop``) draws from the same generator, and gives that history at less cost.
 
 **tcp**: real sockets on loopback and the real clock. The same faults strike the same exchanges; all
 other timing depends on the machine.

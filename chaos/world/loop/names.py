@@ -5,9 +5,11 @@ of the fast loop. The code under test says ``trio.Event()``, looks the name up w
 is unchanged. trio's exceptions and abstract classes stay. Every other public name raises as soon as
 it is used: a program that needs more of trio must not be given half of it.
 
-The names are those of the whole process. No other thread may use trio during a run.
+The names are those of the whole process, so that no other thread may use trio during a run.
 """
 
+import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final, Literal
@@ -89,7 +91,13 @@ def refusal() -> str | None:
 
 @contextmanager
 def installed() -> Iterator[None]:
-    """Let the fast loop stand in for trio during the block."""
+    """Let the fast loop stand in for trio during the block.
+
+    Raises:
+        RuntimeError: trio runs in another thread, which would be given the names of the fast loop.
+    """
+    if threading.active_count() > 1 and _runs_in_another_thread():
+        raise RuntimeError("trio runs in another thread; run with --loop trio")
     vars(trio).update(_HERE)
     vars(trio.lowlevel).update(_HERE_LOWLEVEL)
     try:
@@ -97,6 +105,18 @@ def installed() -> Iterator[None]:
     finally:
         vars(trio).update(_THERE)
         vars(trio.lowlevel).update(_THERE_LOWLEVEL)
+
+
+def _runs_in_another_thread() -> bool:
+    own = threading.get_ident()
+    frames = [frame for thread, frame in sys._current_frames().items() if thread != own]  # noqa: SLF001
+    while frames:
+        frame = frames.pop()
+        if frame.f_code is _TRIO_RUN:
+            return True
+        if frame.f_back is not None:
+            frames.append(frame.f_back)
+    return False
 
 
 def _replaced(module: Any, names: dict[str, Any]) -> dict[str, Any]:
@@ -113,6 +133,7 @@ def _is_exception(value: object) -> bool:
     return isinstance(value, type) and issubclass(value, Exception)
 
 
+_TRIO_RUN = trio.run.__code__
 _HERE = _replaced(trio, TRIO)
 _HERE_LOWLEVEL = _replaced(trio.lowlevel, LOWLEVEL)
 _THERE = {name: vars(trio)[name] for name in _HERE}

@@ -7,6 +7,7 @@ constants. The run loop knows nothing else of what a task waits for.
 
 import types
 from collections.abc import Callable, Coroutine, Generator
+from contextlib import suppress
 from math import inf
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -111,7 +112,9 @@ class LoopRun:
         """
         absent = self.absent
         self._reset()
-        del self.clock, self.task
+        del self.clock
+        with suppress(AttributeError):  # no task ran
+            del self.task
         if absent:
             raise NotImplementedError(absent)
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import trio
 
+import simulator
 from chaos.spec.scenario import Scenario
 from chaos.world.loop import names
 from chaos.world.loop.names import LoopName, installed
@@ -115,6 +116,21 @@ def test_with_another_version_of_trio_trio_serves(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(names, "VERSIONS", ("0.0.1",))
     assert not run_in("virtual", SCENARIO, is_ours, "fast")
     assert trio.__version__ in (names.refusal() or "")
+
+
+def test_it_does_not_start_while_trio_runs_in_another_thread() -> None:
+    async def nothing(_: World) -> None: ...
+
+    with simulator.running(), pytest.raises(RuntimeError, match="another thread"):
+        run_in("virtual", SCENARIO, nothing, "fast")
+    run_in("virtual", SCENARIO, nothing, "fast")
+
+
+def test_a_run_whose_function_cannot_be_called_leaves_nothing_behind() -> None:
+    with pytest.raises(TypeError):
+        run_in("virtual", SCENARIO, lambda: None, "fast")  # type: ignore[arg-type,misc]
+    with pytest.raises(TypeError):
+        run_in("virtual", SCENARIO, lambda: None, "fast")  # type: ignore[arg-type,misc]
 
 
 def test_a_run_that_would_wait_forever_ends() -> None:
