@@ -17,6 +17,7 @@ from chaos.history import CLIENT_EVENTS
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.finding import at, lasting, listed
 from chaos.oracle.frames.batches import sent_batches
+from chaos.oracle.holds import holds
 from chaos.oracle.timing import timing
 from simulator.events import (
     Appended,
@@ -92,6 +93,7 @@ def late_requests(evidence: Evidence) -> Iterator[Complaint]:
         return
     linger, records = evidence.scenario.producer.linger, evidence.records
     partitions = evidence.scenario.topic.partitions
+    unread = evidence.once(holds)
     connecting = 2 * times.trip + partitions * times.transfer + 2 * times.slack
     for requests in evidence.once(sent_batches).requests.values():
         free_at: float = 0.0
@@ -100,8 +102,8 @@ def late_requests(evidence: Evidence) -> Iterator[Complaint]:
             if taken is None or not request.is_first:
                 break
             due = max(taken + linger, free_at) + connecting
-            if due >= until:
-                break
+            if unread.read_by(request.read.server, due) >= until:
+                break  # what an SPU had not read when something struck is lost, and sent again
             if request.begun_from > due:
                 record = f"{listed(request.first_ids[:1])}, accepted {at(taken)}"
                 when = f"{at(request.read.t)}, although nothing held it up"

@@ -309,3 +309,11 @@ def test_an_answer_to_a_greeting_is_no_news() -> None:
     }
     assert answers == {"api-versions"}
     assert said(as_configured, history) == []
+
+
+def test_a_request_that_is_lost_unread_on_a_connection_that_is_reset_did_not_linger() -> None:
+    cut = [{"sleep": "1300us"}, {"cut": {"server": "spu"}}]
+    steps = [{"concurrently": [[{"send": {"count": 2}}], cut]}]
+    more: dict[str, Any] = {"cluster": {"commit_delay": "810us"}, "topic": {"partitions": 2}}
+    history = played(workload=[*steps, "wait"], producer=COMMITTED, **more)
+    assert said(as_configured, history) == []
