@@ -18,6 +18,7 @@ The rooms, in the order in which a scenario passes through them:
 ``world``: virtual time or real sockets.
 ``history``: what the client did and reported, and what was stored.
 ``reports``: what a client tells of its records beside the calls that sent them.
+``consumption``: what consumers read.
 ``drivers``: what can be put on trial.
 ``runner``: scenario, world and driver give a history.
 ``oracle``: history gives a verdict.

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from chaos.consumption import CONSUMER_EVENTS, Consumption
 from chaos.reports import COUNTERS as COUNTERS
 from chaos.reports import DeliveryReported as DeliveryReported
 from chaos.reports import Outcome as Outcome
@@ -50,6 +51,8 @@ class Need(StrEnum):
     """The partitions and offsets that the client reports for its records."""
     CLOCK = "clock"
     """One clock for the servers and the client."""
+    CONSUME = "consume"
+    """The records that consumers were delivered."""
 
 
 Op = Literal[
@@ -180,7 +183,7 @@ class HistoryError(Exception):
     """A text is not a valid history. The message is one line with the mistake and its place."""
 
 
-CLIENT_EVENTS = (CallStarted, CallEnded, RecordSent, RecordSettled)
+CLIENT_EVENTS = (CallStarted, CallEnded, RecordSent, RecordSettled, *CONSUMER_EVENTS)
 """The events of the client's side. Their ``n`` stays 0, since the simulator numbers its own
 events."""
 
@@ -219,6 +222,8 @@ class History:
     """All calls of delivery callbacks, in order."""
     producers: list[ProducerReport] = field(default_factory=list)
     """The producers of the client, by their numbers."""
+    consumptions: list[Consumption] = field(default_factory=list)
+    """What consumers read, by their numbers."""
     logs: dict[int, Sequence[Record]] = field(default_factory=dict)
     """By partition, the records of the final log, those that were evicted from it among them; empty
     if the topic does not exist in the end."""
@@ -307,14 +312,19 @@ def _facts(happened: ExchangeEvent) -> tuple[object, ...]:
 
 # --- the text form
 
-VERSION = 3
+VERSION = 4
 """The version of the format; the reader rejects every other version."""
 
-_RECORDS: TypeAdapter[SentRecord] = TypeAdapter(SentRecord)
-_CALLS: TypeAdapter[Call] = TypeAdapter(Call)
-_REPORTS: TypeAdapter[DeliveryReported] = TypeAdapter(DeliveryReported)
-_PRODUCERS: TypeAdapter[ProducerReport] = TypeAdapter(ProducerReport)
-_UNREADABLE: TypeAdapter[Unreadable] = TypeAdapter(Unreadable)
+_LISTS: Mapping[str, tuple[str, TypeAdapter[Any]]] = {
+    "record": ("records", TypeAdapter(SentRecord)),
+    "call": ("calls", TypeAdapter(Call)),
+    "report": ("reports", TypeAdapter(DeliveryReported)),
+    "producer": ("producers", TypeAdapter(ProducerReport)),
+    "consumption": ("consumptions", TypeAdapter(Consumption)),
+    "unreadable": ("unreadable", TypeAdapter(Unreadable)),
+}
+"""By the word of a line, the list of a history whose members have lines of their own."""
+
 _COUNTS: TypeAdapter[dict[str, FaultCount]] = TypeAdapter(dict[str, FaultCount])
 
 _END = (
@@ -342,20 +352,13 @@ def _lines_of(history: History) -> Iterator[str]:
     )
     for happened in history.events:
         yield happened.to_json(payload=True)
-    for record in history.records:
-        yield _line(record=_RECORDS.dump_python(record, mode="json", exclude_defaults=True))
-    for call in history.calls:
-        yield _line(call=_CALLS.dump_python(call, mode="json", exclude_defaults=True))
-    for report in history.reports:
-        yield _line(report=_REPORTS.dump_python(report, mode="json", exclude_defaults=True))
-    for producer in history.producers:
-        yield _line(producer=_PRODUCERS.dump_python(producer, mode="json", exclude_defaults=True))
+    for word, (name, adapter) in _LISTS.items():
+        for member in getattr(history, name):
+            yield _line(**{word: adapter.dump_python(member, mode="json", exclude_defaults=True)})
     for incarnation, logs in enumerate(history.incarnations):
         for partition, log in logs.items():
             records = [_stored(record) for record in log]
             yield _line(log=partition, incarnation=incarnation, records=records)
-    for batch in history.unreadable:
-        yield _line(unreadable=_UNREADABLE.dump_python(batch, mode="json"))
     faults = _COUNTS.dump_python(dict(history.faults), mode="json")
     deletions = len(history.removed)
     yield _line(
@@ -420,22 +423,16 @@ class _HistoryReader:
         match data:
             case {"event": _}:
                 history.events.append(event_from(data))
-            case {"record": record}:
-                history.records.append(_RECORDS.validate_python(record))
-            case {"call": call}:
-                history.calls.append(_CALLS.validate_python(call))
             case {"log": int(partition), "incarnation": int(incarnation), "records": list(rows)}:
                 self._logs.setdefault(incarnation, {})[partition] = [_record_of(r) for r in rows]
-            case {"report": report}:
-                history.reports.append(_REPORTS.validate_python(report))
-            case {"producer": producer}:
-                history.producers.append(_PRODUCERS.validate_python(producer))
-            case {"unreadable": batch}:
-                history.unreadable.append(_UNREADABLE.validate_python(batch))
             case {"end": dict(end)}:
                 self._end(history, end)
             case _:
-                raise ValueError(f"unknown line {', '.join(map(repr, data))}")
+                word = ", ".join(data)
+                if word not in _LISTS:
+                    raise ValueError(f"unknown line {', '.join(map(repr, data))}")
+                name, adapter = _LISTS[word]
+                getattr(history, name).append(adapter.validate_python(data[word]))
 
     def _begin(self, data: dict[str, Any]) -> None:
         if data.get("history") != VERSION:

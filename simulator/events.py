@@ -152,6 +152,9 @@ class ConnectionEvent(Event):
 class ConnectionOpened(ConnectionEvent):
     """A server accepted a connection."""
 
+    port: int = 0
+    """The port of the client; 0 if it is not known."""
+
 
 @event
 class ConnectionClosed(ConnectionEvent):
@@ -170,6 +173,8 @@ class ConnectRefused(ConnectionEvent):
     fault: str
     how: str
     """``rst`` or ``hang``."""
+    port: int = 0
+    """The port of the client; 0 if it is not known."""
 
 
 # --- frames
@@ -429,6 +434,8 @@ class DialRefused(Event):
     """A connect found the listener of a server closed, as its dialler reports."""
 
     server: str
+    client_id: str | None = None
+    """The client that dialled; None for the producer's."""
 
 
 @event

@@ -87,11 +87,14 @@ class ClientConnection:
         return answer
 
     def version_of(self, api: Api[Q, R]) -> int:
-        """Return the highest version of an API that both sides support.
+        """Return the highest version of an API that both sides support; of an API that no server
+        lists, the highest one of ours.
 
         Raises:
             WireError: the server does not offer the API, or no common version exists.
         """
+        if not api.listed:
+            return api.max_version
         lowest, highest = self._offered.get(api.key, (0, -1))
         version = min(api.max_version, highest)
         if version < max(api.min_version, lowest):

@@ -4,6 +4,7 @@
 ``registry``: the kinds of drivers.
 ``kinds``: one module for each kind of driver.
 ``program``: drives any program, over the client protocol.
+``consumer``: a small consumer, on the network of the world.
 ``process``: a child process that is asked in lines and answers in lines.
 ``official_program``: the official Python client as a program of the client protocol.
 ``adapted``: a scenario limited to what a client supports.
@@ -14,9 +15,12 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
+from chaos.consumption import Consumption, ConsumptionEnd
 from chaos.history import DeliveryReported, Outcome, ProducerReport, ReportSource, SentRecord
+from chaos.spec.consume_terms import ConsumeTerms
 from chaos.spec.scenario import Scenario
 from chaos.world.world import World
+from wire.batch import Record
 
 
 class CallFailed(Exception):  # noqa: N818  an outcome, not a mistake
@@ -118,6 +122,32 @@ class Recorder(ABC):
         """Return where a driver notes what a producer told beside its calls."""
 
 
+class ConsumptionRecorder(ABC):
+    """Records what consumers read; the harness implements it."""
+
+    @abstractmethod
+    def dialled(self, consumption: Consumption, port: int) -> None:
+        """Record that a consumer made a connection, from a port of its own."""
+
+    @abstractmethod
+    def delivered(self, consumption: Consumption, records: Sequence[Record]) -> None:
+        """Record that a consumer was delivered records."""
+
+    @abstractmethod
+    def offset_sent(self, consumption: Consumption, offset: int) -> None:
+        """Record that a consumer asked an SPU to store the offset of its last record."""
+
+    @abstractmethod
+    def offset_stored(self, consumption: Consumption, offset: int) -> None:
+        """Record that an SPU answered that it stored an offset."""
+
+    @abstractmethod
+    def ended(
+        self, consumption: Consumption, end: ConsumptionEnd, error: str | None = None
+    ) -> None:
+        """Record that a consumption ended; a later end of the same one counts for nothing."""
+
+
 class DriverSession(ABC):
     """One producer of a connected client under test.
 
@@ -132,7 +162,7 @@ class DriverSession(ABC):
     harness does without these: ``close``, ``with_producer`` (the steps are performed with the first
     producer), ``concurrently`` (the branches are performed one after another), ``cancel_after``
     (nothing is cancelled), ``leave`` (the block is left at its end), ``wait twice`` (a record is
-    waited for once)."""
+    waited for once), ``consume`` (nothing is read)."""
 
     @abstractmethod
     async def send(self, record: SentRecord) -> None:
@@ -168,6 +198,23 @@ class DriverSession(ABC):
         Args:
             number: of the producer; the first one of the client has 0.
         """
+
+    async def consume(
+        self,
+        terms: ConsumeTerms,
+        consumptions: Sequence[Consumption],
+        world: World,
+        recorder: ConsumptionRecorder,
+    ) -> None:
+        """Read the topic. The harness cancels the call when its time is over.
+
+        Args:
+            terms: what to read.
+            consumptions: one for each partition.
+            world: the connections of consumers are made with its ``dial``.
+            recorder: receives what is delivered, and each end.
+        """
+        raise NotImplementedError("a driver that cannot consume names it in not_applicable")
 
     def end(self) -> None:  # noqa: B027  most drivers have nothing left to end
         """End a client that still holds connections after its session was closed."""

@@ -89,6 +89,7 @@ async def connected(
 ONE_AT_A_TIME = {
     "concurrently": "questions come one at a time; the branches run one after another",
     "cancel_after": "no call of a client behind pipes is cancelled",
+    "consume": "the client protocol has no question to consume",
     "leave": "a client behind pipes leaves no block early; it closes the producer at the end",
 }
 """What the client protocol cannot express."""

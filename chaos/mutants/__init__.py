@@ -14,6 +14,7 @@ catch every one. Without faults none of the defects breaks a promise.
 ``configuring``: defects of the producer in how it follows its options.
 ``connecting``: defects in how the producer connects.
 ``calling``: defects in calls that overlap, are repeated or cancelled, and in closing.
+``consuming``: defects in what consumers are delivered.
 ``serving``: defects of the simulator.
 ``replicating``: defects that a leader that fails, or a follower that is away, brings to light.
 ``recording``: defects in the events, outcomes and logs that the checks read.
@@ -27,6 +28,7 @@ from chaos.mutants import (
     calling,
     configuring,
     connecting,
+    consuming,
     following,
     outcomes,
     recording,
@@ -48,6 +50,7 @@ GROUPS = (
     connecting,
     following,
     calling,
+    consuming,
     serving,
     replicating,
     recording,

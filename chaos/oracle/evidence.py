@@ -10,6 +10,7 @@ from math import inf
 from typing import Any, NamedTuple, TypeVar
 
 from chaos.history import CLIENT_EVENTS, History, Outcome, SentRecord
+from chaos.oracle.frames.consumers import ConsumerEvents
 from chaos.oracle.frames.record_ids import RecordIds, TransmittedBatch
 from simulator.events import (
     Appended,
@@ -105,8 +106,12 @@ class Evidence:
         self.scenario = history.scenario
         self.records = history.records
         self.server_events = [each for each in history.events if type(each) not in _OF_CLIENT]
-        """The events of the servers, in order; those of the client are the bulk, one or two for
-        each record."""
+        """The events of the servers, in order, without those of the connections of consumers; the
+        events of the client are the bulk, one or two for each record."""
+        self.consumers = ConsumerEvents()
+        if history.consumptions:
+            self.consumers = ConsumerEvents.of(history, self.server_events)
+            self.server_events = [e for e in self.server_events if not self.consumers.own(e)]
         self._by_class: defaultdict[type[Event], list[Any]] = defaultdict(list)
         for happened in self.server_events:
             self._by_class[type(happened)].append(happened)

@@ -178,6 +178,8 @@ def _connections(evidence: Evidence) -> Figure:
     for event in evidence.history.events:
         if isinstance(event, CallEnded):
             connected = True  # the first call is the connect
+        elif evidence.consumers.own(event):
+            continue
         elif isinstance(event, Healed):
             break
         elif isinstance(event, ConnectionOpened):

@@ -123,7 +123,8 @@ class Narrator:
         self._around: list[tuple[int, Event]] = []
         """The positions and events that belong to no request (``CLUSTER_EVENTS``)."""
         for position, event in enumerate(evidence.history.events):
-            self._note(position, event)
+            if not evidence.consumers.own(event):
+                self._note(position, event)
         self._around_at = [position for position, _ in self._around]
 
     def _note(self, position: int, event: Event) -> None:

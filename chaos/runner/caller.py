@@ -19,6 +19,7 @@ from chaos.history import Call, Op, Outcome, SentRecord
 from chaos.runner.producers import HeldProducer, Producers
 from chaos.runner.run_recorder import RunRecorder
 from chaos.spec.bounds import GRACE_S, send_bound, settle_bound
+from chaos.spec.consume_terms import ConsumeTerms
 from chaos.spec.record_form import RecordForm
 from chaos.spec.scenario import Scenario
 from chaos.spec.step import Step
@@ -37,6 +38,7 @@ class Caller:
         producers: makes further producers.
         held: the producer to use; None makes one when it is needed.
         read_logs: returns the records of each partition of the topic.
+        consume: reads the topic with a consumer.
     """
 
     def __init__(
@@ -47,7 +49,9 @@ class Caller:
         producers: Producers,
         held: HeldProducer | None,
         read_logs: Callable[[], dict[int, Sequence[Record]]],
+        consume: Callable[[ConsumeTerms], Awaitable[None]],
     ) -> None:
+        self._consume = consume
         self._read_logs = read_logs
         self._scenario = scenario
         self._simulator = simulator
@@ -208,6 +212,7 @@ class Caller:
             self._producers,
             held,
             self._read_logs,
+            self._consume,
         )
         await inner.perform(steps)
         if inner._held is not None:
@@ -233,6 +238,10 @@ class Caller:
                 nursery.start_soon(perform, branch)
         if failures:
             raise failures[0]
+
+    async def consume(self, terms: ConsumeTerms) -> None:
+        """Read the topic with a consumer."""
+        await self._consume(terms)
 
     async def sleep(self, seconds: float) -> None:
         """Pause the workload."""

@@ -9,7 +9,6 @@ A client in a process of its own that does not answer is killed, since no furthe
 The records that it sent are judged all the same.
 """
 
-import errno
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
@@ -22,6 +21,8 @@ from chaos.drivers.adapted import adapted
 from chaos.drivers.kinds.producer import open_producer
 from chaos.history import History, Need, Unreadable
 from chaos.runner.caller import Caller
+from chaos.runner.consuming import Consuming, ConsumptionLog
+from chaos.runner.dialling import reporting
 from chaos.runner.evicted import EvictedBatches
 from chaos.runner.producers import Producers
 from chaos.runner.run_recorder import RunRecorder
@@ -30,7 +31,6 @@ from chaos.world.gc_pause import gc_paused
 from chaos.world.loop.names import LoopName
 from chaos.world.world import World, WorldName, run_in
 from producer.delivery.partitioner import partition_of_key
-from producer.net.dialling import Dial
 from simulator import Config, Simulator, open_simulator
 from simulator.cluster.cluster import Partition, Topic
 from simulator.cluster.replication import ReplicationTerms
@@ -68,32 +68,6 @@ def run_scenario(
     """
     with gc_paused():
         return run_in(world, scenario, _Run(scenario, world, open_session).main, loop)
-
-
-def _reporting(dial: Dial, simulator: Simulator) -> Dial:
-    """Return a dialler that reports refused connects; a client that dials by itself does not use
-    it."""
-
-    async def reporting(host: str, port: int) -> trio.abc.Stream:
-        try:
-            stream = await dial(host, port)
-        except OSError as error:
-            simulator.dialled(port, refused=_is_refusal(error))
-            raise
-        simulator.dialled(port, refused=False)
-        return stream
-
-    return reporting
-
-
-def _is_refusal(error: BaseException) -> bool:
-    """Return whether a connect failed because nothing listens; trio raises from a group of the
-    errors for each address."""
-    if isinstance(error, BaseExceptionGroup):
-        return any(map(_is_refusal, error.exceptions))
-    if error.__cause__ is not None:
-        return _is_refusal(error.__cause__)
-    return isinstance(error, OSError) and error.errno == errno.ECONNREFUSED
 
 
 class _Run:
@@ -139,7 +113,7 @@ class _Run:
             self._evicted = EvictedBatches(simulator.cluster)
             self._recorder = RunRecorder(history, simulator.elapsed)
             started_ns = self._zero_ns(world)
-            await self._let_client_work(replace(world, dial=_reporting(world.dial, simulator)))
+            await self._let_client_work(world)
             history.zero_ns = [started_ns, self._zero_ns(world)]
             for patience_s in (LET_GO_S[world.name], DRAIN_S[world.name]):
                 with trio.move_on_after(patience_s):
@@ -186,8 +160,9 @@ class _Run:
         history, recorder = self._history, self._recorder
         call = recorder.begin("connect")
         try:
+            dialling = replace(world, dial=reporting(world.dial, self._simulator))
             async with self._open_session(
-                self._simulator.address, self._scenario, world, recorder
+                self._simulator.address, self._scenario, dialling, recorder
             ) as self._session:
                 self._end_session = self._session.end
                 recorder.end(call)
@@ -233,6 +208,8 @@ class _Run:
 
     async def _work_with(self, world: World, producers: Producers) -> None:
         """Perform the workload under faults, heal, and finish."""
+        log = ConsumptionLog(self._history, self._recorder.now)
+        consuming = Consuming(self._scenario, self._simulator, world, log, self._session)
         caller = Caller(
             self._scenario,
             self._simulator,
@@ -240,12 +217,13 @@ class _Run:
             producers,
             producers.first,
             self._read_logs,
+            consuming.consume,
         )
         alive = await self._phase(partial(caller.perform, self._scenario.workload))
         await self._simulator.heal()
         self._history.healed_at = self._simulator.elapsed()
         if alive:
-            await self._phase(partial(self._finish, world, caller))
+            await self._phase(partial(self._finish, world, caller, consuming))
 
     async def _phase(self, work: Callable[[], Awaitable[None]]) -> bool:
         """Run a phase; return False if the client died during it."""
@@ -264,12 +242,13 @@ class _Run:
             self._history.crash = str(failure)
         self._recorder.give_up_all(str(failure))
 
-    async def _finish(self, world: World, caller: Caller) -> None:
+    async def _finish(self, world: World, caller: Caller, consuming: Consuming) -> None:
         """Check that the client works with the healed cluster, and close it."""
         await caller.wait(None)
         await trio.sleep(world.settle_s)
         if self._topic is not None:
             await caller.probe(_keys_for_each_of(len(self._topic.partitions)))
+            await consuming.read_all()
         await caller.close(None)
 
 

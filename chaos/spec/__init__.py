@@ -3,6 +3,7 @@
 ``scenario``: the models of a scenario.
 ``step``: a step of a workload, and the registry of steps.
 ``record_form``: the values and keys of the records of a step.
+``consume_terms``: what a consumer of a step reads.
 ``steps``: one module for each step.
 ``workload``: walks steps as they are written, for mistakes that concern several of them.
 ``generators``: the parts of a scenario that are drawn.

@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar, Protocol, TypeAlias
 
 from pydantic import Field, WithJsonSchema
 
+from chaos.spec.consume_terms import ConsumeTerms
 from chaos.spec.record_form import RecordForm
 from simulator.documents.one_of import OneOf
 from simulator.documents.quantities import Duration
@@ -74,6 +75,9 @@ class Harness(Protocol):
     async def concurrently(self, branches: "Sequence[Sequence[Step]]") -> None:
         """Perform several lists of steps at once."""
 
+    async def consume(self, terms: ConsumeTerms) -> None:
+        """Read the topic with a consumer."""
+
     async def sleep(self, seconds: float) -> None:
         """Pause the workload."""
 
@@ -117,6 +121,7 @@ STEPS: "Registry[type[Any]]" = Registry(
         "concurrently",
         "with_producer",
         "leave",
+        "consume",
         "create_topic",
         "delete_topic",
         "add_partitions",

@@ -96,6 +96,12 @@ class VirtualListener(trio.abc.Listener[Stream]):
         await trio.lowlevel.checkpoint()
 
 
+def virtual_port(stream: Stream | trio.abc.Stream) -> int:
+    """Return the client's port of a virtual connection, for either side of it."""
+    assert isinstance(stream, VirtualStream)
+    return stream.port
+
+
 def reset_virtual(stream: Stream) -> None:
     """Close a virtual stream so that its peer sees a reset, one latency later."""
     assert isinstance(stream, VirtualStream)
@@ -127,6 +133,8 @@ class VirtualNetwork:
         self._listeners: dict[int, VirtualListener] = {}
         self._black_holes: dict[int, trio.lowlevel.ParkingLot] = {}
         self._next_port = FIRST_FREE_PORT
+        self._dialled = 0
+        """How many connections there were; the number of each is the port of its client."""
 
     async def listen(self, host: str, port: int) -> Bound:
         """Start listening on a port.
@@ -143,7 +151,7 @@ class VirtualNetwork:
         if port in self._listeners:
             raise _os_error(errno.EADDRINUSE)
         listener = self._listeners[port] = VirtualListener(self, port)
-        return Bound([listener], port, reset_virtual)
+        return Bound([listener], port, reset_virtual, virtual_port)
 
     async def dial(self, host: str, port: int) -> trio.abc.HalfCloseableStream:
         """Connect to a port, which takes one round trip.
@@ -168,7 +176,9 @@ class VirtualNetwork:
             if listener is None:
                 raise _os_error(errno.ECONNREFUSED)
             if not listener.full:
+                self._dialled += 1
                 ours, theirs = virtual_pair(self._clock, self.latency_s, self.bandwidth)
+                ours.port = theirs.port = self._dialled
                 listener.deliver(theirs)
                 return ours
             await self._clock.sleep(SYN_AGAIN_S)

@@ -140,6 +140,7 @@ class VirtualStream(trio.abc.HalfCloseableStream):
         "_receiving",
         "_reset_reported",
         "_sending",
+        "port",
     )
 
     def __init__(
@@ -150,6 +151,8 @@ class VirtualStream(trio.abc.HalfCloseableStream):
         latency_s: float,
         bandwidth: float | None,
     ) -> None:
+        self.port = 0
+        """The port of the client, for both sides; the network sets it."""
         self._clock = clock
         self._own = own
         self._peer = peer

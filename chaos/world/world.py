@@ -27,7 +27,7 @@ from chaos.world.clock import VirtualClock
 from chaos.world.loop.interrupts import interrupts_kept
 from chaos.world.loop.names import LoopName, installed, refusal
 from chaos.world.loop.running import run
-from chaos.world.network import VirtualNetwork
+from chaos.world.network import VirtualNetwork, virtual_port
 from producer.net.dialling import Dial, dial_tcp
 from simulator.serving.transport import Listen, listen_on_tcp
 
@@ -54,6 +54,8 @@ class World:
     name: WorldName
     listen: Listen
     dial: Dial
+    port_of: Callable[[trio.abc.Stream], int]
+    """Returns the client's port of a connection that ``dial`` made, as the server sees it."""
     now_ns: Callable[[], int]
     """The time of day in nanoseconds."""
     settle_s: float
@@ -74,17 +76,23 @@ def run_in(
         loop: the event loop of the virtual world; trio also serves where the fast loop does not.
     """
     if name == "tcp":
-        world = World(name, listen_on_tcp, dial_tcp, time.time_ns, SETTLE_TCP_S)
+        world = World(name, listen_on_tcp, dial_tcp, _tcp_port, time.time_ns, SETTLE_TCP_S)
         return trio.run(main, world)
     clock = VirtualClock()
     network = VirtualNetwork(clock, scenario.network.latency, scenario.network.bandwidth)
-    world = World(name, network.listen, network.dial, _virtual_ns, SETTLE_VIRTUAL_S)
+    world = World(name, network.listen, network.dial, virtual_port, _virtual_ns, SETTLE_VIRTUAL_S)
     order = _Order(scenario.seed)
     if loop == "fast" and refusal() is None:
         with interrupts_kept(), installed():
             return run(main, world, clock=clock, order=order)
     _order_tasks_by(order)
     return trio.run(main, world, clock=clock)
+
+
+def _tcp_port(stream: trio.abc.Stream) -> int:
+    assert isinstance(stream, trio.SocketStream)
+    port: int = stream.socket.getsockname()[1]
+    return port
 
 
 def _virtual_ns() -> int:

@@ -85,10 +85,14 @@ class ConnectionTask:
         """Whether a fault keeps the connection open although it is no longer read."""
         return self._exchanges.reading is ReadingState.STALLED
 
-    async def serve(self) -> None:
-        """Serve the connection to its end; the caller closes the stream."""
+    async def serve(self, port: int) -> None:
+        """Serve the connection to its end; the caller closes the stream.
+
+        Args:
+            port: the port of the client; 0 if it is not known.
+        """
         exchanges = self._exchanges
-        exchanges.opened()
+        exchanges.opened(port)
         try:
             with self._life:
                 with self._reader:

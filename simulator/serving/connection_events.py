@@ -38,10 +38,16 @@ class ConnectionEvents:
         self._connection = connection
         self._server = server
 
-    def opened(self) -> None:
-        """Record that the connection was accepted."""
+    def opened(self, port: int) -> None:
+        """Record that the connection was accepted.
+
+        Args:
+            port: the port of the client; 0 if it is not known.
+        """
         if self._journal.active:
-            self._journal.record(ConnectionOpened(connection=self._connection, server=self._server))
+            self._journal.record(
+                ConnectionOpened(connection=self._connection, server=self._server, port=port)
+            )
 
     def closed(self, by: ClosedBy, reason: CloseReason, error: str | None) -> None:
         """Record that the connection ended."""

@@ -113,9 +113,9 @@ class Exchanges:
         self.reading = ReadingState.RECEIVING
         self.writing = WritingState.OPEN
 
-    def opened(self) -> None:
-        """Record that the connection was accepted."""
-        self._events.opened()
+    def opened(self, port: int = 0) -> None:
+        """Record that the connection was accepted, from a port of the client if that is known."""
+        self._events.opened(port)
 
     def closed(self) -> None:
         """Record that the connection has ended and all requests are applied."""

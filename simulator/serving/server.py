@@ -287,12 +287,18 @@ class Simulator(FaultControl):
         await self._listeners.open_again(node)
         self._recovery.start(node.spu)
 
-    def dialled(self, port: int, *, refused: bool) -> None:
-        """Record a connect of a client, which only its dialler can report if it was refused."""
+    def dialled(self, port: int, *, refused: bool, client_id: str | None = None) -> None:
+        """Record a connect of a client, which only its dialler can report if it was refused.
+
+        Args:
+            port: where it dialled.
+            refused: whether nothing listens there.
+            client_id: the client; None for the producer's.
+        """
         self._plan.expect_dials()
         node = next((node for node in self._nodes if node.port == port), None)
         if refused and node is not None:
-            self._journal.record(DialRefused(server=node.name))
+            self._journal.record(DialRefused(server=node.name, client_id=client_id))
             self._plan.count_refused(node.refused_by)
 
     async def change_address(self, spu: int) -> None:
@@ -387,6 +393,7 @@ class Simulator(FaultControl):
         self._connected += 1
         self._journal.connections += 1
         number = self._journal.connections
+        port = bound.client_port(stream)
         refusal = self._plan.at_accept(node.index, self._faults_elapsed())
         try:
             if refusal is None:
@@ -400,12 +407,16 @@ class Simulator(FaultControl):
                     self._transit,
                 )
                 node.connections[stream] = AcceptedConnection(number, task)
-                await task.serve()
+                await task.serve(port)
             else:
                 node.connections[stream] = AcceptedConnection(number, None)
                 self._journal.record(
                     ConnectRefused(
-                        connection=number, server=node.name, fault=refusal.name, how=refusal.how
+                        connection=number,
+                        server=node.name,
+                        fault=refusal.name,
+                        how=refusal.how,
+                        port=port,
                     )
                 )
                 await turn_away(bound, stream, refusal.how)

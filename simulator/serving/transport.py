@@ -109,6 +109,15 @@ class TcpStream(trio.abc.HalfCloseableStream):
         self._close()
         await trio.lowlevel.checkpoint()
 
+    @property
+    def client_port(self) -> int:
+        """The port of the peer; 0 if it is gone."""
+        try:
+            port: int = self._socket.getpeername()[1]
+        except OSError:
+            return 0
+        return port
+
     def reset(self) -> None:
         """Close the socket so that the peer sees a reset; what is unsent is lost."""
         if self._socket.fileno() >= 0:
@@ -158,6 +167,8 @@ class Bound:
     port: int
     reset: Callable[[Stream], None]
     """Closes a connection immediately so that the peer sees a reset; unsent bytes are lost."""
+    client_port: Callable[[Stream], int] = lambda stream: 0
+    """Returns the port of the client of a connection; 0 if it is not known."""
 
 
 Listen = Callable[[str, int], Awaitable[Bound]]
@@ -177,7 +188,13 @@ async def listen_on_tcp(host: str, port: int) -> Bound:
             await extra.aclose()
         listeners = listeners[:1]
     chosen: int = listeners[0].socket.getsockname()[1]
-    return Bound([TcpListener(each) for each in listeners], chosen, reset_tcp)
+    return Bound([TcpListener(each) for each in listeners], chosen, reset_tcp, tcp_client_port)
+
+
+def tcp_client_port(stream: Stream) -> int:
+    """Return the port of the client of a connection."""
+    assert isinstance(stream, TcpStream)
+    return stream.client_port
 
 
 def reset_tcp(stream: Stream) -> None:

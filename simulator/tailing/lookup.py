@@ -20,12 +20,15 @@ class NoTopicError(TailError):
     """The SC has no such topic."""
 
 
-async def leaders_of(sc: TailConnection, topic: str) -> dict[int, Address | None]:
+async def leaders_of(
+    sc: TailConnection, topic: str, *, system: bool = False
+) -> dict[int, Address | None]:
     """Return the address of the leader of each partition of a topic, in their order.
 
     Args:
         sc: a connection to the SC.
         topic: the name of the topic.
+        system: whether it is a system topic.
 
     Returns:
         The addresses by partition; None for a leader that is not online.
@@ -34,18 +37,19 @@ async def leaders_of(sc: TailConnection, topic: str) -> dict[int, Address | None
         NoTopicError: the topic does not exist.
         TailError: the SC does not answer, or an SPU has no address.
     """
-    topics = [each.name for each in (await _listed(sc, TOPIC, Topics)).objects]
+    wanted = ListFilter(system=system)
+    topics = [each.name for each in (await _listed(sc, TOPIC, Topics, wanted)).objects]
     if topic not in topics:
         known = hint(topic, topics).removeprefix("; ") if topics else "create it"
         raise NoTopicError(f"the topic {shown(topic)} does not exist", known)
     # A partition is named after its topic; topics have dashes too.
     partitions = {
         int(index): each
-        for each in (await _listed(sc, PARTITION, Partitions)).objects
+        for each in (await _listed(sc, PARTITION, Partitions, wanted)).objects
         for name, _, index in [each.name.rpartition("-")]
         if name == topic and index.isdecimal()
     }
-    spus = {each.spec.id: each for each in (await _listed(sc, SPU, Spus)).objects}
+    spus = {each.spec.id: each for each in (await _listed(sc, SPU, Spus, wanted)).objects}
     return {index: _address_of(partitions[index], spus) for index in sorted(partitions)}
 
 
@@ -61,10 +65,10 @@ def check_partitions(topic: str, found: Collection[int], wanted: Collection[int]
         raise TailError(f"{topic} has no partition {missing[0]}", has)
 
 
-async def _listed(sc: TailConnection, label: str, cls: type[M]) -> M:
+async def _listed(sc: TailConnection, label: str, cls: type[M], wanted: ListFilter) -> M:
     version = sc.version_of(LIST)
-    everything: Any = seal(label, ListFilter(), version)
-    response = await sc.call(LIST, ListRequest(object=everything))
+    asked: Any = seal(label, wanted, version)
+    response = await sc.call(LIST, ListRequest(object=asked))
     try:
         return response.object.open(cls, version)
     except WireError as error:

@@ -55,12 +55,13 @@ class TailConnection:
     Args:
         stream: the connection.
         name: the server in messages, for example ``the SC at 127.0.0.1:9003``.
+        client_id: the client id of every request.
     """
 
-    def __init__(self, stream: trio.abc.Stream, name: str) -> None:
+    def __init__(self, stream: trio.abc.Stream, name: str, client_id: str = CLIENT_ID) -> None:
         self.name = name
         self._stream = stream
-        self._wire = ClientConnection(CLIENT_ID)
+        self._wire = ClientConnection(client_id)
         self._received: list[tuple[int, bytes]] = []
 
     async def greet(self) -> None:
@@ -147,7 +148,7 @@ class TailConnection:
 
 @asynccontextmanager
 async def open_tail_connection(
-    dial: TailDial, address: Address, what: str
+    dial: TailDial, address: Address, what: str, client_id: str = CLIENT_ID
 ) -> AsyncIterator[TailConnection]:
     """Connect to a server and greet it; close the connection at the end.
 
@@ -155,6 +156,7 @@ async def open_tail_connection(
         dial: makes the connection.
         address: where the server listens.
         what: the server in messages, for example ``the SC``.
+        client_id: the client id of every request.
 
     Raises:
         TailError: the server is not there, or does not answer.
@@ -171,7 +173,7 @@ async def open_tail_connection(
             "is it started, and is the address right?",
         ) from error
     try:
-        connection = TailConnection(stream, name)
+        connection = TailConnection(stream, name, client_id)
         await connection.greet()
         yield connection
     finally:

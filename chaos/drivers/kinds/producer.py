@@ -3,9 +3,19 @@
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
-from chaos.drivers import ApplicationError, Broken, CallFailed, DriverSession, Recorder
+from chaos.consumption import Consumption
+from chaos.drivers import (
+    ApplicationError,
+    Broken,
+    CallFailed,
+    ConsumptionRecorder,
+    DriverSession,
+    Recorder,
+)
+from chaos.drivers.consumer import consume
 from chaos.drivers.registry import PRODUCER, DriverKind, register_driver
 from chaos.history import COUNTERS, DeliveryReported, Outcome, SentRecord
+from chaos.spec.consume_terms import ConsumeTerms
 from chaos.spec.scenario import ProducerOptions, Scenario
 from chaos.world.world import World
 from producer import (
@@ -46,7 +56,7 @@ async def open_producer(
     connected = False
     try:
         async with Fluvio.connect(address, dial=world.dial, now_ns=world.now_ns) as fluvio:
-            client = ProducerSession(recorder, fluvio, scenario, 0)
+            client = ProducerSession(recorder, fluvio, scenario, 0, address)
             async with fluvio.topic_producer(scenario.topic.name, client.config) as client.producer:
                 connected = True
                 try:
@@ -68,11 +78,15 @@ class ProducerSession(DriverSession):
         fluvio: the client, which makes the producer and others beside it.
         scenario: gives the topic and the options.
         number: of the producer.
+        address: the address of the SC.
     """
 
     producer: TopicProducer
 
-    def __init__(self, recorder: Recorder, fluvio: Fluvio, scenario: Scenario, number: int) -> None:
+    def __init__(
+        self, recorder: Recorder, fluvio: Fluvio, scenario: Scenario, number: int, address: str
+    ) -> None:
+        self._address = address
         self._recorder = recorder
         self._fluvio = fluvio
         self._scenario = scenario
@@ -137,10 +151,23 @@ class ProducerSession(DriverSession):
         finally:
             self.look_back()
 
+    async def consume(
+        self,
+        terms: ConsumeTerms,
+        consumptions: Sequence[Consumption],
+        world: World,
+        recorder: ConsumptionRecorder,
+    ) -> None:
+        """Read the topic with the consumer of the harness: our producer has none."""
+        topic = self._scenario.topic.name
+        await consume(self._address, topic, terms, consumptions, world, recorder)
+
     @asynccontextmanager
     async def another(self, number: int) -> AsyncIterator[DriverSession]:
         """Make another producer of the client; leaving the context leaves its block."""
-        client = ProducerSession(self._recorder, self._fluvio, self._scenario, number)
+        client = ProducerSession(
+            self._recorder, self._fluvio, self._scenario, number, self._address
+        )
         topic, leaving = self._scenario.topic.name, False
         try:
             async with self._fluvio.topic_producer(topic, client.config) as client.producer:

@@ -65,6 +65,7 @@ CHECKS: Registry[Check] = Registry(
         "alive-after-heal",
         "recovers",
         "connections",
+        "read-what-is-stored",
         "as-configured",
         "speaks",
         "always",

@@ -8,5 +8,8 @@
 ``partial``: the records of requests that were read in part.
 ``copies``: stored copies that no frame explains.
 ``replicas``: when the replicas commit records, and which ones an election leaves out.
+``consumers``: the connections of consumers.
+``held``: what the logs held, and what of it was committed when.
+``stored_offsets``: where a consumer may resume.
 ``commits``: what the servers commit, and when they answer.
 """

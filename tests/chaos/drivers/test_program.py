@@ -358,4 +358,16 @@ for line in sys.stdin:
     answer = {"ok": True, "not_applicable": {"offsets": "it reports none"}}
     print(json.dumps({"n": json.loads(line)["n"], **answer}), flush=True)
 """
-    assert ran(tmp_path, script).lacks == {"offsets": "it reports none"}
+    assert ran(tmp_path, script).lacks["offsets"] == "it reports none"
+
+
+def test_a_program_does_not_consume(tmp_path: Path) -> None:
+    script = """
+import json, sys
+for line in sys.stdin:
+    print(json.dumps({"n": json.loads(line)["n"], "ok": True}), flush=True)
+"""
+    history = ran(tmp_path, script, workload=["consume"])
+    assert history.consumptions == []
+    text = "the client protocol has no question to consume"
+    assert (history.lacks["consume"], history.not_applicable) == (text, [f"consume: {text}"])

@@ -217,3 +217,53 @@ def test_another_spu_explains_no_loss_of_at_most_once(more: dict[str, Any]) -> N
     workload = [{"send": {"keys": 1}}, "wait"]
     assert vanished(refused("spu:1", *ALWAYS), **more, workload=workload) == {"unprovoked-loss"}
     assert vanished(refused("spu:0", "5ms", "60s"), **more, workload=workload) == set()
+
+
+# --- consumers: the defect begins again where it began, after its connection was lost
+
+CUT = {
+    "disconnect": {
+        "at": "response",
+        "nth": 1,
+        "match": {"api": "update-offsets", "client_id": "consumer-a"},
+    }
+}
+READ = [{"send": {"count": 9, "keys": 2}}, "flush", {"consume": {"max_bytes": 200}}]
+"""Small responses, so that something is read before the connection is lost."""
+
+
+def repeated(*faults: Any, workload: Any = READ, **more: Any) -> bool:
+    """Return whether ``read-what-is-stored`` catches the defect; without it the run is valid."""
+    producer = {"batch_size": 1}
+    fields = {"name": "x", "producer": producer, "faults": [CUT, *faults], "workload": workload}
+    scenario = Scenario.model_validate({**fields, **more})
+    assert judge(run_scenario(scenario)).verdict == "valid"
+    with MUTANTS["begins-again-after-a-failure"].applied():
+        result = judge(run_scenario(scenario))
+    return any(finding.check == "read-what-is-stored" for finding in result.broken)
+
+
+def test_the_defect_of_a_consumer_is_seen() -> None:
+    assert repeated()
+
+
+def test_a_response_copied_for_another_consumer_excuses_nothing() -> None:
+    copied = {"duplicate": {"match": {"api": "stream-fetch", "client_id": "consumer-b"}}}
+    assert repeated(copied, workload=[*READ, {"consume": {"consumer": "b"}}])
+
+
+def test_a_batch_of_another_partition_that_was_altered_hides_nothing() -> None:
+    altered = {"corrupt": {"at": "request", "nth": 1, "match": {"partition": 1}}}
+    assert repeated(altered, topic={"partitions": 2})
+
+
+def test_an_altered_batch_hides_nothing_that_was_read_before_it() -> None:
+    later = [{"sleep": "5s"}, "send", "flush"]
+    altered = {"corrupt": {"at": "request", "between": ["4s", "9s"]}}
+    assert repeated(altered, workload=[*READ, *later])
+
+
+def test_an_election_without_a_loss_excuses_nothing() -> None:
+    cluster = {"spus": 2, "replication": {"replicas": 2, "lag": "1ms"}}
+    steps = [*READ[:2], {"sleep": "100ms"}, "fail_leader", {"sleep": "1s"}, READ[2]]
+    assert repeated(workload=steps, cluster=cluster)

@@ -12,6 +12,7 @@ ALLOWED = (
     "chaos.spec",
     "chaos.history",
     "chaos.reports",
+    "chaos.consumption",
     "chaos.oracle",
 )
 """The rooms of the project that the judge may use, directly or not."""

@@ -2,35 +2,29 @@
 
 Every case is a real run in which the rule lets a record or a call off, and a patch that drops the
 rule from the judge. With the rule the check does not accuse; without it, it does. The client is
-ours, unchanged, but for two rules: it looks up each leader, or gives up what is gone.
+ours, unchanged, but for three rules: it looks up each leader, gives up what is gone, or delivers
+what comes twice.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import pytest
-import trio
 
-from chaos.drivers import DriverSession, Recorder, Silent
-from chaos.drivers.kinds.producer import ProducerSession, open_producer
 from chaos.history import History
 from chaos.mutants import MUTANTS, Mutant
 from chaos.oracle.checks import CHECKS
 from chaos.oracle.finding import ACROSS_DELETION
 from chaos.oracle.frames.replicas import LOST_IN_ELECTION
 from chaos.oracle.judge import judge
-from chaos.runner import run_scenario
-from chaos.spec.scenario import Scenario
 from chaos.world import world
-from chaos.world.world import World
 from tests.chaos.oracle.checks.playing import (
     AT_MOST_ONCE,
     RETRY,
     measured_by,
     played,
-    scenario_of,
 )
+from tests.chaos.oracle.consumptions import delivered_twice, read_before_the_leader_failed
 from tests.chaos.oracle.dropping import dropped
 from tests.chaos.oracle.elections import (
     LEADER_FAILS,
@@ -38,6 +32,7 @@ from tests.chaos.oracle.elections import (
     unanswered,
     with_a_copy_kept,
 )
+from tests.chaos.oracle.endings import ended
 
 NOTHING_TO_JUDGE = {
     ("flush-settles", "never-ended"),
@@ -71,36 +66,6 @@ WAIT = ["send", "wait"]
 BIG = [{"send": {"size": 2000}}]
 SLOW = {"network": {"latency": "40ms"}, "producer": {**AT_MOST_ONCE, "response_timeout": "100ms"}}
 """A dial and its greeting take longer than a record may."""
-
-
-def ended(*faults: Any, workload: Any, **more: Any) -> History:
-    """Return a run whose client is ended, because it does not answer within 50 ms."""
-
-    def limited(
-        session: ProducerSession, call: Callable[..., Awaitable[None]]
-    ) -> Callable[..., Awaitable[None]]:
-        async def within(*arguments: Any) -> None:
-            with trio.move_on_after(0.05):
-                await call(*arguments)
-                return
-            session._open.clear()  # what it learns while it is torn down is not told
-            raise Silent("no answer within 50 ms")
-
-        return within
-
-    @asynccontextmanager
-    async def opened(
-        address: str, scenario: Scenario, world: World, recorder: Recorder
-    ) -> AsyncIterator[DriverSession]:
-        async with open_producer(address, scenario, world, recorder) as session:
-            assert isinstance(session, ProducerSession)
-            for name in ("send", "wait"):
-                setattr(session, name, limited(session, getattr(session, name)))
-            yield session
-
-    history = run_scenario(scenario_of(*faults, workload=workload, **more), open_session=opened)
-    assert history.silent == "no answer within 50 ms"
-    return history
 
 
 def closed(**producer: Any) -> History:
@@ -247,6 +212,22 @@ CASES: dict[tuple[str, str], list[Case]] = {
             unanswered,
             "checks.unprovoked_loss:_ruling",
             "if any(map(elections.left_out, group.attempts)):",
+            "if False:",
+        )
+    ],
+    ("read-what-is-stored", LOST_IN_ELECTION): [
+        Case(
+            read_before_the_leader_failed,
+            "frames.held:HeldLog.may_be_lost",
+            "return any(offset in offsets for offsets in self.left_out)",
+            "return False",
+        )
+    ],
+    ("read-what-is-stored", "copied-by-the-network"): [
+        Case(
+            delivered_twice,
+            "checks.read_what_is_stored:_Reading._follows",
+            "if t >= self._copied_at:",
             "if False:",
         )
     ],

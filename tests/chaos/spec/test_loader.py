@@ -62,8 +62,8 @@ def test_a_scenario_is_loaded(tmp_path: Path) -> None:
             "2:12: workload[0]: unknown kind 'flsh'; did you mean 'flush'?"),
         ("name: x\nworkload: [5]",
             "2:12: workload[0]: 5 is not a step; write one of send, send_all,"
-            " flush, wait, close, sleep, concurrently, with_producer, leave, create_topic,"
-            " delete_topic,"
+            " flush, wait, close, sleep, concurrently, with_producer, leave, consume,"
+            " create_topic, delete_topic,"
             " add_partitions, move_leader, fail_leader, stop_spu, start_spu, change_address, cut"),
         ("name: x\nworkload: [sleep]",
             "2:12: workload[0]: sleep needs a duration; write sleep: 1s"),

@@ -152,6 +152,11 @@ CASES = {
         (0, 0),
         {"topic": {"partitions": 2}, "workload": ["flush"]},
     ),
+    "read-what-is-stored": Case(
+        "ends-one-record-early",
+        (0, 0),
+        {"workload": ["consume"]},
+    ),
     "as-configured": Case(
         "keeps-the-leader-of-a-request",
         (1, 1),
