@@ -1,6 +1,7 @@
 """``spu-chaos explore``: run examples of properties until one fails or a limit is reached."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import click
@@ -101,28 +102,25 @@ def explore_command(
         sources = []
     left_out: list[SkippedFile] = []
     tasks: list[Task] = []
+    made = partial(
+        task_of,
+        client=client,
+        seed=seed,
+        out=out,
+        explored=True,
+        first=first,
+        known=known or (),
+        known_file=known_file,
+        examples=examples,
+        seconds=seconds,
+        shard=shard,
+        loop=loop,
+    )
     for source in sources:
         worlds = source.worlds(world, client, explored=True)
         if not worlds:
             left_out.append(skipped(source, world, client))
-        tasks += [
-            task_of(
-                source,
-                each,
-                client,
-                seed=seed,
-                out=out,
-                explored=True,
-                first=first,
-                known=known or (),
-                known_file=known_file,
-                examples=examples,
-                seconds=seconds,
-                shard=shard,
-                loop=loop,
-            )
-            for each in worlds
-        ]
+        tasks += [made(source, each) for each in worlds]
     complain(bad)
     conclusion = Conclusion(form, junit, bad, left_out, firings=True, first=first, shard=shard)
     keeper = ShardKeeper(shard, out, tasks)

@@ -14,8 +14,8 @@ from chaos.cli.options import format_option, junit_option
 from chaos.cli.tasks import (
     Task,
     command_of,
-    digest_of,
     replay_of,
+    tasks_digest,
     with_reached,
     with_verdict,
 )
@@ -210,7 +210,7 @@ class ShardKeeper:
             for n, report in sorted(conclusion.reports.items())
         ]
         document = ShardDocument(
-            work=digest_of(self.tasks),
+            work=tasks_digest(self.tasks),
             shard=self.shard,
             wanted=len(self.tasks),
             first=conclusion.first,

@@ -144,7 +144,7 @@ def task_of(
     )
 
 
-def digest_of(tasks: Sequence[Task]) -> str:
+def tasks_digest(tasks: Sequence[Task]) -> str:
     """Return a digest of the tasks, the same in every shard and with every output directory."""
     everywhere = [
         (

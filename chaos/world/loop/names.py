@@ -35,6 +35,7 @@ TRIO: Final[dict[str, Any]] = {
     "Semaphore": waiting.LoopSemaphore,
     "aclose_forcefully": scopes.aclose_forcefully,
     "current_time": state.current_time,
+    "fail_after": scopes.fail_after,
     "move_on_after": scopes.move_on_after,
     "move_on_at": scopes.move_on_at,
     "open_nursery": nursery.open_nursery,

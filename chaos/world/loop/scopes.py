@@ -6,7 +6,8 @@ and only if some scope is cancelled. Cancelling a scope visits the tasks below i
 """
 
 import types
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from heapq import heappush
 from math import inf, isnan
 from types import TracebackType
@@ -210,6 +211,19 @@ def move_on_after(seconds: float, *, shield: bool = False) -> LoopScope:
     if seconds < 0:
         raise ValueError("`seconds` must be non-negative")
     return LoopScope(relative_deadline=seconds, shield=shield)
+
+
+@contextmanager
+def fail_after(seconds: float, *, shield: bool = False) -> Iterator[LoopScope]:
+    """Cancel the block so many seconds after it is entered.
+
+    Raises:
+        TooSlowError: the block was cancelled.
+    """
+    with move_on_after(seconds, shield=shield) as scope:
+        yield scope
+    if scope.cancelled_caught:
+        raise trio.TooSlowError
 
 
 @types.coroutine

@@ -86,6 +86,30 @@ async def deadlines_cancel(log: Log) -> None:
 
 
 @program
+async def a_block_fails_at_its_deadline(log: Log) -> None:
+    for seconds in (0.3, 0):
+        try:
+            with trio.fail_after(seconds):
+                await count(log, "counted")
+                await trio.sleep(0.2)
+                at(log, "in time")
+                await trio.sleep_forever()
+        except trio.TooSlowError as error:
+            at(log, type(error).__name__, str(error))
+    with trio.fail_after(1, shield=True) as scope:
+        await trio.sleep(0.5)
+    at(log, scope.cancelled_caught, scope.shield)
+    with trio.move_on_after(0.1) as outer, trio.fail_after(5):
+        await trio.sleep_forever()
+    at(log, outer.cancelled_caught)
+    try:
+        with trio.fail_after(-1):
+            await count(log, "never")
+    except ValueError as error:
+        at(log, str(error))
+
+
+@program
 async def a_deadline_in_the_past_waits_for_the_next_turn(log: Log) -> None:
     async def moves(scope: trio.CancelScope) -> None:
         scope.deadline = 0.0

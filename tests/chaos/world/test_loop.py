@@ -71,7 +71,7 @@ def test_each_name_has_a_program() -> None:
         lambda: trio.to_thread.run_sync(print),
         lambda: trio.socket.socket(),
         lambda: trio.Condition(),
-        lambda: trio.fail_after(1),
+        lambda: trio.fail_at(1),
         lambda: trio.lowlevel.current_statistics(),
         lambda: trio.current_effective_deadline(),
         lambda: isinstance(1, trio.SSLStream),
