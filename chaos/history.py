@@ -46,7 +46,7 @@ class Need(StrEnum):
     LOGS = "logs"
     """The final log of each partition."""
     CALLS = "calls"
-    """The calls of the client, with their times and outcomes."""
+    """The calls of the client, with their arguments, times and outcomes."""
     OFFSETS = "offsets"
     """The partitions and offsets that the client reports for its records."""
     CLOCK = "clock"
@@ -74,7 +74,8 @@ class SentRecord:
     """From 0, in the order of sending."""
     key: bytes | None
     value: bytes
-    """Starts with the id, so that no two values are equal."""
+    """Starts with the id, so that no two values are equal; of an application that sends values of
+    its own, one of these."""
     call: int
     """The number of the call that sent the record."""
     sent_at: float
@@ -251,6 +252,11 @@ class History:
     crash: str | None = None
     """How the client broke: it ended by itself, violated the client protocol, or raised an
     exception that is not one of its documented errors."""
+    exit: str | None = None
+    """How an application ended without status 0, and so without saying that its records are stored;
+    None if it said so, and for all other clients."""
+    complaint: list[str] = field(default_factory=list)
+    """The last lines that an application wrote to standard error."""
     not_started: str | None = None
     """Why the client could not be started; the run is evidence of nothing."""
     defect: str | None = None
@@ -335,6 +341,8 @@ _END = (
     "not_applicable",
     "lacks",
     "crash",
+    "exit",
+    "complaint",
     "not_started",
     "defect",
 )

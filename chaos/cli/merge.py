@@ -19,6 +19,7 @@ from chaos.cli.tasks import (
     with_reached,
     with_verdict,
 )
+from chaos.drivers.driver import APPLICATION
 from chaos.report.run_directory import adopt_run
 from chaos.report.scenario_report import STATUS_NO_VERDICT, ScenarioReport
 from chaos.report.shard_directory import (
@@ -136,7 +137,8 @@ def _merged(entries: Sequence[ShardEntry], out: Path | None) -> ScenarioReport:
     if report.directory is None:
         return replace(report, command=result.again)
     source, target = directory / result.name, (out or directory) / result.name
-    command = replay_of(target, report.client) if report.kept_run else result.again
+    replays = report.kept_run and report.client != APPLICATION
+    command = replay_of(target, report.client) if replays else result.again
     report = replace(report, directory=str(target), command=command)
     if out is not None:
         adopt_run(source, target, report)

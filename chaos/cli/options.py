@@ -6,12 +6,15 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
-from chaos.drivers.driver import Driver, driver_named
+from chaos.drivers.application import TERM_S, TIMEOUT_S, ApplicationOnTrial
+from chaos.drivers.driver import Driver, driver_named, driver_of
 from chaos.drivers.registry import DRIVERS, PRODUCER
 from chaos.search.pool import default_jobs
 from chaos.search.shard import Shard, shard_from
 from chaos.world.loop.names import LOOP, LoopName, refusal
+from simulator.click_types import DurationType
 
 C = TypeVar("C", bound=Callable[..., Any])
 
@@ -99,6 +102,62 @@ client_option = click.option(
     help="The client under test: our producer, the official client, or any program that speaks "
     "the client protocol. All but our producer run in their own processes, and therefore over tcp.",
 )
+
+app_options = together(
+    click.option(
+        "--app",
+        "app",
+        metavar="'PROGRAM {address}'",
+        help="Put this program on trial in place of a client: it sends each line that it reads as "
+        "one record, and ends with status 0 if all are delivered (over tcp). No shell is used.",
+    ),
+    click.option(
+        "--expect-values",
+        "values_file",
+        type=click.Path(dir_okay=False),
+        metavar="FILE",
+        help="The application sends these values by itself, one on each line, and reads nothing.",
+    ),
+    click.option(
+        "--app-timeout",
+        "app_timeout",
+        type=DurationType(),
+        default=f"{TIMEOUT_S:g}s",
+        show_default=True,
+        help="How long the application may take to end after its input; then come SIGTERM and, "
+        f"{TERM_S:g} s later, SIGKILL.",
+    ),
+)
+"""The options of an application on trial."""
+
+
+def client_or_application(
+    client: Driver, app: str | None, values_file: str | None, app_timeout: float
+) -> Driver:
+    """Return the driver of the application, if there is one.
+
+    Raises:
+        click.UsageError: the options contradict each other, or the application cannot be started.
+    """
+    context = click.get_current_context()
+    given = {
+        name
+        for name in ("client", "values_file", "app_timeout")
+        if context.get_parameter_source(name) is not ParameterSource.DEFAULT
+    }
+    if app is None:
+        if given & {"values_file", "app_timeout"}:
+            raise click.UsageError("--expect-values and --app-timeout need --app")
+        return client
+    if "client" in given:
+        raise click.UsageError("--app and --client name two clients; give one of them")
+    try:
+        return driver_of(
+            ApplicationOnTrial(command=app, values_file=values_file, timeout_s=app_timeout)
+        )
+    except ValueError as error:
+        raise click.UsageError(f"--app: {error}") from error
+
 
 _seed = click.option(
     "--seed",

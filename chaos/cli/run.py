@@ -10,7 +10,7 @@ from chaos.cli.conclude import Conclusion, Format, complain, complain_of
 from chaos.cli.files import gather, skipped
 from chaos.cli.interrupt import Interrupted, interruptible
 from chaos.cli.merge import ShardKeeper
-from chaos.cli.options import files_argument, run_options
+from chaos.cli.options import app_options, client_or_application, files_argument, run_options
 from chaos.cli.tasks import Task, perform, task_of, unfinished
 from chaos.drivers.driver import Driver
 from chaos.report.scenario_report import SkippedFile
@@ -27,14 +27,20 @@ Examples:
       Run one scenario in virtual time, with another seed.
   spu-chaos run scenarios --junit report.xml --out runs
       In CI: write a report for the server, and keep every run for inspection.
+  spu-chaos run scenarios/at-least-once-answer-dropped.yaml --app 'python my_app.py {address}'
+      Put an application on trial that sends each line that it reads.
 """
 
 
 @click.command("run", epilog=EPILOG)
 @files_argument
+@app_options
 @run_options
 def run_command(
     files: Sequence[str],
+    app: str | None,
+    values_file: str | None,
+    app_timeout: float,
     world: WorldName | None,
     client: Driver,
     seed: int | None,
@@ -53,10 +59,15 @@ def run_command(
 
     Status: 0 all valid, 1 a promise was broken, 2 no verdict or bad input, 130 interrupted.
     """
+    client = client_or_application(client, app, values_file, app_timeout)
     sources, bad = gather(files)
     left_out: list[SkippedFile] = []
     tasks: list[Task] = []
     for source in sources:
+        if client.application is not None and not source.prop.concrete:
+            many = f"{source.file}: not run, since a property is many runs of an --app"
+            left_out.append(SkippedFile(source.file, source.prop.name, many))
+            continue
         worlds = source.worlds(world, client, explored=not source.prop.concrete)
         if not worlds:
             left_out.append(skipped(source, world, client))

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from chaos.cli.files import Source
-from chaos.drivers.driver import Driver, driver_named
+from chaos.drivers.application import ApplicationOnTrial
+from chaos.drivers.driver import Driver, driver_named, driver_of
 from chaos.drivers.registry import PRODUCER
 from chaos.history import History
 from chaos.oracle.judge import Result, judge
@@ -60,6 +61,8 @@ class Task:
     world: WorldName
     client: str
     """The name of the driver, as on the command line."""
+    application: ApplicationOnTrial | None
+    """The application on trial, if it is not driven call by call."""
     seed: int
     directory: str
     """The run directory."""
@@ -129,6 +132,7 @@ def task_of(
         name=prop.name,
         world=world,
         client=client.name,
+        application=client.application,
         seed=source.seed if seed is None else seed,
         directory=str((out or DEFAULT) / directory_name(source.slug, world, client.name)),
         keep=out is not None,
@@ -149,7 +153,7 @@ def tasks_digest(tasks: Sequence[Task]) -> str:
     everywhere = [
         (
             *(task.file, task.prop.text, task.world, task.client, task.seed, task.explored),
-            *(task.first, task.known, task.examples, task.given_seconds),
+            *(task.application, task.first, task.known, task.examples, task.given_seconds),
         )
         for task in tasks
     ]
@@ -223,7 +227,7 @@ def judged(
 
 def _run(task: Task, report: ScenarioReport) -> ScenarioReport:
     scenario = task.prop.scenario().model_copy(update={"seed": task.seed})
-    history = run_scenario(scenario, task.world, driver_named(task.client).open)
+    history = run_scenario(scenario, task.world, _driver(task).open)
     with gc_paused():  # the collector would traverse little but the history
         report = judged(report, history, judge(history))
     if task.keep or report.verdict != "valid":
@@ -235,7 +239,7 @@ def _kept(
     task: Task, report: ScenarioReport, data: Mapping[str, Any], history: History
 ) -> ScenarioReport:
     directory = Path(task.directory)
-    command = replay_of(directory, task.client)
+    command = replay_of(directory, task.client, task.application)
     kept = replace(report, directory=task.directory, command=command)
     try:
         history.about = {"file": task.file, "client": task.client, "command": kept.command}
@@ -323,7 +327,7 @@ def _with_counterexample(
 ) -> ScenarioReport:
     """Run the smallest failing scenario once more for its narratives, and keep the run."""
     scenario = Scenario.model_validate({**found.data, "worlds": [task.world]})
-    history = run_scenario(scenario, task.world, driver_named(task.client).open)
+    history = run_scenario(scenario, task.world, _driver(task).open)
     result = judge(history, example=True)
     report = replace(
         report,
@@ -340,16 +344,23 @@ def _with_counterexample(
 # --- the command that repeats a task
 
 
-def replay_of(directory: Path, client: str) -> str:
+def replay_of(directory: Path, client: str, application: ApplicationOnTrial | None = None) -> str:
     """Return the command that repeats a run that is kept."""
-    words = ["python", "-m", "chaos", "replay", str(directory / SCENARIO)]
-    return shlex.join([*words, *_client(client)])
+    again = "replay" if application is None else "run"
+    words = ["python", "-m", "chaos", again, str(directory / SCENARIO)]
+    return shlex.join([*words, *_client(client, application)])
 
 
 def command_of(task: Task) -> str:
     """Return the command that repeats a task."""
     words = ["python", "-m", "chaos", "explore" if task.explored else "run", task.file]
-    words += ["--world", task.world, *_client(task.client), "--seed", str(task.seed)]
+    words += [
+        "--world",
+        task.world,
+        *_client(task.client, task.application),
+        "--seed",
+        str(task.seed),
+    ]
     if task.known_file is not None:
         words += ["--known", task.known_file]
     if task.first:
@@ -365,5 +376,11 @@ def command_of(task: Task) -> str:
     return shlex.join(words)
 
 
-def _client(client: str) -> list[str]:
+def _driver(task: Task) -> Driver:
+    return driver_named(task.client) if task.application is None else driver_of(task.application)
+
+
+def _client(client: str, application: ApplicationOnTrial | None) -> list[str]:
+    if application is not None:
+        return application.options()
     return [] if client == PRODUCER else ["--client", client]

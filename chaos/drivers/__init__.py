@@ -5,14 +5,15 @@
 ``kinds``: one module for each kind of driver.
 ``program``: drives any program, over the client protocol.
 ``consumer``: a small consumer, on the network of the world.
+``application``: an application that is not ours, judged by its input and its exit status.
 ``process``: a child process that is asked in lines and answers in lines.
 ``official_program``: the official Python client as a program of the client protocol.
 ``adapted``: a scenario limited to what a client supports.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 from chaos.consumption import Consumption, ConsumptionEnd
@@ -121,6 +122,19 @@ class Recorder(ABC):
     def producer(self, number: int) -> ProducerReport:
         """Return where a driver notes what a producer told beside its calls."""
 
+    @abstractmethod
+    def expect(self, values: Sequence[bytes]) -> Sequence[SentRecord]:
+        """Record that the client sends these values by itself, and return the records."""
+
+    @abstractmethod
+    def exited(self, how: str | None, complaint: Sequence[str]) -> None:
+        """Record how an application ended.
+
+        Args:
+            how: how it ended, if not with status 0.
+            complaint: the last lines of its standard error.
+        """
+
 
 class ConsumptionRecorder(ABC):
     """Records what consumers read; the harness implements it."""
@@ -159,10 +173,21 @@ class DriverSession(ABC):
     not_applicable: Mapping[str, Any] = {}
     """What the client cannot do of the scenario, and what it does instead. Producer options have
     values as in a scenario, and the client is judged by these; everything else is a text. The
-    harness does without these: ``close``, ``with_producer`` (the steps are performed with the first
-    producer), ``concurrently`` (the branches are performed one after another), ``cancel_after``
-    (nothing is cancelled), ``leave`` (the block is left at its end), ``wait twice`` (a record is
-    waited for once), ``consume`` (nothing is read)."""
+    harness does without these: ``send``, ``send_all``, ``flush``, ``wait``, ``close``, ``probe``,
+    ``with_producer`` (the steps are performed with the first producer), ``concurrently`` (the
+    branches are performed one after another), ``cancel_after`` (nothing is cancelled), ``leave``
+    (the block is left at its end), ``wait twice`` (a record is waited for once), ``consume``
+    (nothing is read), ``keys`` (records have none), ``values of any bytes`` (values are text)."""
+
+    @asynccontextmanager
+    async def working(self) -> AsyncIterator[None]:
+        """Enclose the workload, while faults strike; most drivers have nothing to do around it.
+
+        Raises:
+            NotStarted: the client could not be started.
+            Silent: it did not end in time.
+        """
+        yield
 
     @abstractmethod
     async def send(self, record: SentRecord) -> None:

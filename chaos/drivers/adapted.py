@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from chaos.drivers import Broken
+from chaos.spec.record_form import NO_LINES
 from chaos.spec.scenario import ProducerOptions, RetryOptions, Scenario
 from chaos.spec.step import STEPS, every_step
 from chaos.spec.steps.wait import Wait
@@ -60,16 +61,22 @@ def adapted(scenario: Scenario, instead: Mapping[str, Any]) -> tuple[Scenario, l
 def _is_said(scenario: Scenario, words: str) -> bool:
     """Return whether a scenario uses something that is no producer option."""
     steps = every_step(scenario.workload)
-    if words in STEPS:
-        return any(step.kind == words for step in steps)
     match words:
+        case "wait":
+            return any(step.kind == words or getattr(step, words, False) for step in steps)
+        case "keys":
+            return any(getattr(step, words, 0) for step in steps)
+        case "values of any bytes":
+            return any(getattr(step, "value", "") in NO_LINES for step in steps)
+        case "producer options":
+            return bool(scenario.producer.model_fields_set - {"delivery_semantic", "isolation"})
         case "records without a key":
             return any(getattr(step, "keys", None) == 0 for step in steps)
         case "cancel_after":
             return any(getattr(step, "cancel_after", None) is not None for step in steps)
         case "wait twice":
             return any(isinstance(step, Wait) and step.ids is not None for step in steps)
-    return True
+    return words not in STEPS or any(step.kind == words for step in steps)
 
 
 def _text(value: object) -> str:

@@ -1,12 +1,16 @@
-"""A driver as chosen with ``--client``."""
+"""A driver as chosen with ``--client`` or ``--app``."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import chaos.drivers.kinds  # noqa: F401  registers every kind
 from chaos.drivers import OpenSession
+from chaos.drivers.application import ApplicationOnTrial
 from chaos.drivers.registry import DRIVERS
 from chaos.world.world import WorldName
+
+APPLICATION = "app"
+"""The name of the driver of an application."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +22,8 @@ class Driver:
     open: OpenSession
     worlds: Sequence[WorldName]
     """The worlds in which it can run."""
+    application: ApplicationOnTrial | None = None
+    """The application on trial; None for a client that is driven call by call."""
     unavailable: str | None = None
     """Why it cannot run on this machine; None if it can."""
 
@@ -36,4 +42,9 @@ def driver_named(name: str) -> Driver:
     if kind is None or bool(colon) != bool(kind.argument):
         *forms, last = [each.form for each in DRIVERS.values()]
         raise ValueError(f"unknown client {name!r}; write {', '.join(forms)}, or {last}")
-    return Driver(name, kind.open(argument), kind.worlds, kind.unavailable())
+    return Driver(name, kind.open(argument), kind.worlds, unavailable=kind.unavailable())
+
+
+def driver_of(application: ApplicationOnTrial) -> Driver:
+    """Return the driver of an application."""
+    return Driver(APPLICATION, application.open, ("tcp",), application)

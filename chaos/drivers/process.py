@@ -11,7 +11,7 @@ for the end of a pipe, kills the program's process group if the harness is kille
 import os
 import signal
 import subprocess
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 
@@ -77,14 +77,19 @@ class Process:
         """Whether the program is still running."""
         return self._popen.poll() is None
 
-    async def ended(self) -> int | None:
+    async def ended(self, within_s: float = ENDS_WITHIN_S) -> int | None:
         """Wait for the end; return the exit status, negative for a signal, or None if the program
-        is still running after ``ENDS_WITHIN_S``."""
+        is still running after ``within_s`` seconds."""
         try:
-            wait = partial(self._popen.wait, ENDS_WITHIN_S)
+            wait = partial(self._popen.wait, within_s)
             return await trio.to_thread.run_sync(wait, abandon_on_cancel=True)
         except subprocess.TimeoutExpired:
             return None
+
+    def terminate(self) -> None:
+        """Ask the program, and the processes that it started, to end."""
+        with suppress(ProcessLookupError):
+            os.killpg(self._popen.pid, signal.SIGTERM)
 
     def kill(self) -> None:
         """End the program and the processes that it started, whatever they are doing.
@@ -131,6 +136,7 @@ class Dialogue:
         )
         self._buffer = bytearray()
         self._complaint = b""
+        self._complained = trio.Event()
 
     async def say(self, line: bytes) -> None:
         """Write a line.
@@ -166,6 +172,29 @@ class Dialogue:
         """Read standard error, since a full pipe would block the program; keep the last bytes."""
         while data := await self._stderr.receive_some(_CHUNK_BYTES):
             self._complaint = (self._complaint + data)[-COMPLAINT_BYTES:]
+        self._complained.set()
+
+    async def complaint(self) -> list[str]:
+        """Wait for the end of standard error, for ``ENDS_WITHIN_S`` at most; return its last
+        lines."""
+        with trio.move_on_after(ENDS_WITHIN_S):
+            await self._complained.wait()
+        return self._lines_of_complaint
+
+    @property
+    def _lines_of_complaint(self) -> list[str]:
+        lines = self._complaint.decode(errors="replace").splitlines()
+        return [line.rstrip() for line in lines if line.strip()]
+
+    async def ignore_output(self) -> None:
+        """Read standard output, since a full pipe would block the program, and forget it."""
+        while await self._stdout.receive_some(_CHUNK_BYTES):
+            pass
+
+    async def end_input(self) -> None:
+        """Close the program's standard input."""
+        await trio.aclose_forcefully(self._stdin)
+        self._process.pipes[0].close()  # its duplicate keeps the pipe open
 
     @property
     def unfinished(self) -> str:
@@ -180,7 +209,7 @@ class Dialogue:
         if status is None:
             return Ended(f"the program closed its output{self.unfinished}", None)
         how = f"with status {status}" if status >= 0 else f"by signal {-status}"
-        lines = [line for line in self._complaint.decode(errors="replace").splitlines() if line]
+        lines = self._lines_of_complaint
         why = f": {lines[-1].strip()}" if lines else ""
         return Ended(f"the program ended {how}{self.unfinished}{why}", status)
 
@@ -191,12 +220,20 @@ class Dialogue:
 
 
 @asynccontextmanager
-async def open_dialogue(process: Process) -> AsyncIterator[Dialogue]:
-    """Exchange lines with a process for the duration of the block."""
+async def open_dialogue(
+    process: Process, *tasks: Callable[[Dialogue], Awaitable[None]]
+) -> AsyncIterator[Dialogue]:
+    """Exchange lines with a process for the duration of the block.
+
+    Args:
+        process: the process.
+        tasks: what goes on in the background, beside reading standard error.
+    """
     dialogue = Dialogue(process)
     failure: Exception | None = None
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(dialogue.listen_to_complaints)
+        for task in (Dialogue.listen_to_complaints, *tasks):
+            nursery.start_soon(task, dialogue)
         try:
             yield dialogue
         except Exception as error:

@@ -9,7 +9,7 @@ from heapq import merge
 from math import inf
 from typing import Any, NamedTuple, TypeVar
 
-from chaos.history import CLIENT_EVENTS, History, Outcome, SentRecord
+from chaos.history import CLIENT_EVENTS, History, Need, Outcome, SentRecord
 from chaos.oracle.frames.consumers import ConsumerEvents
 from chaos.oracle.frames.record_ids import RecordIds, TransmittedBatch
 from simulator.events import (
@@ -105,6 +105,9 @@ class Evidence:
         self.history = history
         self.scenario = history.scenario
         self.records = history.records
+        self.sees_calls = Need.CALLS not in history.lacks
+        """Whether the calls of the client are known; if not, nor are the keys and the partitions
+        that it chose, and its outcomes are those of its exit status."""
         self.server_events = [each for each in history.events if type(each) not in _OF_CLIENT]
         """The events of the servers, in order, without those of the connections of consumers; the
         events of the client are the bulk, one or two for each record."""
@@ -265,7 +268,7 @@ class Evidence:
                 copies[record_id] = (*others, copy) if others else (copy,)
                 if sent.offset == offset and sent.partition == partition:
                     reported[record_id] = copy
-                if key != sent.key and (sent.key is not None or key):
+                if key != sent.key and (sent.key is not None or key) and self.sees_calls:
                     found.other_keys.append((record_id, copy))
                 trail = trail_of[record_id]
                 if trail != brought or offset < base:

@@ -131,6 +131,8 @@ def _figure(evidence: Evidence, path: str) -> Figure | None:
         return None
     if path in ("lost", "duplicated") and not evidence.history.drained:
         return None  # the logs are not final
+    if path in OUTCOMES and not evidence.sees_calls and evidence.history.exit is not None:
+        return None  # an application says nothing of its records
     if path in evidence.figures:
         return Figure(evidence.figures[path])
     name, _, which = path.partition(".")
@@ -144,6 +146,8 @@ def _needs(path: str) -> Sequence[Need]:
     match path:
         case "lost" | "duplicated":
             return (Need.LOGS,)
+        case _ if path in OUTCOMES:
+            return ()
         case "attempts" | "connections":
             return (Need.FRAMES,)
         case "recovery":

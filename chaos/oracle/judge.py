@@ -22,6 +22,9 @@ Verdict = Literal["valid", "invalid", "inconclusive"]
 PROMISE = ("no-loss", "unprovoked-loss", "no-duplicates", "unprovoked-duplicate")
 """The checks of the promise itself: without any of them a run shows nothing."""
 
+COMPLAINT_LINES = 10
+"""How many lines of an application's standard error are shown: the end of a traceback."""
+
 FIGURES = ("sent", "acknowledged", "failed", "unknown", "lost", "duplicated")
 """The figures of each run, in the order of the reports."""
 
@@ -75,11 +78,21 @@ def judge(history: History, *, example: bool = False) -> Result:
         for name, times in fired.items()
         if times is None
     )
+    if history.exit is not None:
+        notes = (*notes, f"the application {history.exit}")
     if any(finding.count for finding in findings):
+        notes = (*notes, *_complaint(history))
         return Result("invalid", findings, (), figures, fired, notes, expectations)
     reasons = (*_reasons(evidence, example=example), *_blind(findings, example=example))
     verdict: Verdict = "inconclusive" if reasons else "valid"
+    if reasons or history.exit is not None:
+        notes = (*notes, *_complaint(history))
     return Result(verdict, findings, reasons, figures, fired, notes, expectations)
+
+
+def _complaint(history: History) -> Iterator[str]:
+    """Yield the last lines that an application wrote to standard error."""
+    return (f"standard error: {line}" for line in history.complaint[-COMPLAINT_LINES:])
 
 
 def _no_evidence(history: History) -> str | None:

@@ -115,6 +115,15 @@ class ScenarioReport:
         return self.directory is not None and (self.examples is None or self.failed is not None)
 
     @property
+    def without_evidence(self) -> Mapping[str, str]:
+        """By what the run lacks, the checks that are not applicable for that reason."""
+        found: dict[str, list[str]] = {}
+        for finding in self.findings:
+            if finding.not_applicable is not None:
+                found.setdefault(finding.not_applicable, []).append(finding.check)
+        return {reason: ", ".join(checks) for reason, checks in found.items()}
+
+    @property
     def title(self) -> str:
         """The name, the world and, if it is not our own producer, the driver."""
         client = "" if self.client == "producer" else f", {self.client}"

@@ -64,10 +64,10 @@ def _lines(report: ScenarioReport, full: bool) -> Iterator[str]:
         yield from _sentences(finding, full)
     for sentence in report.not_applicable:
         yield f"  not applicable: {sentence}"
+    for reason, checks in report.without_evidence.items():
+        yield f"  not applicable: {checks}: the run lacks {reason}"
     for finding in report.findings:
-        if finding.not_applicable is not None:
-            yield f"  not applicable: {finding.check}: the run lacks {finding.not_applicable}"
-        elif finding.judged_none:
+        if finding.judged_none:
             why = ", ".join(
                 f"{name} {n:,}" for name, n in (finding.excused | finding.unseen).items()
             )

@@ -132,9 +132,9 @@ def tally(
     findings = [finding for report in reports for finding in report.findings]
     none = Counter(finding.check for finding in findings if finding.judged_none)
     not_applicable = Counter(
-        f"{finding.check} ({finding.not_applicable})"
-        for finding in findings
-        if finding.not_applicable is not None
+        f"{checks} ({reason})"
+        for report in reports
+        for reason, checks in report.without_evidence.items()
     )
     known = Counter[str]()
     for report in reports:

@@ -20,7 +20,7 @@ from chaos.runner.producers import HeldProducer, Producers
 from chaos.runner.run_recorder import RunRecorder
 from chaos.spec.bounds import GRACE_S, send_bound, settle_bound
 from chaos.spec.consume_terms import ConsumeTerms
-from chaos.spec.record_form import RecordForm
+from chaos.spec.record_form import NO_LINES, RecordForm
 from chaos.spec.scenario import Scenario
 from chaos.spec.step import Step
 from simulator import Simulator
@@ -78,10 +78,11 @@ class Caller:
     ) -> None:
         """Send records one by one."""
         held = await self._producer()
-        if held is None:
+        if held is None or not self._producers.can("send"):
             return
-        call = self._recorder.begin("send", held.number)
+        call, form = self._recorder.begin("send", held.number), self._possible_form(form)
         records = (self._recorder.formed(call, form, n) for n in range(count))
+        wait = wait and self._producers.can("wait")
         pause = partial(self._pause, held, wait=wait, pace=pace) if wait or pace else None
         await self._send_each(held.session, records, pause, self._possible(cancel_after))
         self._recorder.end(call)
@@ -129,9 +130,9 @@ class Caller:
     async def send_all(self, count: int, form: RecordForm) -> None:
         """Send records with one call."""
         held, recorder = await self._producer(), self._recorder
-        if held is None:
+        if held is None or not self._producers.can("send"):
             return
-        call = recorder.begin("send_all", held.number)
+        call, form = recorder.begin("send_all", held.number), self._possible_form(form)
         records = [recorder.formed(call, form, n) for n in range(count)]
         recorder.open.update((record.id, record) for record in records)
         bound = send_bound(self._scenario.producer) * len(records)
@@ -154,7 +155,7 @@ class Caller:
     async def flush(self, cancel_after: float | None) -> None:
         """Flush the producer."""
         held = await self._producer()
-        if held is None:
+        if held is None or not self._producers.can("flush"):
             return
         before = [r.id for r in self._open_of(held) if r.taken_at is not None]
         call = await self._call("flush", held, held.session.flush, cancel_after)
@@ -164,11 +165,13 @@ class Caller:
     async def wait(self, cancel_after: float | None) -> None:
         """Wait until every record sent so far is settled."""
         held = await self._producer()
-        if held is not None:
+        if held is not None and self._producers.can("wait"):
             await self._call("wait", held, held.session.wait, cancel_after)
 
     async def wait_for(self, ids: Sequence[int], cancel_after: float | None) -> None:
         """Wait for single records, one after the other."""
+        if not self._producers.can("wait"):
+            return
         records = self._recorder.history.records
         for record in (records[n] for n in ids if n < len(records)):
             waited = record.waited_at is not None
@@ -187,6 +190,8 @@ class Caller:
 
     async def leave(self, *, cancelled: bool) -> None:
         """Leave the block of the producer; the next call makes a new one."""
+        if not self._producers.can("with_producer"):
+            return  # the first producer has no block
         held, self._held = self._held, None
         if held is None:
             return
@@ -355,6 +360,14 @@ class Caller:
         elif cancels and call.ended > due:
             call.cancelled_at = due  # and the client went on
         return call
+
+    def _possible_form(self, form: RecordForm) -> RecordForm:
+        instead: dict[str, object] = {}
+        if not self._producers.can("keys"):
+            instead["keys"] = 0
+        if form.value in NO_LINES and not self._producers.can("values of any bytes"):
+            instead["value"] = "text"
+        return form.model_copy(update=instead) if instead else form
 
     def _settle_s(self) -> float:
         """Return the bound, in seconds, for settling all open records."""

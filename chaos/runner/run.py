@@ -219,16 +219,23 @@ class _Run:
             self._read_logs,
             consuming.consume,
         )
-        alive = await self._phase(partial(caller.perform, self._scenario.workload))
+        alive = await self._phase(partial(self._perform, caller))
         await self._simulator.heal()
         self._history.healed_at = self._simulator.elapsed()
-        if alive:
+        if alive and producers.can("probe"):
             await self._phase(partial(self._finish, world, caller, consuming))
+
+    async def _perform(self, caller: Caller) -> None:
+        async with self._session.working():
+            await caller.perform(self._scenario.workload)
 
     async def _phase(self, work: Callable[[], Awaitable[None]]) -> bool:
         """Run a phase; return False if the client died during it."""
         try:
             await work()
+        except NotStarted as failure:
+            self._history.not_started = str(failure)
+            return False
         except (Silent, Broken) as failure:
             self._lost_client(failure)
             return False

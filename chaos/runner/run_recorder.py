@@ -1,6 +1,6 @@
 """Writes the client's side of a history: calls, records, and everything that the client reports."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from chaos.drivers import CallFailed, Recorder
 from chaos.history import (
@@ -173,6 +173,20 @@ class RunRecorder(Recorder):
         while len(producers) <= number:
             producers.append(ProducerReport())
         return producers[number]
+
+    def expect(self, values: Sequence[bytes]) -> Sequence[SentRecord]:
+        """Record that the client sends these values by itself, and return the records."""
+        call = self.begin("send")
+        records = [self._new_record(call, None, value) for value in values]
+        for record in records:
+            self.open[record.id] = record
+            record.taken_at = record.sent_at
+        self.end(call)
+        return records
+
+    def exited(self, how: str | None, complaint: Sequence[str]) -> None:
+        """Record how an application ended."""
+        self.history.exit, self.history.complaint = how, list(complaint)
 
     def _settled(self, record: SentRecord, outcome: Outcome) -> None:
         record.outcome, record.outcome_at = outcome, self.now()

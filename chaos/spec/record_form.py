@@ -5,6 +5,7 @@ hexadecimal digits. An empty value has no room for it; then the key holds the id
 neither has none: it is judged by count.
 """
 
+from collections.abc import Collection
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, PlainValidator, WithJsonSchema
@@ -55,6 +56,9 @@ def _key_size(size: int) -> int:
 
 
 Filling = Literal["text", "unicode", "binary", "empty"]
+
+NO_LINES: Collection[Filling] = ("binary", "empty")
+"""Values that cannot be told apart as lines of text."""
 
 
 class RecordForm(Strict):

@@ -9,6 +9,10 @@ workload: an acknowledgement is the one thing that a caller can rely on. Whether
 reported offset is a separate check (``offset-is-true``). Records that have neither a value nor a
 key are equal; of these at least as many are stored as were acknowledged.
 
+An application that is not ours acknowledges all of its records by ending with status 0; which
+answers it had is not known. With another status it acknowledges none, and what is absent then is
+out of sight.
+
 Where the leader of a partition fails, what it had acknowledged under read-uncommitted may be gone;
 under read-committed it may not.
 
@@ -25,11 +29,14 @@ from chaos.oracle.frames.commits import early_answers, lost_commits
 from chaos.oracle.frames.replicas import LOST_IN_ELECTION, replicas
 from chaos.oracle.incarnations import open_across_deletion
 
+EXIT_STATUS = "exit-status"
+"""The cause where an application that ended without status 0 does not say what is stored."""
+
 NAME = "acked-is-stored"
 SEMANTICS = ("at-least-once", "at-most-once")
-NEEDS = (Need.CALLS, Need.LOGS)
+NEEDS = (Need.LOGS,)
 EXCUSES = (LOST_IN_ELECTION, ACROSS_DELETION)
-CAUSES = RECORD_CAUSES
+CAUSES = (*RECORD_CAUSES, EXIT_STATUS)
 
 
 def check(evidence: Evidence) -> Finding:
@@ -49,10 +56,15 @@ def check(evidence: Evidence) -> Finding:
             if record.id not in evidence.without_id and found.sees(record.id)
         ]
     found.judged = len(acknowledged)
+    if not evidence.sees_calls:
+        unreasoned = frozenset()  # its status is no answer to a request
+        absent = [r.id for r in evidence.unacknowledged if not copies[r.id]]
+        found.blind(EXIT_STATUS, sum(map(found.sees, absent)))
+    how = "acknowledged" if evidence.sees_calls else "acknowledged by status 0"
     for record in acknowledged:
         if copies[record.id] and trail_of[record.id] not in unreasoned:
             continue
-        subject = f"{listed([record.id])} {were([record.id])} acknowledged"
+        subject = f"{listed([record.id])} {were([record.id])} {how}"
         when = at(record.outcome_at or 0.0)
         lost = not copies[record.id] and elections.lost(record)
         if lost:

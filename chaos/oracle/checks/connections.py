@@ -30,7 +30,7 @@ from simulator.faults.effects import CutPoint, Effect
 
 NAME = "connections"
 SEMANTICS = ("at-least-once", "at-most-once")
-NEEDS = (Need.FRAMES, Need.CLOCK)
+NEEDS = (Need.FRAMES, Need.CALLS, Need.CLOCK)
 EXCUSES = ()
 CAUSES = ()
 

@@ -7,8 +7,13 @@ that may end at any time, and therefore keeps order only among records on the sa
 SPU may store one batch of a request and refuse the one before it; the client can send the refused
 one again only behind the stored one. A record that an election left out, after it had been
 acknowledged under read-uncommitted, has no place in the order of those that are left.
+
+An application that is not ours gets its records as lines, in their order. If it ends with another
+status than 0, it acknowledges none; then those records count whose requests nothing disturbed,
+since they are stored when they are sent.
 """
 
+from collections.abc import Sequence
 from heapq import heappop, heappush
 
 from chaos.history import Need, SentRecord
@@ -17,6 +22,7 @@ from chaos.oracle.blind_records import RECORD_CAUSES, blind_records
 from chaos.oracle.evidence import Copy, Evidence
 from chaos.oracle.finding import ACROSS_DELETION, Finding, Violations
 from chaos.oracle.frames.replicas import LOST_IN_ELECTION, replicas
+from chaos.oracle.frames.undisturbed import undisturbed
 from chaos.oracle.incarnations import open_across_deletion
 
 PASSED = "passed-in-its-request"
@@ -24,7 +30,7 @@ PASSED = "passed-in-its-request"
 
 NAME = "order"
 SEMANTICS = ("at-least-once", "at-most-once")
-NEEDS = (Need.CALLS, Need.LOGS)
+NEEDS = (Need.LOGS,)
 EXCUSES = (PASSED, LOST_IN_ELECTION, ACROSS_DELETION)
 CAUSES = RECORD_CAUSES
 
@@ -40,7 +46,7 @@ def check(evidence: Evidence) -> Finding:
     """By producer, incarnation, partition and connection."""
     elections = evidence.once(replicas) if evidence.left_out else None
     unseen, all_copies, stored = found.set_aside, evidence.copies, 0
-    for record in evidence.acknowledged:
+    for record in _concerned(evidence):
         copies = all_copies[record.id]
         if not copies or (unseen and not found.sees(record.id)):
             continue
@@ -79,6 +85,18 @@ def check(evidence: Evidence) -> Finding:
         )
     found.judged = stored
     return found.finding()
+
+
+def _concerned(evidence: Evidence) -> Sequence[SentRecord]:
+    """Return the records whose order counts."""
+    if evidence.sees_calls or evidence.history.exit is None:
+        return evidence.acknowledged
+    quiet, transmissions = evidence.once(undisturbed), evidence.transmissions
+    return [
+        record
+        for record in evidence.sent
+        if all(sent.connection in quiet for sent in transmissions[record.id])
+    ]
 
 
 def _was_passed(evidence: Evidence, record_id: int, copy: Copy) -> bool:

@@ -11,5 +11,6 @@
 ``consumers``: the connections of consumers.
 ``held``: what the logs held, and what of it was committed when.
 ``stored_offsets``: where a consumer may resume.
+``undisturbed``: the connections on which nothing gives a client a reason to send again.
 ``commits``: what the servers commit, and when they answer.
 """

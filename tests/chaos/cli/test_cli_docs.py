@@ -15,8 +15,8 @@ DOCS = Path(__file__).parents[3] / "docs"
 GUIDE = (DOCS / "chaos.md").read_text()
 PAGES = [*DOCS.glob("*.md"), DOCS.parent / "README.md"]
 
-WRITTEN = ("mine.yaml", ".chaos/mine-virtual/scenario.yaml")
-"""What a reader writes with ``init``, and what its run keeps."""
+WRITTEN = ("mine.yaml", ".chaos/mine-virtual/scenario.yaml", "reset.yaml", "refused.yaml")
+"""What a reader writes with ``init``, and what its run keeps; the files that a guide shows."""
 
 OPTIONS = {
     option

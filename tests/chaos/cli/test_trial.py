@@ -75,7 +75,7 @@ def lacking(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
 
 
 def driver(name: str, absent: bool) -> Driver:
-    return Driver(name, open_official, ("tcp",), f"no {name} here" if absent else None)
+    return Driver(name, open_official, ("tcp",), unavailable=f"no {name} here" if absent else None)
 
 
 def compared(page: Path) -> Result:

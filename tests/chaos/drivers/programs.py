@@ -1,6 +1,7 @@
 """Shared by the tests of drivers: programs, and a recorder of outcomes."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from chaos.drivers import Recorder
@@ -43,3 +44,9 @@ class Outcomes(Recorder):
 
     def producer(self, number: int) -> ProducerReport:
         raise AssertionError("a program has no counters")
+
+    def expect(self, values: Sequence[bytes]) -> Sequence[SentRecord]:
+        raise AssertionError("a program sends what it is asked to send")
+
+    def exited(self, how: str | None, complaint: Sequence[str]) -> None:
+        raise AssertionError("a program is no application")
