@@ -129,6 +129,16 @@ def test_a_record_twice_in_one_request_is_invalid(tmp_path: Path) -> None:
     assert result.figures["duplicated"] == 5
 
 
+def test_where_answers_wait_for_the_commit_a_second_transmission_may_have_a_reason(
+    tmp_path: Path,
+) -> None:
+    line = 'await producer.send(None, line.rstrip(b"\\n"))'
+    script = changed(line, f"{line}\n            await producer.flush()\n            {line}")
+    one = [{"send": {"count": 1}}]
+    _, result = ran(tmp_path, script, workload=one, cluster={"commit_delay": "1ms"})
+    assert result.reasons == ("unprovoked-duplicate judged none, blind for: commit-uncertain 1",)
+
+
 def test_an_order_of_its_own_is_invalid(tmp_path: Path) -> None:
     script = changed(
         "async for line in trio.wrap_file(sys.stdin.buffer):",

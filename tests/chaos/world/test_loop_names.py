@@ -11,6 +11,7 @@ from chaos.world.loop import names
 ROOT = Path(__file__).parents[3]
 
 WITH_REAL_IO = {
+    "chaos/drivers/application.py": "a program",
     "chaos/drivers/process.py": "a client in a process of its own",
     "chaos/world/world.py": "begins the run",
     "producer/cli.py": "a program",
