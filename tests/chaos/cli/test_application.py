@@ -99,6 +99,16 @@ def test_a_kept_run_is_repeated_with_the_same_options(folder: Path) -> None:
     assert run(*again[4:])[0] == 2
 
 
+def test_shards_of_runs_with_an_application_are_merged() -> None:
+    app = ["--app", "false {address}"]
+    run("quiet.yaml", *app, "--shard", "1/1", "--out", "part")
+    merged = CliRunner().invoke(main, ["merge", "part"], standalone_mode=False)
+    assert merged.return_value == 2
+    again = shlex.split(re.findall(r"^again: (.*)$", merged.stdout, re.MULTILINE)[0])
+    assert again[3:5] == ["run", "quiet.yaml"]
+    assert again[again.index("--app") :][:2] == app
+
+
 # --- mistakes
 
 
