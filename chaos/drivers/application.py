@@ -50,6 +50,7 @@ NOT_TOLD: Mapping[str, Any] = {
     "keys": "the application chooses its own keys",
     "values of any bytes": "the application gets lines, so that values are text",
     "probe": "the application has ended when the cluster is healed",
+    Need.CONSUME: "what the application reads is not known",
 }
 """What an application cannot be told."""
 
