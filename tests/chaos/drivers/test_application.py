@@ -81,7 +81,10 @@ def test_an_honest_application_is_valid_and_the_rest_is_not_applicable(tmp_path:
         "always": 0,
     }
     others = {each.not_applicable for each in result.findings} - {None}
-    assert others == {"calls: the application makes its own"}
+    assert others == {
+        "calls: the application makes its own",
+        "consume: what the application reads is not known",
+    }
     assert history.not_applicable == [
         "calls: the application makes its own",
         "probe: the application has ended when the cluster is healed",
