@@ -3,7 +3,7 @@ PYTHON ?= $(shell for p in python3.11 python3; do $$p -c '$(NEW_ENOUGH)' 2>&- &&
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test conformance official-tests fluvio-client-python chaos zoo rust rusttest node nodetest editors trial coverage soak bench docs
+.PHONY: help setup check test conformance official-tests fluvio-client-python chaos zoo rust rusttest node nodetest editors trial certify certify-deep certify-official coverage soak bench docs
 
 help:            ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 16
@@ -67,6 +67,22 @@ trial: setup     ## the official clients through their known defects, held again
 
 zoo: setup       ## every mutant, small defects that the judge must catch, and nobody else accused
 	$(BIN)/python -m chaos zoo
+
+certify: setup   ## every placement of up to two faults in small workloads: docs/certificates/
+	rm -f .chaos/certificates/*.md
+	$(BIN)/python -m chaos certify scenarios/certificates --out .chaos/certificates
+	mkdir -p docs/certificates && cp .chaos/certificates/*.md docs/certificates
+
+EVERYTHING := scenarios/alphabets/everything.yaml
+certify-deep: setup  ## up to three faults; and up to two of every kind, with changes of the cluster (many minutes)
+	$(BIN)/python -m chaos certify scenarios/certificates --faults 3 --out .chaos/certificates/deep
+	mkdir -p docs/certificates/deep && cp .chaos/certificates/deep/*.md docs/certificates/deep
+	$(BIN)/python -m chaos certify scenarios/certificates --alphabet $(EVERYTHING) --out .chaos/certificates/everything
+	mkdir -p docs/certificates/everything && cp .chaos/certificates/everything/*.md docs/certificates/everything
+
+certify-official: setup  ## what the official Python client does in every placement of one fault (minutes)
+	$(BIN)/python -m chaos certify scenarios/certificates/official --client fluvio --faults 1 --jobs 6 --out .chaos/certificates/official || [ $$? = 1 ]
+	mkdir -p docs/certificates/official && cp .chaos/certificates/official/*.md docs/certificates/official
 
 coverage: setup  ## what the scenarios reach of the producer, which must be almost all (minutes)
 	$(BIN)/coverage run -m chaos run scenarios/*.yaml --jobs 1 && $(BIN)/coverage report

@@ -1,9 +1,10 @@
-"""``python -m benchmarks.exploring``: the effect of targeting, in some minutes.
+"""``python -m benchmarks.exploring``: the effect of targeting and of placements.
 
-Each of ten defects (``defects.py``) is searched for with many seeds, without and with targeted
-examples, in a property whose faults strike often and in one whose faults strike seldom. The four
-methods take turns, so that other load on the machine affects all alike. The number of examples
-until one fails and the CPU time in seconds are counted, without shrinking.
+Each of ten defects (``defects.py``) is searched for with many seeds: with drawn examples alone,
+with targeted ones, and with placements, in a property whose faults strike often and in one whose
+faults strike seldom. It takes some minutes. The methods take turns, so that other load on the
+machine affects all alike. The number of examples until one fails and the CPU time in seconds are
+counted, without shrinking.
 """
 
 import argparse
@@ -24,12 +25,15 @@ OFTEN, SELDOM = "0.01..0.3", "0.001..0.02"
 """The probabilities of the faults in the two properties."""
 
 METHODS = {
-    "often, untargeted": (OFTEN, False),
-    "often, targeted": (OFTEN, True),
-    "seldom, untargeted": (SELDOM, False),
-    "seldom, targeted": (SELDOM, True),
+    "often, untargeted": (OFTEN, False, False),
+    "often, targeted": (OFTEN, True, False),
+    "often, with placements": (OFTEN, True, True),
+    "seldom, untargeted": (SELDOM, False, False),
+    "seldom, targeted": (SELDOM, True, False),
+    "seldom, with placements": (SELDOM, True, True),
 }
-"""By name of a search method, the probabilities and whether to target."""
+"""By name of a search method, the probabilities, and whether there are targeted examples and rounds
+of placements."""
 
 PROPERTY = """
 name: everything open
@@ -96,9 +100,9 @@ class _Score:
         text = f"{statistics.median(self.examples):g}, {statistics.median(self.seconds):.2f} s"
         return f"{text}, {given_up} given up" if given_up else text
 
-    def search(self, defect: Defect, seed: int, method: tuple[str, bool]) -> None:
+    def search(self, defect: Defect, seed: int, method: tuple[str, bool, bool]) -> None:
         """Search once and record the result."""
-        probability, targeted = method
+        probability, targeted, placed = method
         text = PROPERTY.replace("SEMANTIC", defect.semantic).replace("PROBABILITY", probability)
         prop = parse_scenario(text, f"{defect.semantic}.yaml")
         reached = 0
@@ -112,7 +116,14 @@ class _Score:
         started = time.process_time()
         with defect.in_place():
             try:
-                explore(prop, examples=EXAMPLES_MAX, seed=seed, progress=stop, targeted=targeted)
+                explore(
+                    prop,
+                    examples=EXAMPLES_MAX,
+                    seed=seed,
+                    progress=stop,
+                    targeted=targeted,
+                    placed=placed,
+                )
             except _Caught:
                 self.caught += 1
         self.seconds.append(time.process_time() - started)
@@ -123,17 +134,19 @@ def main() -> None:
     """Search for every defect with each method and print a table, line by line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.exploring", description=__doc__)
     parser.add_argument("--seeds", type=int, default=15, help="searches with each method (15)")
+    parser.add_argument("--methods", default="", help="a word of the names of methods (all)")
     parser.add_argument("defects", nargs="*", help="words from the names of defects (all)")
     given = parser.parse_args()
     seeds: int = given.seeds
-    print(f"| {seeds} searches with each method | it takes |", " | ".join(METHODS), "|")
-    print("|---|---|" + "---|" * len(METHODS))
+    methods = {name: each for name, each in METHODS.items() if given.methods in name}
+    print(f"| {seeds} searches with each method | it takes |", " | ".join(methods), "|")
+    print("|---|---|" + "---|" * len(methods))
     for defect in DEFECTS:
         if given.defects and not any(word in defect.name for word in given.defects):
             continue
-        scores = {name: _Score() for name in METHODS}
+        scores = {name: _Score() for name in methods}
         for seed in range(seeds):
-            for name, method in METHODS.items():
+            for name, method in methods.items():
                 scores[name].search(defect, seed, method)
         cells = " | ".join(score.shown for score in scores.values())
         print(f"| {defect.name} | {defect.needs} | {cells} |", flush=True)

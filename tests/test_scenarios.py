@@ -78,7 +78,19 @@ def struck(scenario: Scenario) -> Iterator[tuple[object, ...]]:
             yield semantic, fault.kind, fault.at, *trigger
 
 
+CERTIFICATES = [load_scenario_file(path) for path in sorted(DIRECTORY.glob("certificates/*.yaml"))]
+
 # --- what they cover
+
+
+def test_the_scenarios_of_certificates_are_small_and_settle_their_records() -> None:
+    assert len(CERTIFICATES) == 12
+    for each in CERTIFICATES:
+        assert each.concrete
+        assert each.worlds == ("virtual",)
+        settled = "at-least-once" in each.text or "wait" in each.text
+        assert settled, f"{each.filename}: its requests would be sent after healing"
+    assert len({each.name for each in (*CERTIFICATES, *FILES.values())}) == 12 + len(FILES)
 
 
 def test_there_are_examples_and_properties_enough() -> None:

@@ -3,6 +3,7 @@
 ``main``: the command group, and how the process ends.
 ``run``: runs scenarios and properties.
 ``explore``: explores properties.
+``certify``: tries every placement of up to k faults.
 ``replay``: runs one scenario again and prints narratives.
 ``judge``: judges kept histories.
 ``merge``: makes one result of shards, and what is kept of a shard.
@@ -14,6 +15,5 @@
 ``options``: the options that several commands have.
 ``tasks``: one run or exploration as a task for a worker process.
 ``conclude``: the output of ``run`` and ``explore``.
-``terminal``: standard output and the progress bar.
-``interrupt``: the handling of Ctrl-C.
+``terminal``: standard output, the progress bar, and Ctrl-C.
 """

@@ -10,6 +10,7 @@ from types import FrameType
 
 import click
 
+from chaos.cli.certify import certify_command
 from chaos.cli.explore import explore_command
 from chaos.cli.inform import init_command, list_command, schema_command, validate_command
 from chaos.cli.judge import judge_command
@@ -57,6 +58,7 @@ def main() -> None:
 COMMANDS = (
     run_command,
     explore_command,
+    certify_command,
     replay_command,
     judge_command,
     merge_command,

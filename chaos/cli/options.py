@@ -204,7 +204,7 @@ loop_option = click.option(
     help="The event loop of examples in virtual time. Both give the same histories; what the fast "
     "one finds counts once trio gives the same. Concrete scenarios always run on trio.",
 )
-_jobs = click.option(
+jobs_option = click.option(
     "--jobs",
     type=click.IntRange(1, 256),
     default=default_jobs,
@@ -231,7 +231,7 @@ run_options = together(
     out_option,
     format_option,
     junit_option,
-    _jobs,
+    jobs_option,
     shard_option,
     loop_option,
 )

@@ -6,10 +6,9 @@ import click
 
 from chaos.cli.conclude import complain, complain_of
 from chaos.cli.files import Source, gather, not_there
-from chaos.cli.interrupt import Interrupted, interruptible
 from chaos.cli.options import client_option, perfetto_option, world_option
 from chaos.cli.tasks import judged
-from chaos.cli.terminal import Terminal
+from chaos.cli.terminal import Interrupted, Terminal, interruptible
 from chaos.drivers.driver import Driver
 from chaos.history import History, SentRecord
 from chaos.oracle.evidence import Evidence

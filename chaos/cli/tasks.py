@@ -85,6 +85,8 @@ class Task:
     """The part of the examples to run; None for all."""
     loop: LoopName = "trio"
     """The event loop of examples; a concrete scenario runs on trio."""
+    placed: bool = False
+    """Whether every other round of examples has placements."""
 
     @property
     def waits(self) -> bool:
@@ -107,6 +109,7 @@ def task_of(
     seconds: float | None = None,
     shard: Shard | None = None,
     loop: LoopName = "trio",
+    placed: bool = False,
 ) -> Task:
     """Return the task of running a file in one world.
 
@@ -124,6 +127,7 @@ def task_of(
         seconds: the time limit in seconds of real time; None for no limit.
         shard: the part of the examples to run; None for all.
         loop: the event loop of examples.
+        placed: whether every other round of examples has placements.
     """
     prop = source.prop
     return Task(
@@ -145,6 +149,7 @@ def task_of(
         given_seconds=seconds,
         shard=shard,
         loop=loop,
+        placed=placed,
     )
 
 
@@ -281,6 +286,7 @@ def _explored(
             saved=saved,
             progress=progress,
             keep=keep,
+            placed=task.placed,
         )
     report = with_verdict(with_reached(report, found), found)
     if found.loop_defect:
@@ -294,7 +300,7 @@ def _explored(
     drawn = size if found.failed is None else size_of(found.failed)
     number = None if found.failed is None else found.failed_number
     report = replace(report, failed=FailedExample(number, drawn, size))
-    return _with_counterexample(task, report, found.counterexample)
+    return with_counterexample(task, report, found.counterexample)
 
 
 def _parts(task: Task) -> AbstractContextManager[Callable[[Exploration], None]]:
@@ -322,7 +328,7 @@ def with_reached(report: ScenarioReport, found: Exploration) -> ScenarioReport:
     )
 
 
-def _with_counterexample(
+def with_counterexample(
     task: Task, report: ScenarioReport, found: Counterexample
 ) -> ScenarioReport:
     """Run the smallest failing scenario once more for its narratives, and keep the run."""

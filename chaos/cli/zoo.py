@@ -8,9 +8,8 @@ from functools import partial
 import click
 
 from chaos.cli.conclude import Format
-from chaos.cli.interrupt import Interrupted, interruptible
 from chaos.cli.options import SEED_MAX, format_option, loop_option
-from chaos.cli.terminal import Terminal
+from chaos.cli.terminal import Interrupted, Terminal, interruptible
 from chaos.mutants import MUTANTS
 from chaos.mutants.hunt import NONE, Catch, combined, control, control_turns, hunt
 from chaos.report.scenario_report import (

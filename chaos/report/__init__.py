@@ -5,6 +5,7 @@
 ``phrases``: the sentences for single events and outcomes.
 ``summary``: the summary of one result as lines of text.
 ``table``: the tables of several results, and the last line.
+``certificate``: the page of a certificate.
 ``zoo_table``: the report of ``zoo``.
 ``junit``: the results as JUnit XML.
 ``perfetto``: a run as Chrome trace JSON.

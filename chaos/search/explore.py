@@ -8,6 +8,10 @@ if they do not, targeted examples do. Which of the two applies is not known befo
 round has both. The very first examples, and the targeted ones, draw counts and sizes near the low
 ends of their ranges: most defects show with few records, and such examples run in less time.
 
+With ``placed``, every other round, beginning with the first, has placements in its place
+(``opening.py``), as long as there are some: a file that draws much would else not be drawn from in
+the number of examples that it declares.
+
 An example depends on the seed and on its number alone, and on no other round. The number of
 processes that share the work therefore changes nothing: the failing example with the lowest number
 counts. Nor does it matter where an exploration begins: a targeted example depends on those before
@@ -23,11 +27,14 @@ from functools import partial
 from hashlib import blake2b
 from itertools import count
 
+from pydantic import ValidationError
+
 from chaos.history import History
 from chaos.search.counterexample import VIRTUAL, Counterexample, Stage, broken, shrunk
 from chaos.search.engine import open_engine
 from chaos.search.exploration import SAVED, Exploration
 from chaos.search.injection_points import Data
+from chaos.search.opening import Opening
 from chaos.search.shard import Shard
 from chaos.search.target import TargetedExample
 from chaos.spec.property import Example, Property
@@ -66,6 +73,7 @@ def explore(
     progress: Callable[[Exploration], None] = lambda found: None,
     keep: Callable[[Exploration], None] = lambda part: None,
     targeted: bool = True,
+    placed: bool = False,
 ) -> Exploration:
     """Explore a property until one example fails or the limit is reached.
 
@@ -85,6 +93,8 @@ def explore(
         progress: called with the results so far after each batch, before shrinking.
         keep: called with the results of each batch, in order, after shrinking.
         targeted: whether three of eight examples are targeted.
+        placed: whether every other round has placements of up to two faults in the smallest
+            example; in the virtual world only, where the same run comes again.
 
     Returns:
         The results, with the smallest failing scenario if an example fails.
@@ -106,7 +116,8 @@ def explore(
         examples = prop.examples
     if prop.concrete and "seed" in prop.data:
         examples = 1  # nothing is drawn, so all examples are the same
-    work = _Work(prop, stage, seed, targeted)
+    work = _Work(prop, stage, seed, targeted, placed and stage.world == "virtual")
+    _OPENINGS.clear()  # the code may have changed since their runs
     limits = _Limits(after, examples, seconds, shard)
     tasks = (partial(_batch, work, numbers) for numbers in _numbers(work, limits))
     with open_engine(jobs, dask) as engine:
@@ -134,6 +145,7 @@ class _Work:
     stage: Stage
     seed: int
     targeted: bool
+    placed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +203,7 @@ class _Round:
         self._drawing = drawing
         self._found = found
         self._targeted: TargetedExample | None = None
+        self._opening = _opening(work) if work.placed else None
 
     def run(self, numbers: range) -> None:
         """Run the examples with these numbers, up to the first that fails."""
@@ -207,6 +220,14 @@ class _Round:
 
     def _run(self, number: int) -> None:
         """Run one example."""
+        if self._opening is not None and number // ROUND % 2 == 0:
+            placed = number // (2 * ROUND) * ROUND + number % ROUND
+            placement = self._opening.placement(placed)
+            if placement is not None:
+                names = self._opening.names_in_file(placement)
+                history = self._try(*self._opening.scenario(placement), names)
+                self._opening.ran(placed, history)
+                return
         if number % ROUND == DRAWN and self._work.targeted:
             example = self._drawing.example(self._work.seed, number)
             self._targeted = self._target(example, number)
@@ -267,7 +288,7 @@ class _Drawing:
     def __init__(self, prop: Property) -> None:
         self.name = prop.name
         self.faults = prop.faults
-        self._prop = prop
+        self.prop = prop
 
     def example(self, seed: int, number: int) -> Example:
         """Draw the example with a number.
@@ -280,7 +301,22 @@ class _Drawing:
             ValueError: the values of the generators make no valid scenario.
         """
         rng = random.Random(self.seed_of(seed, number, "draw"))  # noqa: S311  nothing secret
-        return self._prop.draw(rng, self._share(seed, number))
+        return self.prop.draw(rng, self._share(seed, number))
+
+    def smallest(self, seed: int) -> Example:
+        """Draw the example with the low end of every count and size but those of the producer:
+        a policy with few retries hides what a client does at the last of many.
+
+        Args:
+            seed: the seed of the exploration, on which the rest of it depends.
+        """
+        rng = random.Random(self.seed_of(seed, 0, "opening"))  # noqa: S311  nothing secret
+        small, other = self.prop.draw(rng, Fraction(0)), self.prop.draw(rng)
+        data = {**small.data, **{k: other.data[k] for k in ("producer",) if k in other.data}}
+        try:
+            return replace(small, data=data, scenario=Scenario.model_validate(data))
+        except ValidationError:
+            return small
 
     def _share(self, seed: int, number: int) -> Fraction:
         """Return the part of their ranges from which counts and sizes are drawn."""
@@ -296,3 +332,16 @@ class _Drawing:
         """Return the seed for one part of an example."""
         subject = f"{seed}/{self.name}/{number}/{what}".encode()
         return int.from_bytes(blake2b(subject, digest_size=8).digest(), "big")
+
+
+_OPENINGS: dict[tuple[str, str, int], Opening] = {}
+"""The placements of the exploration that this process works for, by its property and seed."""
+
+
+def _opening(work: _Work) -> Opening:
+    """Return the placements in the smallest example of a property; a process keeps them."""
+    key = work.prop.filename, work.prop.text, work.seed
+    if key not in _OPENINGS:
+        smallest = _Drawing(work.prop).smallest(work.seed)
+        _OPENINGS[key] = Opening(work.prop, smallest, work.stage)
+    return _OPENINGS[key]

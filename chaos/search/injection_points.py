@@ -1,7 +1,9 @@
 """The injection points of a run, and the pinned faults that strike there.
 
-An injection point is one exchange at one cut point. The simulator's own fault plan decides which
-exchanges concern a fault and how it counts them: the plan receives the requests of the run again.
+An injection point is one exchange at one cut point, or one connect to a server. The simulator's own
+fault plan decides which exchanges concern a fault and how it counts them: the plan receives the
+requests of the run again. Points are ordered by the events of the run: a fault at one point changes
+nothing before it, so that the points before it are those of the run without that fault.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,10 +11,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from chaos.history import CallEnded, History
-from simulator.events import Appended, ExchangeEvent, FaultHit, FrameRead, FrameWritten, Healed
+from simulator.events import (
+    Appended,
+    ConnectionOpened,
+    ConnectRefused,
+    ExchangeEvent,
+    FaultHit,
+    FrameRead,
+    FrameWritten,
+    Healed,
+)
 from simulator.faults.armed import Exchange, Mark
 from simulator.faults.effects import CutPoint
-from simulator.faults.model import Match, Placed
+from simulator.faults.model import Match, Placed, Refusal
 from simulator.faults.plan import FaultPlan
 from wire.api import APIS
 
@@ -28,8 +39,9 @@ class _Seen:
     """An exchange at which faults can strike."""
 
     exchange: Exchange
-    reached: dict[CutPoint, float]
-    """By cut point that the exchange reached, the time in seconds of the faults' clock."""
+    reached: dict[CutPoint, tuple[int, float]]
+    """By cut point that the exchange reached, the position of the event among all events, and its
+    time in seconds of the faults' clock."""
     struck: set[CutPoint] = field(default_factory=set)
 
 
@@ -40,6 +52,8 @@ class InjectionPoint:
     transmission: int
     """The number of the request frame."""
     at: CutPoint
+    order: int
+    """The position among all events of the run."""
     t: float
     """In seconds of the faults' clock."""
     api: str
@@ -51,8 +65,19 @@ class InjectionPoint:
     """Whether a fault struck there."""
 
     def is_after(self, other: "InjectionPoint") -> bool:
-        """Return whether it comes later in the run; at equal times, in the order of reading."""
-        return (self.t, self.transmission, self.at) > (other.t, other.transmission, other.at)
+        """Return whether it comes later in the run."""
+        return self.order > other.order
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectPoint:
+    """One connect that a server accepted while faults could strike."""
+
+    server: str
+    ordinal: int
+    """Counts the connects to this server, from 1."""
+    order: int
+    """The position among all events of the run."""
 
 
 class InjectionPoints:
@@ -66,8 +91,11 @@ class InjectionPoints:
         self._seen: dict[int, _Seen] = {}
         self._marks: dict[tuple[Match, bool], dict[int, Mark]] = {}
         """By the match of a fault, and by transmission, how the fault counts the exchange."""
+        self._connects: list[ConnectPoint] = []
+        self._struck_by: dict[str, int] = {}
+        """By the name of a fault, the position of the first point that it struck."""
         since: float | None = None
-        for event in history.events:
+        for order, event in enumerate(history.events):
             if since is None:
                 # Faults can strike as soon as the client is connected.
                 if isinstance(event, CallEnded):
@@ -75,20 +103,39 @@ class InjectionPoints:
             elif isinstance(event, Healed):
                 break
             elif isinstance(event, ExchangeEvent):
-                self._add(event, event.t - since)
+                self._add(event, (order, event.t - since))
+            elif isinstance(event, ConnectionOpened | ConnectRefused):
+                self._add_connect(event, order)
 
-    def _add(self, event: ExchangeEvent, t: float) -> None:
+    def _add(self, event: ExchangeEvent, reached: tuple[int, float]) -> None:
         if isinstance(event, FrameRead):
-            self._seen[event.transmission] = _Seen(_exchange(event), {CutPoint.REQUEST: t})
+            self._seen[event.transmission] = _Seen(_exchange(event), {CutPoint.REQUEST: reached})
             return
         seen = self._seen.get(event.transmission)
         if seen is None:
             return  # the request arrived before faults could strike
         if isinstance(event, FaultHit):
             seen.struck.add(event.at)
-            seen.reached.setdefault(event.at, t)
+            order, _ = seen.reached.setdefault(event.at, reached)
+            self._struck_by.setdefault(event.fault, order)
         elif isinstance(event, Appended | FrameWritten):
-            seen.reached.setdefault(CutPoint.RESPONSE, t)
+            seen.reached.setdefault(CutPoint.RESPONSE, reached)
+
+    def _add_connect(self, event: ConnectionOpened | ConnectRefused, order: int) -> None:
+        ordinal = 1 + sum(each.server == event.server for each in self._connects)
+        self._connects.append(ConnectPoint(event.server, ordinal, order))
+        if isinstance(event, ConnectRefused):
+            self._struck_by.setdefault(event.fault, order)
+
+    def order_of(self, fault: str) -> int | None:
+        """Return the position of the first point that a fault struck; None if it never fired."""
+        return self._struck_by.get(fault)
+
+    def connects(self, fault: Refusal) -> Iterator[ConnectPoint]:
+        """Yield the connects to the servers that a fault concerns, in order."""
+        for point in self._connects:
+            if fault.server in (point.server, point.server.partition(":")[0]):
+                yield point
 
     def of(self, fault: Placed) -> Iterator[InjectionPoint]:
         """Yield the injection points that match a fault, whatever its trigger, by request."""
@@ -153,7 +200,8 @@ class InjectionPoints:
         return InjectionPoint(
             transmission=transmission,
             at=at,
-            t=seen.reached[at],
+            order=seen.reached[at][0],
+            t=seen.reached[at][1],
             api=seen.exchange.api,
             connection=seen.exchange.connection,
             partition=mark.partition,

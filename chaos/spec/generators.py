@@ -283,6 +283,52 @@ def named_faults(faults: Iterable[Any]) -> Iterator[tuple[str, str, Mapping[str,
         yield fields.get("name") or f"{kind}-{position}", kind, fields
 
 
+def possible_faults(node: Any, position: int = 1) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """Yield name, kind and fields of each fault that an example may have.
+
+    Args:
+        node: the list of faults of a file, with its generators, or a part of it.
+        position: its position in the full list, from 1.
+    """
+    match node:
+        case str():
+            yield f"{node}-{position}", node, {}
+            return
+        case Mapping():
+            ((kind, fields),) = node.items()
+            yield (fields or {}).get("name") or f"{kind}-{position}", kind, fields or {}
+            return
+        case AnyOf():
+            for option in node.options:
+                yield from possible_faults(option, position)
+            return
+        case Faults():
+            members = [item for _, item in node.items]
+        case SomeOf():
+            members = node.members
+        case _:
+            members = list(node)
+    for member in members:
+        yield from possible_faults(member, position)
+        position += _width(member)
+
+
+class LowEnds:
+    """Selects low ends, first options and all members."""
+
+    def value_in(self, generator: Range) -> Any:
+        """Return the low end."""
+        return generator.value(generator.steps[0])
+
+    def option_of(self, generator: AnyOf) -> int:
+        """Return the first option."""
+        return 0
+
+    def members_of(self, generator: SomeOf) -> Iterable[bool]:
+        """Include all members."""
+        return (True for _ in generator.members)
+
+
 def _with_name(fault: Any, position: int) -> Any:
     """Return a fault in its YAML form, named by its position unless it has a name."""
     kind: Any = fault

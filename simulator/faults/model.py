@@ -232,15 +232,28 @@ _REFUSAL_EFFECTS = {
 
 
 class Refusal(Fault):
-    """A fault that prevents new connections: no cut point and no trigger, only a window."""
+    """A fault that prevents new connections: it has no cut point, but a window, and ordinals of
+    connects."""
 
     server: ServerName
     """The server: ``sc``, ``spu`` for all SPUs, or ``spu:N``, numbered from 0."""
     how: Literal["refuse", "rst", "hang"] = "refuse"
     """``refuse``: the listener is closed. ``rst``: the connection is accepted and reset. ``hang``:
     the connection is accepted and never answered."""
+    nth: Ordinals | None = None
+    """Trigger of ``rst`` and ``hang``: the ordinals of the connects to strike, a number or a list.
+    Ordinals count the connections that a server accepts, from 1, separately for each server; by
+    default every connect is struck."""
     between: Window | None = None
-    """Strike only in this window of the faults' clock; by default always."""
+    """Strike only in this window of the faults' clock; ordinals also count outside of it. By
+    default always."""
+
+    @classmethod
+    def conflicts(cls, written: Mapping[str, Any]) -> Iterator[Conflict]:
+        """Report an ordinal of a closed listener, which accepts nothing that could be counted."""
+        if written.get("nth") is not None and written.get("how", "refuse") == "refuse":
+            text = "a closed listener counts no connects; write how: rst, how: hang or between"
+            yield Conflict(("nth",), text)
 
     def covers(self, spu: int | None) -> bool:
         """Return whether the fault concerns an SPU, or the SC if ``spu`` is None."""

@@ -15,6 +15,7 @@ and are *shadowed*: they neither fire nor count towards a limit. Delays always a
 terminal action happens after the delay.
 """
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -127,6 +128,8 @@ class FaultPlan:
         self._ordinals = 0
         """The number of partitions that are counted, over all faults."""
         self._by_connection: dict[int, dict[Armed, int]] = {}
+        self._accepted: dict[str, Counter[int | None]] = {}
+        """By the name of a fault, and by SPU, None for the SC, the connects that it counted."""
         self._dials_reported = False
         self.counts: dict[str, FaultCount] = {}
         """Counts by the name of the fault, in the order of adding; also of removed faults."""
@@ -224,6 +227,7 @@ class FaultPlan:
         name = fault.name
         self._faults[name] = fault
         self._since_s[name] = elapsed_s
+        self._accepted[name] = Counter()
         unknown = _closes_listeners(fault) and not self._dials_reported
         count = self.counts.setdefault(name, FaultCount(None if unknown else 0))
         if isinstance(fault, Placed):
@@ -232,6 +236,7 @@ class FaultPlan:
             del self.counts[next(each for each in self.counts if each not in self._faults)]
 
     def _retire(self, name: str) -> None:
+        del self._accepted[name]
         armed = self._armed.pop(name, None)
         if armed is not None:
             armed.retire()
@@ -314,8 +319,12 @@ class FaultPlan:
         """
         decided: Refusal | None = None
         for refuse in self._refusals if self.active else ():
-            since_s = self._since_s[refuse.name]
-            if refuse.covers(spu) and inside(refuse.between, elapsed_s - since_s):
+            if not refuse.covers(spu):
+                continue
+            accepted = self._accepted[refuse.name]
+            accepted[spu] += 1
+            meant = refuse.nth is None or accepted[spu] in refuse.nth
+            if meant and inside(refuse.between, elapsed_s - self._since_s[refuse.name]):
                 if decided is None:
                     decided = refuse
                     self._count(refuse.name, 1)

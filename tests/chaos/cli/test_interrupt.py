@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from chaos.cli.interrupt import Interrupted, interruptible
+from chaos.cli.terminal import Interrupted, interruptible
 
 ENDS_S = 240.0
 """The limit in seconds on the wait for a signal that arrives within milliseconds."""

@@ -157,7 +157,7 @@ def test_every_mistake_of_a_file_is_told_in_order() -> None:
   - stal
   - delay: {by: &x 5ms, limit: 0}
   - delay: {by: *x, nth: 1..3}
-  - refuse: {how: rst, nth: 1}
+  - refuse: {how: rst, every: 1}
 extra: 1
 """
     assert [line.split(": ")[0:2] for line in _lines(text)] == [
@@ -169,7 +169,7 @@ extra: 1
         ["5:17", "faults[3].delay.by"],
         ["5:21", "faults[3].delay.nth"],
         ["6:5", "faults[4].refuse"],
-        ["6:24", "faults[4].refuse.nth"],
+        ["6:24", "faults[4].refuse.every"],
         ["7:1", "extra"],
     ]
 

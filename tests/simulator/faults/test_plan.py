@@ -1,6 +1,7 @@
 from collections.abc import Sequence
 
 import pytest
+from pydantic import ValidationError
 
 from simulator.faults.effects import NOTHING, Action, CutPoint, Effect, StruckEntries
 from simulator.faults.kinds.delay import Delay
@@ -337,6 +338,24 @@ def test_a_refusal_has_a_window() -> None:
         True,
         False,
     ]
+
+
+def test_a_refusal_with_ordinals_counts_the_connects_of_each_server() -> None:
+    plan = FaultPlan([Refuse(server="spu", how="hang", nth=2)], seed=7)
+    asked = [(spu, plan.at_accept(spu, 0.0) is not None) for spu in (0, 1, None, 0, 1, 0)]
+    assert asked == [(0, False), (1, False), (None, False), (0, True), (1, True), (0, False)]
+    assert counts(plan) == {"refuse-1": (2, 0)}
+
+
+def test_connects_outside_the_window_of_a_refusal_count() -> None:
+    plan = FaultPlan([Refuse(server="sc", how="rst", nth=2, between=["1s", "2s"])], seed=7)
+    assert [plan.at_accept(None, t) is not None for t in (0.5, 1.0, 1.5)] == [False, True, False]
+
+
+@pytest.mark.parametrize("how", [{}, {"how": "refuse"}])
+def test_a_closed_listener_has_no_ordinals(how: dict[str, str]) -> None:
+    with pytest.raises(ValidationError, match="a closed listener counts no connects"):
+        Refuse.model_validate({"server": "sc", "nth": 1, **how})
 
 
 def test_whether_a_closed_listener_refused_a_connect_is_known_if_its_dialler_tells() -> None:
