@@ -70,18 +70,18 @@ zoo: setup       ## every mutant, small defects that the judge must catch, and n
 
 certify: setup   ## every placement of up to two faults in small workloads: docs/certificates/
 	rm -f .chaos/certificates/*.md
-	$(BIN)/python -m chaos certify scenarios/certificates --out .chaos/certificates
+	$(BIN)/python -m chaos certify scenarios/certificates/*.yaml --out .chaos/certificates
 	mkdir -p docs/certificates && cp .chaos/certificates/*.md docs/certificates
 
-EVERYTHING := scenarios/alphabets/everything.yaml
+EVERYTHING := scenarios/certificates/everything.alphabet
 certify-deep: setup  ## up to three faults; and up to two of every kind, with changes of the cluster (many minutes)
-	$(BIN)/python -m chaos certify scenarios/certificates --faults 3 --out .chaos/certificates/deep
+	$(BIN)/python -m chaos certify scenarios/certificates/*.yaml --faults 3 --out .chaos/certificates/deep
 	mkdir -p docs/certificates/deep && cp .chaos/certificates/deep/*.md docs/certificates/deep
-	$(BIN)/python -m chaos certify scenarios/certificates --alphabet $(EVERYTHING) --out .chaos/certificates/everything
+	$(BIN)/python -m chaos certify scenarios/certificates/*.yaml --alphabet $(EVERYTHING) --out .chaos/certificates/everything
 	mkdir -p docs/certificates/everything && cp .chaos/certificates/everything/*.md docs/certificates/everything
 
 certify-official: setup  ## what the official Python client does in every placement of one fault (minutes)
-	$(BIN)/python -m chaos certify scenarios/certificates/official --client fluvio --faults 1 --jobs 6 --out .chaos/certificates/official || [ $$? = 1 ]
+	$(BIN)/python -m chaos certify scenarios/official-client/certificates/*.yaml --client fluvio --faults 1 --jobs 6 --out .chaos/certificates/official || [ $$? = 1 ]
 	mkdir -p docs/certificates/official && cp .chaos/certificates/official/*.md docs/certificates/official
 
 coverage: setup  ## what the scenarios reach of the producer, which must be almost all (minutes)

@@ -10,15 +10,15 @@ from typing import IO, Self
 
 import click
 
-from chaos.cli.conclude import Conclusion, complain
-from chaos.cli.files import Source, gather, not_there
+from chaos.cli.conclude import Conclusion, complain, complain_of
+from chaos.cli.files import Source, gather, skipped
 from chaos.cli.options import client_option, files_argument, jobs_option, out_option
 from chaos.cli.tasks import Task, task_of, unfinished, with_counterexample
 from chaos.cli.terminal import Interrupted, interruptible
 from chaos.drivers.driver import Driver
 from chaos.drivers.registry import PRODUCER
 from chaos.report.certificate import claim, index, page
-from chaos.report.scenario_report import STATUS_NO_VERDICT, ScenarioReport
+from chaos.report.scenario_report import STATUS_NO_VERDICT, BadFile, ScenarioReport, SkippedFile
 from chaos.search.alphabet import BUILT_IN, AlphabetError, load_alphabet
 from chaos.search.certify import (
     Certificate,
@@ -103,22 +103,25 @@ def certify_command(
     Status: 0 no placement breaks a promise, 1 one does, 2 no verdict, nothing to place, or bad
     input, 130 interrupted.
     """
-    sources, mistakes = gather(files)
+    sources, bad = gather(files)
     try:
         bound = CertificateBound(load_alphabet(alphabet), faults, api == "all", schedules)
     except AlphabetError as error:
-        complain([*mistakes, *error.lines])
+        complain(bad)
+        complain_of(*error.lines)
         return STATUS_NO_VERDICT
-    certifying = _Certifying(bound, client, jobs, out, mistakes)
+    certifying = _Certifying(bound, client, jobs, out, bad)
+    left_out: list[SkippedFile] = []
     for source in sources:
         if not source.prop.concrete:
-            mistakes.append(f"{source.file}: has generators; certify takes one concrete scenario")
+            line = f"{source.file}: has generators; certify takes one concrete scenario"
+            bad.append(BadFile(source.file, (line,)))
         elif not source.worlds(None, client, explored=True):
-            mistakes.append(not_there(source, None, client))
+            left_out.append(skipped(source, None, client))
         else:
             certifying.sources.append(source)
-    complain(mistakes)
-    conclusion = certifying.conclusion = Conclusion("text", None, mistakes)
+    complain(bad)
+    conclusion = certifying.conclusion = Conclusion("text", None, bad, left_out)
     total = len(certifying.sources)
     try:
         with interruptible():
@@ -140,8 +143,8 @@ class _Certifying:
     client: Driver
     jobs: int
     out: Path | None
-    mistakes: list[str]
-    """The mistakes in files, which more may join."""
+    bad: list[BadFile]
+    """The files that cannot be certified, which more may join."""
     sources: list[Source] = field(default_factory=list)
     done: list[tuple[str, Certificate]] = field(default_factory=list)
     """The certificates, each with the name of its page."""
@@ -161,11 +164,14 @@ class _Certifying:
         stage = Stage(world, self.client.name, loop=LOOP if refusal() is None else "trio")
         watch = Stopwatch()
         results = _Results(self.out, source, self.bound, stage)
-        with results, self.conclusion.terminal.progress(printable(source.prop.name), None) as show:
+        with (
+            results,
+            self.conclusion.terminal.progress(printable(source.prop.name), None, "run") as show,
+        ):
 
             def tried(row: Row) -> None:
                 results.add(row)
-                show(results.rows)
+                show.reached(results.rows)
 
             try:
                 done = certify(
@@ -179,8 +185,8 @@ class _Certifying:
                 )
             except NothingToPlaceError:
                 line = f"{source.file}: {NOTHING}"
-                complain([line])
-                self.mistakes.append(line)
+                complain_of(line)
+                self.bad.append(BadFile(source.file, (line,)))
                 return
         self.done.append((f"{source.slug}.md", done))
         report = _report(task, done)

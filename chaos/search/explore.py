@@ -225,7 +225,7 @@ class _Round:
             placement = self._opening.placement(placed)
             if placement is not None:
                 names = self._opening.names_in_file(placement)
-                history = self._try(*self._opening.scenario(placement), names)
+                history = self._try(number, *self._opening.scenario(placement), names)
                 self._opening.ran(placed, history)
                 return
         if number % ROUND == DRAWN and self._work.targeted:
