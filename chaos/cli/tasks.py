@@ -109,7 +109,6 @@ def task_of(
     seconds: float | None = None,
     shard: Shard | None = None,
     loop: LoopName = "trio",
-    placed: bool = False,
 ) -> Task:
     """Return the task of running a file in one world.
 
@@ -127,7 +126,6 @@ def task_of(
         seconds: the time limit in seconds of real time; None for no limit.
         shard: the part of the examples to run; None for all.
         loop: the event loop of examples.
-        placed: whether every other round of examples has placements.
     """
     prop = source.prop
     return Task(
@@ -149,7 +147,7 @@ def task_of(
         given_seconds=seconds,
         shard=shard,
         loop=loop,
-        placed=placed,
+        placed=bool(explored),
     )
 
 

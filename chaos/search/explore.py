@@ -79,12 +79,10 @@ def explore(
 
     Args:
         prop: the property; in a concrete scenario only the seed is drawn.
-        examples: the number of examples to run; None for the number that the property declares, or
-            for no limit if ``seconds`` is given.
+        examples: how many to run; None for those that the property declares, or by ``seconds``.
         seconds: the time limit in seconds of real time; None for no limit.
         seed: the seed of all examples.
-        after: the number of the first example, that is, how many an earlier exploration has run.
-            The examples from there on are those that an exploration from 0 runs.
+        after: the number of the first example, the same as in an exploration from 0.
         jobs: the number of processes that share the work; with 1, no other process is started.
         dask: the address of a Dask scheduler whose workers share the work instead.
         shard: the part of the batches to run, of which there are ``count`` in turn; None for all.
@@ -93,8 +91,7 @@ def explore(
         progress: called with the results so far after each batch, before shrinking.
         keep: called with the results of each batch, in order, after shrinking.
         targeted: whether three of eight examples are targeted.
-        placed: whether every other round has placements of up to two faults in the smallest
-            example; in the virtual world only, where the same run comes again.
+        placed: whether every other round has placements, in the virtual world.
 
     Returns:
         The results, with the smallest failing scenario if an example fails.
