@@ -8,10 +8,10 @@ import click
 
 from chaos.cli.conclude import Conclusion, Format, complain
 from chaos.cli.files import gather, skipped
-from chaos.cli.interrupt import Interrupted, interruptible
 from chaos.cli.merge import ShardKeeper
 from chaos.cli.options import dask_option, files_argument, run_options
 from chaos.cli.tasks import Task, perform, task_of, unfinished, with_reached
+from chaos.cli.terminal import Interrupted, interruptible
 from chaos.drivers.driver import Driver
 from chaos.report.phrases import counted
 from chaos.report.scenario_report import BadFile, SkippedFile

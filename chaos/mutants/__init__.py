@@ -20,7 +20,6 @@ catch every one. Without faults none of the defects breaks a promise.
 ``recording``: defects in the events, outcomes and logs that the checks read.
 ``rebatching``: operations on sealed batches for defects that need more than a few lines.
 ``hunt``: the search for one mutant.
-``power``: which mutants the placements of certificates catch.
 ``page``: the lists of mutants in the documentation.
 """
 

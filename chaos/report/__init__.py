@@ -6,6 +6,7 @@
 ``summary``: the summary of one result as lines of text.
 ``table``: the tables of several results, and the last line.
 ``certificate``: the page of a certificate.
+``power``: which mutants the placements of certificates catch, and the page about it.
 ``zoo_table``: the report of ``zoo``.
 ``junit``: the results as JUnit XML.
 ``perfetto``: a run as Chrome trace JSON.

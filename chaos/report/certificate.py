@@ -18,7 +18,7 @@ ROWS_MAX = 100
 """The most placements that a page lists one by one, of a client that is not ours."""
 
 POWER: Final = (
-    "`python -m chaos.mutants.power` lists the mutants of the zoo that the placements of files "
+    "`python -m chaos.report.power` lists the mutants of the zoo that the placements of files "
     "catch; `docs/certificates/power.md` does for the certificates of this project."
 )
 

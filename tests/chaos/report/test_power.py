@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from chaos.mutants import MUTANTS
-from chaos.mutants.power import MISSING, Noticed, notice, power_page
+from chaos.report.power import MISSING, Noticed, notice, power_page
 from chaos.search.alphabet import load_alphabet
 from chaos.search.certify import CertificateBound
 

@@ -1,4 +1,4 @@
-"""``python -m chaos.mutants.power PAGE FILE...``: which mutants the placements of files catch.
+"""``python -m chaos.report.power PAGE FILE...``: which mutants the placements of files catch.
 
 A certificate that says "no placement breaks a promise" is worth as much as what it would have
 noticed. Here the same placements run with each mutant in place, up to the first that a check of the
@@ -156,7 +156,7 @@ def power_page(alphabet: str, files: Sequence[str], found: Sequence[Noticed]) ->
 
 def main() -> None:
     """Try each mutant and write the page."""
-    parser = argparse.ArgumentParser(prog="python -m chaos.mutants.power", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m chaos.report.power", description=__doc__)
     parser.add_argument("page", type=Path)
     parser.add_argument("files", nargs="+", help="scenarios, in the order of trying")
     parser.add_argument("--alphabet", default="small")
