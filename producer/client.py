@@ -180,7 +180,7 @@ class Fluvio:
                 except _PASSED_ON as error:
                     failure = error
                 if isinstance(failure, KeyboardInterrupt | SystemExit):
-                    # Whoever ends the program does not wait for a flush.
+                    # A program that is being ended does not wait for a flush.
                     producer.abandon()
                     nursery.cancel_scope.cancel()
                 else:

@@ -63,7 +63,7 @@ class LineError(FluvioError):
 
 
 class Forgiving(io.TextIOBase):
-    """A stream for messages, which nobody has to read: what cannot be written is lost.
+    """A stream for messages that may have no reader: what cannot be written is lost.
 
     What was delivered is delivered, whether anybody can read of it or not. A console of rich would
     end the program when its reader has gone, keep what a full disk refused to print it again and
@@ -167,7 +167,7 @@ class Run:
         """
         hup_ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
         stopping = [n for n in STOPPING if n != signal.SIGHUP or not hup_ignored]
-        # Open until the tally is printed: when it closes, signals that nobody took strike again.
+        # Open until the tally is printed: when it closes, signals that were not taken strike again.
         with trio.open_signal_receiver(*stopping) as signals:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._obey, signals)

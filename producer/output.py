@@ -87,7 +87,7 @@ class ProduceOutput(tuple[Batch, int, int]):
 class ProduceOutputs(Sequence[ProduceOutput]):
     """The promises of many records, each made when it is looked at.
 
-    Millions of small objects that nobody looks at would cost more than sending the records.
+    Millions of small objects that are never read would cost more than sending the records.
     """
 
     def __init__(self) -> None:

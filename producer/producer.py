@@ -2,8 +2,8 @@
 
 ``send`` does only what a record needs: the choice of a partition, and one call of its accumulator.
 It reaches no checkpoint unless it has to wait for room, so that a loop of sends runs at full speed
-until a queue is full; whoever needs a checkpoint between records makes one. Everything else is done
-by one task for each partition (``sender.py``) and its requests (``request.py``).
+until a queue is full; a caller that needs a checkpoint between records makes one. Everything else
+is done by one task for each partition (``sender.py``) and its requests (``request.py``).
 """
 
 import itertools

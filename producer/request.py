@@ -1,7 +1,7 @@
 """One request from the moment its batches were taken until all of them are settled.
 
 The naive way is a function that sends, awaits the answer and settles, all in one ``try``. It has
-to be interrupted when the producer is torn down, and whoever interrupts it cannot know how far it
+to be interrupted when the producer is torn down, and then it is not known how far it
 came: whether the bytes left, whether the answer was read, whether a callback already heard of it.
 So what is known of a request stands in its machine (``delivery.py``), and the task that drives it
 adds nothing to that but waiting. At every checkpoint it is consistent: what its machine has open
@@ -177,7 +177,7 @@ class Request:
             self._tell(self._failed(self._overdue(OverdueError())) if event is None else event)
 
     def abandon(self) -> None:
-        """Settle what is open; nobody waits for an answer, what did not leave yet never will."""
+        """Settle what is open; no answer is awaited, and what did not leave yet never will."""
         self._abandoned = True
         if self._sent is not None:
             sent = self._sent

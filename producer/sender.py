@@ -100,7 +100,7 @@ class PartitionSender:
         self.accumulator.close()
         self._closing = True
         self._wake.set()
-        self._announce_room()  # whoever waits for it learns at once that there will be none
+        self._announce_room()  # a waiter learns at once that there will be none
 
     def abandon(self) -> None:
         """Settle everything at once; what is under way is given up."""

@@ -36,7 +36,7 @@ class Counters:
 
 UNREPORTED_MAX = 1_000
 """Batches that were given up and that no flush reported are kept one by one up to this number, each
-with its error; of earlier ones only their sum. Whoever never flushes gets no report of them."""
+with its error; of earlier ones only their sum. They are not reported without a flush."""
 
 
 class Tally:

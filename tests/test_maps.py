@@ -18,7 +18,7 @@ REGISTERED = {
 """Folders with one file for each registered thing: their lists are made of the registry."""
 
 MODULES_MAX = 16
-"""More in one folder, and nobody finds anything at a glance."""
+"""With more in one folder, a reader finds nothing at a glance."""
 
 
 def folders() -> list[Path]:

@@ -3,7 +3,7 @@
 This is what every record pays for, so the usual case is two comparisons. The naive way asks
 many questions of each record: is the producer closed, is there a batch, is there room in it, is
 there room in the queue, does the sender sleep? Here the answer to all of them is one number,
-``_room``: the bytes that the open batch can still take. Whoever closes a batch or the producer
+``_room``: the bytes that the open batch can still take. Closing a batch or the producer
 makes it negative, and everything rare happens behind that comparison, once for each batch.
 
 The other comparison is about time. Records are stamped with milliseconds and the clock tells

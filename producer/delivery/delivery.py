@@ -1,7 +1,7 @@
 """Both delivery semantics as synchronous state machines: events in, actions out, no clock, no IO.
 
-A machine is responsible for one request: some batches of one partition, its *entries*. Whoever
-drives it tells it what happened and when, and does what it answers:
+A machine is responsible for one request: some batches of one partition, its *entries*. Its
+driver tells it what happened and when, and does what it answers:
 
     Started   ->  Attempt: look up the leader, connect, transmit these entries, await the answer
     Begun         the first byte of the attempt's request was handed to a connection
@@ -15,7 +15,7 @@ places. First, it forgets: an attempt that ended in silence may have stored its 
 and a later attempt that is refused does not undo that. So each entry remembers whether any of its
 attempts is still *open*, and only an entry without open attempts may be reported as not
 stored. Second, it takes the loss of a connection for its own failure even when it was given up
-because of somebody else; such an attempt is simply made again and costs nothing (``displaced``).
+because of another request; such an attempt is simply made again and costs nothing (``displaced``).
 
 **At-least-once** makes attempts until every entry has a final answer, no retry is left, or the
 policy's time is over. An attempt never lasts beyond the policy's time. When the next one would

@@ -41,7 +41,7 @@ Q = TypeVar("Q")
 
 
 class PendingCall:
-    """One request on its way, in the hands of whoever made it.
+    """One request on its way, in the hands of its caller.
 
     Args:
         frame: what will be written.
@@ -143,7 +143,7 @@ class Connection:
         stream: what carries the bytes.
         wire: the protocol's side of it, greeted.
         name: the server, for errors.
-        answered: called with each answer that somebody waited for.
+        answered: called with each answer that a request waited for.
     """
 
     def __init__(
@@ -238,7 +238,7 @@ class Connection:
             self._stop()
 
     def retire(self) -> None:
-        """Put nothing new on it; close it when nobody waits for anything from it."""
+        """Put nothing new on it; close it when no request waits for an answer on it."""
         self._retire(ConnectionLostError(f"{self.name}: the connection was given up as overdue"))
 
     def _retire(self, reason: ConnectionLostError) -> None:
@@ -260,8 +260,8 @@ class Connection:
     def break_off(self, error: WireError) -> ConnectionLostError:
         """Close it now, because an answer is not what it should be; returns why.
 
-        What else is open on it has failed for that reason: nobody knows what a peer means that
-        answers what was not asked.
+        What else is open on it has failed for that reason: the answers of such a peer mean
+        nothing.
         """
         lost = self._lost(NOT_THE_PROTOCOL, error)
         self._end(lost)
@@ -291,7 +291,7 @@ class Connection:
                 self.ended.set()
 
     def _stop(self) -> None:
-        """Interrupt whoever reads and writes, now or as soon as they begin."""
+        """Interrupt the reader and the writer, now or as soon as they begin."""
         self._stopped = True
         if self._tasks is not None:
             self._tasks.cancel_scope.cancel()

@@ -32,7 +32,7 @@ async def dial_tcp(host: str, port: int) -> trio.SocketStream:
     """Connect over TCP.
 
     Raises:
-        OSError: the host does not resolve, or nobody listens there.
+        OSError: the host does not resolve, or nothing listens there.
     """
     stream = await trio.open_tcp_stream(host, port)
     stream.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

@@ -95,7 +95,7 @@ class Metadata:
         """Take in an answer of the watch with this label; ``first`` of its connection.
 
         A whole list replaces what was known, changes amend it. The first answer does so even when
-        it is empty: then there is nothing. What nobody wants is not kept.
+        it is empty: then there is nothing. What no producer wants is not kept.
 
         Raises:
             WireError: it does not decode.
@@ -120,7 +120,7 @@ class Metadata:
         self._tell()
 
     def learn(self, topics: Iterable[Topic], partitions: Iterable[Partition]) -> None:
-        """Take in what a look-up found; what nobody wants is not kept."""
+        """Take in what a look-up found; what no producer wants is not kept."""
         self.topics.update({t.name: t for t in topics if self._is_wanted_topic(t)})
         self.partitions.update({p.name: p for p in partitions if self._is_wanted_partition(p)})
         self._tell()

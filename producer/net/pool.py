@@ -1,16 +1,15 @@
 """The connections to SPUs: one for each, shared by all partitions and producers.
 
-**Connecting belongs to nobody who waits for it.** The naive way lets the request that needs a
-connection dial, within its own time, and throws the dial away when that time is over. Requests that
-come closer together than connecting takes then end one dial after the other, and none is ever
-finished; and where each waits only so long for the dial of another one, a slow line gets a dial
-from each partition. So a dial is a task of the pool. Requests *wait* for it, leave when their own
-time is over, and take nothing down. There is one dial at a time to each SPU, and only while
-somebody waits or one is under way:
+**A dial belongs to no waiter.** The naive way lets the request that needs a connection dial, within
+its own time, and throws the dial away when that time is over. Requests that come closer together
+than connecting takes then end one dial after the other, and none is ever finished; and where each
+waits only so long for the dial of another one, a slow line gets a dial from each partition.
+So a dial is a task of the pool. Requests *wait* for it, leave when their own time is over, and take
+nothing down. There is one dial at a time to each SPU, and a new one only while a request waits:
 
 - Its bound counts from its start: the longest wait of an attempt among those who asked for that
   SPU.
-- A dial on which the SPU has been silent for ``SILENCE_S`` while somebody waits is given up for a
+- A dial on which the SPU has been silent for ``SILENCE_S`` while a request waits is given up for a
   new one, at no cost to those who wait: one lost greeting costs a second and not the whole wait.
   Each dial given up doubles that time, for lines whose round trip is longer.
 - A failed dial ends the attempts that had begun when it began. One that joined later has the next
@@ -43,7 +42,7 @@ BACKOFF_MAX_S = 1.0
 that an SPU that came back is missed."""
 
 SILENCE_S = 1.0
-"""How long an SPU may be silent while it is dialled and somebody waits: the round trip is shorter
+"""How long an SPU may be silent while it is dialled and a request waits: the round trip is shorter
 on nearly every line, and a second is short beside the wait of one attempt."""
 
 
@@ -253,7 +252,7 @@ class Pool:
     # --- the task of a dial
 
     async def _connect(self, spu: _Spu) -> None:
-        """Dial, one dial after the other, for as long as somebody waits."""
+        """Dial, one dial after the other, for as long as a request waits."""
         while spu.waiters:
             with trio.CancelScope() as spu.task:
                 if spu.next_dial_at > trio.current_time():

@@ -2,7 +2,7 @@
 
 ``watch`` keeps the metadata current on one connection, whose first answers replace what was known;
 when the connection is lost, on another one, with growing pauses between tries. What was known stays
-usable meanwhile: an SC that is away stops nobody from producing. The connection belongs to the
+usable meanwhile: producers go on while the SC is away. The connection belongs to the
 task of ``watch``. A look-up borrows it, gives up by itself and takes nothing down.
 """
 
@@ -130,8 +130,8 @@ async def _follow(metadata: Metadata, connection: Connection) -> None:
 async def _renew(metadata: Metadata, connection: Connection) -> None:
     """End a connection whose news led nowhere; the next one begins with everything there is.
 
-    An update can be lost on its way, and an SC can fall silent with its connection open. Nobody
-    would ever notice but by the leader that is none.
+    An update can be lost on its way, and an SC can fall silent with its connection open. The only
+    sign is then a leader that does not lead.
     """
     metadata.renewing()
     since = trio.current_time()

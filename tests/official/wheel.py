@@ -1,7 +1,7 @@
 """Whether the official client must be here: ``pyproject.toml`` says for which platforms it exists.
 
 Skipping whenever the import fails would be simple, and would hide a broken installation for ever:
-no test would drive a real client any more and nobody would notice.
+no test would drive a real client any more, unnoticed.
 """
 
 import tomllib
