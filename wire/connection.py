@@ -74,7 +74,7 @@ class ClientConnection:
 
     def hello(self) -> bytes:
         """Return the frame of the first request, ApiVersions, with correlation id 1."""
-        return _hello(self._client_id)
+        return _hello(self._client_id, CLIENT_VERSION)
 
     def welcome(self, body: bytes) -> ApiVersionsResponse:
         """Decode the response to ``hello`` and store the versions that the server offers.
@@ -130,10 +130,10 @@ class ClientConnection:
 
 
 @lru_cache(maxsize=64)
-def _hello(client_id: str) -> bytes:
+def _hello(client_id: str, client_version: str) -> bytes:
     """Return the first request of every connection of a client."""
     body = ApiVersionsRequest(
-        client_version=CLIENT_VERSION, client_os="linux", client_arch="x86_64"
+        client_version=client_version, client_os="linux", client_arch="x86_64"
     )
     header = RequestHeader(
         api_key=API_VERSIONS.key,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from distributed import LocalCluster
+from distributed import Client, LocalCluster
 
 from chaos.cli.main import main
 from chaos.search.dask_engine import DaskEngine
@@ -27,8 +27,11 @@ def cluster() -> Iterator[LocalCluster]:
         yield started
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def address(cluster: LocalCluster) -> str:
+    """The address of the scheduler, once the workers that a test killed are there again."""
+    with Client(cluster.scheduler_address) as client:
+        client.wait_for_workers(2)
     return str(cluster.scheduler_address)
 
 
