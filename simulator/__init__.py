@@ -19,12 +19,12 @@ The equivalent in trio is ``async with simulator.open_simulator(drop=0.1, seed=7
 ``journal``: numbers events and hands them to sinks.
 ``control``: looking at a running simulator, and changing it.
 ``reporting``: where events go: console, journal, summary.
+``proxying``: ``spu-simulator proxy``, the same faults before a real cluster.
 ``tailing``: ``spu-simulator tail``, a small consumer that marks resent records.
 ``config``: the configuration of a simulator.
 ``options``: the options in Python, and their validation.
 ``blocking``: a simulator in a thread.
 ``cli``: the command ``spu-simulator``.
-``click_types``: types of options that several commands share.
 """
 
 TYPE_CHECKING = False  # the import of typing is slow, and type checkers know the name

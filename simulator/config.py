@@ -66,13 +66,8 @@ def configure(**options: Unpack[Options]) -> Config:
         FaultFileError: the faults file is wrong; the text has all mistakes with their places.
     """
     given = checked(options)
-    try:
-        named = [each.model_copy(update={"name": each.kind}) for each in _faults_of(given)]
-        faults = with_names([*named, *given.get("faults", ())])
-    except ValueError as error:
-        raise SimulatorError(str(error)) from error
     config = Config(
-        faults=faults,
+        faults=faults_at_start(given),
         **{
             _FIELDS.get(name, name): value
             for name, value in given.items()
@@ -83,6 +78,19 @@ def configure(**options: Unpack[Options]) -> Config:
     if mistakes:
         raise SimulatorError("\n".join(mistakes))
     return config
+
+
+def faults_at_start(given: Mapping[str, Any]) -> list[Fault]:
+    """Return the faults of checked options, each with its name.
+
+    Raises:
+        SimulatorError: two have the same name.
+    """
+    try:
+        named = [each.model_copy(update={"name": each.kind}) for each in _faults_of(given)]
+        return with_names([*named, *given.get("faults", ())])
+    except ValueError as error:
+        raise SimulatorError(str(error)) from error
 
 
 def faults_of(
@@ -185,14 +193,19 @@ def _conflicts(config: Config) -> Iterator[str]:
             f"the SC and SPU {spu} would both listen on port {config.port};"
             " choose another --port or --spu-port"
         )
-    if (config.advertise or config.host) in _EVERYWHERE:
-        yield (
-            f"{config.host} listens on every address but is none that clients could connect to; "
-            "say with --advertise HOST under which name they reach this machine"
-        )
+    yield from unreachable_host(config.host, config.advertise)
     if config.replicas > config.spus:
         yield f"{config.replicas} replicas wanted, but there are {config.spus} SPUs"
     yield from misnamed_spus(config.faults, config.spus)
+
+
+def unreachable_host(host: str, advertise: str | None) -> Iterator[str]:
+    """Say if clients could not connect to the host that they are told."""
+    if (advertise or host) in _EVERYWHERE:
+        yield (
+            f"{host} listens on every address but is none that clients could connect to; "
+            "say with --advertise HOST under which name they reach this machine"
+        )
 
 
 def misnamed_spus(faults: Sequence[Fault], spus: int) -> Iterator[str]:

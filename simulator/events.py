@@ -106,21 +106,25 @@ class ClosedBy(StrEnum):
     CLIENT = "client"
     FAULT = "fault"
     SIMULATOR = "simulator"
+    UPSTREAM = "upstream"
+    """The server behind a proxy."""
 
 
 class CloseReason(StrEnum):
     """Why a connection ended."""
 
     FIN = "fin"
-    """Closed by a FIN of the client or of a fault ``disconnect``."""
+    """Closed by a FIN of the client, of the server behind a proxy, or of a fault ``disconnect``."""
     RESET = "rst"
-    """Reset by the client, or by a fault ``disconnect``."""
+    """Reset by the client, by the server behind a proxy, or by a fault ``disconnect``."""
     HALF_CLOSE = "half-close"
     """A fault closed one direction, and the client closed the other one."""
     STALL = "stall"
     """A fault stalled the connection, and it was closed later."""
     UNDECODABLE = "undecodable"
-    """The client sent bytes that do not decode."""
+    """The client sent bytes that do not decode, or so did the server behind a proxy."""
+    UNREACHABLE = "unreachable"
+    """The server behind a proxy could not be connected to."""
     ANSWERS_UNREAD = "answers-unread"
     """The client did not read the answers."""
     EVICTED = "evicted"
@@ -130,6 +134,8 @@ class CloseReason(StrEnum):
     """The connections of its server were reset."""
     ADDRESS_CHANGED = "address-changed"
     """Its SPU listens elsewhere."""
+    SPU_REMOVED = "spu-removed"
+    """The cluster behind a proxy has no such SPU any more."""
     HEALED = "healed"
     """All faults were lifted, and this connection was stalled or silent."""
     SIMULATOR_RESET = "simulator-reset"
@@ -163,7 +169,8 @@ class ConnectionClosed(ConnectionEvent):
     by: ClosedBy
     reason: CloseReason
     error: str | None = None
-    """The decoding error, if the input was undecodable."""
+    """The decoding error, if the input was undecodable; why the server behind a proxy could not be
+    connected to."""
 
 
 @event

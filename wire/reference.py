@@ -20,6 +20,7 @@ from wire.api.admin import (
     WatchOptions,
 )
 from wire.api.objects import (
+    CustomSpuUpdate,
     Partitions,
     PartitionUpdate,
     SmartModules,
@@ -64,6 +65,7 @@ IN_ENVELOPES = (
     PartitionUpdate,
     SpuUpdate,
     SmartModules,
+    CustomSpuUpdate,
     SmartModuleUpdate,
 )
 """The messages that travel inside an envelope, so that no API declares them."""

@@ -20,7 +20,7 @@ from chaos.search.known import KnownDefect, KnownFileError, load_known
 from chaos.search.shard import Shard
 from chaos.world.loop.names import LoopName
 from chaos.world.world import WorldName
-from simulator.click_types import DurationType
+from simulator.control.command_options import DurationType
 from simulator.documents.diagnostic import printable
 
 EPILOG = """\b

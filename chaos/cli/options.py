@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import click
 from click.core import ParameterSource
+from simulator.click_types import DurationType
 
 from chaos.drivers.application import TERM_S, TIMEOUT_S, ApplicationOnTrial
 from chaos.drivers.driver import Driver, driver_named, driver_of
@@ -14,7 +15,6 @@ from chaos.drivers.registry import DRIVERS, PRODUCER
 from chaos.search.pool import default_jobs
 from chaos.search.shard import Shard, shard_from
 from chaos.world.loop.names import LOOP, LoopName, refusal
-from simulator.click_types import DurationType
 
 C = TypeVar("C", bound=Callable[..., Any])
 

@@ -156,7 +156,7 @@ class AnswersUnderAnotherId(Mutant):
     The id is read from the connection when the answer is written, and not kept with the request.
     """
 
-    where = "simulator.serving.exchange:Exchanges.answered"
+    where = "simulator.serving.applying:AppliedExchanges.answered"
     before = "frame = self._wire.response(header, response)"
     after = """
         late = verdict is not None and verdict.delay_s > 0

@@ -8,6 +8,8 @@
 ``guard``: who may use them.
 ``openapi``: the document that describes them.
 ``event_feed``: the latest events, for readers that follow them.
+``command_options``: options that several commands share.
+``program``: a program that runs servers until a signal.
 ``ctl``: ``spu-simulator ctl``, the operations from a terminal.
 ``page.html``: the page for people.
 """

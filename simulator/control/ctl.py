@@ -12,7 +12,7 @@ from urllib.parse import quote, urlencode
 import click
 from pydantic import BaseModel
 
-from simulator.click_types import AddressType
+from simulator.control.command_options import AddressType
 from simulator.control.guard import CONTROL_PORT, TOKEN_VARIABLE, read_token
 from simulator.control.operations import OPERATIONS, Operation
 from simulator.documents.diagnostic import printable

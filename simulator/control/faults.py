@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Unpack
+from typing import Any, Protocol, Unpack
 
-from simulator.config import Config, faults_of, misnamed_spus
+from simulator.config import faults_of, misnamed_spus
 from simulator.events import FaultAdded, FaultChanged, FaultRemoved
 from simulator.faults.fault_list import written
 from simulator.faults.model import Fault, Refusal
@@ -14,21 +14,37 @@ from simulator.options import FaultOptions, SimulatorError
 from simulator.serving.listeners import Listeners
 
 
+class FaultSettings(Protocol):
+    """The part of a configuration that concerns faults."""
+
+    @property
+    def faults(self) -> Sequence[Fault]:
+        """The faults of the start."""
+
+    @property
+    def seed(self) -> int:
+        """The random seed."""
+
+    @property
+    def spus(self) -> int | None:
+        """The number of SPUs; None if it is not known."""
+
+
 class FaultControl:
-    """The operations on faults; ``Simulator`` has them.
+    """The operations on faults; ``Simulator`` and ``Proxy`` have them.
 
     Args:
-        config: the configuration.
+        settings: the faults of the start, and the random seed.
         clock: the time, in seconds of the simulator's clock.
     """
 
     _journal: Journal
     _listeners: Listeners
 
-    def __init__(self, config: Config, clock: Callable[[], float]) -> None:
-        self.config = config
+    def __init__(self, settings: FaultSettings, clock: Callable[[], float]) -> None:
+        self._settings = settings
         self._time = clock
-        self._plan = FaultPlan(config.faults, config.seed)
+        self._plan = FaultPlan(settings.faults, settings.seed)
         self._plan.active = False
         self._faults_since = clock()
 
@@ -127,7 +143,8 @@ class FaultControl:
         self, faults: Sequence[Fault | Mapping[str, Any]], options: FaultOptions
     ) -> list[Fault]:
         wanted = faults_of(faults, options)
-        if mistakes := [*misnamed_spus(wanted, self.config.spus)]:
+        spus = self._settings.spus
+        if spus is not None and (mistakes := [*misnamed_spus(wanted, spus)]):
             raise SimulatorError("\n".join(mistakes))
         return wanted
 

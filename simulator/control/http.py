@@ -26,6 +26,7 @@ from simulator.control.openapi import openapi_document
 from simulator.control.operations import OPERATIONS, Operation
 from simulator.documents.diagnostic import explained, shown_path
 from simulator.options import SimulatorError, paths_in
+from simulator.proxying.proxy import Proxy
 from simulator.serving.server import Simulator
 from wire.address import Address
 
@@ -55,7 +56,7 @@ class ControlServer:
         guard: checks each request.
     """
 
-    def __init__(self, simulator: Simulator, feed: EventFeed, guard: Guard) -> None:
+    def __init__(self, simulator: Simulator | Proxy, feed: EventFeed, guard: Guard) -> None:
         self._simulator = simulator
         self._feed = feed
         self._guard = guard
@@ -96,6 +97,8 @@ class ControlServer:
 
     def _operation(self, operation: Operation) -> Callable[[Request], Any]:
         async def answer(request: Request) -> Response:
+            if not operation.offered_by(self._simulator):
+                raise SimulatorError(f"{operation.name}: the cluster behind a proxy decides this")
             arguments: dict[str, Any] = {}
             for name, adapter in operation.path_types.items():
                 arguments[name] = _converted(name, request.path_params[name], adapter)
@@ -203,7 +206,7 @@ def check_reach(address: Address, token: str | None) -> None:
 
 @asynccontextmanager
 async def control_server(
-    simulator: Simulator, feed: EventFeed, address: Address, token: str | None = None
+    simulator: Simulator | Proxy, feed: EventFeed, address: Address, token: str | None = None
 ) -> AsyncIterator[Address]:
     """Serve the control API for the duration of the block, and give its address.
 

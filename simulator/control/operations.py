@@ -59,6 +59,10 @@ class Operation:
         """What it does, in one sentence."""
         return (inspect.getdoc(self.run) or "").partition("\n")[0]
 
+    def offered_by(self, server: object) -> bool:
+        """Return whether a server has the operation: a simulator has all, a proxy some."""
+        return self.name == "info" or hasattr(server, self.name)
+
 
 OPERATIONS: dict[str, Operation] = {}
 """Every operation, by name."""

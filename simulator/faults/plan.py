@@ -262,6 +262,10 @@ class FaultPlan:
 
     # --- verdicts
 
+    def concerns(self, api: str) -> bool:
+        """Return whether a fault concerns requests of an API, as far as that alone decides."""
+        return self.active and bool(self._by_api.get(api, self._for_all))
+
     def begin(self, exchange: Exchange) -> None:
         """Assign ordinals to an exchange, when its request has been read.
 

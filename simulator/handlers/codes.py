@@ -100,6 +100,10 @@ class CodeInEntry(Codes):
 
     entry: Callable[..., Any]
     """Creates an entry of a response."""
+    topic: Callable[..., Any]
+    """Creates a topic of a response."""
+    response: Callable[..., Any]
+    """Creates a response."""
     offset: str | None = None
     """The field of an entry that holds an offset, or None."""
 
@@ -122,6 +126,9 @@ class CodeInEntry(Codes):
         version: int,
     ) -> Any:
         """Return the response to the remaining part, with refused entries added in place."""
+        if response is None:
+            empty = [self.topic(name=topic.name, partitions=[]) for topic in request.topics]
+            response = self.response(topics=empty)
         topics = []
         for asked, answered, struck in zip(
             request.topics, response.topics, concerned(request.topics, target), strict=True

@@ -85,6 +85,6 @@ register_api(
         handle=handle,
         partitions=named_by,
         forged=entries_forged("high_watermark"),
-        codes=CodeInEntry(FetchedPartition),
+        codes=CodeInEntry(FetchedPartition, FetchedTopic, FetchResponse),
     )
 )

@@ -57,6 +57,6 @@ register_api(
         handle=handle,
         partitions=named_by,
         forged=entries_forged("start_offset"),
-        codes=CodeInEntry(PartitionOffsets),
+        codes=CodeInEntry(PartitionOffsets, TopicOffsets, FetchOffsetsResponse),
     )
 )

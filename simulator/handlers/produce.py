@@ -233,6 +233,6 @@ register_api(
         commit_terms=_commit_terms,
         altered=altered,
         forged=entries_forged("base_offset"),
-        codes=CodeInEntry(PartitionResult, offset="base_offset"),
+        codes=CodeInEntry(PartitionResult, TopicResult, ProduceResponse, offset="base_offset"),
     )
 )

@@ -86,21 +86,11 @@ class Summary:
 
     def renderables(self) -> Iterable[RenderableType]:
         """The summary as tables and sentences."""
-        logs = Table("partition", box=None, header_style="bold", pad_edge=False)
-        shown = [*islice(self.partitions.items(), PARTITIONS_SHOWN_MAX)]
-        columns = ["stored", "distinct", "resent"]
-        if any(partition.evicted for _, partition in shown):
-            columns.append("evicted")
-        for column in columns:
-            logs.add_column(column, justify="right")
-        for name, partition in shown:
-            figures = partition.to_data()
-            logs.add_row(Text(name), *(_figure(figures.get(column, 0)) for column in columns))
-        yield logs
-        if (more := len(self.partitions) - PARTITIONS_SHOWN_MAX) > 0:
-            yield f"... and {more} more; the json summary has them all"
+        if self.partitions:
+            yield from self._logs()
         if self.faults:
-            yield ""
+            if self.partitions:
+                yield ""
             faults = Table("fault", box=None, header_style="bold", pad_edge=False)
             faults.add_column("fired", justify="right")
             faults.add_column("shadowed", justify="right")
@@ -115,6 +105,21 @@ class Summary:
         )
         for asked, times in self.not_served.items():
             yield f"not served: {asked} {times} times"
+
+    def _logs(self) -> Iterable[RenderableType]:
+        logs = Table("partition", box=None, header_style="bold", pad_edge=False)
+        shown = [*islice(self.partitions.items(), PARTITIONS_SHOWN_MAX)]
+        columns = ["stored", "distinct", "resent"]
+        if any(partition.evicted for _, partition in shown):
+            columns.append("evicted")
+        for column in columns:
+            logs.add_column(column, justify="right")
+        for name, partition in shown:
+            figures = partition.to_data()
+            logs.add_row(Text(name), *(_figure(figures.get(column, 0)) for column in columns))
+        yield logs
+        if (more := len(self.partitions) - PARTITIONS_SHOWN_MAX) > 0:
+            yield f"... and {more} more; the json summary has them all"
 
 
 def summarize(

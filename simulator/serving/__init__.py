@@ -4,11 +4,11 @@
 ``states``: the states of a connection, and every transition between them.
 ``pending``: pending requests and answers.
 ``connection_events``: the events of one connection.
-``applying``: the application of a request of which a fault refuses a part.
+``applying``: the application of requests by handlers.
 ``connection``: the task of one connection.
 ``delay_line``: carries frames in order, each not before its time.
 ``transit``: the memory budget for requests and answers in transit.
-``node``: one server: its listener and its connections.
+``node``: the servers, and their connections.
 ``recovery``: SPUs that start listen before they serve.
 ``replicating``: the task that replicates, and its events.
 ``topic_events``: the events of topics.

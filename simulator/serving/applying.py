@@ -1,14 +1,117 @@
-"""The application of a request of which a fault refuses a part."""
+"""The application of requests by handlers, also of one of which a fault refuses a part."""
 
-from collections.abc import Generator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, replace
 from types import GeneratorType
 from typing import Any
 
-from simulator.cluster.cluster import Partition
-from simulator.faults.effects import StruckEntries
-from simulator.handlers import CommitWait, Context, Pause, ServedApi, WaitUntil
+from simulator.cluster.cluster import Cluster, Partition, Spu
+from simulator.faults.effects import CutPoint, StruckEntries
+from simulator.handlers import CommitWait, Context, Held, Pause, ServedApi, WaitUntil, served_by
 from simulator.handlers.codes import code_of
+from simulator.serving.exchange import Exchanges, SharedState
+from simulator.serving.pending import Application, PendingAnswer, PendingRequest
+
+
+@dataclass(slots=True)
+class SimulatorState(SharedState):
+    """The state that all connections of a simulator share."""
+
+    cluster: Cluster
+    clock: Callable[[], float]
+    """The time, in seconds of the simulator's clock."""
+    call_at: Callable[[float, Callable[[], None]], None]
+    """Calls a function at a time of that clock, or soon if the time has passed."""
+
+
+class AppliedExchanges(Exchanges):
+    """The exchanges of one connection with handlers, which apply requests to the cluster.
+
+    Args:
+        shared: the state that all connections share.
+        number: the number of the connection, from 1 in the order in which they are accepted.
+        spu: the SPU that the client connected to, or None for the SC.
+        push: receives each answer to a request after its first one.
+        when_room: calls a function soon, once there is room for one more answer.
+    """
+
+    def __init__(
+        self,
+        shared: SimulatorState,
+        number: int,
+        spu: Spu | None,
+        push: Callable[[PendingAnswer], None],
+        when_room: Callable[[Callable[[], None]], None],
+    ) -> None:
+        super().__init__(shared, number, spu, served_by("sc" if spu is None else "spu"))
+        self._state = shared
+        self._push = push
+        self._held = Held(shared.clock, shared.call_at, when_room)
+
+    def closed(self) -> None:
+        """Record that the connection has ended and all requests are applied."""
+        for call in self._held.at_close:
+            call()
+        super().closed()
+
+    def apply(self, application: Application, now: float) -> Any:
+        """Apply a request with its handler.
+
+        Args:
+            application: the application.
+            now: the time, in seconds of the simulator's clock.
+
+        Returns:
+            The response, or a generator that yields each ``CommitWait``, ``WaitUntil`` and
+            ``Pause``, receives whether the commit came in time, and returns the response.
+
+        Raises:
+            WireError: the handler rejects the request as invalid.
+        """
+        shared, request = self._state, application.request
+
+        def appended(partition: Partition, base_offset: int, records: int, entry: int) -> None:
+            application.stored += records
+            shared.journal.unanswered_records += records
+            self._events.appended(application, partition, base_offset, records, now, entry)
+            if partition.log.evict(now):
+                self._events.evicted(partition)
+
+        context = Context(
+            cluster=shared.cluster,
+            spu=self._spu,
+            version=request.frame.header.api_version,
+            now=now,
+            appended=appended,
+            push=lambda response: self._push(self._news(request, response)),
+            held=self._held,
+        )
+        if application.code is None:
+            return request.served_api.handle(request.body, context)
+        target = request.verdict.target if request.verdict else None
+        return partly_refused(request.served_api, request.body, context, application.code, target)
+
+    def answered(self, application: Application, response: Any) -> PendingAnswer:
+        """Frame a response; the answer must be written after its ``delay_s``.
+
+        Raises:
+            WireError: the response does not fit into a frame.
+        """
+        request = application.request
+        verdict = self._ask(request, CutPoint.RESPONSE) if request.exchange.marks else None
+        header = request.frame.header
+        if verdict is not None:
+            header, response = self._altered(request, response, verdict)
+        frame = self._wire.response(header, response)
+        return self._pending(request, frame, verdict, application.stored)
+
+    def _news(self, request: PendingRequest, response: Any) -> PendingAnswer:
+        """Frame a further response to a request that was answered."""
+        plan, exchange = self._shared.plan, request.exchange
+        exchange.news += 1
+        if exchange.changes < plan.changes:
+            plan.begin(exchange)
+        return self.answered(Application(request), response)
 
 
 def partly_refused(

@@ -14,8 +14,9 @@ import trio
 from simulator.cluster.cluster import Spu
 from simulator.events import ClosedBy, CloseReason
 from simulator.handlers import CommitWait, Pause, WaitUntil
+from simulator.serving.applying import AppliedExchanges, SimulatorState
 from simulator.serving.delay_line import DelayLine, DelayLineFullError
-from simulator.serving.exchange import Exchanges, SimulatorState, StreamAction
+from simulator.serving.exchange import Exchanges, StreamAction
 from simulator.serving.pending import PendingAnswer, PendingEnd, PendingRequest
 from simulator.serving.states import ReadingState, WritingState
 from simulator.serving.transit import IDLE_S, Transit, TransitShare
@@ -39,36 +40,30 @@ _GONE = (trio.BrokenResourceError, trio.ClosedResourceError)
 
 
 class ConnectionTask:
-    """Serves one connection.
+    """Serves one connection, whatever applies its requests.
 
     Args:
-        shared: the state that all connections share.
-        number: the number of the connection, from 1 in the order in which they are accepted.
+        exchanges: the state of the connection.
         stream: the stream of the connection.
         reset: closes a stream immediately so that the peer sees a reset.
-        spu: the SPU that the client connected to, or None for the SC.
         start_soon: starts a task that may live as long as the simulator.
         transit: the memory budget for requests and answers in transit.
     """
 
     def __init__(
         self,
-        shared: SimulatorState,
-        number: int,
+        exchanges: Exchanges,
         stream: Stream,
         reset: Callable[[Stream], None],
-        spu: Spu | None,
         start_soon: Callable[..., object],
         transit: Transit,
     ) -> None:
         self._transit = transit
         self._share = TransitShare(transit, self._cut_unread)
-        self._exchanges = Exchanges(shared, number, spu, self._push, self._when_room)
+        self._exchanges = exchanges
         self._stream = stream
         self._reset = reset
         self._start_soon = start_soon
-        self._waiting: deque[Callable[[], None]] = deque()
-        """What waits for room for an answer, and the call that is being made."""
         self._requests: DelayLine[PendingRequest] = DelayLine(self._deliver, start_soon)
         self._answers: DelayLine[PendingAnswer | PendingEnd] = DelayLine(self._answer, start_soon)
         self._reader = trio.CancelScope()
@@ -159,51 +154,7 @@ class ConnectionTask:
 
     async def _deliver(self, request: PendingRequest) -> None:
         """Process a request that is due."""
-        exchanges, transit, share = self._exchanges, self._transit, self._share
-        try:
-            for due in exchanges.due(request):
-                if isinstance(due, PendingEnd):
-                    await self._answers.put(due, size=0)
-                    continue
-                if transit.answers > transit.half:
-                    await transit.answers_fit()
-                try:
-                    response = exchanges.apply(due, trio.current_time())
-                    if response.__class__ is GeneratorType:
-                        response = await _finished(response)
-                    if response is None:
-                        continue  # the answer comes later
-                    answer = exchanges.answered(due, response)
-                except WireError as error:
-                    self._carry_out(exchanges.undecodable(error))
-                    return
-                size = len(answer.frame)
-                share.answer_made(size)
-                await self._answers.put(answer, size, answer.delay_s)
-        finally:
-            share.dealt_with(request.frame.size)
-
-    def _push(self, answer: PendingAnswer) -> None:
-        if self._share.overdue:
-            self._cut_unread()
-            return
-        self._share.answer_made(len(answer.frame))
-        try:
-            self._answers.put_soon(answer, len(answer.frame), answer.delay_s)
-        except DelayLineFullError:
-            self._share.answer_left(len(answer.frame))
-            self._cut_unread()
-
-    def _when_room(self, call: Callable[[], None]) -> None:
-        self._waiting.append(call)
-        if len(self._waiting) == 1:
-            self._start_soon(self._call_waiting)
-
-    async def _call_waiting(self) -> None:
-        while self._waiting:
-            await self._share.answers_fit()
-            self._waiting[0]()
-            self._waiting.popleft()
+        raise NotImplementedError
 
     # --- writing
 
@@ -263,6 +214,83 @@ class ConnectionTask:
                     return
             if scope.cancelled_caught:
                 return
+
+
+class ApplyingTask(ConnectionTask):
+    """Serves one connection with handlers.
+
+    Args:
+        shared: the state that all connections share.
+        number: the number of the connection, from 1 in the order in which they are accepted.
+        stream: as for ``ConnectionTask``.
+        reset: as for ``ConnectionTask``.
+        spu: the SPU that the client connected to, or None for the SC.
+        start_soon: as for ``ConnectionTask``.
+        transit: as for ``ConnectionTask``.
+    """
+
+    def __init__(
+        self,
+        shared: SimulatorState,
+        number: int,
+        stream: Stream,
+        reset: Callable[[Stream], None],
+        spu: Spu | None,
+        start_soon: Callable[..., object],
+        transit: Transit,
+    ) -> None:
+        self._applied = AppliedExchanges(shared, number, spu, self._push, self._when_room)
+        self._waiting: deque[Callable[[], None]] = deque()
+        """What waits for room for an answer, and the call that is being made."""
+        super().__init__(self._applied, stream, reset, start_soon, transit)
+
+    async def _deliver(self, request: PendingRequest) -> None:
+        """Process a request that is due."""
+        exchanges, transit, share = self._applied, self._transit, self._share
+        try:
+            for due in exchanges.due(request):
+                if isinstance(due, PendingEnd):
+                    await self._answers.put(due, size=0)
+                    continue
+                if transit.answers > transit.half:
+                    await transit.answers_fit()
+                try:
+                    response = exchanges.apply(due, trio.current_time())
+                    if response.__class__ is GeneratorType:
+                        response = await _finished(response)
+                    if response is None:
+                        continue  # the answer comes later
+                    answer = exchanges.answered(due, response)
+                except WireError as error:
+                    self._carry_out(exchanges.undecodable(error))
+                    return
+                size = len(answer.frame)
+                share.answer_made(size)
+                await self._answers.put(answer, size, answer.delay_s)
+        finally:
+            share.dealt_with(request.frame.size)
+
+    def _push(self, answer: PendingAnswer) -> None:
+        if self._share.overdue:
+            self._cut_unread()
+            return
+        self._share.answer_made(len(answer.frame))
+        try:
+            self._answers.put_soon(answer, len(answer.frame), answer.delay_s)
+        except DelayLineFullError:
+            self._share.answer_left(len(answer.frame))
+            self._cut_unread()
+
+    def _when_room(self, call: Callable[[], None]) -> None:
+        self._waiting.append(call)
+        if len(self._waiting) == 1:
+            self._start_soon(self._call_waiting)
+
+    async def _call_waiting(self) -> None:
+        while self._waiting:
+            await self._share.answers_fit()
+            self._waiting[0]()
+            self._waiting.popleft()
 
 
 async def _finished(waiting: Any) -> Any:

@@ -15,26 +15,26 @@ The caller carries out each action before it takes the next one from the iterato
 action after a write depends on the success of the write.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
 
-from simulator.cluster.cluster import Cluster, Partition, Spu
+from simulator.cluster.cluster import Spu
 from simulator.events import ClosedBy, CloseReason
 from simulator.faults.armed import Exchange
 from simulator.faults.effects import CutPoint, Ending
 from simulator.faults.plan import FaultPlan, FrameVerdict
-from simulator.handlers import Context, Held, served_by
+from simulator.handlers import ServedApi
 from simulator.handlers.bits import with_bit_flipped
 from simulator.handlers.codes import code_of
 from simulator.journal import Journal
-from simulator.serving.applying import partly_refused
 from simulator.serving.connection_events import ConnectionEvents
 from simulator.serving.pending import Application, PendingAnswer, PendingEnd, PendingRequest
 from simulator.serving.states import READING, WRITING, Cause, ReadingState, WritingState
 from wire.codec import WireError
 from wire.connection import RequestFrame, ServerConnection, UnknownApiError
+from wire.framing import RequestHeader
 
 FOREIGN_ID_BIT = 1 << 30
 """Flipped in a correlation id, it gives one that no request of the connection uses: clients count
@@ -45,19 +45,14 @@ RESPONSE_HEADER_BYTES = 8
 
 
 @dataclass(slots=True)
-class SimulatorState:
-    """The state that all connections of a simulator share."""
+class SharedState:
+    """The state that all connections share."""
 
-    cluster: Cluster
     plan: FaultPlan
     journal: Journal
     elapsed: Callable[[], float]
     """Seconds since the faults' clock started."""
-    clock: Callable[[], float]
-    """The time, in seconds of the simulator's clock."""
-    call_at: Callable[[float, Callable[[], None]], None]
-    """Calls a function at a time of that clock, or soon if the time has passed."""
-    transmissions: int = 0
+    transmissions: int = field(default=0, init=False)
     """The number of request frames read so far."""
 
 
@@ -79,33 +74,25 @@ _INPUT, _APPLIED = READING[Cause.INPUT], READING[Cause.APPLIED]
 
 
 class Exchanges:
-    """The exchanges of one connection.
+    """The exchanges of one connection, whatever applies the requests.
 
     Args:
         shared: the state that all connections share.
         number: the number of the connection, from 1 in the order in which they are accepted.
         spu: the SPU that the client connected to, or None for the SC.
-        push: receives each answer to a request after its first one.
-        when_room: calls a function soon, once there is room for one more answer.
+        served: the APIs that the server knows, by key.
     """
 
     def __init__(
-        self,
-        shared: SimulatorState,
-        number: int,
-        spu: Spu | None,
-        push: Callable[[PendingAnswer], None],
-        when_room: Callable[[Callable[[], None]], None],
+        self, shared: SharedState, number: int, spu: Spu | None, served: Mapping[int, ServedApi]
     ) -> None:
         self._shared = shared
         self._number = number
         self._spu = spu
-        self._push = push
-        self._endpoints = served_by("sc" if spu is None else "spu")
-        self._wire = ServerConnection({key: each.api for key, each in self._endpoints.items()})
+        self._endpoints = served
+        self._wire = ServerConnection({key: each.api for key, each in served.items()})
         self._server = "sc" if spu is None else f"spu:{spu.index}"
         self._events = ConnectionEvents(shared.journal, number, self._server)
-        self._held = Held(shared.clock, shared.call_at, when_room)
         self._closed = (ClosedBy.SIMULATOR, CloseReason.SHUTDOWN)
         self._error: str | None = None
         self._stopped_reading = False
@@ -119,8 +106,6 @@ class Exchanges:
 
     def closed(self) -> None:
         """Record that the connection has ended and all requests are applied."""
-        for call in self._held.at_close:
-            call()
         self._shared.plan.forget(self._number)
         self._events.closed(*self._closed, self._error)
 
@@ -196,8 +181,7 @@ class Exchanges:
         served_api = self._endpoints[api.key]
         request = PendingRequest(exchange, frame, served_api, shared.transmissions)
         try:
-            request.body = frame.decode()
-            exchange.partitions = served_api.partitions(request.body)
+            self._decode(request)
         except WireError:
             if not frame.offered:
                 self._not_served(f"{api.name} in version {frame.header.api_version}")
@@ -215,6 +199,15 @@ class Exchanges:
                 silence = verdict.terminal.silence
                 self._read_on(Cause.STALL_READING if silence else Cause.END_READING)
         return request
+
+    def _decode(self, request: PendingRequest) -> None:
+        """Decode the body of a request.
+
+        Raises:
+            WireError: it does not decode.
+        """
+        request.body = request.frame.decode()
+        request.exchange.partitions = request.served_api.partitions(request.body)
 
     # --- applying
 
@@ -242,79 +235,36 @@ class Exchanges:
         end = PendingEnd(action.ending)
         return (end, first, *copies) if action.reads_on else (end,)
 
-    def apply(self, application: Application, now: float) -> Any:
-        """Apply a request with its handler.
-
-        Args:
-            application: the application.
-            now: the time, in seconds of the simulator's clock.
-
-        Returns:
-            The response, or a generator that yields each ``CommitWait``, ``WaitUntil`` and
-            ``Pause``, receives whether the commit came in time, and returns the response.
-
-        Raises:
-            WireError: the handler rejects the request as invalid.
-        """
-        shared, request = self._shared, application.request
-
-        def appended(partition: Partition, base_offset: int, records: int, entry: int) -> None:
-            application.stored += records
-            shared.journal.unanswered_records += records
-            self._events.appended(application, partition, base_offset, records, now, entry)
-            if partition.log.evict(now):
-                self._events.evicted(partition)
-
-        context = Context(
-            cluster=shared.cluster,
-            spu=self._spu,
-            version=request.frame.header.api_version,
-            now=now,
-            appended=appended,
-            push=lambda response: self._push(self._news(request, response)),
-            held=self._held,
-        )
-        if application.code is None:
-            return request.served_api.handle(request.body, context)
-        target = request.verdict.target if request.verdict else None
-        return partly_refused(request.served_api, request.body, context, application.code, target)
-
-    def answered(self, application: Application, response: Any) -> PendingAnswer:
-        """Frame a response; the answer must be written after its ``delay_s``.
-
-        Raises:
-            WireError: the response does not fit into a frame.
-        """
-        request = application.request
-        verdict = self._ask(request, CutPoint.RESPONSE) if request.exchange.marks else None
+    def _altered(
+        self, request: PendingRequest, response: Any, verdict: FrameVerdict
+    ) -> tuple[RequestHeader, Any]:
+        """Return the header to answer to, and the response, with the code and the forgeries of a
+        verdict."""
         codes = request.served_api.codes
-        if verdict is not None and verdict.terminal.code is not None and codes is not None:
+        if verdict.terminal.code is not None and codes is not None:
             code = code_of(verdict.terminal.code, request.body, verdict.target)
             response = codes.with_code(response, verdict.target, code)
         header = request.frame.header
-        for target, what in verdict.forgeries if verdict is not None else ():
+        for target, what in verdict.forgeries:
             if what == "correlation-id":
                 header = replace(header, correlation_id=header.correlation_id ^ FOREIGN_ID_BIT)
             else:
                 response = request.served_api.forged(response, target, what)
-        frame = self._wire.response(header, response)
+        return header, response
+
+    def _pending(
+        self, request: PendingRequest, frame: bytes, verdict: FrameVerdict | None, stored: int
+    ) -> PendingAnswer:
+        """Return the answer to be written, with the flipped bits and the delay of a verdict."""
         if verdict is None:
-            return PendingAnswer(request, frame, None, 0.0, application.stored)
+            return PendingAnswer(request, frame, None, 0.0, stored)
         for _, u in verdict.flips:
             if bits := 8 * (len(frame) - RESPONSE_HEADER_BYTES):
                 frame = with_bit_flipped(frame, RESPONSE_HEADER_BYTES, int(u * bits))
-        return PendingAnswer(request, frame, verdict, verdict.delay_s, application.stored)
-
-    def _news(self, request: PendingRequest, response: Any) -> PendingAnswer:
-        """Frame a further response to a request that was answered."""
-        plan, exchange = self._shared.plan, request.exchange
-        exchange.news += 1
-        if exchange.changes < plan.changes:
-            plan.begin(exchange)
-        return self.answered(Application(request), response)
+        return PendingAnswer(request, frame, verdict, verdict.delay_s, stored)
 
     def undecodable(self, error: WireError) -> Iterator[StreamAction]:
-        """Handle an error of ``apply`` or ``answered``: nothing more is read or applied."""
+        """Handle a request or a response that does not decode: nothing more is read or applied."""
         yield from self._stop_reading(Cause.UNDECODABLE_REQUEST)
         self._note_undecodable(error)
 
@@ -327,7 +277,7 @@ class Exchanges:
             The steps in order: write the bytes, or carry out the action.
         """
         if isinstance(item, PendingEnd):
-            return self._end(item.how)
+            return self._end(item.how, item.by)
         if self.writing is not _OPEN:
             return ()
         if item.verdict is None:
@@ -381,18 +331,21 @@ class Exchanges:
         """Record that the input was discarded and the stream is closed."""
         self._read_on(Cause.DRAINED)
 
-    def _end(self, how: Ending) -> Iterator[StreamAction]:
-        """End the connection as the fault specifies."""
+    def _end(self, how: Ending, by: ClosedBy = ClosedBy.FAULT) -> Iterator[StreamAction]:
+        """End the connection as a fault specifies, or as the server behind a proxy did."""
         if how == "rst":
-            yield from self.cut(ClosedBy.FAULT, CloseReason.RESET)
+            yield from self.cut(by, CloseReason.RESET)
             return
         self._write_on(Cause.END_WRITING)
         yield StreamAction.SEND_FIN
         if how == "half-close":
-            self._closed = (ClosedBy.FAULT, CloseReason.HALF_CLOSE)
+            faulty = by is ClosedBy.FAULT
+            # A server behind a proxy ends its direction after its client did.
+            if faulty or self._closed[0] is not ClosedBy.CLIENT:
+                self._closed = (by, CloseReason.HALF_CLOSE if faulty else CloseReason.FIN)
         else:
             yield from self._stop_reading(Cause.DRAIN)
-            self._closed = (ClosedBy.FAULT, CloseReason.FIN)
+            self._closed = (by, CloseReason.FIN)
 
     def _stop_reading(self, cause: Cause) -> Iterator[StreamAction]:
         # A reader that applies a request checks the state itself when the request is applied.

@@ -1,14 +1,22 @@
-"""One server of the cluster, the SC or an SPU: its listener and its connections."""
+"""The servers of the cluster, the SC and the SPUs, and their connections."""
 
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
 import trio
 
 from simulator.cluster.cluster import Spu
-from simulator.events import ClosedBy, CloseReason
+from simulator.events import ClosedBy, CloseReason, ConnectionsCut, ConnectRefused
+from simulator.faults.plan import FaultPlan
+from simulator.journal import Journal
+from simulator.options import SimulatorError
 from simulator.serving.connection import ConnectionTask
 from simulator.serving.transport import Bound, Stream
+
+CONNECTIONS_MAX = 4096
+"""The maximum number of open connections; one more is reset. Each costs a task and a few kilobytes,
+and only a defective client opens so many."""
 
 
 class AcceptedConnection(NamedTuple):
@@ -66,6 +74,14 @@ class Node:
             else:
                 task.cut(ClosedBy.SIMULATOR, reason)
 
+    def reset_held_open(self) -> None:
+        """Reset the connections that a fault keeps open: hanging, stalled or silent."""
+        for stream, (_, task) in tuple(self.connections.items()):
+            if task is None:
+                self.reset_hanging(stream)
+            elif task.held_open:
+                task.cut(ClosedBy.SIMULATOR, CloseReason.HEALED)
+
     def abort_connections(self) -> None:
         """Reset all connections; requests that were read and not applied yet are forgotten."""
         for stream, (_, task) in tuple(self.connections.items()):
@@ -78,6 +94,108 @@ class Node:
         """Reset a connection that a fault leaves hanging."""
         assert self.bound is not None
         self.bound.reset(stream)
+
+
+class Connections:
+    """The connections of all servers: accepted, numbered, or struck by a fault ``refuse``.
+
+    Args:
+        nodes: the servers.
+        plan: the faults.
+        journal: receives the events.
+        elapsed: seconds since the faults' clock started.
+        new_task: makes the task of a connection from its server, the listener, the stream and its
+            number.
+    """
+
+    def __init__(
+        self,
+        nodes: Sequence[Node],
+        plan: FaultPlan,
+        journal: Journal,
+        elapsed: Callable[[], float],
+        new_task: Callable[[Node, Bound, Stream, int], ConnectionTask],
+    ) -> None:
+        self._nodes = nodes
+        self._plan = plan
+        self._journal = journal
+        self._elapsed = elapsed
+        self._new_task = new_task
+        self._connected = 0
+        self._left = trio.Event()
+        self.defect: Exception | None = None
+        """An unexpected error on a connection, a defect of ours."""
+
+    async def accepted(self, node: Node, bound: Bound, stream: Stream) -> None:
+        """Serve a connection that was accepted, to its end."""
+        if node.kept_closed or not self._has_room():
+            bound.reset(stream)
+            return
+        self._connected += 1
+        self._journal.connections += 1
+        number = self._journal.connections
+        port = bound.client_port(stream)
+        refusal = self._plan.at_accept(node.index, self._elapsed())
+        try:
+            if refusal is None:
+                task = self._new_task(node, bound, stream, number)
+                node.connections[stream] = AcceptedConnection(number, task)
+                await task.serve(port)
+            else:
+                node.connections[stream] = AcceptedConnection(number, None)
+                self._journal.record(
+                    ConnectRefused(
+                        connection=number,
+                        server=node.name,
+                        fault=refusal.name,
+                        how=refusal.how,
+                        port=port,
+                    )
+                )
+                await turn_away(bound, stream, refusal.how)
+        except Exception as error:
+            # A cancellation during a forceful close could replace this error.
+            self.defect = error
+            raise
+        finally:
+            node.connections.pop(stream, None)
+            self._connected -= 1
+            self._left.set()
+            await trio.aclose_forcefully(stream)
+
+    def cut(self, server: str) -> None:
+        """Reset the connections of a server; its listener stays open.
+
+        Args:
+            server: ``sc``, ``spu`` for all SPUs, or ``spu:N``.
+
+        Raises:
+            SimulatorError: there is no such server.
+        """
+        named = [n for n in self._nodes if server in (n.name, n.name.partition(":")[0])]
+        if not named:
+            raise SimulatorError(f"no server {server}; there are sc, spu and spu:0 to spu:N")
+        for node in named:
+            self._journal.record(ConnectionsCut(server=node.name))
+            node.reset_connections(CloseReason.CUT)
+
+    async def drained(self) -> None:
+        """Wait until every connection has ended and all requests that were read are applied."""
+        while self._connected:
+            self._left = trio.Event()
+            await self._left.wait()
+
+    def _has_room(self) -> bool:
+        """Return whether another connection fits; evict the longest stalled one if necessary."""
+        if self._connected < CONNECTIONS_MAX:
+            return True
+        tasks = [each.task for node in self._nodes for each in node.connections.values()]
+        stalled = next((task for task in tasks if task is not None and task.stalled), None)
+        if stalled is None:
+            return False
+        # A stalled connection is not read, so the presence of its client is unknown.
+        stalled.cut(ClosedBy.SIMULATOR, CloseReason.EVICTED)
+        return True
 
 
 async def turn_away(bound: Bound, stream: Stream, how: str) -> None:

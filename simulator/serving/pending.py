@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from simulator.events import ClosedBy
 from simulator.faults.armed import Exchange
 from simulator.faults.effects import Ending
 from simulator.faults.plan import FrameVerdict
@@ -76,3 +77,5 @@ class PendingEnd:
     """The end of the connection, queued between answers."""
 
     how: Ending
+    by: ClosedBy = ClosedBy.FAULT
+    """Who ends it: a fault, or the server behind a proxy."""

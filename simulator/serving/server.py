@@ -24,10 +24,7 @@ from simulator.control.state import (
 from simulator.control.waiting import TIMEOUT_S, until_stored
 from simulator.events import (
     AddressChanged,
-    ClosedBy,
     CloseReason,
-    ConnectionsCut,
-    ConnectRefused,
     DialRefused,
     Healed,
     LeaderMoved,
@@ -39,10 +36,10 @@ from simulator.journal import Journal, Sink
 from simulator.options import Options, SimulatorError
 from simulator.reporting.kept_events import KeptEvents
 from simulator.reporting.summary import Summary, summarize
-from simulator.serving.connection import ConnectionTask
-from simulator.serving.exchange import SimulatorState
+from simulator.serving.applying import SimulatorState
+from simulator.serving.connection import ApplyingTask
 from simulator.serving.listeners import Listeners
-from simulator.serving.node import AcceptedConnection, Node, turn_away
+from simulator.serving.node import Connections, Node
 from simulator.serving.recovery import Recovery
 from simulator.serving.replicating import replicate
 from simulator.serving.timers import calls_at
@@ -51,10 +48,6 @@ from simulator.serving.transit import Transit
 from simulator.serving.transport import Bound, Listen, Stream, listen_on_tcp
 from wire.address import Address, bracketed
 from wire.batch import Record
-
-CONNECTIONS_MAX = 4096
-"""The maximum number of open connections; one more is reset. Each costs a task and a few kilobytes,
-and only a defective client opens so many."""
 
 
 class Simulator(FaultControl):
@@ -77,6 +70,7 @@ class Simulator(FaultControl):
         clock = trio.lowlevel.current_clock().current_time
         # Called often: ``trio.current_time`` takes two additional calls for the same result.
         super().__init__(config, clock)
+        self.config = config
         self.cluster = new_cluster(config)
         self._kept = KeptEvents()
         self.events = self._kept.events
@@ -85,20 +79,16 @@ class Simulator(FaultControl):
         self.cluster.consumer_offsets.epoch_s = config.started_s - self._time()
         self._journal = Journal(self.elapsed, [self._kept] if sinks is None else [*sinks])
         self._state = SimulatorState(
-            self.cluster,
             self._plan,
             self._journal,
             self._faults_elapsed,
+            self.cluster,
             self._time,
             calls_at(nursery),
         )
         self._transit = Transit(self.cluster.memory.transit_max)
         self._nursery = nursery
         self._recovery = self._new_recovery()
-        self._connected = 0
-        self._left = trio.Event()
-        self.defect: Exception | None = None
-        """An unexpected error on a connection, a defect of ours; ``open_simulator`` raises it."""
         spu_port = config.spu_port
         self._sc = Node(None, config.host, config.port)
         self._spus = [
@@ -106,8 +96,11 @@ class Simulator(FaultControl):
             for spu in self.cluster.spus
         ]
         self._nodes = (self._sc, *self._spus)
+        self._connections = Connections(
+            self._nodes, self._plan, self._journal, self._faults_elapsed, self._new_task
+        )
         self._listeners = Listeners(
-            self._nodes, listen, self._journal, nursery.start_soon, self._accepted
+            self._nodes, listen, self._journal, nursery.start_soon, self._connections.accepted
         )
 
     async def start(self) -> None:
@@ -178,6 +171,11 @@ class Simulator(FaultControl):
         """Return the open connections."""
         return connections_of(self._nodes)
 
+    @property
+    def connections_defect(self) -> Exception | None:
+        """An unexpected error on a connection, a defect of ours; ``open_simulator`` raises it."""
+        return self._connections.defect
+
     def subscribe(self, sink: Sink) -> Callable[[], None]:
         """Give every further event to a sink; return a function that ends that."""
         return self._journal.subscribe(sink)
@@ -225,11 +223,7 @@ class Simulator(FaultControl):
         self._journal.record(Healed())
         self._listeners.lift_all()
         for node in self._nodes:
-            for stream, (_, task) in tuple(node.connections.items()):
-                if task is None:
-                    node.reset_hanging(stream)
-                elif task.held_open:
-                    task.cut(ClosedBy.SIMULATOR, CloseReason.HEALED)
+            node.reset_held_open()
             node.stopped = False
             if not node.listening:
                 await self._listeners.open(node)
@@ -328,18 +322,11 @@ class Simulator(FaultControl):
         Raises:
             SimulatorError: there is no such server.
         """
-        named = [n for n in self._nodes if server in (n.name, n.name.partition(":")[0])]
-        if not named:
-            raise SimulatorError(f"no server {server}; there are sc, spu and spu:0 to spu:N")
-        for node in named:
-            self._journal.record(ConnectionsCut(server=node.name))
-            node.reset_connections(CloseReason.CUT)
+        self._connections.cut(server)
 
     async def drained(self) -> None:
         """Wait until every connection has ended and all requests that were read are applied."""
-        while self._connected:
-            self._left = trio.Event()
-            await self._left.wait()
+        await self._connections.drained()
 
     async def reset(self) -> None:
         """Return to the state of the start: topics, logs, faults, counters and connections.
@@ -357,7 +344,7 @@ class Simulator(FaultControl):
         for node in self._nodes:
             await self._listeners.close(node)
             node.abort_connections()
-        await self.drained()
+        await self._connections.drained()
         self._kept.clear()
         self._journal.restart()
         self._journal.record(SimulatorReset())
@@ -384,63 +371,9 @@ class Simulator(FaultControl):
             raise SimulatorError(f"no SPU {index}; there are {count}, numbered from 0")
         return self._spus[index]
 
-    # --- connections
-
-    async def _accepted(self, node: Node, bound: Bound, stream: Stream) -> None:
-        if node.kept_closed or not self._has_room():
-            bound.reset(stream)
-            return
-        self._connected += 1
-        self._journal.connections += 1
-        number = self._journal.connections
-        port = bound.client_port(stream)
-        refusal = self._plan.at_accept(node.index, self._faults_elapsed())
-        try:
-            if refusal is None:
-                task = ConnectionTask(
-                    self._state,
-                    number,
-                    stream,
-                    bound.reset,
-                    node.spu,
-                    self._nursery.start_soon,
-                    self._transit,
-                )
-                node.connections[stream] = AcceptedConnection(number, task)
-                await task.serve(port)
-            else:
-                node.connections[stream] = AcceptedConnection(number, None)
-                self._journal.record(
-                    ConnectRefused(
-                        connection=number,
-                        server=node.name,
-                        fault=refusal.name,
-                        how=refusal.how,
-                        port=port,
-                    )
-                )
-                await turn_away(bound, stream, refusal.how)
-        except Exception as error:
-            # A cancellation during a forceful close could replace this error.
-            self.defect = error
-            raise
-        finally:
-            node.connections.pop(stream, None)
-            self._connected -= 1
-            self._left.set()
-            await trio.aclose_forcefully(stream)
-
-    def _has_room(self) -> bool:
-        """Return whether another connection fits; evict the longest stalled one if necessary."""
-        if self._connected < CONNECTIONS_MAX:
-            return True
-        tasks = [each.task for node in self._nodes for each in node.connections.values()]
-        stalled = next((task for task in tasks if task is not None and task.stalled), None)
-        if stalled is None:
-            return False
-        # A stalled connection is not read, so the presence of its client is unknown.
-        stalled.cut(ClosedBy.SIMULATOR, CloseReason.EVICTED)
-        return True
+    def _new_task(self, node: Node, bound: Bound, stream: Stream, number: int) -> ApplyingTask:
+        start_soon, transit = self._nursery.start_soon, self._transit
+        return ApplyingTask(self._state, number, stream, bound.reset, node.spu, start_soon, transit)
 
 
 @asynccontextmanager
@@ -486,6 +419,6 @@ async def open_simulator(
         if simulator is not None:
             release(simulator.cluster)
     if failure is None and simulator is not None:
-        failure = simulator.defect
+        failure = simulator.connections_defect
     if failure is not None:
         raise failure

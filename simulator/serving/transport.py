@@ -10,8 +10,11 @@ memory provides the same interface.
 """
 
 import errno
+import fcntl
 import socket
 import struct
+import termios
+from array import array
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
@@ -117,6 +120,15 @@ class TcpStream(trio.abc.HalfCloseableStream):
         except OSError:
             return 0
         return port
+
+    @property
+    def unsent(self) -> int:
+        """How many bytes the peer's system has not taken, as far as ours tells; 0 once closed."""
+        if self._socket.fileno() < 0:
+            return 0
+        waiting = array("i", [0])
+        fcntl.ioctl(self._socket, termios.TIOCOUTQ, waiting)
+        return waiting[0]
 
     def reset(self) -> None:
         """Close the socket so that the peer sees a reset; what is unsent is lost."""

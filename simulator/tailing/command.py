@@ -11,7 +11,7 @@ from typing import Any
 import click
 import trio
 
-from simulator.click_types import AddressType
+from simulator.control.command_options import AddressType
 from simulator.tailing.following import TopicTail
 from simulator.tailing.tail_connection import TailError
 from wire.address import Address

@@ -17,6 +17,7 @@ from wire.api.admin import (
 )
 from wire.api.objects import (
     CustomSpus,
+    CustomSpuUpdate,
     Partitions,
     PartitionUpdate,
     SmartModules,
@@ -45,6 +46,7 @@ IN_ENVELOPES = (
     PartitionUpdate,
     SpuUpdate,
     SmartModules,
+    CustomSpuUpdate,
     SmartModuleUpdate,
 )
 

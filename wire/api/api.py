@@ -44,9 +44,17 @@ class Api(Generic[Q, R]):
     has_code: bool = False
     """Whether a fault can put an error code into the response: into one entry where requests name
     partitions, else into the response as a whole."""
+    declared: bool = True
+    """Whether this project declares the messages; False for an API of which only the key is known,
+    which is not registered."""
 
     def __post_init__(self) -> None:
-        APIS.add(self.name, self)
+        if self.declared:
+            APIS.add(self.name, self)
+
+    def knows(self, version: int) -> bool:
+        """Return whether the fields of a version are declared."""
+        return self.known_from <= version <= self.max_version
 
     def offered_by(self, server: Literal["sc", "spu"]) -> bool:
         """Return whether a server of this type offers the API."""

@@ -90,6 +90,14 @@ class SpuChange:
 
 
 @message
+class CustomSpuChange:
+    """One custom SPU that was added, changed or deleted; a deleted one has its last state."""
+
+    kind: ChangeKind
+    content: CustomSpu
+
+
+@message
 class SmartModuleChange:
     """One SmartModule that was added, changed or deleted; a deleted one has its last state."""
 
@@ -126,6 +134,15 @@ class SpuUpdate:
     epoch: i64
     changes: list[SpuChange] = since(default_factory=list)
     all: list[Spu] = since(default_factory=list)
+
+
+@message
+class CustomSpuUpdate:
+    """News of custom SPUs; see ``TopicUpdate``. Today's SC closes a watch of them."""
+
+    epoch: i64
+    changes: list[CustomSpuChange] = since(default_factory=list)
+    all: list[CustomSpu] = since(default_factory=list)
 
 
 @message

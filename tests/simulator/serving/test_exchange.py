@@ -28,8 +28,9 @@ from simulator.faults.model import Fault
 from simulator.faults.plan import FaultPlan
 from simulator.handlers import CommitWait, Pause
 from simulator.journal import Journal
+from simulator.serving.applying import AppliedExchanges, SimulatorState
 from simulator.serving.connection_events import PARTLY_READ_BYTES_MAX
-from simulator.serving.exchange import Exchanges, SimulatorState, StreamAction
+from simulator.serving.exchange import StreamAction
 from simulator.serving.pending import Application, PendingAnswer, PendingEnd, PendingRequest
 from simulator.serving.states import ReadingState, WritingState
 from tests.simulator.client import batch, produce_request
@@ -62,9 +63,11 @@ class Scene:
         journal = Journal(lambda: float(next(ticks)), [self.events.append])
         plan = FaultPlan(faults, 7)
         self.state = SimulatorState(
-            self.cluster, plan, journal, lambda: 0.0, lambda: 0.0, self.called_at
+            plan, journal, lambda: 0.0, self.cluster, lambda: 0.0, self.called_at
         )
-        self.exchanges = Exchanges(self.state, 1, self.cluster.spus[0], self.pushed, self.called)
+        self.exchanges = AppliedExchanges(
+            self.state, 1, self.cluster.spus[0], self.pushed, self.called
+        )
         self.client = ClientConnection("test")
         self.requests: deque[PendingRequest] = deque()
         self.answers: deque[PendingAnswer | PendingEnd] = deque()

@@ -315,7 +315,7 @@ async def test_a_connection_that_has_ended_leaves_no_watch_and_no_ordinal_behind
 async def test_the_oldest_stalled_connection_makes_room_for_a_new_one(
     network: MemoryNetwork, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("simulator.serving.server.CONNECTIONS_MAX", 2)
+    monkeypatch.setattr("simulator.serving.node.CONNECTIONS_MAX", 2)
     stall = Stall(at="request", limit=2)
     async with open_simulator(listen=network.listen, faults=[stall]) as sim:
         stalled = [await dial(network, sim.spu_addresses[0]) for _ in range(2)]

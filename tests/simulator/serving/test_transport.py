@@ -7,7 +7,7 @@ import pytest
 import trio
 
 from simulator import SimulatorError, open_simulator
-from simulator.serving.server import CONNECTIONS_MAX
+from simulator.serving.node import CONNECTIONS_MAX
 from tests.simulator.client import Client, Connect, batch, produce_request
 from wire.api import PRODUCE
 from wire.error_code import Code
@@ -106,7 +106,7 @@ async def test_one_connection_too_many_is_reset_and_the_others_go_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert CONNECTIONS_MAX >= 1000
-    monkeypatch.setattr("simulator.serving.server.CONNECTIONS_MAX", 2)
+    monkeypatch.setattr("simulator.serving.node.CONNECTIONS_MAX", 2)
     async with open_simulator() as sim:
         first, second = [await connect(sim.spu_addresses[0]) for _ in range(2)]
         with pytest.raises((EOFError, trio.BrokenResourceError)):
