@@ -95,7 +95,7 @@ soak: setup      ## 100,000 examples of the properties that open everything (min
 	$(BIN)/python -m chaos explore scenarios/at-least-once-everything-open.yaml scenarios/at-most-once-everything-open.yaml --from $(FROM) --examples $(EXAMPLES)
 
 bench: setup     ## figures for the docs, never a test
-	$(BIN)/python -m benchmarks && $(BIN)/python -m benchmarks.streaming && $(BIN)/python -m benchmarks.producers && $(BIN)/python -m benchmarks.chaos && $(BIN)/python -m benchmarks.loop
+	$(BIN)/python -m benchmarks && $(BIN)/python -m benchmarks.streaming && $(BIN)/python -m benchmarks.proxy && $(BIN)/python -m benchmarks.producers && $(BIN)/python -m benchmarks.chaos && $(BIN)/python -m benchmarks.loop
 
 docs: setup      ## write again what is generated in docs/
 	$(BIN)/python -m wire.reference docs/wire.md

@@ -86,6 +86,11 @@ class Load:
         self.records = 0
         """The number of records that were sent and, according to their answers, stored."""
 
+    def at(self, address: tuple[str, int]) -> "Load":
+        """Send to the same SPU at another address from now on, and return self."""
+        self._address = address
+        return self
+
     def one_in_flight(self) -> tuple[float, float, float]:
         """Send requests of one record one by one; return requests/s, p50 and p99 in ms."""
         with self._connected() as connection:

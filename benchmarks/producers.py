@@ -170,10 +170,11 @@ def _simulator() -> Iterator[tuple[Server, str]]:
             assert process.stdout is not None
             with _killing(process, READY_S_MAX):
                 line = process.stdout.readline()
-            ready = re.match(r"ready sc=([\d.:]+) spu=([\d.]+):(\d+)", line)
+            ready = re.match(r"ready sc=([\d.]+):(\d+) spu=([\d.]+):(\d+)", line)
             if ready is None:
                 raise BenchmarkError("the simulator does not become ready")
-            yield Server(process, (ready[2], int(ready[3]))), ready[1]
+            sc, spu = (ready[1], int(ready[2])), (ready[3], int(ready[4]))
+            yield Server(process, sc, spu), f"{sc[0]}:{sc[1]}"
         finally:
             process.kill()
 

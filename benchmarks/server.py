@@ -20,6 +20,13 @@ COMMAND = "-m simulator --port 0 --spu-port 0 --memory 4GiB --quiet --summary js
 """The arguments of Python for the simulator."""
 
 
+PROXY_COMMAND = (
+    "-m simulator proxy --upstream SC --port 0 --spu-port 0 --drop 0.000000001 --at request --quiet"
+)
+"""The arguments of Python for a proxy, with the address of the SC; it decodes what it forwards, and
+drops one request in a thousand million."""
+
+
 class BenchmarkError(Exception):
     """The subject of a benchmark failed, so that its figures would be meaningless."""
 
@@ -29,11 +36,18 @@ class Server:
 
     Args:
         process: the process, whose ready line was read.
+        sc_address: where its SC listens.
         spu_address: where its SPU listens.
     """
 
-    def __init__(self, process: "subprocess.Popen[str]", spu_address: tuple[str, int]) -> None:
+    def __init__(
+        self,
+        process: "subprocess.Popen[str]",
+        sc_address: tuple[str, int],
+        spu_address: tuple[str, int],
+    ) -> None:
         self._process = process
+        self.sc_address = sc_address
         self.spu_address = spu_address
 
     def stop(self) -> dict[str, Any]:
@@ -56,8 +70,9 @@ def running_server() -> Iterator[Server]:
     Raises:
         BenchmarkError: the simulator does not become ready.
     """
-    with _running(COMMAND, r"ready .*spu=([\d.]+):(\d+)") as (process, address):
-        yield Server(process, address)
+    ready = r"ready sc=([\d.]+):(\d+) spu=([\d.]+):(\d+)"
+    with _running(COMMAND.split(), ready) as (process, found):
+        yield Server(process, (found[1], int(found[2])), (found[3], int(found[4])))
 
 
 @contextmanager
@@ -67,16 +82,40 @@ def running_echo() -> Iterator[tuple[str, int]]:
     Raises:
         BenchmarkError: the server does not become ready.
     """
-    with _running("-m benchmarks.echo", r"ready echo=([\d.]+):(\d+)") as (_, address):
-        yield address
+    with _running(["-m", "benchmarks.echo"], r"ready echo=([\d.]+):(\d+)") as (_, found):
+        yield found[1], int(found[2])
+
+
+@contextmanager
+def running_pump(address: tuple[str, int]) -> Iterator[tuple[str, int]]:
+    """Start a naive proxy before a server, and yield its address.
+
+    Raises:
+        BenchmarkError: the proxy does not become ready.
+    """
+    arguments = ["-m", "benchmarks.pump", f"{address[0]}:{address[1]}"]
+    with _running(arguments, r"ready pump=([\d.]+):(\d+)") as (_, found):
+        yield found[1], int(found[2])
+
+
+@contextmanager
+def running_proxy(sc: tuple[str, int]) -> Iterator[tuple[str, int]]:
+    """Start the proxy before a simulator, and yield the address of its SPU.
+
+    Raises:
+        BenchmarkError: the proxy does not become ready.
+    """
+    arguments = PROXY_COMMAND.replace("SC", f"{sc[0]}:{sc[1]}").split()
+    with _running(arguments, r"ready .*spu=([\d.]+):(\d+)") as (_, found):
+        yield found[1], int(found[2])
 
 
 @contextmanager
 def _running(
-    arguments: str, ready_line: str
-) -> Iterator[tuple["subprocess.Popen[str]", tuple[str, int]]]:
-    """Start a server of Python; its ready line names its host and its port."""
-    command = [sys.executable, *arguments.split()]
+    arguments: list[str], ready_line: str
+) -> Iterator[tuple["subprocess.Popen[str]", re.Match[str]]]:
+    """Start a server of Python; yield it and its ready line."""
+    command = [sys.executable, *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
@@ -88,7 +127,7 @@ def _running(
             watchdog.cancel()
             ready = re.match(ready_line, line)
             if ready is None:
-                raise BenchmarkError(f"python {arguments} does not become ready")
-            yield process, (ready[1], int(ready[2]))
+                raise BenchmarkError(f"python {' '.join(arguments)} does not become ready")
+            yield process, ready
         finally:
             process.kill()

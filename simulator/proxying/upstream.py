@@ -5,11 +5,12 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 
 import trio
 
 from simulator.proxying.tls import TlsStream
-from simulator.serving.transport import Stream, TcpStream, reset_tcp
+from simulator.serving.transport import Stream, TcpStream
 from wire.address import Address
 
 CONNECT_S = 10.0
@@ -40,12 +41,22 @@ async def dial_upstream(address: Address) -> TcpStream:
     return TcpStream(socket.socket(fileno=stream.socket.detach()))
 
 
+async def reset_when_sent(stream: Stream) -> None:
+    """Reset a connection once the peer's system has all that was sent."""
+    assert isinstance(stream, TcpStream)
+    with trio.move_on_after(SENT_S):
+        while stream.unsent:  # noqa: ASYNC110  the system tells no event of it
+            await trio.sleep(SENT_POLL_S)
+    stream.reset()
+
+
 @dataclass(frozen=True, slots=True)
 class UpstreamStream:
     """A connection to a server of the upstream."""
 
     stream: Stream
-    reset_now: Callable[[Stream], None]
+    reset: Callable[[], Awaitable[None]]
+    """Resets it once the upstream's system has all that was sent."""
 
     async def send_eof(self) -> None:
         """Send a FIN; a connection that has ended is left as it is."""
@@ -53,15 +64,6 @@ class UpstreamStream:
             await self.stream.send_eof()
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             return
-
-    async def reset(self) -> None:
-        """Reset the connection once the upstream's system has all that was sent."""
-        inner = self.stream.inner if isinstance(self.stream, TlsStream) else self.stream
-        if isinstance(inner, TcpStream):
-            with trio.move_on_after(SENT_S):
-                while inner.unsent:  # noqa: ASYNC110  the system tells no event of it
-                    await trio.sleep(SENT_POLL_S)
-        self.reset_now(self.stream)
 
     async def close(self) -> None:
         """Close the connection at once, with a FIN if all of its input was read."""
@@ -74,7 +76,8 @@ class Upstream:
 
     sc: Address
     dial: UpstreamDial = dial_upstream
-    reset: Callable[[Stream], None] = reset_tcp
+    reset: Callable[[Stream], Awaitable[None]] = reset_when_sent
+    """Resets a connection once the peer's system has all that was sent."""
     context: ssl.SSLContext | None = None
     """Secures connections; None for plain TCP."""
     domain: str = ""
@@ -97,7 +100,7 @@ class Upstream:
             with trio.fail_after(CONNECT_S):
                 stream = await self.dial(address)
                 if self.context is None:
-                    return UpstreamStream(stream, self.reset)
+                    return UpstreamStream(stream, partial(self.reset, stream))
                 return await self._secured(stream, address, spu)
         except trio.TooSlowError as error:
             raise UnreachableError(f"{address} does not answer") from error
@@ -115,7 +118,7 @@ class Upstream:
         except BaseException:
             await trio.aclose_forcefully(stream)
             raise
-        return UpstreamStream(secured, lambda each: self.reset(stream))
+        return UpstreamStream(secured, partial(self.reset, stream))
 
 
 def reason(error: BaseException) -> str:

@@ -138,7 +138,7 @@ class Exchanges:
             return
         if not data:
             self._read_on(Cause.CLIENT_CLOSED)
-            self._closed = (ClosedBy.CLIENT, CloseReason.FIN)
+            self._client_left(CloseReason.FIN)
             return
         self.reading = _INPUT[self.reading]
         try:
@@ -159,7 +159,7 @@ class Exchanges:
         """Record that the client reset the connection."""
         if self.receiving:
             self._read_on(Cause.CLIENT_RESET)
-            self._closed = (ClosedBy.CLIENT, CloseReason.RESET)
+            self._client_left(CloseReason.RESET)
 
     def reader_ended(self) -> None:
         """Record that the reader has returned."""
@@ -353,6 +353,11 @@ class Exchanges:
         self._read_on(cause)
         if interrupts:
             yield StreamAction.INTERRUPT
+
+    def _client_left(self, reason: CloseReason) -> None:
+        # A client usually ends its direction after the server behind a proxy did.
+        if self._closed[0] is not ClosedBy.UPSTREAM:
+            self._closed = (ClosedBy.CLIENT, reason)
 
     # --- what they share
 

@@ -12,6 +12,7 @@ import trio
 
 import simulator
 from simulator.events import Appended, FrameRead
+from simulator.proxying.proxy import Proxy
 
 DRIVER = Path(__file__).with_name("driver.py")
 
@@ -37,7 +38,7 @@ class Sent(NamedTuple):
 
 
 async def drive(
-    sim: simulator.Simulator, *operations: Operation, within_s: float = WITHIN_S
+    sim: simulator.Simulator | Proxy, *operations: Operation, within_s: float = WITHIN_S
 ) -> list[Result]:
     """Run operations in one client, one after the other; the result of each.
 

@@ -41,7 +41,11 @@ def upstream_in(network: MemoryNetwork, address: str) -> Upstream:
         await trio.lowlevel.checkpoint()
         return network.connect(str(to))
 
-    return Upstream(parse_address(address), connect, reset)
+    async def reset_soon(stream: trio.abc.HalfCloseableStream) -> None:
+        await trio.lowlevel.checkpoint()
+        reset(stream)
+
+    return Upstream(parse_address(address), connect, reset_soon)
 
 
 @asynccontextmanager
