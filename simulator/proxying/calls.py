@@ -9,13 +9,16 @@ follow something, such as watches, are not waited for.
 """
 
 from collections import deque
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import count
+from typing import NamedTuple
 
 from simulator.serving.pending import Application, PendingAnswer, PendingEnd
 from wire.api import STREAM_FETCH, WATCH
+from wire.api.produce import ProduceRequest
 from wire.codec import WireError
+from wire.record_set import iter_outlines
 
 CALLS_MAX = 10_000
 """The maximum number of forwarded requests without an answer. More are a defect of the client or
@@ -29,6 +32,17 @@ ANSWERED_OFTEN = frozenset({WATCH.name, STREAM_FETCH.name})
 """The APIs whose requests have any number of answers."""
 
 
+class SentEntry(NamedTuple):
+    """One entry of a produce request that was forwarded."""
+
+    topic: str
+    partition: int
+    records: int
+    """The number of records that its batches claim."""
+    entry: int
+    """Its position in the request of the client, from 0."""
+
+
 @dataclass(slots=True)
 class ForwardedCall:
     """One request that was forwarded; a copy that a fault made is one of its own."""
@@ -36,6 +50,8 @@ class ForwardedCall:
     application: Application
     number: int
     """Counts all calls of the connection."""
+    sent: Sequence[SentEntry]
+    """The entries of a produce request, in order; empty for other requests."""
     answers: int = 0
     """How many answers have come."""
 
@@ -58,8 +74,12 @@ class Calls:
         """Whether an answer or an end of a fault waits for earlier requests."""
         return bool(self._held)
 
-    def add(self, application: Application) -> int:
+    def add(self, application: Application, sent: Sequence[SentEntry]) -> int:
         """Add a request that is about to be forwarded; return its correlation id for the upstream.
+
+        Args:
+            application: the request, or a copy of it.
+            sent: the entries of a produce request.
 
         Raises:
             WireError: too many requests are not answered.
@@ -70,7 +90,7 @@ class Calls:
             correlation_id = application.request.frame.header.correlation_id
         else:
             correlation_id = next(self._own_ids)
-        call = ForwardedCall(application, next(self._numbers))
+        call = ForwardedCall(application, next(self._numbers), sent)
         self._open.setdefault(correlation_id, deque()).append(call)
         self._count += 1
         if application.request.frame.api.name not in ANSWERED_OFTEN:
@@ -112,3 +132,31 @@ class Calls:
             if not ends:
                 return self.answered(correlation_id)
         return call
+
+
+def sent_entries(request: ProduceRequest, kept: Sequence[int] | None) -> Sequence[SentEntry]:
+    """Return the entries of a request that is about to be forwarded.
+
+    Args:
+        request: the request.
+        kept: the positions of its entries in the request of the client; None if it is that.
+    """
+    entries = [(topic.name, each) for topic in request.topics for each in topic.partitions]
+    return [
+        SentEntry(
+            topic,
+            each.partition_index,
+            sum(records for _, records, _ in iter_outlines(each.records)),
+            n if kept is None else kept[n],
+        )
+        for n, (topic, each) in enumerate(entries)
+    ]
+
+
+def without_records(request: ProduceRequest) -> ProduceRequest:
+    """Return a request with its entries and without their records."""
+    topics = [
+        replace(topic, partitions=[replace(each, records=b"") for each in topic.partitions])
+        for topic in request.topics
+    ]
+    return replace(request, topics=topics)

@@ -7,70 +7,31 @@ version that ``wire`` does not declare ends the connection, because a fault coul
 it, nor an address be found in its answer; ApiVersions offers no such version.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Any, TypeAlias
 
 from simulator.cluster.cluster import Spu
 from simulator.events import ClosedBy, CloseReason
 from simulator.faults.effects import CutPoint
-from simulator.handlers import ServedApi, served_by
+from simulator.handlers import served_by
 from simulator.handlers.codes import code_of
-from simulator.proxying.calls import Calls, ForwardedCall
+from simulator.proxying.calls import Calls, ForwardedCall, sent_entries, without_records
 from simulator.proxying.rewriting import ADDRESSED, SpuNews, narrowed, spu_news
+from simulator.proxying.undeclared import EveryApi, EveryServedApi
 from simulator.serving.exchange import Exchanges, SharedState, StreamAction
 from simulator.serving.pending import Application, PendingAnswer, PendingRequest
 from wire.address import Address
 from wire.api import API_VERSIONS
 from wire.api.api import Api
+from wire.api.produce import ProduceRequest, ProduceResponse
 from wire.codec import WireError, decode
-from wire.codec.message import message
 from wire.connection import ServerConnection
+from wire.error_code import Code, RequestTimedOut
 from wire.framing import LENGTH_BYTES, RESPONSE_BYTES_MIN, FrameReader, request_frame
 
 _ID = slice(4, 8)
 """The correlation id in a request without its length."""
-
-UNDECLARED_MAX = 1_000
-"""The APIs without a declaration that are remembered: a peer chooses the keys."""
-
-VERSION_MAX = 0x7FFF
-"""Versions are i16."""
-
-
-@message
-class Unread:
-    """The body of a message whose API is not declared; it is never read."""
-
-
-def _unhandled(request: Any, context: Any) -> Any:
-    raise NotImplementedError
-
-
-@lru_cache(UNDECLARED_MAX)
-def undeclared(key: int) -> ServedApi:
-    """Return a stand-in for an API of which only the key is known; its frames pass as they are."""
-    name = f"api-{key}"
-    api = Api(name, key, 0, VERSION_MAX, Unread, Unread, server="any", declared=False)
-    return ServedApi(api=api, handle=_unhandled)
-
-
-class EveryServedApi(dict[int, ServedApi]):
-    """Served APIs by key, with a stand-in for each key that is not declared."""
-
-    def __missing__(self, key: int) -> ServedApi:
-        return undeclared(key)
-
-
-class EveryApi(dict[int, Api[Any, Any]]):
-    """APIs by key, with a stand-in for each key that is not declared."""
-
-    def get(self, key: int, default: Any = None) -> Any:
-        """Return the API with a key; there is always one."""
-        found = super().get(key)
-        return undeclared(key).api if found is None else found
-
 
 AddressOf: TypeAlias = Callable[[int], Address | None]
 """Returns the address for clients of the SPU with an id; None if the proxy has no listener."""
@@ -158,12 +119,14 @@ class ProxiedExchanges(Exchanges):
         request = application.request
         header, body = request.frame.header, request.body
         changed = request.verdict is not None and bool(request.verdict.flips)
+        kept: Sequence[int] | None = None
         if application.code is not None:
             found = self._remaining(request)
             if found is None:
                 return self._passed(application, b"", self._joined(application, None))
-            body, changed = found, True
-        correlation_id = self.calls.add(application)
+            (body, kept), changed = found, True
+        sent = sent_entries(body, kept) if isinstance(body, ProduceRequest) else ()
+        correlation_id = self.calls.add(application, sent)
         if changed:
             return request_frame(replace(header, correlation_id=correlation_id), body)
         data = request.frame.data
@@ -176,19 +139,17 @@ class ProxiedExchanges(Exchanges):
     def forwarded(self, request: PendingRequest) -> None:
         """Forget the bytes of a request, which was forwarded: only its answers are open."""
         request.frame.data = b""
-        verdict = request.verdict
-        if verdict is not None and verdict.terminal.code is not None:
+        if isinstance(request.body, ProduceRequest):
             request.body = without_records(request.body)
-        else:
-            request.body = request.commit_terms  # an error code can need the timeout
 
-    def _remaining(self, request: PendingRequest) -> Any:
-        """Return the part of a request that a fault does not refuse, or None."""
+    def _remaining(self, request: PendingRequest) -> tuple[Any, Sequence[int]] | None:
+        """Return the part of a request that a fault does not refuse, and the positions of its
+        entries in the whole request; None if the fault refuses all of it."""
         codes, verdict = request.served_api.codes, request.verdict
         assert codes is not None, "an error fault needs an API with a field for its code"
         assert verdict is not None
         found = codes.remaining(request.body, verdict.target)
-        return None if found is None or not found[1] else found[0]
+        return found if found is not None and found[1] else None
 
     def _joined(self, application: Application, response: Any) -> Any:
         """Return the response with the entries that a fault refuses.
@@ -244,6 +205,8 @@ class ProxiedExchanges(Exchanges):
             if exchange.changes < self._shared.plan.changes:
                 self._shared.plan.begin(exchange)
         response = None
+        if heard.call.sent:
+            self._record_appends(heard.call, self._response(heard))
         if heard.news is not None:
             version = request.frame.header.api_version
             response = heard.news.rewritten(version, self._address_of)
@@ -274,7 +237,24 @@ class ProxiedExchanges(Exchanges):
             own = header.correlation_id.to_bytes(4, "big", signed=True)
             length = len(data).to_bytes(LENGTH_BYTES, "big")
             frame = b"".join((length, own, memoryview(data)[RESPONSE_BYTES_MIN:]))
-        return self._pending(request, frame, verdict, 0)
+        return self._pending(request, frame, verdict, application.stored)
+
+    def _record_appends(self, call: ForwardedCall, response: ProduceResponse) -> None:
+        """Record what the upstream says that it has appended."""
+        application, journal = call.application, self._shared.journal
+        terms = application.request.commit_terms
+        waited = terms is not None and terms.acks < 0
+        results = (each for topic in response.topics for each in topic.partitions)
+        for sent, result in zip(call.sent, results, strict=False):
+            timed_out = isinstance(result.error_code, RequestTimedOut)
+            if sent.records and (result.error_code == Code.NONE or timed_out):
+                application.stored += sent.records
+                journal.unanswered_records += sent.records
+                committed = result.base_offset + sent.records if waited and not timed_out else 0
+                where, base_offset = (sent.topic, sent.partition), result.base_offset
+                self._events.told_of_append(
+                    application, where, base_offset, sent.records, committed, sent.entry
+                )
 
     def _response(self, heard: HeardAnswer) -> Any:
         return decoded_response(heard.call.application.request, heard.data)
@@ -293,14 +273,3 @@ def decoded_response(request: PendingRequest, data: bytes) -> Any:
     """
     version = request.frame.header.api_version
     return decode(request.frame.api.response, data[RESPONSE_BYTES_MIN:], version)
-
-
-def without_records(request: Any) -> Any:
-    """Return a request with its entries and without their records."""
-    if not any(hasattr(p, "records") for t in getattr(request, "topics", ()) for p in t.partitions):
-        return request
-    topics = [
-        replace(topic, partitions=[replace(each, records=b"") for each in topic.partitions])
-        for topic in request.topics
-    ]
-    return replace(request, topics=topics)

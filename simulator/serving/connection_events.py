@@ -158,6 +158,36 @@ class ConnectionEvents:
             )
         )
 
+    def told_of_append(
+        self,
+        application: Application,
+        partition: tuple[str, int],
+        base_offset: int,
+        records: int,
+        high_watermark: int,
+        entry: int,
+    ) -> None:
+        """Record that the server behind a proxy says that it has appended an entry."""
+        if not self._journal.active:
+            return
+        request = application.request
+        self._journal.record(
+            Appended(
+                connection=self._connection,
+                server=self._server,
+                api=request.frame.api.name,
+                correlation_id=request.frame.header.correlation_id,
+                topic=partition[0],
+                partition=partition[1],
+                base_offset=base_offset,
+                records=records,
+                high_watermark=high_watermark,
+                entry=entry,
+                transmission=request.transmission,
+                copied_by=application.copied_by,
+            )
+        )
+
     def evicted(self, partition: Partition) -> None:
         """Record that the oldest batches of a partition are gone."""
         topic, start = partition.topic.name, partition.log.start_offset

@@ -7,7 +7,7 @@ import pytest
 import trio
 
 from simulator import open_simulator
-from simulator.events import FaultHit, FrameRead
+from simulator.events import Appended, FaultHit, FrameRead
 from simulator.faults.kinds.corrupt import Corrupt
 from simulator.faults.kinds.delay import Delay
 from simulator.faults.kinds.disconnect import Disconnect
@@ -83,10 +83,14 @@ async def test_a_fault_does_what_it_does_in_the_simulator(
         client = await dial(alone, sim.spu_addresses[0])
         wanted = await outcome_of(client, sim, sim, one_by_one=one_by_one)
         wanted_hits = [hit(e) for e in sim.events if isinstance(e, FaultHit)]
+        wanted_appends = [append(e) for e in sim.events if isinstance(e, Appended)]
+        unanswered = sim.summary().unanswered_records
     async with proxied(network, faults=[fault]) as scene:
         client = await scene.spu()
         found = await outcome_of(client, scene.sim, scene.proxy, one_by_one=one_by_one)
         hits = [hit(e) for e in scene.proxy.events if isinstance(e, FaultHit)]
+        appends = [append(e) for e in scene.proxy.events if isinstance(e, Appended)]
+        summary = scene.proxy.summary()
     assert (found[0], found[1], found[3]) == (wanted[0], wanted[1], wanted[3])
     # A cluster may have got a request before a fault struck the answer to the one before it.
     ahead = not one_by_one and isinstance(fault, Disconnect) and fault.at == "response"
@@ -94,6 +98,12 @@ async def test_a_fault_does_what_it_does_in_the_simulator(
     assert len(found[2]) == (3 if ahead else len(wanted[2]))
     assert hits == wanted_hits
     assert hits
+    if not ahead:  # the cluster tells of what it appended while its answers are read
+        assert (appends, summary.unanswered_records) == (wanted_appends, unanswered)
+
+
+def append(event: Appended) -> tuple[Any, ...]:
+    return event.transmission, event.entry, event.base_offset, event.records, event.copied_by
 
 
 def hit(event: FaultHit) -> tuple[Any, ...]:
