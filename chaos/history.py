@@ -447,7 +447,7 @@ class _HistoryReader:
             raise ValueError(
                 f"a history of version {data.get('history')!r}; this is a reader of {VERSION}"
             )
-        if data.get("world") not in ("virtual", "tcp"):
+        if data.get("world") not in ("virtual", "tcp", "cluster"):
             raise ValueError(f"unknown world {data.get('world')!r}")
         requested = data.get("requested")
         self._history = History(

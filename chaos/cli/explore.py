@@ -9,7 +9,7 @@ import click
 from chaos.cli.conclude import Conclusion, Format, complain
 from chaos.cli.files import gather, skipped
 from chaos.cli.merge import ShardKeeper
-from chaos.cli.options import dask_option, files_argument, run_options
+from chaos.cli.options import dask_option, explore_options, files_argument
 from chaos.cli.tasks import Task, perform, task_of, unfinished, with_reached
 from chaos.cli.terminal import Interrupted, interruptible
 from chaos.drivers.driver import Driver
@@ -65,7 +65,7 @@ Examples:
     type=DurationType(),
     help="Run examples of each file for this long.",
 )
-@run_options
+@explore_options
 @dask_option
 def explore_command(
     files: Sequence[str],

@@ -9,6 +9,7 @@ from pathlib import Path
 from chaos.drivers.driver import Driver
 from chaos.report.run_directory import slug_of
 from chaos.report.scenario_report import BadFile, SkippedFile
+from chaos.runner.real_cluster import not_possible
 from chaos.search.known import KNOWN_FILES
 from chaos.spec.loader import ScenarioFileError, load_scenario_file
 from chaos.spec.property import Property
@@ -60,7 +61,8 @@ class Source:
         """Return the worlds in which to run the file.
 
         Args:
-            wanted: the requested world; None for all worlds of the file.
+            wanted: the requested world; None for all worlds of the file but a real cluster, which
+                a command must name.
             client: the driver; most drivers support one world only.
             explored: whether many examples are run; they run in one world, which is the virtual
                 one unless the file or the driver excludes it.
@@ -68,7 +70,19 @@ class Source:
         own = [world for world in client.worlds if world in self.prop.worlds]
         if wanted is not None:
             return [wanted] if wanted in own else []
+        own = [world for world in own if world != "cluster"]
         return own[:1] if explored else own
+
+
+def beyond_cluster(source: Source) -> SkippedFile | None:
+    """Return why a file cannot run in a real cluster; None if it can."""
+    if source.prop.concrete:
+        why = not_possible(source.prop.scenario())
+    else:
+        why = "a property draws its examples in other worlds"
+    if why is None:
+        return None
+    return SkippedFile(source.file, source.prop.name, f"{source.file}: not run, since {why}")
 
 
 def skipped(source: Source, wanted: WorldName | None, client: Driver) -> SkippedFile:
@@ -79,6 +93,8 @@ def skipped(source: Source, wanted: WorldName | None, client: Driver) -> Skipped
 def not_there(source: Source, wanted: WorldName | None, client: Driver) -> str:
     """Return the message for a file that runs in none of the requested worlds."""
     only = " and ".join(source.prop.worlds)
+    if wanted is None and source.prop.worlds == ("cluster",):
+        return f"{source.file}: not run: name the cluster, --world cluster --cluster HOST:PORT"
     reason = f"--world is {wanted}" if wanted else f"the client {client.name} knows only tcp"
     if wanted and wanted not in client.worlds:
         return f"{source.file}: not run, since the client {client.name} knows only tcp"

@@ -7,7 +7,6 @@ from typing import Any, TypeVar
 
 import click
 from click.core import ParameterSource
-from simulator.click_types import DurationType
 
 from chaos.drivers.application import TERM_S, TIMEOUT_S, ApplicationOnTrial
 from chaos.drivers.driver import Driver, driver_named, driver_of
@@ -15,6 +14,7 @@ from chaos.drivers.registry import DRIVERS, PRODUCER
 from chaos.search.pool import default_jobs
 from chaos.search.shard import Shard, shard_from
 from chaos.world.loop.names import LOOP, LoopName, refusal
+from simulator.control.command_options import DurationType
 
 C = TypeVar("C", bound=Callable[..., Any])
 
@@ -84,6 +84,20 @@ world_option = click.option(
     "--world",
     type=click.Choice(["virtual", "tcp"]),
     help="Run in this world only: virtual (in memory, in virtual time) or tcp (real sockets).",
+)
+
+any_world_option = click.option(
+    "--world",
+    type=click.Choice(["virtual", "tcp", "cluster"]),
+    help="Run in this world only: virtual (in memory, in virtual time), tcp (real sockets), or "
+    "cluster (a real cluster behind the proxy, which --cluster names).",
+)
+
+cluster_option = click.option(
+    "--cluster",
+    metavar="HOST:PORT",
+    help="The SC of the cluster for --world cluster. Topics that begin with spu-chaos- are created "
+    "there and deleted.",
 )
 
 perfetto_option = click.option(
@@ -224,8 +238,7 @@ dask_option = click.option(
     "--jobs. Its extra: spu-chaos[dask].",
 )
 
-run_options = together(
-    world_option,
+_shared = (
     client_option,
     _seed,
     out_option,
@@ -235,4 +248,9 @@ run_options = together(
     shard_option,
     loop_option,
 )
-"""The options of both ``run`` and ``explore``."""
+
+explore_options = together(world_option, *_shared)
+"""The options that ``explore`` shares with ``run``."""
+
+run_options = together(any_world_option, *_shared)
+"""The same for ``run``, which knows one more world."""

@@ -87,11 +87,13 @@ class Task:
     """The event loop of examples; a concrete scenario runs on trio."""
     placed: bool = False
     """Whether every other round of examples has placements."""
+    cluster: str | None = None
+    """The address of the cluster, in the world of that name."""
 
     @property
     def waits(self) -> bool:
         """Whether the task waits most of the time; such tasks start first."""
-        return self.world == "tcp"
+        return self.world != "virtual"
 
 
 def task_of(
@@ -109,6 +111,7 @@ def task_of(
     seconds: float | None = None,
     shard: Shard | None = None,
     loop: LoopName = "trio",
+    cluster: str | None = None,
 ) -> Task:
     """Return the task of running a file in one world.
 
@@ -126,6 +129,7 @@ def task_of(
         seconds: the time limit in seconds of real time; None for no limit.
         shard: the part of the examples to run; None for all.
         loop: the event loop of examples.
+        cluster: the address of the cluster, in the world of that name.
     """
     prop = source.prop
     return Task(
@@ -148,6 +152,7 @@ def task_of(
         shard=shard,
         loop=loop,
         placed=bool(explored),
+        cluster=cluster,
     )
 
 
@@ -230,7 +235,7 @@ def judged(
 
 def _run(task: Task, report: ScenarioReport) -> ScenarioReport:
     scenario = task.prop.scenario().model_copy(update={"seed": task.seed})
-    history = run_scenario(scenario, task.world, _driver(task).open)
+    history = run_scenario(scenario, task.world, _driver(task).open, cluster=task.cluster)
     with gc_paused():  # the collector would traverse little but the history
         report = judged(report, history, judge(history))
     if task.keep or report.verdict != "valid":
@@ -243,6 +248,8 @@ def _kept(
 ) -> ScenarioReport:
     directory = Path(task.directory)
     command = replay_of(directory, task.client, task.application)
+    if task.cluster is not None:
+        command = command_of(task)  # only run knows clusters
     kept = replace(report, directory=task.directory, command=command)
     try:
         history.about = {"file": task.file, "client": task.client, "command": kept.command}
@@ -365,6 +372,8 @@ def command_of(task: Task) -> str:
         "--seed",
         str(task.seed),
     ]
+    if task.cluster is not None:
+        words += ["--cluster", task.cluster]
     if task.known_file is not None:
         words += ["--known", task.known_file]
     if task.first:

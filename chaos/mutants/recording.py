@@ -91,7 +91,7 @@ class LogReadTooShort(Mutant):
     The end offset of the log is read before healing.
     """
 
-    where = "chaos.runner.run:_Run._read_logs"
+    where = "chaos.runner.run_cluster:SimulatedCluster._read_logs"
     before = "return {partition.index: self._read_log(partition) for partition in partitions}"
     after = """
         struck = sum(fault.fired or 0 for fault in self._simulator.fault_counts.values())

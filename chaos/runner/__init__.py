@@ -5,6 +5,9 @@
 ``consuming``: performs the steps that read.
 ``dialling``: a dialler that reports refused connects.
 ``producers``: the producers of one client, each held open by a task of its own.
+``run_cluster``: the cluster of a run: the simulator, or a real one.
+``real_cluster``: a real cluster behind the proxy.
+``cluster_client``: a small client of a real cluster, for topics and for what is stored.
 ``evicted``: keeps what retention removes from the logs.
 ``run_recorder``: writes down what the client did and reported.
 """

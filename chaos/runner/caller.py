@@ -17,15 +17,13 @@ import trio
 from chaos.drivers import CallFailed, DriverSession
 from chaos.history import Call, Op, Outcome, SentRecord
 from chaos.runner.producers import HeldProducer, Producers
+from chaos.runner.run_cluster import RunCluster
 from chaos.runner.run_recorder import RunRecorder
 from chaos.spec.bounds import GRACE_S, send_bound, settle_bound
 from chaos.spec.consume_terms import ConsumeTerms
 from chaos.spec.record_form import NO_LINES, RecordForm
 from chaos.spec.scenario import Scenario
 from chaos.spec.step import Step
-from simulator import Simulator
-from simulator.cluster.cluster import Topic
-from wire.batch import Record
 
 
 class Caller:
@@ -33,28 +31,25 @@ class Caller:
 
     Args:
         scenario: gives the bounds.
-        simulator: the cluster.
+        cluster: the cluster.
         recorder: records the calls.
         producers: makes further producers.
         held: the producer to use; None makes one when it is needed.
-        read_logs: returns the records of each partition of the topic.
         consume: reads the topic with a consumer.
     """
 
     def __init__(
         self,
         scenario: Scenario,
-        simulator: Simulator,
+        cluster: RunCluster,
         recorder: RunRecorder,
         producers: Producers,
         held: HeldProducer | None,
-        read_logs: Callable[[], dict[int, Sequence[Record]]],
         consume: Callable[[ConsumeTerms], Awaitable[None]],
     ) -> None:
         self._consume = consume
-        self._read_logs = read_logs
         self._scenario = scenario
-        self._simulator = simulator
+        self._cluster = cluster
         self._recorder = recorder
         self._producers = producers
         self._held = held
@@ -212,11 +207,10 @@ class Caller:
             return
         inner = Caller(
             self._scenario,
-            self._simulator,
+            self._cluster,
             self._recorder,
             self._producers,
             held,
-            self._read_logs,
             self._consume,
         )
         await inner.perform(steps)
@@ -254,52 +248,39 @@ class Caller:
 
     def move_leader(self, partition: int, to: int) -> None:
         """Make an SPU the leader of a partition, if the topic has it."""
-        if self._topic is not None and partition < len(self._topic.partitions):
-            self._simulator.move_leader(self._topic.name, partition, to)
+        self._cluster.move_leader(partition, to)
 
-    def create_topic(self, partitions: int) -> None:
+    async def create_topic(self, partitions: int) -> None:
         """Create the topic, unless it exists."""
-        if self._topic is None:
-            self._simulator.create_topic(self._scenario.topic.name, partitions)
+        await self._cluster.create_topic(partitions)
 
-    def delete_topic(self) -> None:
+    async def delete_topic(self) -> None:
         """Delete the topic, if it exists, and keep its logs."""
-        if self._topic is not None:
-            self._recorder.history.removed.append(self._read_logs())
-            self._simulator.delete_topic(self._topic.name)
+        await self._cluster.delete_topic()
 
-    def add_partitions(self, count: int) -> None:
+    async def add_partitions(self, count: int) -> None:
         """Add partitions to the topic, if it exists."""
-        if self._topic is not None:
-            self._simulator.add_partitions(self._topic.name, count)
+        await self._cluster.add_partitions(count)
 
     def cut(self, server: str) -> None:
         """Reset the connections of a server."""
-        self._simulator.cut(server)
+        self._cluster.cut(server)
 
     async def change_address(self, spu: int) -> None:
         """Make an SPU listen at another address."""
-        await self._simulator.change_address(spu)
+        await self._cluster.change_address(spu)
 
     async def fail_leader(self, partition: int) -> None:
         """Stop the SPU that leads a partition, if there is the partition and the SPU runs."""
-        if self._topic is not None and partition < len(self._topic.partitions):
-            leader = self._simulator.cluster.spus[self._topic.partitions[partition].leader]
-            if leader.online:
-                await self._simulator.stop_spu(leader.index)
+        await self._cluster.fail_leader(partition)
 
     async def stop_spu(self, spu: int) -> None:
         """Close the listener of an SPU and reset its connections."""
-        await self._simulator.stop_spu(spu)
+        await self._cluster.stop_spu(spu)
 
     async def start_spu(self, spu: int) -> None:
         """Make an SPU listen again."""
-        await self._simulator.start_spu(spu)
-
-    @property
-    def _topic(self) -> Topic | None:
-        """The topic, if it exists."""
-        return self._simulator.cluster.topics.get(self._scenario.topic.name)
+        await self._cluster.start_spu(spu)
 
     # --- probes
 

@@ -18,12 +18,12 @@ from chaos.consumption import (
 from chaos.drivers import ConsumptionRecorder, DriverSession
 from chaos.history import History, Need
 from chaos.runner.dialling import reporting
+from chaos.runner.run_cluster import RunCluster
 from chaos.spec.consume_terms import ConsumeTerms
 from chaos.spec.scenario import Scenario
 from chaos.spec.step import every_step
 from chaos.spec.steps.consume import Consume
 from chaos.world.world import World
-from simulator import Simulator
 from simulator.events import Event
 from wire.batch import Record
 
@@ -87,7 +87,7 @@ class Consuming:
 
     Args:
         scenario: names the topic.
-        simulator: the cluster.
+        cluster: the cluster.
         world: where the consumers connect, with a dialler that reports nothing.
         recorder: records what they read.
         session: the client.
@@ -96,13 +96,13 @@ class Consuming:
     def __init__(
         self,
         scenario: Scenario,
-        simulator: Simulator,
+        cluster: RunCluster,
         world: World,
         recorder: ConsumptionLog,
         session: DriverSession,
     ) -> None:
         self._scenario = scenario
-        self._simulator = simulator
+        self._cluster = cluster
         self._world = world
         self._recorder = recorder
         self._session = session
@@ -117,7 +117,7 @@ class Consuming:
         consumptions = [
             self._begun(terms, step, partition, final=final) for partition in partitions
         ]
-        dial = reporting(self._world.dial, self._simulator, consumer_client_id(terms.consumer))
+        dial = reporting(self._world.dial, self._cluster, consumer_client_id(terms.consumer))
         with trio.move_on_after(terms.within):
             await self._session.consume(
                 terms, consumptions, replace(self._world, dial=dial), self._recorder
@@ -132,8 +132,7 @@ class Consuming:
 
     @property
     def _partitions(self) -> range:
-        topic = self._simulator.cluster.topics.get(self._scenario.topic.name)
-        return range(0 if topic is None else len(topic.partitions))
+        return range(self._cluster.partitions or 0)
 
     def _begun(self, terms: ConsumeTerms, step: int, partition: int, *, final: bool) -> Consumption:
         return self._recorder.begin(

@@ -1,20 +1,20 @@
-"""Dialling that reports refused connects to the simulator."""
+"""Dialling that reports refused connects to the cluster of a run."""
 
 import errno
 
 import trio
 
+from chaos.runner.run_cluster import RunCluster
 from producer.net.dialling import Dial
-from simulator import Simulator
 
 
-def reporting(dial: Dial, simulator: Simulator, client_id: str | None = None) -> Dial:
+def reporting(dial: Dial, cluster: RunCluster, client_id: str | None = None) -> Dial:
     """Return a dialler that reports refused connects; a client that dials by itself does not use
     it.
 
     Args:
         dial: makes the connections.
-        simulator: receives the reports.
+        cluster: receives the reports.
         client_id: who dials; None for the producer.
     """
 
@@ -22,9 +22,9 @@ def reporting(dial: Dial, simulator: Simulator, client_id: str | None = None) ->
         try:
             stream = await dial(host, port)
         except OSError as error:
-            simulator.dialled(port, refused=_is_refusal(error), client_id=client_id)
+            cluster.dialled(port, refused=_is_refusal(error), client_id=client_id)
             raise
-        simulator.dialled(port, refused=False, client_id=client_id)
+        cluster.dialled(port, refused=False, client_id=client_id)
         return stream
 
     return dialling

@@ -9,7 +9,8 @@ A client in a process of its own that does not answer is killed, since no furthe
 The records that it sent are judged all the same.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import lru_cache, partial
 from itertools import count
@@ -19,32 +20,28 @@ import trio
 from chaos.drivers import Broken, CallFailed, DriverSession, NotStarted, OpenSession, Silent
 from chaos.drivers.adapted import adapted
 from chaos.drivers.kinds.producer import open_producer
-from chaos.history import History, Need, Unreadable
+from chaos.history import History, Need
 from chaos.runner.caller import Caller
 from chaos.runner.consuming import Consuming, ConsumptionLog
 from chaos.runner.dialling import reporting
-from chaos.runner.evicted import EvictedBatches
 from chaos.runner.producers import Producers
+from chaos.runner.real_cluster import open_real
+from chaos.runner.run_cluster import RunCluster, open_simulated
 from chaos.runner.run_recorder import RunRecorder
 from chaos.spec.scenario import Scenario
 from chaos.world.gc_pause import gc_paused
 from chaos.world.loop.names import LoopName
 from chaos.world.world import World, WorldName, run_in
 from producer.delivery.partitioner import partition_of_key
-from simulator import Config, Simulator, open_simulator
-from simulator.cluster.cluster import Partition, Topic
-from simulator.cluster.replication import ReplicationTerms
-from wire.batch import Record, decode_batch
-from wire.codec import WireError
 
-LET_GO_S = {"virtual": 3600.0, "tcp": 1.0}
+LET_GO_S = {"virtual": 3600.0, "tcp": 1.0, "cluster": 1.0}
 """How long a closed client may take to close its connections by itself, in seconds."""
 
-DRAIN_S = {"virtual": 24 * 3600.0, "tcp": 10.0}
+DRAIN_S = {"virtual": 24 * 3600.0, "tcp": 10.0, "cluster": 10.0}
 """How long the connections may take to end after the client was ended, in seconds. The longest
 delay of a fault is an hour, which is too long to wait for with real sockets."""
 
-RUN_S = {"virtual": 1e9, "tcp": 300.0}
+RUN_S = {"virtual": 1e9, "tcp": 300.0, "cluster": 300.0}
 """How long a whole run may take, in seconds."""
 
 
@@ -53,6 +50,7 @@ def run_scenario(
     world: WorldName = "virtual",
     open_session: OpenSession = open_producer,
     loop: LoopName = "trio",
+    cluster: str | None = None,
 ) -> History:
     """Run a scenario once.
 
@@ -62,23 +60,35 @@ def run_scenario(
         open_session: connects the client under test.
         loop: the event loop of the virtual world. The history does not depend on it. With ``fast``
             no other thread may use trio meanwhile.
+        cluster: the address of the SC of the real cluster, in the world of that name.
 
     Returns:
         The history of the run. An error of the harness is its ``defect``.
+
+    Raises:
+        ValueError: the world is a cluster without an address, or another world with one.
     """
+    if (world == "cluster") is not (cluster is not None):
+        raise ValueError("the world cluster, and no other, needs the address of a cluster")
     with gc_paused():
-        return run_in(world, scenario, _Run(scenario, world, open_session).main, loop)
+        return run_in(world, scenario, _Run(scenario, world, open_session, cluster).main, loop)
 
 
 class _Run:
     """One run in progress."""
 
-    def __init__(self, scenario: Scenario, world: WorldName, open_session: OpenSession) -> None:
+    def __init__(
+        self,
+        scenario: Scenario,
+        world: WorldName,
+        open_session: OpenSession,
+        address: str | None,
+    ) -> None:
         self._scenario = scenario
+        self._address = address
         self._history = History(scenario, world)
         self._open_session = open_session
-        self._simulator: Simulator
-        self._evicted: EvictedBatches
+        self._cluster: RunCluster
         self._recorder: RunRecorder
         self._session: DriverSession
         self._end_session: Callable[[], None] = lambda: None
@@ -95,60 +105,32 @@ class _Run:
         return self._history
 
     async def _experiment(self, world: World) -> None:
-        scenario, history = self._scenario, self._history
-        config = Config(
-            spus=scenario.cluster.spus,
-            topics={scenario.topic.name: scenario.topic.partitions},
-            faults=scenario.faults,
-            seed=scenario.seed,
-            commit_delay_s=scenario.cluster.commit_delay,
-            recovery=scenario.cluster.recovery,
-            retain_bytes=scenario.cluster.retain,
-            replication=_replication(scenario),
-        )
-        async with open_simulator(
-            config, sinks=[history.events.append], listen=world.listen, faults_wait=True
-        ) as simulator:
-            self._simulator = simulator
-            self._evicted = EvictedBatches(simulator.cluster)
-            self._recorder = RunRecorder(history, simulator.elapsed)
+        history = self._history
+        async with self._opened(world) as cluster:
+            self._cluster = cluster
+            self._recorder = RunRecorder(history, cluster.elapsed)
             started_ns = self._zero_ns(world)
             await self._let_client_work(world)
             history.zero_ns = [started_ns, self._zero_ns(world)]
             for patience_s in (LET_GO_S[world.name], DRAIN_S[world.name]):
                 with trio.move_on_after(patience_s):
-                    await simulator.drained()
+                    await cluster.drained()
                     history.drained = history.healed_at is not None
                     break
                 self._end_session()
-            history.logs = self._read_logs()
-            history.faults = simulator.fault_counts
+            history.logs = await cluster.read_logs()
+            history.faults = cluster.fault_counts
 
-    @property
-    def _topic(self) -> Topic | None:
-        """The topic, if it exists."""
-        return self._simulator.cluster.topics.get(self._scenario.topic.name)
-
-    def _read_logs(self) -> dict[int, Sequence[Record]]:
-        """Return the records of each partition of the topic."""
-        partitions = [] if self._topic is None else self._topic.partitions
-        return {partition.index: self._read_log(partition) for partition in partitions}
-
-    def _read_log(self, partition: Partition) -> list[Record]:
-        """Return the records that were stored in a partition, evicted ones among them; note a batch
-        that does not decode and go on."""
-        records: list[Record] = []
-        incarnation = len(self._history.removed)
-        for batch in self._evicted.and_what_is_left(partition):
-            try:
-                records += decode_batch(batch.data)[1]
-            except WireError as error:
-                self._history.unreadable.append(
-                    Unreadable(
-                        partition.index, batch.base_offset, batch.records, str(error), incarnation
-                    )
-                )
-        return records
+    @asynccontextmanager
+    async def _opened(self, world: World) -> AsyncIterator[RunCluster]:
+        """Open the cluster of the run."""
+        if self._address is None:
+            async with open_simulated(self._scenario, world, self._history) as simulated:
+                yield simulated
+            return
+        async with open_real(self._scenario, self._address, world, self._history) as real:
+            self._scenario = self._history.scenario  # the topic has another name there
+            yield real
 
     def _zero_ns(self, world: World) -> int:
         """Return the time of day at the time 0 of the run, by the clock of now."""
@@ -160,9 +142,9 @@ class _Run:
         history, recorder = self._history, self._recorder
         call = recorder.begin("connect")
         try:
-            dialling = replace(world, dial=reporting(world.dial, self._simulator))
+            dialling = replace(world, dial=reporting(world.dial, self._cluster))
             async with self._open_session(
-                self._simulator.address, self._scenario, dialling, recorder
+                self._cluster.address, self._scenario, dialling, recorder
             ) as self._session:
                 self._end_session = self._session.end
                 recorder.end(call)
@@ -188,14 +170,15 @@ class _Run:
         )
         lacks = self._session.not_applicable
         if lacks:
-            self._history.lacks = {need: str(lacks[need]) for need in Need if need in lacks}
+            named = {str(need): str(lacks[need]) for need in Need if need in lacks}
+            self._history.lacks = {**self._history.lacks, **named}
         if self._history.not_applicable:
             self._history.requested = self._history.scenario
         self._history.scenario = self._scenario
 
     async def _work(self, world: World) -> None:
         failure: Exception | None = None
-        self._simulator.begin_faults()
+        self._cluster.begin_faults()
         async with trio.open_nursery() as nursery:
             producers = Producers(self._session, nursery, self._recorder)
             try:
@@ -209,19 +192,18 @@ class _Run:
     async def _work_with(self, world: World, producers: Producers) -> None:
         """Perform the workload under faults, heal, and finish."""
         log = ConsumptionLog(self._history, self._recorder.now)
-        consuming = Consuming(self._scenario, self._simulator, world, log, self._session)
+        consuming = Consuming(self._scenario, self._cluster, world, log, self._session)
         caller = Caller(
             self._scenario,
-            self._simulator,
+            self._cluster,
             self._recorder,
             producers,
             producers.first,
-            self._read_logs,
             consuming.consume,
         )
         alive = await self._phase(partial(self._perform, caller))
-        await self._simulator.heal()
-        self._history.healed_at = self._simulator.elapsed()
+        await self._cluster.heal()
+        self._history.healed_at = self._cluster.elapsed()
         if alive and producers.can("probe"):
             await self._phase(partial(self._finish, world, caller, consuming))
 
@@ -253,17 +235,10 @@ class _Run:
         """Check that the client works with the healed cluster, and close it."""
         await caller.wait(None)
         await trio.sleep(world.settle_s)
-        if self._topic is not None:
-            await caller.probe(_keys_for_each_of(len(self._topic.partitions)))
+        if (partitions := self._cluster.partitions) is not None:
+            await caller.probe(_keys_for_each_of(partitions))
             await consuming.read_all()
         await caller.close(None)
-
-
-def _replication(scenario: Scenario) -> ReplicationTerms | None:
-    options = scenario.cluster.replication
-    if options is None:
-        return None
-    return ReplicationTerms(options.replicas, options.lag, options.first_fetch)
 
 
 @lru_cache

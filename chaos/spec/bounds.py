@@ -47,7 +47,7 @@ _ROUNDING_S = 1e-9
 
 def tolerance_s(world: str) -> float:
     """Return how much later than its bound something may happen in a world, in seconds."""
-    return TOLERANCE_TCP_S if world == "tcp" else TOLERANCE_VIRTUAL_S
+    return TOLERANCE_VIRTUAL_S if world == "virtual" else TOLERANCE_TCP_S
 
 
 @dataclass(frozen=True, slots=True)

@@ -197,7 +197,10 @@ class ProducerOptions(Strict):
         return self.delivery_semantic == "at-least-once"
 
 
-def _every_world() -> list[Literal["virtual", "tcp"]]:
+WorldOfScenario = Literal["virtual", "tcp", "cluster"]
+
+
+def _every_world() -> list[WorldOfScenario]:
     return ["virtual", "tcp"]
 
 
@@ -208,8 +211,9 @@ class Scenario(Strict):
     """A title of a few words."""
     description: str = ""
     """A description for readers."""
-    worlds: list[Literal["virtual", "tcp"]] = Field(default_factory=_every_world, min_length=1)
-    """The worlds in which it runs: a virtual network in virtual time, or real sockets."""
+    worlds: list[WorldOfScenario] = Field(default_factory=_every_world, min_length=1)
+    """The worlds in which it runs: a virtual network in virtual time, real sockets, or a real
+    cluster behind the proxy."""
     slow: StrictBool = False
     """Whether it may take more than 3 s over tcp."""
     examples: Annotated[Count, _at_most(EXAMPLES_MAX, "examples")] = 200
@@ -246,7 +250,11 @@ class Scenario(Strict):
         yield from unsent(written.get("workload"))
         yield from misplaced(steps)
         worlds = written.get("worlds", _every_world())
-        if "network" in written and isinstance(worlds, list | tuple) and "tcp" in worlds:
+        if (
+            "network" in written
+            and isinstance(worlds, list | tuple)
+            and {"tcp", "cluster"} & {*map(str, worlds)}
+        ):
             text = "real sockets have a network of their own; write worlds: [virtual]"
             yield Conflict(("network",), text)
 

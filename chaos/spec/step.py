@@ -99,13 +99,13 @@ class Harness(Protocol):
     def cut(self, server: str) -> None:
         """Reset the connections of a server."""
 
-    def create_topic(self, partitions: int) -> None:
+    async def create_topic(self, partitions: int) -> None:
         """Create the topic, unless it exists."""
 
-    def delete_topic(self) -> None:
+    async def delete_topic(self) -> None:
         """Delete the topic, if it exists."""
 
-    def add_partitions(self, count: int) -> None:
+    async def add_partitions(self, count: int) -> None:
         """Add partitions to the topic, if it exists."""
 
 

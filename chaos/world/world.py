@@ -10,6 +10,8 @@ longer has them. The same seed then gives the same history, byte for byte. The f
 
 **tcp**: real sockets on loopback and the real clock. The same faults strike the same exchanges; all
 other timing depends on the machine.
+
+**cluster**: real sockets, and a real cluster behind the proxy in place of the simulator.
 """
 
 import math
@@ -31,7 +33,7 @@ from chaos.world.network import VirtualNetwork, virtual_port
 from producer.net.dialling import Dial, dial_tcp
 from simulator.serving.transport import Listen, listen_on_tcp
 
-WorldName = Literal["virtual", "tcp"]
+WorldName = Literal["virtual", "tcp", "cluster"]
 
 EPOCH_NS = 1_700_000_000 * 10**9
 """The time of day at which the virtual world begins, in 2023."""
@@ -75,7 +77,7 @@ def run_in(
         main: the function to run.
         loop: the event loop of the virtual world; trio also serves where the fast loop does not.
     """
-    if name == "tcp":
+    if name != "virtual":
         world = World(name, listen_on_tcp, dial_tcp, _tcp_port, time.time_ns, SETTLE_TCP_S)
         return trio.run(main, world)
     clock = VirtualClock()

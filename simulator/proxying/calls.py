@@ -70,6 +70,18 @@ class Calls:
         """What waits for the calls before it, with the number of the next call."""
 
     @property
+    def awaiting(self) -> bool:
+        """Whether the upstream owes an answer to a request that has one."""
+        return bool(self._awaited)
+
+    @property
+    def untold(self) -> int:
+        """The number of produce requests of which the upstream did not say whether it stored
+        them."""
+        waiting = (call for calls in self._open.values() for call in calls)
+        return sum(1 for call in waiting if call.sent and not call.answers)
+
+    @property
     def holding(self) -> bool:
         """Whether an answer or an end of a fault waits for earlier requests."""
         return bool(self._held)

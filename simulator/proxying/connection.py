@@ -26,6 +26,11 @@ from simulator.serving.transit import Transit
 from simulator.serving.transport import Stream
 from wire.codec import WireError
 
+ANSWERS_S = 5.0
+"""The time, in seconds, for the upstream to answer what it got, before a connection whose client is
+gone is ended: the answers tell what it has stored. A server deals with the requests first in any
+case."""
+
 _GONE = (trio.BrokenResourceError, trio.ClosedResourceError)
 
 
@@ -58,8 +63,8 @@ class ProxiedTask(ConnectionTask):
         self._know = know
         self._upstream: UpstreamStream
         self._heard = trio.Event()
-        self._released = trio.Event()
-        """Set when nothing waits for earlier requests any more; then replaced."""
+        self._moved = trio.Event()
+        """Set when an answer was passed on, or no more will come; then replaced."""
 
     async def serve(self, port: int) -> None:
         """Serve the connection to its end; the caller closes the client's stream.
@@ -89,7 +94,7 @@ class ProxiedTask(ConnectionTask):
             await self._close_when_drained()
             await self._requests.drained()
             while self._proxied.calls.holding:
-                await self._released.wait()
+                await self._moved.wait()
             if self.stalled:
                 await self._cut.wait()
             await self._end_upstream()
@@ -122,10 +127,14 @@ class ProxiedTask(ConnectionTask):
     async def _end_upstream(self) -> None:
         """End the direction to the upstream as the client ended it, or close both directions."""
         left = self._proxied.client_left
+        if left is CloseReason.FIN and self._proxied.writing is WritingState.OPEN:
+            await self._upstream.send_eof()
+            return
+        with trio.move_on_after(ANSWERS_S):
+            while self._proxied.calls.awaiting and not self._heard.is_set():
+                await self._moved.wait()
         if left is CloseReason.RESET:
             await self._upstream.reset()
-        elif left is CloseReason.FIN and self._proxied.writing is WritingState.OPEN:
-            await self._upstream.send_eof()
         else:
             await self._upstream.close()
 
@@ -147,8 +156,8 @@ class ProxiedTask(ConnectionTask):
             if how is not None:
                 await self._upstream_ended(how)
         finally:
-            await self._release(all_of_them=True)
             self._heard.set()
+            await self._release(all_of_them=True)
 
     async def _hear_answers(self) -> None:
         exchanges, size = self._proxied, RECEIVE_BYTES_MIN
@@ -163,14 +172,17 @@ class ProxiedTask(ConnectionTask):
         await self._put(self._proxied.answered(heard))
         if self._proxied.calls.holding:
             await self._release()
+        self._has_moved()
+
+    def _has_moved(self) -> None:
+        self._moved.set()
+        self._moved = trio.Event()
 
     async def _release(self, *, all_of_them: bool = False) -> None:
         """Pass on what waited for earlier requests and need not wait any longer."""
         for item in self._proxied.calls.released(all_of_them=all_of_them):
             await self._put(item)
-        if not self._proxied.calls.holding:
-            self._released.set()
-            self._released = trio.Event()
+        self._has_moved()
 
     async def _put(self, item: PendingAnswer | PendingEnd) -> None:
         if isinstance(item, PendingEnd):

@@ -8,7 +8,7 @@ it, nor an address be found in its answer; ApiVersions offers no such version.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from simulator.cluster.cluster import Spu
@@ -48,6 +48,15 @@ class HeardAnswer:
     """The SPUs that the answer describes, or None."""
 
 
+@dataclass(slots=True)
+class ProxyState(SharedState):
+    """The state that all connections of a proxy share."""
+
+    untold: int = field(default=0, init=False)
+    """The number of produce requests that were forwarded and of which the upstream did not say
+    whether it stored them."""
+
+
 class ProxiedExchanges(Exchanges):
     """The exchanges of one connection with a server behind it.
 
@@ -59,10 +68,11 @@ class ProxiedExchanges(Exchanges):
     """
 
     def __init__(
-        self, shared: SharedState, number: int, spu: Spu | None, address_of: AddressOf
+        self, shared: ProxyState, number: int, spu: Spu | None, address_of: AddressOf
     ) -> None:
         declared = served_by("sc" if spu is None else "spu")
         super().__init__(shared, number, spu, EveryServedApi(declared))
+        self._state = shared
         self._declared = declared
         self._wire = ServerConnection(EveryApi({k: each.api for k, each in declared.items()}))
         self._address_of = address_of
@@ -74,6 +84,11 @@ class ProxiedExchanges(Exchanges):
         """How the client ended the connection, FIN or RESET; None if it did not."""
         by, reason = self._closed
         return reason if by is ClosedBy.CLIENT else None
+
+    def closed(self) -> None:
+        """Record that the connection has ended and all requests are forwarded."""
+        self._state.untold += self.calls.untold
+        super().closed()
 
     def unreachable(self, why: str) -> Iterator[StreamAction]:
         """Reset the connection: the upstream cannot be connected to."""
@@ -139,8 +154,13 @@ class ProxiedExchanges(Exchanges):
     def forwarded(self, request: PendingRequest) -> None:
         """Forget the bytes of a request, which was forwarded: only its answers are open."""
         request.frame.data = b""
-        if isinstance(request.body, ProduceRequest):
-            request.body = without_records(request.body)
+        verdict = request.verdict
+        if not isinstance(request.body, ProduceRequest):
+            return
+        if verdict is not None and verdict.terminal.code is not None:
+            request.body = without_records(request.body)  # the answers are joined by its entries
+        else:
+            request.body = request.commit_terms
 
     def _remaining(self, request: PendingRequest) -> tuple[Any, Sequence[int]] | None:
         """Return the part of a request that a fault does not refuse, and the positions of its
@@ -242,16 +262,16 @@ class ProxiedExchanges(Exchanges):
     def _record_appends(self, call: ForwardedCall, response: ProduceResponse) -> None:
         """Record what the upstream says that it has appended."""
         application, journal = call.application, self._shared.journal
-        terms = application.request.commit_terms
-        waited = terms is not None and terms.acks < 0
         results = (each for topic in response.topics for each in topic.partitions)
         for sent, result in zip(call.sent, results, strict=False):
             timed_out = isinstance(result.error_code, RequestTimedOut)
             if sent.records and (result.error_code == Code.NONE or timed_out):
                 application.stored += sent.records
                 journal.unanswered_records += sent.records
-                committed = result.base_offset + sent.records if waited and not timed_out else 0
-                where, base_offset = (sent.topic, sent.partition), result.base_offset
+                base_offset = result.base_offset
+                # With one replica the commit is the append; with more, the answer does not tell.
+                committed = base_offset + (0 if timed_out else sent.records)
+                where = sent.topic, sent.partition
                 self._events.told_of_append(
                     application, where, base_offset, sent.records, committed, sent.entry
                 )

@@ -6,7 +6,7 @@ listeners closed.
 """
 
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -16,17 +16,17 @@ from simulator.config import misnamed_spus
 from simulator.control.faults import FaultControl
 from simulator.control.state import ConnectionState, connections_of
 from simulator.events import Event, Healed
+from simulator.faults.armed import FaultCount
 from simulator.journal import Journal, Sink
 from simulator.proxying.config import ProxyConfig
 from simulator.proxying.connection import ProxiedTask
-from simulator.proxying.exchange import ProxiedExchanges
+from simulator.proxying.exchange import ProxiedExchanges, ProxyState
 from simulator.proxying.spus import ProxiedSpus
 from simulator.proxying.tls import listen_with_tls
 from simulator.proxying.upstream import UpstreamStream
 from simulator.proxying.watching import SpuWatch
 from simulator.reporting.kept_events import KeptEvents
 from simulator.reporting.summary import Summary
-from simulator.serving.exchange import SharedState
 from simulator.serving.listeners import Listeners
 from simulator.serving.node import Connections, Node
 from simulator.serving.transit import Transit
@@ -60,7 +60,7 @@ class Proxy(FaultControl):
         """All events, unless other sinks receive them; with the bytes of forwarded requests."""
         self._ready_at = self._time()
         self._journal = Journal(self.elapsed, [self._kept] if sinks is None else [*sinks])
-        self._state = SharedState(self._plan, self._journal, self._faults_elapsed)
+        self._state = ProxyState(self._plan, self._journal, self._faults_elapsed)
         self._transit = Transit(config.memory_bytes)
         self._nursery = nursery
         self._sc = Node(None, config.host, config.port)
@@ -136,6 +136,25 @@ class Proxy(FaultControl):
             not_served=dict(journal.not_served),
         )
 
+    @property
+    def fault_counts(self) -> Mapping[str, FaultCount]:
+        """By name, how often each fault fired so far."""
+        return dict(self._plan.counts)
+
+    @property
+    def untold(self) -> int:
+        """The number of produce requests that were forwarded and of which the cluster did not say
+        whether it stored them, on connections that have ended."""
+        return self._state.untold
+
+    def index_of(self, spu_id: int) -> int | None:
+        """Return the number by which faults and events name an SPU; None if it is not known."""
+        return self._spus.index_of(spu_id)
+
+    def note(self, event: Event) -> None:
+        """Record an event of the cluster that the proxy itself does not see."""
+        self._journal.record(event)
+
     def connections(self) -> list[ConnectionState]:
         """Return the open connections."""
         return connections_of(self._nodes)
@@ -164,6 +183,10 @@ class Proxy(FaultControl):
         for node in self._nodes:
             node.reset_held_open()
             await self._listeners.open_again(node)
+
+    def dialled(self, port: int, *, refused: bool, client_id: str | None = None) -> None:
+        """Record a connect of a client; as ``Simulator.dialled``."""
+        self._connections.dialled(port, refused=refused, client_id=client_id)
 
     def cut(self, server: str) -> None:
         """Reset the connections of a server; its listener stays open.

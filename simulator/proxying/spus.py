@@ -63,6 +63,11 @@ class ProxiedSpus:
         node = self._by_id.get(spu_id)
         return None if node is None else Address(self._advertised, node.port)
 
+    def index_of(self, spu_id: int) -> int | None:
+        """Return the number by which faults and events name an SPU; None if it is not known."""
+        node = self._by_id.get(spu_id)
+        return None if node is None else node.index
+
     def behind(self, node: Node) -> tuple[Address, str]:
         """Return where the SPU of a listener listens, and its name.
 

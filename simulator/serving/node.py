@@ -7,7 +7,7 @@ from typing import NamedTuple
 import trio
 
 from simulator.cluster.cluster import Spu
-from simulator.events import ClosedBy, CloseReason, ConnectionsCut, ConnectRefused
+from simulator.events import ClosedBy, CloseReason, ConnectionsCut, ConnectRefused, DialRefused
 from simulator.faults.plan import FaultPlan
 from simulator.journal import Journal
 from simulator.options import SimulatorError
@@ -162,6 +162,14 @@ class Connections:
             self._connected -= 1
             self._left.set()
             await trio.aclose_forcefully(stream)
+
+    def dialled(self, port: int, *, refused: bool, client_id: str | None) -> None:
+        """Record a connect of a client, which only its dialler can report if it was refused."""
+        self._plan.expect_dials()
+        node = next((node for node in self._nodes if node.port == port), None)
+        if refused and node is not None:
+            self._journal.record(DialRefused(server=node.name, client_id=client_id))
+            self._plan.count_refused(node.refused_by)
 
     def cut(self, server: str) -> None:
         """Reset the connections of a server; its listener stays open.

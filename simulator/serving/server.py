@@ -25,7 +25,6 @@ from simulator.control.waiting import TIMEOUT_S, until_stored
 from simulator.events import (
     AddressChanged,
     CloseReason,
-    DialRefused,
     Healed,
     LeaderMoved,
     SimulatorReset,
@@ -289,11 +288,7 @@ class Simulator(FaultControl):
             refused: whether nothing listens there.
             client_id: the client; None for the producer's.
         """
-        self._plan.expect_dials()
-        node = next((node for node in self._nodes if node.port == port), None)
-        if refused and node is not None:
-            self._journal.record(DialRefused(server=node.name, client_id=client_id))
-            self._plan.count_refused(node.refused_by)
+        self._connections.dialled(port, refused=refused, client_id=client_id)
 
     async def change_address(self, spu: int) -> None:
         """Make an SPU listen on another port, which is picked; its connections are reset.

@@ -35,6 +35,6 @@ register_driver(
         "standard input and output, in a process of its own.",
         argument="PROGRAM ARGUMENT...",
         open=open_command,
-        worlds=("tcp",),
+        worlds=("tcp", "cluster"),
     )
 )

@@ -72,7 +72,7 @@ register_driver(
         word=OFFICIAL,
         text="The official Python client, in a process of its own.",
         open=lambda _: open_official,
-        worlds=("tcp",),
+        worlds=("tcp", "cluster"),
         unavailable=lambda: None if is_installed() else ABSENT,
     )
 )

@@ -31,7 +31,7 @@ register_driver(
         open=lambda _: open_program(
             ["node", str(FOLDER / "driver.js")], {**OFFICIAL_ENVIRONMENT, "RUST_LOG": "off"}
         ),
-        worlds=("tcp",),
+        worlds=("tcp", "cluster"),
         unavailable=lambda: None if has_node_client() else NOT_INSTALLED,
     )
 )

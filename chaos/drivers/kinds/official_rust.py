@@ -28,7 +28,7 @@ register_driver(
         word=OFFICIAL_RUST,
         text="The official Rust client, in a process of its own; make rust builds it.",
         open=lambda _: open_program([str(PROGRAM)], OFFICIAL_ENVIRONMENT),
-        worlds=("tcp",),
+        worlds=("tcp", "cluster"),
         unavailable=lambda: None if is_built() else NOT_BUILT,
     )
 )

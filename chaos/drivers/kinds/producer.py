@@ -302,6 +302,6 @@ register_driver(
         word=PRODUCER,
         text="Our own producer, in the process of the harness.",
         open=lambda _: open_producer,
-        worlds=("virtual", "tcp"),
+        worlds=("virtual", "tcp", "cluster"),
     )
 )

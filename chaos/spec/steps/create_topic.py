@@ -17,4 +17,4 @@ class TopicCreation(Strict, Step):
 
     async def perform(self, run: Harness) -> None:
         """Create the topic."""
-        run.create_topic(self.partitions)
+        await run.create_topic(self.partitions)

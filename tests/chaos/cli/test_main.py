@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click import UsageError
 from click.testing import CliRunner
 
 from chaos.cli.main import main
@@ -210,6 +211,36 @@ def test_a_run_of_which_every_file_is_skipped_gives_no_verdict(write: Write) -> 
     ended = Ended("run", write(QUIET), "--world", "tcp")
     assert ended.status == 2
     assert ended.err == "one.yaml: not run, since its worlds are virtual, and --world is tcp\n"
+
+
+def test_the_world_cluster_needs_a_cluster_and_no_other_world_has_one(write: Write) -> None:
+    for options in (["--world", "cluster"], ["--cluster", "127.0.0.1:1"], ["--cleanup"]):
+        with pytest.raises(UsageError, match="--cluster names the cluster of --world cluster"):
+            Ended("run", write(QUIET), *options)
+
+
+def test_a_file_that_a_cluster_cannot_run_is_skipped(write: Write) -> None:
+    everywhere = QUIET.replace("[virtual]", "[virtual, cluster]")
+    files = [
+        write(QUIET, "a.yaml"),
+        write(everywhere.replace("send,", "{stop_spu: {spu: 0}}, send,"), "b.yaml"),
+        write(PROPERTY.replace("examples", "worlds: [cluster]\nexamples"), "c.yaml"),
+    ]
+    ended = Ended("run", *files, "--world", "cluster", "--cluster", "127.0.0.1:1")
+    assert ended.err.splitlines() == [
+        "a.yaml: not run, since its worlds are virtual, and --world is cluster",
+        "b.yaml: not run, since stop_spu: a real cluster cannot be told to",
+        "c.yaml: not run, since a property draws its examples in other worlds",
+    ]
+    # Without --world the world of a cluster is left out.
+    ended = Ended("run", write(everywhere), "--format", "json")
+    assert [run["world"] for run in json.loads(ended.out)["runs"]] == ["virtual"]
+
+
+def test_a_cluster_that_is_not_there_cannot_be_cleaned_up() -> None:
+    ended = Ended("run", "--cleanup", "--cluster", "127.0.0.1:1")
+    text = "chaos: the cluster cannot be connected to: 127.0.0.1:1: connection refused\n"
+    assert (ended.status, ended.out, ended.err) == (2, "", text)
 
 
 def test_out_keeps_every_run(write: Write, tmp_path: Path) -> None:

@@ -13,12 +13,12 @@ from chaos.drivers.kinds.producer import open_producer
 
 def test_our_producer_runs_in_both_worlds() -> None:
     client = driver_named("producer")
-    assert (client.open, client.worlds) == (open_producer, ("virtual", "tcp"))
+    assert (client.open, client.worlds) == (open_producer, ("virtual", "tcp", "cluster"))
 
 
 def test_the_official_client_runs_over_tcp_where_it_is_installed() -> None:
     client = driver_named("fluvio")
-    assert client.worlds == ("tcp",)
+    assert client.worlds == ("tcp", "cluster")
     assert (client.unavailable is None) == is_installed()
 
 
@@ -27,7 +27,7 @@ def test_the_official_rust_client_runs_over_tcp_where_it_is_built(
 ) -> None:
     monkeypatch.setattr(official_rust, "PROGRAM", tmp_path / "rust-driver")
     client = driver_named("fluvio-rust")
-    assert client.worlds == ("tcp",)
+    assert client.worlds == ("tcp", "cluster")
     assert client.unavailable is not None
     assert "run make rust" in client.unavailable
     (tmp_path / "rust-driver").touch()
@@ -40,7 +40,7 @@ def test_the_official_node_client_runs_over_tcp_where_it_is_installed(
     monkeypatch.setattr(official_node, "CLIENT", tmp_path / "client")
     monkeypatch.setattr(official_node, "which", lambda _: "/usr/bin/node")
     client = driver_named("fluvio-node")
-    assert client.worlds == ("tcp",)
+    assert client.worlds == ("tcp", "cluster")
     assert client.unavailable is not None
     assert "run make node" in client.unavailable
     (tmp_path / "client").mkdir()
@@ -48,7 +48,7 @@ def test_the_official_node_client_runs_over_tcp_where_it_is_installed(
 
 
 def test_a_command_is_split_as_a_shell_does() -> None:
-    assert driver_named(f"command:{sys.executable} 'a b' c").worlds == ("tcp",)
+    assert driver_named(f"command:{sys.executable} 'a b' c").worlds == ("tcp", "cluster")
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from chaos.world.loop import names
 ROOT = Path(__file__).parents[3]
 
 WITH_REAL_IO = {
+    "chaos/cli/run.py": "cleans up a cluster",
     "chaos/drivers/application.py": "a program",
     "chaos/drivers/process.py": "a client in a process of its own",
     "chaos/world/world.py": "begins the run",
@@ -18,7 +19,9 @@ WITH_REAL_IO = {
     "producer/console.py": "a program",
     "producer/net/dialling.py": "TCP and TLS",
     "simulator/blocking.py": "the simulator in a thread",
-    "simulator/cli.py": "a program",
+    "simulator/control/program.py": "a program",
+    "simulator/proxying/tls.py": "TLS",
+    "simulator/proxying/upstream.py": "TCP",
     "simulator/serving/transport.py": "TCP",
     "simulator/tailing/command.py": "a program",
     "simulator/tailing/tail_connection.py": "a client of its own",

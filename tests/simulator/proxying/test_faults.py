@@ -15,6 +15,7 @@ from simulator.faults.kinds.drop import Drop
 from simulator.faults.kinds.duplicate import Duplicate
 from simulator.faults.kinds.error import Error
 from simulator.faults.kinds.forge import Forge
+from simulator.faults.kinds.refuse import Refuse
 from simulator.faults.kinds.stall import Stall
 from simulator.faults.model import Fault, Match
 from simulator.proxying.proxy import Proxy
@@ -174,3 +175,24 @@ async def test_a_half_written_request_is_not_forwarded(
         partly = scene.named("FramePartlyRead")
         assert [(e.size, e.api) for e in partly] == [(len(frame) - 1, "produce")]
         assert not [e for e in scene.sim.events if type(e).__name__ == "FramePartlyRead"]
+
+
+@pytest.mark.parametrize("how", ["refuse", "rst", "hang"])
+async def test_connections_are_refused_and_the_cluster_does_not_notice(
+    how: Any, network: MemoryNetwork, autojump_clock: Any
+) -> None:
+    fault = Refuse(name="away", server="spu:0", how=how, between=("0s", "5s"))
+    async with proxied(network, {"spus": 2}, faults=[fault]) as scene:
+        await trio.sleep(0.1)
+        before = scene.sim.summary().connections
+        if how == "refuse":
+            with pytest.raises(OSError, match="refused"):
+                network.connect(scene.proxy.spu_addresses[0])
+            scene.proxy.dialled(int(scene.proxy.spu_addresses[0].split(":")[1]), refused=True)
+        else:
+            client = Client(network.connect(scene.proxy.spu_addresses[0]))
+            assert await ended(client) is (how == "rst")
+        assert scene.proxy.summary().faults["away"].fired == 1
+        assert scene.sim.summary().connections == before
+        await trio.sleep(6)
+        assert (await (await scene.spu()).produce("greetings", 0, b"a")).error_code == 0

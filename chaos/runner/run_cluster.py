@@ -1,0 +1,205 @@
+"""The cluster of a run: the simulator, or a real one behind the proxy."""
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Protocol
+
+from chaos.history import History, Unreadable
+from chaos.runner.evicted import EvictedBatches
+from chaos.spec.scenario import Scenario
+from chaos.world.world import World
+from simulator import Config, Simulator, open_simulator
+from simulator.cluster.cluster import Partition, Topic
+from simulator.cluster.replication import ReplicationTerms
+from simulator.faults.armed import FaultCount
+from wire.batch import Record, decode_batch
+from wire.codec import WireError
+
+
+class RunCluster(Protocol):
+    """What a run needs of its cluster; all of it concerns the topic of the scenario."""
+
+    @property
+    def address(self) -> str:
+        """The address of the SC for the client under test."""
+
+    @property
+    def fault_counts(self) -> Mapping[str, FaultCount]:
+        """By name, how often each fault fired so far."""
+
+    @property
+    def partitions(self) -> int | None:
+        """The number of partitions of the topic; None if it does not exist."""
+
+    def elapsed(self) -> float:
+        """Return the time of events, in seconds."""
+
+    def begin_faults(self) -> None:
+        """Activate the faults."""
+
+    def dialled(self, port: int, *, refused: bool, client_id: str | None = None) -> None:
+        """Record a connect of a client; None for the producer."""
+
+    async def heal(self) -> None:
+        """Lift all faults; return when all servers serve."""
+
+    async def drained(self) -> None:
+        """Wait until all connections have ended and all requests that were read are applied."""
+
+    async def read_logs(self) -> dict[int, Sequence[Record]]:
+        """Return the records of each partition; note batches that do not decode."""
+
+    async def create_topic(self, partitions: int) -> None:
+        """Create the topic, unless it exists."""
+
+    async def delete_topic(self) -> None:
+        """Delete the topic, if it exists, and keep its logs in the history."""
+
+    async def add_partitions(self, count: int) -> None:
+        """Add partitions to the topic, if it exists."""
+
+    def move_leader(self, partition: int, to: int) -> None:
+        """Make an SPU the leader of a partition, if the topic has it."""
+
+    async def fail_leader(self, partition: int) -> None:
+        """Stop the SPU that leads a partition, if there is the partition and the SPU runs."""
+
+    async def stop_spu(self, spu: int) -> None:
+        """Stop an SPU."""
+
+    async def start_spu(self, spu: int) -> None:
+        """Start an SPU again."""
+
+    async def change_address(self, spu: int) -> None:
+        """Make an SPU listen at another address."""
+
+    def cut(self, server: str) -> None:
+        """Reset the connections of a server."""
+
+
+class SimulatedCluster:
+    """The simulator as the cluster of a run; ``RunCluster`` says what each method does.
+
+    Args:
+        simulator: the simulator.
+        topic: the name of the topic.
+        history: receives the logs that a deletion removes, and batches that do not decode.
+    """
+
+    def __init__(self, simulator: Simulator, topic: str, history: History) -> None:
+        self._simulator = simulator
+        self._name = topic
+        self._history = history
+        self._evicted = EvictedBatches(simulator.cluster)
+        self.elapsed: Callable[[], float] = simulator.elapsed
+        self.begin_faults: Callable[[], None] = simulator.begin_faults
+        self.heal = simulator.heal
+        self.drained = simulator.drained
+        self.stop_spu = simulator.stop_spu
+        self.start_spu = simulator.start_spu
+        self.change_address = simulator.change_address
+        self.cut: Callable[[str], None] = simulator.cut
+
+    @property
+    def address(self) -> str:
+        """The address of the SC."""
+        return self._simulator.address
+
+    @property
+    def fault_counts(self) -> Mapping[str, FaultCount]:
+        """By name, how often each fault fired so far."""
+        return self._simulator.fault_counts
+
+    @property
+    def partitions(self) -> int | None:
+        """The number of partitions of the topic."""
+        return None if self._topic is None else len(self._topic.partitions)
+
+    def dialled(self, port: int, *, refused: bool, client_id: str | None = None) -> None:
+        """Record a connect of a client."""
+        self._simulator.dialled(port, refused=refused, client_id=client_id)
+
+    async def read_logs(self) -> dict[int, Sequence[Record]]:
+        """Return the records of each partition."""
+        return self._read_logs()
+
+    async def create_topic(self, partitions: int) -> None:
+        """Create the topic, unless it exists."""
+        if self._topic is None:
+            self._simulator.create_topic(self._name, partitions)
+
+    async def delete_topic(self) -> None:
+        """Delete the topic, if it exists."""
+        if self._topic is not None:
+            self._history.removed.append(self._read_logs())
+            self._simulator.delete_topic(self._name)
+
+    async def add_partitions(self, count: int) -> None:
+        """Add partitions to the topic, if it exists."""
+        if self._topic is not None:
+            self._simulator.add_partitions(self._name, count)
+
+    def move_leader(self, partition: int, to: int) -> None:
+        """Make an SPU the leader of a partition, if the topic has it."""
+        if self._topic is not None and partition < len(self._topic.partitions):
+            self._simulator.move_leader(self._name, partition, to)
+
+    async def fail_leader(self, partition: int) -> None:
+        """Stop the SPU that leads a partition."""
+        if self._topic is not None and partition < len(self._topic.partitions):
+            leader = self._simulator.cluster.spus[self._topic.partitions[partition].leader]
+            if leader.online:
+                await self._simulator.stop_spu(leader.index)
+
+    @property
+    def _topic(self) -> Topic | None:
+        """The topic, if it exists."""
+        return self._simulator.cluster.topics.get(self._name)
+
+    def _read_logs(self) -> dict[int, Sequence[Record]]:
+        partitions = [] if self._topic is None else self._topic.partitions
+        return {partition.index: self._read_log(partition) for partition in partitions}
+
+    def _read_log(self, partition: Partition) -> list[Record]:
+        """Return the records that were stored in a partition, evicted ones among them; note a batch
+        that does not decode and go on."""
+        records: list[Record] = []
+        incarnation = len(self._history.removed)
+        for batch in self._evicted.and_what_is_left(partition):
+            try:
+                records += decode_batch(batch.data)[1]
+            except WireError as error:
+                self._history.unreadable.append(
+                    Unreadable(
+                        partition.index, batch.base_offset, batch.records, str(error), incarnation
+                    )
+                )
+        return records
+
+
+@asynccontextmanager
+async def open_simulated(
+    scenario: Scenario, world: World, history: History
+) -> AsyncIterator[SimulatedCluster]:
+    """Run a simulator with the topic of a scenario for the duration of the block."""
+    config = Config(
+        spus=scenario.cluster.spus,
+        topics={scenario.topic.name: scenario.topic.partitions},
+        faults=scenario.faults,
+        seed=scenario.seed,
+        commit_delay_s=scenario.cluster.commit_delay,
+        recovery=scenario.cluster.recovery,
+        retain_bytes=scenario.cluster.retain,
+        replication=_replication(scenario),
+    )
+    async with open_simulator(
+        config, sinks=[history.events.append], listen=world.listen, faults_wait=True
+    ) as simulator:
+        yield SimulatedCluster(simulator, scenario.topic.name, history)
+
+
+def _replication(scenario: Scenario) -> ReplicationTerms | None:
+    options = scenario.cluster.replication
+    if options is None:
+        return None
+    return ReplicationTerms(options.replicas, options.lag, options.first_fetch)
