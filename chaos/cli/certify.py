@@ -36,7 +36,7 @@ from simulator.documents.diagnostic import printable
 
 EPILOG = """\b
 Examples:
-  spu-chaos certify scenarios/certificates/one-record.yaml
+  spu-chaos certify scenarios/certificates/at-least-once-one-record-1-retry.yaml
       Try every placement of up to two faults of the alphabet small.
   spu-chaos certify mine.yaml --faults 3 --alphabet default --out certificates
       Up to three faults of more kinds; write the page and the list of placements.

@@ -20,7 +20,7 @@ from chaos.search.alphabet import Alphabet, FaultLetter, load_alphabet
 from chaos.search.counterexample import Stage
 from chaos.search.injection_points import Data
 from chaos.search.placements import NAMED, Placement, Placing
-from chaos.spec.generators import AnyOf, LowEnds, Substitution, possible_faults
+from chaos.spec.generators import AnyOf, LowEnds, Range, Substitution, possible_faults
 from chaos.spec.property import Example, Property
 from chaos.spec.scenario import Scenario
 from chaos.world.gc_pause import gc_paused
@@ -92,12 +92,17 @@ def letters_of(prop: Property) -> Iterator[tuple[FaultLetter, str]]:
     that allows it."""
     seen: set[str] = set()
     for name, kind, fields in possible_faults(prop.data.get("faults", ())):
-        bound = any(key in fields for key in BINDING) or fields.get("probability") == 0
+        bound = any(key in fields for key in BINDING) or _never(fields.get("probability"))
         for letter in () if bound else load_alphabet("small").faults:
             allowed = _allowed(letter, kind, fields)
             if allowed is not None and _word(allowed) not in seen:
                 seen.add(_word(allowed))
                 yield allowed, name
+
+
+def _never(probability: Any) -> bool:
+    """Return whether a probability, or the largest one of a range, is zero."""
+    return (probability.high if isinstance(probability, Range) else probability) == 0
 
 
 def _allowed(letter: FaultLetter, kind: str, fields: Mapping[str, Any]) -> FaultLetter | None:
