@@ -37,6 +37,7 @@ class EventFeed:
         while self._chars > FEED_CHARS_MAX:
             self._chars -= len(self._lines.popleft())
         self._arrived.set()
+        self._arrived = trio.Event()
 
     async def read(self, position: int, *, follow: bool) -> AsyncGenerator[str, None]:
         """Yield events as JSON Lines, several lines at a time.
@@ -50,7 +51,6 @@ class EventFeed:
                 lines, position = self._from(position)
                 yield lines
             elif follow:
-                self._arrived = trio.Event()
                 await self._arrived.wait()
             else:
                 return

@@ -64,11 +64,20 @@ class Listeners:
         self._warned_at = -math.inf
 
     async def open(self, node: Node) -> None:
-        """Open the listener of a server, and accept connections.
+        """Open the listener of a server unless it is open, and accept connections.
+
+        If something keeps the listener closed it is closed again, and only its port is known then.
 
         Raises:
             SimulatorError: the port cannot be had.
         """
+        async with node.changing:
+            if not node.listening:
+                await self._open(node)
+            if node.kept_closed:
+                await self._close(node)
+
+    async def _open(self, node: Node) -> None:
         try:
             node.bound = await self._listen(node.host, node.port)
         except OSError as error:
@@ -82,15 +91,18 @@ class Listeners:
         node.listening = True
         for listener in node.bound.listeners:
             self._start_soon(self._accept, node, node.bound, listener)
-        if node.kept_closed:  # closed while the port was being opened
-            await self.close(node)
 
     async def close(self, node: Node) -> None:
         """Close the listener of a server; its connections stay."""
+        async with node.changing:
+            await self._close(node)
+
+    async def _close(self, node: Node) -> None:
         if node.listening and node.bound is not None:
             node.listening = False
-            for listener in node.bound.listeners:
-                await listener.aclose()
+            with trio.CancelScope(shield=True):  # all of them, also if a fault is lifted meanwhile
+                for listener in node.bound.listeners:
+                    await listener.aclose()
 
     async def open_again(self, node: Node) -> None:
         """Open the listener again, unless ``stop_spu`` or a fault keeps it closed.
@@ -98,7 +110,7 @@ class Listeners:
         Raises:
             SimulatorError: another process uses the port.
         """
-        if not node.kept_closed and not node.listening:
+        if not node.kept_closed:
             await self.open(node)
 
     # --- faults
@@ -118,9 +130,7 @@ class Listeners:
         scope = self._refusing.pop(fault, None)
         if scope is not None:
             scope.cancel()
-            for node in self._nodes:
-                if fault in node.refused_by:
-                    self._start_soon(self._reopen, node, fault)
+            self._release(fault)
 
     def lift_all(self) -> None:
         """Forget every fault; the caller opens the listeners."""
@@ -140,13 +150,20 @@ class Listeners:
                 await self.close(node)
                 self._journal.record(ListenerClosed(server=node.name, fault=fault.name))
             await trio.sleep_until(since + end)
-            for node in nodes:
-                await self._reopen(node, fault.name)
+            self._release(fault.name)
+
+    def _release(self, fault: str) -> None:
+        """Undo the effect of a fault on listeners, each as soon as its port is free.
+
+        The tasks belong to no fault: one that replaces it, or its removal, does not end them.
+        """
+        for node in self._nodes:
+            if fault in node.refused_by:
+                node.refused_by.remove(fault)
+                self._start_soon(self._reopen, node, fault)
 
     async def _reopen(self, node: Node, fault: str) -> None:
-        """Undo the effect of a fault on a listener as soon as the port is free."""
-        while fault in node.refused_by or not (node.listening or node.kept_closed):
-            node.refused_by.discard(fault)
+        while True:
             try:
                 await self.open_again(node)
             except SimulatorError as error:

@@ -50,6 +50,8 @@ class Node:
         self.connections: dict[Stream, AcceptedConnection] = {}
         self.bound: Bound | None = None
         self.listening = False
+        self.changing = trio.Lock()
+        """Held while its listener is opened or closed, which takes several turns."""
 
     @property
     def index(self) -> int | None:
@@ -128,7 +130,8 @@ class Connections:
 
     async def accepted(self, node: Node, bound: Bound, stream: Stream) -> None:
         """Serve a connection that was accepted, to its end."""
-        if node.kept_closed or not self._has_room():
+        is_late = bound is not node.bound or not node.listening
+        if is_late or not self._has_room():
             bound.reset(stream)
             return
         self._connected += 1
@@ -161,6 +164,7 @@ class Connections:
             node.connections.pop(stream, None)
             self._connected -= 1
             self._left.set()
+            self._left = trio.Event()
             await trio.aclose_forcefully(stream)
 
     def dialled(self, port: int, *, refused: bool, client_id: str | None) -> None:
@@ -190,7 +194,6 @@ class Connections:
     async def drained(self) -> None:
         """Wait until every connection has ended and all requests that were read are applied."""
         while self._connected:
-            self._left = trio.Event()
             await self._left.wait()
 
     def _has_room(self) -> bool:

@@ -74,7 +74,6 @@ class Recovery:
     async def ended(self) -> None:
         """Wait until every SPU that is online serves what it leads."""
         while self._under_way:
-            self._ended = trio.Event()
             await self._ended.wait()
 
     def _seconds(self, partition: Partition, start: int) -> float:
@@ -95,6 +94,7 @@ class Recovery:
     def _end(self, spu: Spu) -> None:
         del self._under_way[spu.index]
         self._ended.set()
+        self._ended = trio.Event()
 
     def _waits(self, partition: Partition, spu: Spu) -> bool:
         """Return whether a partition exists, is still led by an SPU, and is not served yet."""

@@ -88,6 +88,8 @@ class Simulator(FaultControl):
         self._transit = Transit(self.cluster.memory.transit_max)
         self._nursery = nursery
         self._recovery = self._new_recovery()
+        self._changing = trio.Lock()
+        """Held by a change of the cluster that takes several turns: no two of them overlap."""
         spu_port = config.spu_port
         self._sc = Node(None, config.host, config.port)
         self._spus = [
@@ -218,17 +220,17 @@ class Simulator(FaultControl):
         Raises:
             SimulatorError: another process uses the port of a closed listener.
         """
-        self._plan.heal()
-        self._journal.record(Healed())
-        self._listeners.lift_all()
-        for node in self._nodes:
-            node.reset_held_open()
-            node.stopped = False
-            if not node.listening:
+        async with self._changing:
+            self._plan.heal()
+            self._journal.record(Healed())
+            self._listeners.lift_all()
+            for node in self._nodes:
+                node.reset_held_open()
+                node.stopped = False
                 await self._listeners.open(node)
-        for spu in self.cluster.spus:
-            if not spu.online:
-                self._recovery.start(spu)
+            for spu in self.cluster.spus:
+                if not spu.online:
+                    self._recovery.start(spu)
         await self._recovery.ended()
 
     def move_leader(self, topic: str, partition: int, to: int) -> None:
@@ -260,11 +262,12 @@ class Simulator(FaultControl):
         """
         node = self._spu(spu)
         assert node.spu is not None
-        self.cluster.set_online(node.spu, online=False)
-        self._journal.record(SpuStopped(spu=spu))
-        node.stopped = True
-        await self._listeners.close(node)
-        node.reset_connections(CloseReason.SPU_STOPPED)
+        async with self._changing:
+            self.cluster.set_online(node.spu, online=False)
+            self._journal.record(SpuStopped(spu=spu))
+            node.stopped = True
+            await self._listeners.close(node)
+            node.reset_connections(CloseReason.SPU_STOPPED)
 
     async def start_spu(self, spu: int) -> None:
         """Open the listener of an SPU again, on its old port.
@@ -276,9 +279,10 @@ class Simulator(FaultControl):
         """
         node = self._spu(spu)
         assert node.spu is not None
-        node.stopped = False
-        await self._listeners.open_again(node)
-        self._recovery.start(node.spu)
+        async with self._changing:
+            node.stopped = False
+            await self._listeners.open_again(node)
+            self._recovery.start(node.spu)
 
     def dialled(self, port: int, *, refused: bool, client_id: str | None = None) -> None:
         """Record a connect of a client, which only its dialler can report if it was refused.
@@ -300,13 +304,14 @@ class Simulator(FaultControl):
         """
         node = self._spu(spu)
         assert node.spu is not None
-        await self._listeners.close(node)
-        node.reset_connections(CloseReason.ADDRESS_CHANGED)
-        node.port = 0
-        await self._listeners.open(node)
-        self.cluster.change_address(node.spu, node.spu.host, node.port)
-        address = str(Address(self._advertised, node.port))
-        self._journal.record(AddressChanged(spu=spu, address=address))
+        async with self._changing:
+            await self._listeners.close(node)
+            node.reset_connections(CloseReason.ADDRESS_CHANGED)
+            node.port = 0
+            await self._listeners.open(node)
+            self.cluster.change_address(node.spu, node.spu.host, node.port)
+            address = str(Address(self._advertised, node.port))
+            self._journal.record(AddressChanged(spu=spu, address=address))
 
     def cut(self, server: str) -> None:
         """Reset the connections of a server; its listener stays open.
@@ -333,28 +338,38 @@ class Simulator(FaultControl):
 
         Raises:
             SimulatorError: another process uses the port of a closed listener.
-            ClusterError: that directory cannot be written.
+            ClusterError: that directory cannot be written; the cluster is empty in part.
         """
-        self._listeners.lift_all()
-        for node in self._nodes:
-            await self._listeners.close(node)
-            node.abort_connections()
-        await self._connections.drained()
+        async with self._changing:
+            for node in self._nodes:
+                node.stopped = True
+            for node in self._nodes:
+                await self._listeners.close(node)
+                node.abort_connections()
+            await self.drained()
+            try:
+                self._begin_anew()
+            finally:
+                for node in self._nodes:
+                    node.stopped = False
+                    await self._listeners.open(node)
+
+    def _begin_anew(self) -> None:
+        """Return to the state of the start, without connections and with closed listeners."""
         self._kept.clear()
         self._journal.restart()
         self._journal.record(SimulatorReset())
         self._state.transmissions = 0
         self._recovery = self._new_recovery()
-        self.cluster.clear()
-        create_topics(self.cluster, self.config)
+        self._listeners.lift_all()
         self._plan.restart(self.config.faults)
+        self.begin_faults()
         for node in self._nodes:
-            node.stopped = False
             node.port = node.home_port
-            await self._listeners.open(node)
             if node.spu is not None and node.spu.port != node.port:
                 self.cluster.change_address(node.spu, node.spu.host, node.port)
-        self.begin_faults()
+        self.cluster.clear()
+        create_topics(self.cluster, self.config)
 
     def _new_recovery(self) -> Recovery:
         start_soon = self._nursery.start_soon

@@ -46,6 +46,27 @@ async def test_a_reader_that_follows_waits_for_more(autojump_clock: trio.testing
     assert [json.loads(line)["n"] for line in got] == [2, 3, 4]
 
 
+async def test_each_of_several_readers_that_follow_gets_every_event(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    feed = EventFeed()
+    got: dict[int, list[int]] = {0: [], 1: [], 2: []}
+
+    async def follow(reader: int) -> None:
+        async for some in feed.read(0, follow=True):
+            got[reader] += [json.loads(line)["n"] for line in some.splitlines()]
+
+    async with trio.open_nursery() as nursery:
+        for reader in got:
+            nursery.start_soon(follow, reader)
+        for n in range(1, 4):
+            await trio.sleep(1)
+            happened(feed, n)
+        await trio.sleep(1)
+        nursery.cancel_scope.cancel()
+    assert got == {0: [1, 2, 3], 1: [1, 2, 3], 2: [1, 2, 3]}
+
+
 async def test_what_is_kept_is_bounded_and_a_reader_is_told_what_it_missed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
