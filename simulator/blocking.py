@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Any, TypeVar, Unpack
 
@@ -23,13 +24,16 @@ T = TypeVar("T")
 class RunningSimulator:
     """A simulator that runs in a thread of its own; see ``Simulator`` for what the parts mean.
 
-    Every method may be called from any thread but the simulator's. When the block has ended,
-    what only looks still answers; what changes the simulator raises ``SimulatorError``.
+    Every method may be called from any thread but the simulator's, also in a task of asyncio or
+    trio, whose event loop waits for the answer then. When the block has ended, what only looks
+    still answers; what changes the simulator or waits raises ``SimulatorError``, also if it began
+    before.
     """
 
     def __init__(self, simulator: Simulator, token: trio.lowlevel.TrioToken) -> None:
         self._simulator = simulator
         self._token = token
+        self._thread = threading.current_thread()
         self.address = simulator.address
         self.spu_addresses = simulator.spu_addresses
         self.seed = simulator.seed
@@ -161,16 +165,54 @@ class RunningSimulator:
 
     def _call(self, function: Callable[[], T]) -> T:
         """Call a function where the simulator runs, or here once it has ended."""
+        answer: Future[T] = Future()
+
+        def call() -> None:
+            try:
+                answer.set_result(function())
+            except BaseException as error:  # it is raised again, in the caller's thread
+                answer.set_exception(error)
+
         try:
-            return trio.from_thread.run_sync(function, trio_token=self._token)
+            self._ask(call)
         except trio.RunFinishedError:
             return function()
+        return answer.result()
 
     def _wait(self, function: Callable[[], Awaitable[T]]) -> T:
+        """Run a function where the simulator runs, and wait for its end."""
+        answer: Future[T] = Future()
+        ended = SimulatorError("the simulator has ended; it can be neither changed nor waited for")
+
+        async def run() -> None:
+            try:
+                answer.set_result(await function())
+            except trio.Cancelled:
+                answer.set_exception(ended)
+                raise
+            except BaseException as error:  # it is raised again, in the caller's thread
+                answer.set_exception(error)
+
+        def begin() -> None:
+            try:
+                trio.lowlevel.spawn_system_task(run)
+            except RuntimeError:  # the simulator is ending
+                answer.set_exception(ended)
+
         try:
-            return trio.from_thread.run(function, trio_token=self._token)
+            self._ask(begin)
         except trio.RunFinishedError:
-            raise SimulatorError("the simulator has ended; nothing in it can be changed") from None
+            raise ended from None
+        return answer.result()
+
+    def _ask(self, call: Callable[[], None]) -> None:
+        """Have a function called where the simulator runs.
+
+        ``trio.from_thread`` would refuse a caller whose thread runs a trio of its own.
+        """
+        if threading.current_thread() is self._thread:
+            raise RuntimeError("this method blocks: call it from another thread than the simulator")
+        self._token.run_sync_soon(call)
 
 
 @contextmanager

@@ -1,5 +1,7 @@
 import asyncio
 import socket
+import threading
+from concurrent.futures import Future
 from typing import Self
 
 import pytest
@@ -67,6 +69,42 @@ async def _asyncio_client(address: str) -> bytes:
 def test_an_asyncio_caller_is_served() -> None:
     with simulator.running() as sim:
         assert len(asyncio.run(_asyncio_client(sim.address))) > 4
+
+
+async def test_a_task_of_another_trio_uses_it() -> None:
+    with simulator.running() as sim:
+        with sim.faults(drop=0.1):
+            assert [fault.kind for fault in sim.list_faults()] == ["drop"]
+        sim.wait_until(stored=0)
+        assert sim.log("greetings", 0) == []
+        with pytest.raises(simulator.SimulatorError, match="no SPU 5"):
+            sim.stop_spu(5)
+
+
+def test_the_thread_of_the_simulator_is_told_that_it_would_wait_for_itself() -> None:
+    with simulator.running() as sim:
+        inner = sim._simulator
+        inner.subscribe(lambda _: sim.heal())
+        with pytest.raises(RuntimeError, match="call it from another thread"):
+            sim.cut("sc")
+
+
+def test_who_waits_is_told_that_the_simulator_ends() -> None:
+    told: Future[None] = Future()
+
+    def wait(sim: simulator.RunningSimulator) -> None:
+        try:
+            sim.wait_until(stored=1, timeout=60)
+        except BaseException as error:
+            told.set_exception(error)
+
+    with simulator.running() as sim:
+        waiter = threading.Thread(target=wait, args=[sim], daemon=True)
+        waiter.start()
+        while not sim._simulator._journal._sinks[1:]:  # until it waits
+            sim.partitions()
+    with pytest.raises(simulator.SimulatorError, match="has ended"):
+        told.result(timeout=60)
 
 
 def test_leaders_move_and_spus_go_and_come_from_another_thread() -> None:
