@@ -34,7 +34,7 @@ def unbracketed(host: str) -> str:
     return host[1:-1] if host.startswith("[") and host.endswith("]") else host
 
 
-def parse_address(text: str, default_port: int = SC_PORT) -> Address:
+def parse_address(text: str, default_port: int = SC_PORT, port_min: int = 1) -> Address:
     """Parse ``host``, ``host:port``, ``[ipv6]:port``, ``[ipv6]`` or a bare IPv6 address.
 
     >>> parse_address("example.org"), parse_address("::1"), parse_address("[::1]:9004")
@@ -44,6 +44,7 @@ Address(host='::1', port=9004))
     Args:
         text: the address.
         default_port: the port of an address without one.
+        port_min: the lowest port; 0 where a listener may pick a free one.
 
     Raises:
         ValueError: the text is not an address; the message says what to write.
@@ -58,12 +59,12 @@ Address(host='::1', port=9004))
     elif ":" in text and not _is_ipv6(text):
         host = ""
     if not host or any(c.isspace() or c in "[]/" for c in host):
-        raise ValueError(_not_an_address(text))
+        raise ValueError(_not_an_address(text, default_port, port_min))
     if not colon:
         return Address(host, default_port)
     digits = port.isascii() and port.isdigit() and len(port) <= len(str(PORT_MAX))
-    if not digits or not 0 < int(port) <= PORT_MAX:
-        raise ValueError(_not_an_address(text))
+    if not digits or not port_min <= int(port) <= PORT_MAX:
+        raise ValueError(_not_an_address(text, default_port, port_min))
     return Address(host, int(port))
 
 
@@ -75,9 +76,9 @@ def _is_ipv6(host: str) -> bool:
     return True
 
 
-def _not_an_address(text: str) -> str:
+def _not_an_address(text: str, example: int, port_min: int) -> str:
     shown = repr(text[:SHOWN_CHARS_MAX])
     return (
-        f"{shown} is not an address; write HOST:PORT with a port in 1..{PORT_MAX},"
-        " for example 127.0.0.1:9003 or [::1]:9003"
+        f"{shown} is not an address; write HOST:PORT with a port in {port_min}..{PORT_MAX},"
+        f" for example 127.0.0.1:{example} or [::1]:{example}"
     )

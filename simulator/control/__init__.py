@@ -1,6 +1,7 @@
 """Looking at a running simulator, and changing it.
 
 ``faults``: the faults of a running simulator, and their changes.
+``topics``: the topics of a running simulator, and their changes.
 ``state``: what a simulator holds at the moment: partitions, connections, records.
 ``waiting``: waits until a simulator holds what was asked for.
 ``operations``: the operations of the control API.

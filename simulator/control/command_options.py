@@ -24,12 +24,14 @@ class AddressType(click.ParamType[Address]):
 
     Args:
         default_port: the port of an address without one.
+        port_min: the lowest port; 0 where a listener may pick a free one.
     """
 
     name = "HOST:PORT"
 
-    def __init__(self, default_port: int = SC_PORT) -> None:
+    def __init__(self, default_port: int = SC_PORT, port_min: int = 1) -> None:
         self._default_port = default_port
+        self._port_min = port_min
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
@@ -38,7 +40,7 @@ class AddressType(click.ParamType[Address]):
         if isinstance(value, Address):
             return value
         try:
-            return parse_address(value, self._default_port)
+            return parse_address(value, self._default_port, self._port_min)
         except ValueError as error:
             self.fail(str(error), param, ctx)
 
@@ -200,10 +202,9 @@ def run_options(command: F) -> F:
         ),
         click.option(
             "--control",
-            type=AddressType(CONTROL_PORT),
-            help="Serve the control API, and a page for people, at this address; see "
-            "docs/control.md.  "
-            "[default: off]",
+            type=AddressType(CONTROL_PORT, port_min=0),
+            help="Serve the control API, and a page for people, at this address; port 0 selects "
+            "one; see docs/control.md.  [default: off]",
         ),
         click.option(
             "--control-token-file",

@@ -4,7 +4,8 @@ import http.client
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -50,12 +51,41 @@ class ControlClient:
         self._address = address
         self._token = token
 
-    def call(self, method: str, path: str, body: Any = None, *, timeout_s: float | None) -> Any:
-        """Send a request and return the response, which is read by the caller.
+    def call(self, method: str, path: str, body: Any = None) -> Any:
+        """Send a request and return the data of the answer.
 
         Raises:
             SimulatorError: there is no simulator, or it refuses the request.
         """
+        with self._response(method, path, body, timeout_s=TIMEOUT_S) as response:
+            try:
+                return json.loads(response.read())
+            except (OSError, http.client.HTTPException, ValueError) as error:
+                raise self._no_simulator(error) from error
+
+    def lines(self, path: str) -> Iterator[str]:
+        """Get a stream and yield its lines as they come.
+
+        Raises:
+            SimulatorError: there is no simulator, it refuses the request, or it has ended.
+        """
+        with self._response("GET", path, None, timeout_s=None) as response:
+            if response.getheader("Content-Type") != "application/jsonl":
+                raise self._no_simulator(ValueError())
+            while True:
+                try:
+                    line = response.readline()
+                except (OSError, http.client.HTTPException) as error:
+                    raise SimulatorError("the simulator has ended") from error
+                if not line:
+                    return
+                yield printable(line.decode(errors="replace").rstrip("\n"))
+
+    @contextmanager
+    def _response(
+        self, method: str, path: str, body: Any, *, timeout_s: float | None
+    ) -> Iterator[http.client.HTTPResponse]:
+        """Send a request, and give the response for the duration of the block."""
         headers = {"Content-Type": "application/json"}
         if self._token is not None:
             headers["Authorization"] = f"Bearer {self._token}"
@@ -63,27 +93,38 @@ class ControlClient:
             self._address.host, self._address.port, timeout=timeout_s
         )
         data = None if body is None else json.dumps(body)
-        try:
-            connection.request(method, path, data, headers)
-            response = connection.getresponse()
-            if response.status == 200:
-                return response
-            text = response.read().decode(errors="replace")
-        except (OSError, http.client.HTTPException) as error:
-            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            raise SimulatorError(
-                f"no control API at {self._address}: {reason.lower()}; start a simulator with"
-                f" --control {self._address}, or name another one with --at"
-            ) from error
-        raise SimulatorError(_refusal(text) or f"{self._address} answers {response.status}")
+        with closing(connection):
+            try:
+                connection.request(method, path, data, headers)
+                response = connection.getresponse()
+                text = "" if response.status == 200 else response.read().decode(errors="replace")
+            except (OSError, http.client.HTTPException, UnicodeError) as error:
+                raise self._no_simulator(error) from error
+            if response.status != 200:
+                raise _refusal(text) or self._no_simulator(ValueError())
+            with response:
+                yield response
+
+    def _no_simulator(self, error: Exception) -> SimulatorError:
+        """Return what to tell if something else is at the address, or nothing."""
+        reason = "what answers is none"
+        if isinstance(error, UnicodeError) and not isinstance(error, UnicodeDecodeError):
+            reason = "this is not a host"
+        elif isinstance(error, OSError):
+            reason = (error.strerror or str(error) or type(error).__name__).lower()
+        return SimulatorError(
+            f"no control API at {self._address}: {reason}; start a simulator with"
+            f" --control {self._address}, or name another one with --at"
+        )
 
 
-def _refusal(text: str) -> str:
-    """Return the sentence of a refusal; empty if the text is none."""
+def _refusal(text: str) -> SimulatorError | None:
+    """Return the error of a refusal; None if the text is none."""
     try:
-        return str(json.loads(text)["error"])
-    except (ValueError, KeyError, TypeError):
-        return ""
+        lines = str(json.loads(text)["error"]).splitlines()
+        return SimulatorError("\n".join(map(printable, lines)))
+    except (ValueError, LookupError, TypeError):
+        return None
 
 
 @click.group(epilog=EPILOG, subcommand_metavar="OPERATION")
@@ -139,9 +180,9 @@ def _command(operation: Operation) -> click.Command:
             read = [*map(_fault, faults)] if isinstance(faults, tuple) else _fault(faults)
             body: Any = read
         else:
-            body = {name: value for name, value in given.items() if value is not None} or None
-        response = client.call(operation.method, path, body, timeout_s=TIMEOUT_S)
-        result = json.loads(response.read())
+            fields = {name: value for name, value in given.items() if value is not None}
+            body = None if operation.body is None else fields
+        result = client.call(operation.method, path, body)
         if result is not None:
             click.echo(json.dumps(result, indent=2))
 
@@ -186,15 +227,12 @@ def _fault(text: str) -> Mapping[str, Any] | str:
 @click.pass_obj
 def _events(client: ControlClient, position: int, follow: bool) -> None:
     query = urlencode({"position": position, "follow": str(follow).lower()})
-    response = client.call("GET", f"/events?{query}", timeout_s=None)
-    try:
-        for line in response:
-            sys.stdout.write(printable(line.decode().rstrip("\n")) + "\n")
+    for line in client.lines(f"/events?{query}"):
+        try:
+            sys.stdout.write(line + "\n")
             sys.stdout.flush()
-    except BrokenPipeError:
-        os._exit(0)  # the reader has what it wanted
-    except (OSError, http.client.HTTPException) as error:
-        raise SimulatorError("the simulator has ended") from error
+        except BrokenPipeError:
+            os._exit(0)  # the reader has what it wanted
 
 
 for _each in OPERATIONS.values():

@@ -63,7 +63,7 @@ class Guard:
     """
 
     def __init__(self, address: Address, token: str | None) -> None:
-        self._port = address.port
+        self._port = str(address.port)
         self._hosts = {bracketed(address.host), "localhost"}
         self._everywhere = is_everywhere(address.host)
         self._token = None if token is None else token.encode()
@@ -97,7 +97,7 @@ class Guard:
 
     def _is_here(self, host: str) -> bool:
         name, _, port = host.rpartition(":")
-        if not port.isdecimal() or int(port) != self._port:
+        if port != self._port:
             return False
         # Under every address of the machine: a name that resolves to it may be anybody's.
         return name.lower() in self._hosts or (self._everywhere and _is_number(name))

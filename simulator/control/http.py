@@ -2,7 +2,7 @@
 
 import logging
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import aclosing, asynccontextmanager
 from importlib.metadata import version
 from importlib.resources import files
@@ -14,17 +14,18 @@ from hypercorn.trio import serve
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from simulator.cluster.cluster import ClusterError
 from simulator.control.event_feed import EventFeed
 from simulator.control.guard import Forbidden, Guard, is_loopback
 from simulator.control.openapi import openapi_document
 from simulator.control.operations import OPERATIONS, Operation
 from simulator.documents.diagnostic import explained, shown_path
+from simulator.documents.quantities import Index
 from simulator.options import SimulatorError, paths_in
 from simulator.proxying.proxy import Proxy
 from simulator.serving.server import Simulator
@@ -38,6 +39,15 @@ STREAMS_MAX = 16
 
 REQUESTS_MAX = 64
 """The maximum number of requests under way, streams included."""
+
+BODY_S_MAX = 10.0
+"""The time for a body to arrive, in seconds. A client that stops in the middle of one would count
+among ``REQUESTS_MAX`` for ever."""
+
+DIGITS_MAX = 100
+"""The most digits of a number in a path or a query; Python refuses to read thousands."""
+
+logger = logging.getLogger("simulator.control")
 
 _PAGE_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; "
@@ -64,16 +74,19 @@ class ControlServer:
         self._requests = 0
         self._document = openapi_document(version("spu-chaos"))
         self.app = Starlette(
+            exception_handlers={HTTPException: _not_there},
             routes=[
                 Route("/", self._page),
                 Route("/openapi.json", self._guarded(self._openapi)),
                 Route("/events", self._guarded(self._events)),
                 *(
-                    Route(each.path, self._operation(each), methods=[each.method])
+                    Route(_route(each.path), self._operation(each), methods=[each.method])
                     for each in OPERATIONS.values()
                 ),
             ],
         )
+        # A redirect from /faults/ would make the removal of a fault without a name that of all.
+        self.app.router.redirect_slashes = False
 
     async def _page(self, request: Request) -> Response:
         page = files("simulator.control").joinpath("page.html").read_text(encoding="utf-8")
@@ -84,16 +97,23 @@ class ControlServer:
 
     async def _events(self, request: Request) -> Response:
         query = request.query_params
-        position = _converted("position", query.get("position", "0"), TypeAdapter(int))
+        _check_query(request, ("position", "follow"))
+        position = _converted("position", query.get("position", "0"), TypeAdapter(Index))
         follow = _converted("follow", query.get("follow", "true"), TypeAdapter(bool))
         if self._streams >= STREAMS_MAX:
             raise Forbidden(503, f"{STREAMS_MAX} clients follow the events already")
 
         self._streams += 1
-        return _EventStream(self._feed.read(position, follow=follow), self._stream_ended)
+        lines = self._feed.read(position, follow=follow)
+        return _CountedResponse(
+            StreamingResponse(lines, media_type="application/jsonl"), self._stream_ended
+        )
 
     def _stream_ended(self) -> None:
         self._streams -= 1
+
+    def _request_ended(self) -> None:
+        self._requests -= 1
 
     def _operation(self, operation: Operation) -> Callable[[Request], Any]:
         async def answer(request: Request) -> Response:
@@ -102,6 +122,7 @@ class ControlServer:
             arguments: dict[str, Any] = {}
             for name, adapter in operation.path_types.items():
                 arguments[name] = _converted(name, request.path_params[name], adapter)
+            _check_query(request, operation.query)
             for name, (adapter, default) in operation.query.items():
                 given = request.query_params.get(name)
                 arguments[name] = default if given is None else _converted(name, given, adapter)
@@ -115,55 +136,87 @@ class ControlServer:
     def _guarded(
         self, answer: Callable[[Request], Any], *, has_body: bool = False
     ) -> Callable[[Request], Any]:
-        """Check each request first, and answer refusals."""
+        """Check each request first, count it until its answer is written, and answer refusals."""
 
         async def guarded(request: Request) -> Response:
+            try:
+                self._guard.check(request.method, request.headers, has_body=has_body)
+            except Forbidden as error:
+                return _refused(error.status, error.text)
             if self._requests >= REQUESTS_MAX:
                 return _refused(503, f"more than {REQUESTS_MAX} requests are under way")
             self._requests += 1
             try:
-                self._guard.check(request.method, request.headers, has_body=has_body)
-                response: Response = await answer(request)
-            except Forbidden as error:
-                return _refused(error.status, error.text)
-            except SimulatorError as error:
-                return _refused(400, str(error))
-            except ClusterError as error:
-                return _refused(400, error.text or str(error.code))
-            except ClientDisconnect:
-                return _refused(400, "the body is incomplete")
-            finally:
+                return _CountedResponse(await _answered(answer, request), self._request_ended)
+            except BaseException:
                 self._requests -= 1
-            return response
+                raise
 
         return guarded
 
 
-class _EventStream(StreamingResponse):
-    """A stream of JSON Lines that tells its end."""
+class _CountedResponse(Response):
+    """A response that says when it was written, or never will be."""
 
-    def __init__(self, lines: AsyncIterator[str], ended: Callable[[], None]) -> None:
-        super().__init__(lines, media_type="application/jsonl")
+    def __init__(self, response: Response, ended: Callable[[], None]) -> None:
+        self._response = response
         self._ended = ended
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            await super().__call__(scope, receive, send)
+            await self._response(scope, receive, send)
         finally:
             self._ended()
+
+
+async def _answered(answer: Callable[[Request], Any], request: Request) -> Response:
+    """Return the answer to a request, which may be a refusal."""
+    try:
+        response: Response = await answer(request)
+    except Forbidden as error:
+        return _refused(error.status, error.text)
+    except SimulatorError as error:
+        return _refused(400, str(error))
+    except ClientDisconnect:
+        return _refused(400, "the body is incomplete")
+    except Exception as error:
+        logger.warning("a defect: %s %s: %r", request.method, request.url.path, error)
+        return _refused(500, f"a defect of the simulator: {error!r}")
+    return response
 
 
 def _refused(status: int, text: str) -> Response:
     return JSONResponse({"error": text}, status)
 
 
+async def _not_there(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    what = f"{request.method} {request.url.path}"
+    return _refused(error.status_code, f"no operation {what}; /openapi.json describes all")
+
+
+def _route(path: str) -> str:
+    """Return the route of a path; a name at its end may have slashes."""
+    return f"{path[:-1]}:path}}" if path.endswith("}") else path
+
+
+def _check_query(request: Request, known: Collection[str]) -> None:
+    for name in request.query_params:
+        if name not in known:
+            names = ", ".join(known) or "none"
+            raise Forbidden(400, f"{name}: unknown parameter of the query; there are {names}")
+
+
 async def _body(request: Request) -> bytes:
     found = bytearray()
-    async with aclosing(request.stream()) as chunks:
-        async for chunk in chunks:
-            found += chunk
-            if len(found) > BODY_BYTES_MAX:
-                raise Forbidden(413, f"the body is larger than {BODY_BYTES_MAX} bytes")
+    with trio.move_on_after(BODY_S_MAX) as scope:
+        async with aclosing(request.stream()) as chunks:
+            async for chunk in chunks:
+                found += chunk
+                if len(found) > BODY_BYTES_MAX:
+                    raise Forbidden(413, f"the body is larger than {BODY_BYTES_MAX} bytes")
+    if scope.cancelled_caught:
+        raise Forbidden(408, f"the body did not arrive within {BODY_S_MAX:g} s")
     return bytes(found)
 
 
@@ -186,9 +239,12 @@ def _converted(name: str, text: str, adapter: TypeAdapter[Any]) -> Any:
     """Return the value of a parameter in the path or the query."""
     is_number = adapter.json_schema().get("type") == "integer"
     try:
-        return adapter.validate_python(int(text) if is_number and text.isdecimal() else text)
+        is_number = is_number and text.isdecimal() and len(text) <= DIGITS_MAX
+        return adapter.validate_python(int(text) if is_number else text)
     except ValidationError as error:
-        raise Forbidden(400, f"{name}: {error.errors()[0]['msg']}") from error
+        raise Forbidden(
+            400, f"{name}: {error.errors()[0]['msg'].removeprefix('Value error, ')}"
+        ) from error
 
 
 def check_reach(address: Address, token: str | None) -> None:
@@ -236,6 +292,7 @@ def _listening(address: Address) -> socket.socket:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, address.port))
+        listener.listen()  # now: two sockets may be bound to a port, but only one listens there
     except OSError as error:
         listener.close()
         reason = (error.strerror or str(error)).lower()
@@ -253,6 +310,6 @@ async def _serve(
     config = ServerConfig()
     config.bind = [f"fd://{listener}"]
     config.accesslog = None
-    config.errorlog = logging.getLogger("simulator.control")
+    config.errorlog = logger
     config.graceful_timeout = 0
     await serve(app, config, task_status=task_status)  # type: ignore[arg-type]  # starlette's own types

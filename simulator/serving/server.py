@@ -11,7 +11,7 @@ from typing import Unpack
 
 import trio
 
-from simulator.cluster.cluster import topic_of
+from simulator.cluster.cluster import ClusterError
 from simulator.cluster.keeping import release
 from simulator.config import SPU_PORT_STEP, Config, configure, create_topics, new_cluster
 from simulator.control.faults import FaultControl
@@ -21,12 +21,12 @@ from simulator.control.state import (
     connections_of,
     partitions_of,
 )
+from simulator.control.topics import TopicControl
 from simulator.control.waiting import TIMEOUT_S, until_stored
 from simulator.events import (
     AddressChanged,
     CloseReason,
     Healed,
-    LeaderMoved,
     SimulatorReset,
     SpuStopped,
 )
@@ -49,7 +49,7 @@ from wire.address import Address, bracketed
 from wire.batch import Record
 
 
-class Simulator(FaultControl):
+class Simulator(FaultControl, TopicControl):
     """A running SC with its SPUs; created by ``open_simulator``.
 
     Args:
@@ -233,27 +233,6 @@ class Simulator(FaultControl):
                     self._recovery.start(spu)
         await self._recovery.ended()
 
-    def move_leader(self, topic: str, partition: int, to: int) -> None:
-        """Make SPU ``to`` the leader of a partition, with the whole log.
-
-        Raises:
-            ClusterError: there is no such partition or SPU.
-        """
-        self.cluster.move_leader(topic, partition, to)
-        self._journal.record(LeaderMoved(topic=topic, partition=partition, spu=to))
-
-    def create_topic(self, topic: str, partitions: int = 1) -> None:
-        """Create a topic; raises as ``Cluster.create_topic``."""
-        self.cluster.create_topic(topic, topic_of(partitions, replicas=self.config.replicas))
-
-    def delete_topic(self, topic: str) -> None:
-        """Delete a topic with its logs; raises as ``Cluster.delete_topic``."""
-        self.cluster.delete_topic(topic)
-
-    def add_partitions(self, topic: str, count: int = 1) -> None:
-        """Add partitions to a topic; raises as ``Cluster.add_partitions``."""
-        self.cluster.add_partitions(topic, count)
-
     async def stop_spu(self, spu: int) -> None:
         """Stop an SPU: close its listener and reset its connections, but keep its logs.
 
@@ -337,8 +316,8 @@ class Simulator(FaultControl):
         The directory of the data is emptied, too.
 
         Raises:
-            SimulatorError: another process uses the port of a closed listener.
-            ClusterError: that directory cannot be written; the cluster is empty in part.
+            SimulatorError: another process uses the port of a closed listener; or that directory
+                cannot be written, and the cluster is empty in part.
         """
         async with self._changing:
             for node in self._nodes:
@@ -368,7 +347,10 @@ class Simulator(FaultControl):
             node.port = node.home_port
             if node.spu is not None and node.spu.port != node.port:
                 self.cluster.change_address(node.spu, node.spu.host, node.port)
-        self.cluster.clear()
+        try:
+            self.cluster.clear()
+        except ClusterError as error:
+            raise SimulatorError(f"not everything was deleted: {error.text}") from error
         create_topics(self.cluster, self.config)
 
     def _new_recovery(self) -> Recovery:

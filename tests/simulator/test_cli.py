@@ -440,6 +440,19 @@ def test_a_bad_faults_file_is_told_line_by_line_with_places(tmp_path: Path) -> N
     assert "did you mean 'stall'?" in second
 
 
+async def test_the_control_api_has_a_free_port_and_its_open_streams_hold_up_no_end() -> None:
+    controlled = re.compile(READY.pattern[:-2] + r" control=http://127\.0\.0\.1:(\d+)\n")
+    options = ("--control", "127.0.0.1:0", "--quiet", "--summary", "json")
+    async with started(*options, ready=controlled) as (process, ready):
+        port = int(ready[4])
+        stream = await trio.open_tcp_stream("127.0.0.1", port)
+        request = f"GET /events HTTP/1.1\r\nHost: localhost:{port}\r\n\r\n"
+        await stream.send_all(request.encode())
+        assert b" 200 " in await stream.receive_some()
+        assert '"connections": 0' in await process.stop(signal.SIGTERM)
+        await stream.aclose()
+
+
 def test_help_teaches_by_example() -> None:
     done = subprocess.run([*COMMAND, "--help"], capture_output=True, text=True, timeout=30)
     assert done.returncode == 0

@@ -6,6 +6,7 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
+from urllib.parse import quote
 
 import jsonschema
 import pytest
@@ -138,8 +139,22 @@ async def test_every_operation_answers_as_its_type_says(connect: Connect) -> Non
         ("POST /faults", [{"drop": {"match": {"spu": 9}}}], "400 fault drop names SPU 9"),
         ("PUT /faults/x", {"drop": {}}, "400 no fault 'x'; there are none"),
         ("DELETE /faults/x", None, "400 no fault 'x'; there are none"),
-        ("DELETE /topics/x", None, "400 not found"),
-        ("POST /topics", {"topic": "greetings"}, "400 Topic 'greetings' already exists"),
+        ("DELETE /topics/x", None, "400 topic x: not found"),
+        ("DELETE /topics/consumer-offset", None, "400 topic consumer-offset: it is a system topic"),
+        ("POST /topics", {"topic": "greetings"}, "400 topic greetings: Topic 'greetings' already"),
+        ("DELETE /faults/", None, "400 no fault ''; there are none"),
+        ("GET /nothing", None, "404 no operation GET /nothing; /openapi.json describes all"),
+        ("POST /info", None, "405 no operation POST /info; /openapi.json describes all"),
+        ("GET /faults/", None, "405 no operation GET /faults/"),
+        ("GET /events?folow=false", None, "400 folow: unknown parameter of the query; there are"),
+        (
+            "GET /info?verbose=1",
+            None,
+            "400 verbose: unknown parameter of the query; there",
+        ),
+        ("GET /events?position=-1", None, "400 position: '-1' is not a whole number of at least 0"),
+        ("GET /events?position=" + "9" * 5000, None, "400 position: '999"),
+        ("GET /partitions/greetings/" + "9" * 5000 + "/records", None, "400 partition: '999"),
         ("POST /topics", {"topik": "x"}, "400 the key 'topic' is missing\ntopik: unknown key"),
         ("POST /spus/7/stop", None, "400 no SPU 7; there are 1, numbered from 0"),
         ("POST /spus/x/stop", None, "400 spu: "),
@@ -166,6 +181,7 @@ async def test_a_mistake_is_one_sentence_and_changes_nothing(
         ("GET", {"Host": "evil.example:{port}"}, 421),
         ("GET", {"Host": "127.0.0.1"}, 421),
         ("GET", {"Host": "127.0.0.1:1"}, 421),
+        ("GET", {"Host": "127.0.0.1:" + "9" * 5000}, 421),
         ("GET", {"Host": "localhost:{port}"}, 200),
         ("GET", {"Origin": "http://evil.example"}, 403),
         ("GET", {"Origin": "null"}, 403),
@@ -280,6 +296,43 @@ async def test_requests_under_way_are_bounded(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(control_http, "REQUESTS_MAX", 0)
     async with controlled() as api:
         assert await api.refusal("GET", "/info") == "503 more than 0 requests are under way"
+
+
+async def test_a_body_that_does_not_arrive_gives_its_place_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(control_http, "REQUESTS_MAX", 1)
+    monkeypatch.setattr(control_http, "BODY_S_MAX", 0.0)
+    async with controlled() as api:
+        stream = await trio.open_tcp_stream(*api.address)
+        head = f"POST /faults HTTP/1.1\r\nHost: localhost:{api.address.port}\r\nContent-Length: 9"
+        await stream.send_all(f"{head}\r\nContent-Type: application/json\r\n\r\n[".encode())
+        received = b""
+        while not received.endswith(b"}"):
+            received += await stream.receive_some()
+        assert received.startswith(b"HTTP/1.1 408 ")
+        assert (await api.send("GET", "/info"))[0] == 200
+        await stream.aclose()
+
+
+async def test_a_defect_is_an_answer_and_a_warning(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(Simulator, "connections", lambda self: 1 // 0)
+    async with controlled() as api:
+        assert (await api.refusal("GET", "/connections")).startswith("500 a defect of the sim")
+        assert "a defect: GET /connections: ZeroDivisionError" in caplog.text
+
+
+async def test_a_fault_may_have_any_name() -> None:
+    names = ["a/b", "/", "c%2Fd", "é €", " ", "?x", "#"]
+    async with controlled() as api:
+        await api.done("POST", "/faults", [{"drop": {"name": name}} for name in names])
+        for name in names:
+            path = f"/faults/{quote(name, safe='')}"
+            await api.done("PUT", path, {"stall": {"nth": 1}})
+            await api.done("DELETE", path)
+        assert await api.done("GET", "/faults") == []
 
 
 async def test_five_hundred_changes_under_load_lose_no_request_that_no_fault_struck(
