@@ -9,9 +9,9 @@ pytest loads this module in every run of a user's tests; it imports nothing unti
 """
 
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
@@ -100,41 +100,52 @@ def fluvio_simulator(request: pytest.FixtureRequest) -> Iterator["RunningSimulat
     """
     with ExitStack() as stack:
         options = _marked_options(request.node)
-        faults = _marked_faults(request.node)
-        if faults:
+        if faults := _marked_faults(request.node):
+            if "faults" in options:
+                _refuse(request.node, "faults are in the mark fluvio and in the mark faults")
             options["faults"] = faults
-        yield _started(stack, request.node, request.config, options)
+        with _told_as_mistakes(request.node):
+            sim = _started(stack, request.node, request.config, options)
+        yield sim
 
 
 @pytest.fixture(scope="session")
-def fluvio_simulator_session(request: pytest.FixtureRequest) -> Iterator["RunningSimulator"]:
+def fluvio_simulator_session(request: pytest.FixtureRequest) -> "RunningSimulator":
     """One simulated Fluvio cluster for all tests that want it; it is reset before each of them.
 
     Its options are the defaults; the mark ``faults`` gives faults for one test.
     """
-    import simulator
-
-    with simulator.running(seed=int(request.config.option.fluvio_seed)) as sim:
-        request.config.stash[_SESSION] = sim
-        try:
-            yield sim
-        finally:
-            del request.config.stash[_SESSION]
+    return _session_simulator(request.config)
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
-    """Reset the simulator of the session before each test that wants it."""
-    sim = item.config.stash.get(_SESSION, None)
-    if sim is not None and "fluvio_simulator_session" in getattr(item, "fixturenames", ()):
+def _session_simulator(config: pytest.Config) -> "RunningSimulator":
+    """Return the simulator of the session; start it for the first test that wants it."""
+    if _SESSION not in config.stash:
+        import simulator
+
+        stack = ExitStack()
+        config.stash[_SESSION] = stack.enter_context(
+            simulator.running(seed=int(config.option.fluvio_seed))
+        )
+        config.add_cleanup(stack.close)
+    return config.stash[_SESSION]
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Reset the simulator of the session before the fixtures of each test that wants it.
+
+    A mistake in the marks of the test must not come up in a fixture of the session: pytest would
+    tell it again of each later test.
+    """
+    item.stash[_SIMULATORS] = []
+    if "fluvio_simulator_session" in getattr(item, "fixturenames", ()):
         if any(item.iter_markers("fluvio")):
-            text = "fluvio_simulator_session has the default options; use fluvio_simulator"
-            raise pytest.UsageError(f"{item.nodeid}: {text}")
+            _refuse(item, "fluvio_simulator_session has the default options; use fluvio_simulator")
+        sim = _session_simulator(item.config)
         sim.reset()
-        if faults := _marked_faults(item):
-            sim.add_faults(*faults)
-        item.stash.setdefault(_SIMULATORS, []).append(sim)
-    return (yield)
+        with _told_as_mistakes(item):
+            sim.add_faults(*_marked_faults(item))
+        item.stash[_SIMULATORS].append(sim)
 
 
 def _started(
@@ -144,8 +155,24 @@ def _started(
 
     options.setdefault("seed", int(config.option.fluvio_seed))
     sim = stack.enter_context(simulator.running(**options))
-    item.stash.setdefault(_SIMULATORS, []).append(sim)
+    item.stash[_SIMULATORS].append(sim)
     return sim
+
+
+def _refuse(item: pytest.Item, text: str) -> NoReturn:
+    """Fail a test for a mistake in its marks; a traceback would show this module only."""
+    pytest.fail(f"{item.nodeid}: {text}", pytrace=False)
+
+
+@contextmanager
+def _told_as_mistakes(item: pytest.Item) -> Iterator[None]:
+    """Fail a test whose marks have options or faults that are not possible."""
+    from simulator import SimulatorError
+
+    try:
+        yield
+    except SimulatorError as error:
+        _refuse(item, str(error))
 
 
 def _marked_options(item: pytest.Item) -> dict[str, Any]:
@@ -153,7 +180,7 @@ def _marked_options(item: pytest.Item) -> dict[str, Any]:
     options: dict[str, Any] = {}
     for mark in item.iter_markers("fluvio"):
         if mark.args:
-            raise pytest.UsageError(f"{item.nodeid}: write options by name: fluvio(spus=2)")
+            _refuse(item, "write options by name: fluvio(spus=2)")
         options = {**mark.kwargs, **options}
     return options
 
@@ -172,9 +199,9 @@ def _fault(item: pytest.Item, fault: Any) -> Any:
     try:
         document = parse(fault)
     except YamlError as error:
-        raise pytest.UsageError(f"{item.nodeid}: {fault!r}: {error.diagnostic.text}") from error
+        _refuse(item, f"{fault!r}: {error.diagnostic.text}")
     if document.diagnostics:
-        raise pytest.UsageError(f"{item.nodeid}: {fault!r}: {document.diagnostics[0].text}")
+        _refuse(item, f"{fault!r}: {document.diagnostics[0].text}")
     return document.data
 
 

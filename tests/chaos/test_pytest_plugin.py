@@ -104,8 +104,59 @@ def test_options(fluvio_simulator_session):
     pass
 """
     )
-    output = ran(tests, "-p", "no:randomly", passed=3, failed=1)
-    assert "fluvio_simulator_session has the default options" in output
+    output = ran(tests, "-p", "no:randomly", passed=3, errors=1)
+    assert "test_options: fluvio_simulator_session has the default options" in output
+    assert "Traceback" not in output
+
+
+def test_fixtures_of_a_test_use_the_simulator_of_the_session(tests: pytest.Pytester) -> None:
+    tests.makepyfile(
+        """
+import pytest
+
+@pytest.fixture
+def topic(fluvio_simulator_session):
+    faults = [fault.kind for fault in fluvio_simulator_session.list_faults()]
+    fluvio_simulator_session.create_topic("mine")
+    return faults
+
+@pytest.mark.parametrize("n", range(3))
+@pytest.mark.faults("stall: {nth: 1}")
+def test_topic(topic, fluvio_simulator_session, n):
+    assert topic == ["stall"]
+    assert [p.topic for p in fluvio_simulator_session.partitions()] == ["greetings", "mine"]
+"""
+    )
+    ran(tests, passed=3)
+
+
+MISTAKES = {
+    'faults("drop: {nht: 1}")': "faults[0].drop.nht: unknown key 'nht'; did you mean 'nth'?",
+    'faults("drop: {nth")': "'drop: {nth': not YAML",
+    "fluvio(spuz=2)": "unknown option 'spuz'; did you mean 'spus'?",
+    "fluvio(2)": "write options by name: fluvio(spus=2)",
+    'fluvio(faults=["drop"]), pytest.mark.faults("stall")': "faults are in the mark fluvio and in",
+}
+
+
+@pytest.mark.parametrize("fixture", ["fluvio_simulator", "fluvio_simulator_session"])
+def test_a_mistake_in_a_mark_is_one_line_of_its_own_test(
+    tests: pytest.Pytester, fixture: str
+) -> None:
+    lines = ["import pytest", f"def test_last({fixture}):", "    pass"]
+    for n, mark in enumerate(MISTAKES):
+        # Twice: a fixture of the session that fails would fail in all later tests.
+        for name in (f"test_{n}", f"test_{n}_again"):
+            lines += [f"@pytest.mark.usefixtures('{fixture}')", f"def {name}():", "    pass"]
+            lines.append(f"{name}.pytestmark += [pytest.mark.{mark}]")
+    tests.makepyfile("\n".join(lines))
+    output = ran(tests, passed=1, errors=2 * len(MISTAKES))
+    for n, (mark, text) in enumerate(MISTAKES.items()):
+        if fixture == "fluvio_simulator_session" and "fluvio(" in mark:
+            text = "fluvio_simulator_session has the default options"
+        assert f"test_{n}: {text}" in output
+        assert f"test_{n}_again: {text}" in output
+    assert "Traceback" not in output
 
 
 def test_asyncio_anyio_and_trio_tests_use_the_same_fixture(tests: pytest.Pytester) -> None:
@@ -133,9 +184,20 @@ def test_anyio(fluvio_simulator):
 
 def test_trio(fluvio_simulator):
     trio.run(with_anyio, fluvio_simulator.address)
+
+async def in_its_loop(sim):
+    sim.wait_until(stored=0)
+    with sim.faults(drop=0.1):
+        assert len(sim.list_faults()) == 1
+
+def test_methods_in_a_loop(fluvio_simulator):
+    for run in asyncio.run, anyio.run, trio.run:
+        run(in_its_loop, fluvio_simulator) if run is not asyncio.run else run(
+            in_its_loop(fluvio_simulator)
+        )
 """
     )
-    ran(tests, passed=3)
+    ran(tests, passed=4)
 
 
 def test_a_failed_test_says_what_its_simulator_did(tests: pytest.Pytester) -> None:
