@@ -49,6 +49,7 @@ def keep(cluster: Cluster, store: Store) -> None:
         raise
     cluster.store = cluster.consumer_offsets.store = store
     store.state = lambda: entries_of(cluster)
+    store.holds(sum(partition.log.bytes for partition in cluster.partitions()))
     for partition in cluster.partitions():
         partition.log.keep = KeptLog(store, partition.topic.name, partition.index)
         partition.log.evict(0.0)

@@ -58,6 +58,8 @@ class Store:
         self._broken = False
         """Whether the file ends in the middle of a frame that could not be removed."""
         try:
+            if os.path.lexists(directory) and not directory.is_dir():
+                raise DataError(f"{directory} is not a directory; name one, or one to be made")
             directory.mkdir(parents=True, exist_ok=True)
             _check_that_it_is_ours(directory)
             self._lock = _locked(directory)
@@ -130,6 +132,10 @@ class Store:
                 f"{self._path} is damaged: {damage}. Nothing was changed; restore the file, or cut"
                 f" it with `truncate -s {damage.position}`, which loses all that follows"
             ) from damage
+
+    def holds(self, useful: int) -> None:
+        """Say how many bytes of a file that was read are of use, about; the others are gone."""
+        self._gone = max(0, self._size - useful)
 
     def _reader(self) -> IO[bytes]:
         file = open(self._path, "rb")  # noqa: SIM115  the caller closes it

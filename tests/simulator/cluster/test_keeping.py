@@ -252,6 +252,23 @@ def test_the_file_holds_no_more_than_the_state_and_as_much_again(
         assert state(cluster) == before
 
 
+def test_restarts_do_not_make_the_file_grow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_module, "GONE_BYTES_MIN", 2_000)
+    before: list[Entry] = []
+    for life in range(50):
+        with kept(tmp_path, retain=1_000) as cluster:
+            if life == 0:
+                cluster.create_topic("t", topic_of(1))
+            for n in range(10):  # less than what makes one life rewrite the file
+                append(log_of(cluster), b"%d" % n)
+            before = state(cluster)
+        assert (tmp_path / DATA_FILE).stat().st_size < 10_000
+    with kept(tmp_path) as cluster:
+        assert state(cluster) == before
+
+
 def test_a_full_disk_refuses_every_change_and_nothing_is_changed(tmp_path: Path) -> None:
     with kept(tmp_path) as cluster:
         cluster.create_topic("t", topic_of(1))

@@ -149,8 +149,10 @@ def test_a_directory_with_other_files_is_refused_and_left_alone(tmp_path: Path) 
 
 def test_a_path_that_is_no_directory_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(DataError, match="file: file exists"):
-        Store(tmp_path / "file")
+    (tmp_path / "link").symlink_to("nowhere")
+    for name in ("file", "link"):
+        with pytest.raises(DataError, match=f"{name} is not a directory; name one"):
+            Store(tmp_path / name)
 
 
 def test_a_directory_in_use_is_refused(tmp_path: Path) -> None:
