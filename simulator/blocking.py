@@ -107,11 +107,16 @@ class RunningSimulator:
         ['drop-1'] 1
         0
         """
-        names = self.add_faults(*faults, **options)
+        guard = self._simulator.faults(*faults, **options)
+
+        async def enter() -> list[str]:
+            return guard.__enter__()
+
+        names = self._wait(enter)
         try:
             yield names
         finally:
-            self._do(lambda: self._simulator.remove_if_there(names))
+            self._do(lambda: guard.__exit__(None, None, None))
 
     def heal(self) -> None:
         """Remove all faults, start all SPUs and open all listeners; see ``Simulator.heal``."""
@@ -155,7 +160,7 @@ class RunningSimulator:
         """Add partitions to a topic."""
         self._do(lambda: self._simulator.add_partitions(topic, count))
 
-    def _do(self, function: Callable[[], None]) -> None:
+    def _do(self, function: Callable[[], object]) -> None:
         """Call a function that changes the simulator, where the simulator runs."""
 
         async def do() -> None:

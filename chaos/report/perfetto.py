@@ -78,7 +78,8 @@ def _span(pid: int, name: str, key: str, start: float, end: float, **args: Any) 
 def _calls(history: History) -> Iterator[Trace]:
     last = _end(history)
     for call in history.calls:
-        ended = next((t for t in (call.ended, call.given_up, call.cancelled_at) if t), last)
+        times = (call.ended, call.given_up, call.cancelled_at, last)
+        ended = next(t for t in times if t is not None)
         args = {"outcome": call.outcome, "error": call.error, "producer": call.producer}
         yield from _span(CALLER, call.op, f"call {call.n}", call.started, ended, **args)
 

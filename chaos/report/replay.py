@@ -19,6 +19,10 @@ class PromiseBrokenError(AssertionError):
     """A run broke a promise; the text says which, and what became of a record."""
 
 
+class NoVerdictError(AssertionError):
+    """A run tested nothing, for example because the client could not connect; the text says why."""
+
+
 def replay(path: str | Path, *, world: WorldName | None = None, client: str = PRODUCER) -> None:
     """Run a concrete scenario, and raise if it breaks a promise.
 
@@ -32,6 +36,8 @@ def replay(path: str | Path, *, world: WorldName | None = None, client: str = PR
 
     Raises:
         PromiseBrokenError: the run breaks a promise.
+        NoVerdictError: the run tested nothing.
+        ValueError: the scenario does not run in that world.
         ScenarioFileError: the file has mistakes.
         SkipTest: the client is not installed; test runners take this for a skipped test.
     """
@@ -41,10 +47,14 @@ def replay(path: str | Path, *, world: WorldName | None = None, client: str = PR
     if driver.unavailable is not None:
         raise SkipTest(driver.unavailable)
     scenario = prop.scenario()
+    if world is not None and world not in scenario.worlds:
+        raise ValueError(f"{path} runs in {' and '.join(scenario.worlds)}, not in {world!r}")
     history = run_scenario(scenario, world or scenario.worlds[0], driver.open)
     result = judge(history, example=True)
     if result.broken:
         raise PromiseBrokenError(broken_text(result, narratives_of(history, result)))
+    if result.reasons:
+        raise NoVerdictError("\n".join(result.reasons))
 
 
 def broken_text(result: Result, narratives: list[Narrative]) -> str:

@@ -128,16 +128,14 @@ class FaultControl:
             SimulatorError: as ``add_faults``.
         """
         names = self.add_faults(*faults, **options)
+        healings = self._plan.healings
         try:
             yield names
         finally:
-            self.remove_if_there(names)
-
-    def remove_if_there(self, names: Sequence[str]) -> None:
-        """Remove those of some faults that nothing has removed."""
-        for fault in self._plan.faults:
-            if fault.name in names:
-                self.remove_fault(fault.name)
+            if self._plan.healings == healings:  # else faults of these names are others
+                for fault in self._plan.faults:
+                    if fault.name in names:
+                        self.remove_fault(fault.name)
 
     def _checked(
         self, faults: Sequence[Fault | Mapping[str, Any]], options: FaultOptions

@@ -82,3 +82,13 @@ def test_the_number_of_records_with_a_track_is_bounded() -> None:
     events = traced(workload=[{"send_all": {"count": RECORDS_MAX + 50}}, "flush"], faults=[])
     tracks = {e["id"] for e in events if e["pid"] == RECORDS and e["ph"] == "b"}
     assert len(tracks) == RECORDS_MAX
+
+
+def test_a_call_that_ended_when_the_run_began_is_no_longer_than_that() -> None:
+    scenario = {"name": "x", "workload": ["send", "flush"]}
+    history = run_scenario(Scenario.model_validate(scenario))
+    first = history.calls[0]
+    first.started = first.ended = 0.0
+    events = json.loads(perfetto_trace(history))["traceEvents"]
+    [end] = [e for e in events if e["ph"] == "e" and e["id"] == f"call {first.n}"]
+    assert end["ts"] == 0

@@ -59,6 +59,27 @@ async def test_a_guard_lifts_its_faults_even_if_its_block_raises(
         assert sim.list_faults() == []
 
 
+@pytest.mark.parametrize("operation", ["heal", "reset"])
+async def test_a_guard_whose_faults_are_gone_leaves_others_of_their_names_alone(
+    network: MemoryNetwork, operation: str
+) -> None:
+    async with open_simulator(listen=network.listen) as sim:
+        with sim.faults({"drop": {"name": "mine", "nth": 1}}):
+            await getattr(sim, operation)()
+            sim.add_faults({"stall": {"name": "mine", "nth": 1}})
+        assert [fault.kind for fault in sim.list_faults()] == ["stall"]
+
+
+async def test_guards_may_end_in_any_order(network: MemoryNetwork) -> None:
+    async with open_simulator(listen=network.listen) as sim:
+        first, second = sim.faults(drop=0.1), sim.faults(drop=0.2)
+        with first:
+            second.__enter__()
+        assert [fault.name for fault in sim.list_faults()] == ["drop-2"]
+        second.__exit__(None, None, None)
+        assert sim.list_faults() == []
+
+
 async def test_ordinals_and_windows_count_from_the_adding(
     network: MemoryNetwork, autojump_clock: MockClock
 ) -> None:
