@@ -147,7 +147,7 @@ class LeaderTail:
         for offsets in await self._offsets(spu, [*self.tails]):
             tail = self.tails.get(offsets.partition_index)
             if tail is not None and await self._accepted(spu, tail, offsets.error_code):
-                self._open(spu, tail, offsets)
+                await self._open(spu, tail, offsets)
         while self.tails:
             with trio.CancelScope() as self._receiving:
                 correlation_id, data = await spu.receive()
@@ -180,10 +180,17 @@ class LeaderTail:
             raise TailError(f"{spu.name} answered for other partitions")
         return found
 
-    def _open(self, spu: TailConnection, tail: PartitionTail, offsets: PartitionOffsets) -> None:
+    async def _open(
+        self, spu: TailConnection, tail: PartitionTail, offsets: PartitionOffsets
+    ) -> None:
         if tail.offset is None and tail.start == "end":
             tail.offset = offsets.last_stable_offset
         # Records may be gone from the start of the log.
+        if tail.offset is not None and tail.offset < offsets.start_offset:
+            await self._printer.note(
+                f"{self._topic}/{tail.index}: the records from {tail.offset} to"
+                f" {offsets.start_offset - 1} were evicted before tail read them"
+            )
         tail.offset = max(tail.offset or 0, offsets.start_offset)
         request = StreamFetchRequest(
             topic=self._topic,

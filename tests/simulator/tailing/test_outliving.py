@@ -9,10 +9,12 @@ import trio
 from trio.testing import MockClock
 
 from simulator import open_simulator
+from simulator.cluster.record_set import record_set
 from simulator.serving.server import Simulator
 from simulator.tailing.following import LOOK_S
 from simulator.tailing.leader import RETRY_S_MAX, RETRY_S_MIN, PartitionTail
 from simulator.tailing.tail_connection import ANSWER_S
+from tests.simulator.client import batch
 from tests.simulator.memory import MemoryNetwork, dial
 from tests.simulator.tailing.test_following import TOPIC, Printed
 
@@ -180,6 +182,25 @@ async def test_a_leader_that_lacks_records_is_followed_from_the_end_of_its_log(
         " log ended"
     )
     assert printed.lines[5:] == ["0@1  d", "0@2  b"], "the first b is gone"
+
+
+async def test_records_that_are_evicted_before_they_are_read_are_told(
+    network: MemoryNetwork, autojump_clock: MockClock
+) -> None:
+    async with tailing(network, retain=250) as (sim, printed):
+        partition = sim.cluster.partition(TOPIC, 0)
+        assert partition is not None
+        for n in range(1, 9):
+            partition.log.append(record_set(batch(b"%d" % n)))
+            partition.log.evict(0.0)
+        await trio.sleep(RETRY_S_MAX + 2 * LOOK_S)
+        first = partition.log.start_offset
+    assert first > 2
+    note = (
+        f"note: greetings/0: the records from 1 to {first - 1} were evicted before tail read them"
+    )
+    assert printed.lines[0] == "0@0  a"
+    assert printed.lines[2:] == [note, *(f"0@{n}  {n}" for n in range(first, 9))]
 
 
 async def test_an_spu_that_does_not_answer_is_told_once_and_tried_again(
