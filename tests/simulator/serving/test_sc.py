@@ -76,10 +76,11 @@ async def test_an_sc_closes_on_a_client_version_that_is_not_semver(
     network: MemoryNetwork, autojump_clock: MockClock, version: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("wire.connection.CLIENT_VERSION", version)
+    client_id = f"of version {version}"  # the first request of each client is framed once
     async with simulated(network) as sim:
         with pytest.raises(EOFError):
-            await dial(network, sim.address)
-        await dial(network, sim.spu_addresses[0])
+            await dial(network, sim.address, client_id)
+        await dial(network, sim.spu_addresses[0], client_id)
 
 
 @pytest.mark.parametrize("version", range(15, 20))
