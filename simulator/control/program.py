@@ -13,6 +13,7 @@ from pathlib import Path
 from signal import SIGHUP
 from typing import Any, TypeAlias
 
+import click
 import trio
 
 from simulator.control.event_feed import EventFeed
@@ -68,9 +69,16 @@ class ProgramOptions:
 
 
 def program_options(given: dict[str, Any]) -> ProgramOptions:
-    """Take the options of a program out of those of its command line."""
+    """Take the options of a program out of those of its command line.
+
+    Raises:
+        UsageError: there is a token and nothing that demands it.
+    """
     names = ProgramOptions.__dataclass_fields__.keys() & given.keys()
-    return ProgramOptions(**{name: given.pop(name) for name in names})
+    options = ProgramOptions(**{name: given.pop(name) for name in names})
+    if options.control is None and options.control_token_file is not None:
+        raise click.UsageError("--control-token-file needs --control HOST:PORT")
+    return options
 
 
 def run_program(

@@ -373,6 +373,8 @@ async def test_a_reader_that_goes_away_stops_nothing(connect: Connect) -> None:
         (["--advertise", ""], "advertise: '' is not a host"),
         (["--port", "9003", "--spu-port", "9003"], "would both listen on port 9003"),
         (["--memory", "1TB"], "'--memory': '1TB' is not a size"),
+        (["--control", "127.0.0.1:70000"], "a port in 0..65535, for example 127.0.0.1:8475"),
+        (["--control-token-file", "x"], "--control-token-file needs --control HOST:PORT"),
         (["--memory", "1KiB"], "memory: '1KiB' is less than 1024 KiB, the least"),
     ],
 )
