@@ -7,12 +7,13 @@ from typing import cast
 import click
 
 from chaos.cli.conclude import complain_of
-from chaos.cli.options import perfetto_option
+from chaos.cli.options import html_option, perfetto_option
 from chaos.cli.tasks import judged
 from chaos.cli.terminal import Terminal
 from chaos.history import History, HistoryError
-from chaos.oracle.judge import judge
-from chaos.report.run_directory import HISTORY, write_result, write_trace
+from chaos.oracle.judge import Result, judge
+from chaos.report.html.story import write_story
+from chaos.report.run_directory import HISTORY, PASSING, write_result, write_trace
 from chaos.report.scenario_report import STATUS_NO_VERDICT, ScenarioReport, status_of
 from chaos.report.summary import summary
 from chaos.report.table import STYLES
@@ -37,7 +38,10 @@ Examples:
     "directory below it for each).",
 )
 @perfetto_option
-def judge_command(files: Sequence[str], out: Path | None, perfetto: Path | None) -> int:
+@html_option
+def judge_command(
+    files: Sequence[str], out: Path | None, perfetto: Path | None, html: Path | None
+) -> int:
     """Judge kept histories.
 
     A history holds everything that a check reads, so that the verdict is the same as that of the
@@ -51,11 +55,14 @@ def judge_command(files: Sequence[str], out: Path | None, perfetto: Path | None)
     mistakes: list[str] = []
     if perfetto is not None and len(files) > 1:
         raise click.UsageError("--perfetto: a trace holds one history; name one")
+    if html is not None and len(files) > 1:
+        raise click.UsageError("--html: a page explains one history; name one")
     for name in files:
         path = Path(name) / HISTORY if Path(name).is_dir() else Path(name)
         try:
             history = _read(path)
-            report = _report_of(history, path)
+            result, report = _report_of(history, path)
+            passing = None if html is None else _passing(path.with_name(PASSING))
         except HistoryError as error:
             mistakes.append(f"{path}: {error}")
             continue
@@ -63,6 +70,8 @@ def judge_command(files: Sequence[str], out: Path | None, perfetto: Path | None)
         terminal.say_all(summary(report, full=True), STYLES[report.verdict])
         if perfetto is not None:
             write_trace(perfetto, history)
+        if html is not None:
+            write_story(html, history, result, passing)
         if out is not None:
             write_result(out if len(files) == 1 else out / path.parent.name, report)
     complain_of(*mistakes)
@@ -78,8 +87,16 @@ def _read(path: Path) -> History:
         raise HistoryError((error.strerror or str(error)).lower()) from error
 
 
-def _report_of(history: History, path: Path) -> ScenarioReport:
-    """Return the report on a history, with the data about the run that the history holds."""
+def _passing(path: Path) -> History | None:
+    """Return the passing run that is kept beside a history; None if there is none."""
+    try:
+        return _read(path) if path.exists() else None
+    except HistoryError as error:
+        raise HistoryError(f"{path.name} beside it: {error}") from error
+
+
+def _report_of(history: History, path: Path) -> tuple[Result, ScenarioReport]:
+    """Return the verdict and the report on a history, with what it holds about the run."""
     about = history.about
     blank = ScenarioReport(
         name=history.scenario.name,
@@ -91,7 +108,8 @@ def _report_of(history: History, path: Path) -> ScenarioReport:
     )
     try:
         with gc_paused():  # the collector would traverse little but the history
-            return judged(blank, history, judge(history, example="example" in about))
+            result = judge(history, example="example" in about)
+            return result, judged(blank, history, result)
     except Exception as error:
         # The history of a run is consistent; an edited one may not be.
         raise HistoryError(

@@ -107,6 +107,13 @@ perfetto_option = click.option(
     help="Write the run as a trace that https://ui.perfetto.dev opens.",
 )
 
+html_option = click.option(
+    "--html",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write the run as a page that explains one record.",
+)
+
 client_option = click.option(
     "--client",
     type=ClientType(),

@@ -1,18 +1,21 @@
 """``spu-chaos replay``: run one scenario again and print the narratives of its records."""
 
+import shlex
 from pathlib import Path
 
 import click
 
 from chaos.cli.conclude import complain, complain_of
 from chaos.cli.files import Source, gather, not_there
-from chaos.cli.options import client_option, perfetto_option, world_option
-from chaos.cli.tasks import judged
+from chaos.cli.options import client_option, html_option, perfetto_option, world_option
+from chaos.cli.tasks import judged, passing_beside
 from chaos.cli.terminal import Interrupted, Terminal, interruptible
 from chaos.drivers.driver import Driver
+from chaos.drivers.registry import PRODUCER
 from chaos.history import History, SentRecord
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.judge import Result, judge
+from chaos.report.html.story import write_story
 from chaos.report.narrative import Narrator
 from chaos.report.run_directory import saved_history, scenario_of, write_trace
 from chaos.report.scenario_report import (
@@ -42,12 +45,14 @@ Examples:
 @client_option
 @click.option("--all", "everything", is_flag=True, help="Print the narrative of every record.")
 @perfetto_option
+@html_option
 def replay_command(
     file: str,
     world: WorldName | None,
     client: Driver,
     everything: bool,
     perfetto: Path | None,
+    html: Path | None,
 ) -> int:
     """Run one scenario again and print narratives of its records.
 
@@ -72,13 +77,15 @@ def replay_command(
         return STATUS_NO_VERDICT
     if perfetto is not None and len(worlds) > 1:
         raise click.UsageError("--perfetto: a trace holds one run; name its world with --world")
+    if html is not None and len(worlds) > 1:
+        raise click.UsageError("--html: a page explains one run; name its world with --world")
     terminal = Terminal()
     reports: list[ScenarioReport] = []
     try:
         with interruptible():
             terminal.say(f"seed {source.seed}")
             for each in worlds:
-                report = _replay(terminal, source, each, client, everything, perfetto)
+                report = _replay(terminal, source, each, client, everything, perfetto, html)
                 reports.append(report)
     except Interrupted:
         terminal.say()
@@ -94,6 +101,7 @@ def _replay(
     client: Driver,
     everything: bool,
     perfetto: Path | None,
+    html: Path | None,
 ) -> ScenarioReport:
     scenario = source.prop.scenario()
     history = run_scenario(scenario, world, client.open)
@@ -101,6 +109,15 @@ def _replay(
         result = judge(history)
     if perfetto is not None:
         write_trace(perfetto, history)
+    if html is not None:
+        words = ["python", "-m", "chaos", "replay", source.file, "--world", world]
+        words += [] if client.name == PRODUCER else ["--client", client.name]
+        history.about = {
+            "file": source.file,
+            "client": client.name,
+            "command": shlex.join(words),
+        }
+        write_story(html, history, result, passing_beside(history, result))
     blank = ScenarioReport(scenario.name, source.file, world, scenario.seed, client.name)
     report = judged(blank, history, result, narratives_max=0)
     terminal.say()

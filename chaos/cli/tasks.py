@@ -18,10 +18,12 @@ from chaos.drivers.driver import Driver, driver_named, driver_of
 from chaos.drivers.registry import PRODUCER
 from chaos.history import History
 from chaos.oracle.judge import Result, judge
+from chaos.report.html.story import write_story
 from chaos.report.narrative import NARRATIVES_MAX, narratives_of
 from chaos.report.run_directory import (
     DEFAULT,
     SCENARIO,
+    STORY,
     concrete,
     directory_name,
     saved_counterexample,
@@ -36,6 +38,7 @@ from chaos.search.counterexample import Counterexample, Stage
 from chaos.search.exploration import Exploration
 from chaos.search.explore import explore
 from chaos.search.known import KnownDefect
+from chaos.search.nearest import nearest_passing
 from chaos.search.shard import Shard
 from chaos.search.shrink import size_of
 from chaos.spec.property import Property
@@ -237,14 +240,20 @@ def _run(task: Task, report: ScenarioReport) -> ScenarioReport:
     scenario = task.prop.scenario().model_copy(update={"seed": task.seed})
     history = run_scenario(scenario, task.world, _driver(task).open, cluster=task.cluster)
     with gc_paused():  # the collector would traverse little but the history
-        report = judged(report, history, judge(history))
+        result = judge(history)
+        report = judged(report, history, result)
     if task.keep or report.verdict != "valid":
-        report = _kept(task, report, concrete(task.prop.data, task.world, task.seed), history)
+        data = concrete(task.prop.data, task.world, task.seed)
+        report = _kept(task, report, data, history, result)
     return report
 
 
 def _kept(
-    task: Task, report: ScenarioReport, data: Mapping[str, Any], history: History
+    task: Task,
+    report: ScenarioReport,
+    data: Mapping[str, Any],
+    history: History,
+    result: Result,
 ) -> ScenarioReport:
     directory = Path(task.directory)
     command = replay_of(directory, task.client, task.application)
@@ -255,7 +264,11 @@ def _kept(
         history.about = {"file": task.file, "client": task.client, "command": kept.command}
         if task.explored:
             history.about = {**history.about, "example": "one of a property"}
-        write_run(directory, data, history.dumps(), kept)
+        passing = passing_beside(history, result)
+        text = None if passing is None else passing.dumps()
+        write_run(directory, data, history.dumps(), kept, text)
+        if result.verdict != "valid":
+            write_story(directory / STORY, history, result, passing)
         if task.explored:
             write_test(directory, directory.name, kept)
     except OSError as error:
@@ -264,6 +277,12 @@ def _kept(
         note = f"not kept: {error.filename or task.directory}: {reason}"
         return replace(report, notes=[*report.notes, note])
     return kept
+
+
+def passing_beside(history: History, result: Result) -> History | None:
+    """Return the nearest passing run of a failing one; None if there is none."""
+    ours = history.about.get("client", PRODUCER) == PRODUCER
+    return nearest_passing(history) if ours and result.verdict == "invalid" else None
 
 
 # --- a property
@@ -349,7 +368,8 @@ def with_counterexample(
     if not result.broken:
         note = "it did not fail in the run for this report, which can happen with real sockets"
         report = replace(report, notes=[*report.notes, note])
-    return _kept(task, report, concrete(found.data, task.world, scenario.seed), history)
+    data = concrete(found.data, task.world, scenario.seed)
+    return _kept(task, report, data, history, result)
 
 
 # --- the command that repeats a task

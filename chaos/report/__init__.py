@@ -10,6 +10,7 @@
 ``zoo_table``: the report of ``zoo``.
 ``junit``: the results as JUnit XML.
 ``perfetto``: a run as Chrome trace JSON.
+``html``: pages that explain a run in a browser.
 ``run_directory``: the files that are kept of a run.
 ``replay``: a counterexample as a test.
 ``shard_directory``: the files that are kept of a shard, to be merged.

@@ -13,6 +13,7 @@ and indexes it; the cost of a narrative is then proportional to its length.
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from chaos.history import History, RecordSent, RecordSettled, SentRecord
 from chaos.oracle.evidence import Copy, Evidence, Transmission
@@ -79,8 +80,16 @@ NARRATIVES_MAX = 3
 LINES_LAST = 12
 """The number of last lines that a shortened narrative keeps."""
 
-TimedLine = tuple[int, float, str]
-"""The position in the history, the time in seconds, the sentence."""
+
+class TimedLine(NamedTuple):
+    """One line of a narrative, with the event that it describes."""
+
+    position: int
+    """The position of the event in the history."""
+    t: float
+    """Seconds since the start of the run."""
+    text: str
+    event: Event
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,11 +164,23 @@ class Narrator:
             record_id: the id of the record.
             alike: the number of other records with a similar narrative.
         """
-        record = self._evidence.records[record_id]
-        timed = sorted([*self._meanwhile(record), *self._own(record)])
-        lines = [f"{t:9.3f} s  {text}" for _, t, text in timed]
-        lines += [f"{'':9}    {text}" for text in self._end(record)]
+        lines = [f"{line.t:9.3f} s  {line.text}" for line in self.timed(record_id)]
+        lines += [f"{'':9}    {text}" for text in self.end(record_id)]
         return Narrative(record_id, tuple(map(printable, lines)), alike)
+
+    def timed(self, record_id: int) -> list[TimedLine]:
+        """Return the lines of the narrative of a record that have times, in order."""
+        record = self._evidence.records[record_id]
+        return sorted([*self._meanwhile(record), *self._own(record)], key=lambda line: line[:3])
+
+    def exchange(self, transmission: int) -> list[ExchangeEvent]:
+        """Return the events of a request frame and its answers, in order."""
+        return [event for _, event in self._by_transmission.get(transmission, ())]
+
+    def closed(self, connection: int) -> ConnectionClosed | None:
+        """Return the end of a connection; None if it was open to the end."""
+        ended = self._ended.get(connection)
+        return None if ended is None else ended[1]
 
     # --- events of the record
 
@@ -167,7 +188,8 @@ class Narrator:
         start = self._sent.get(record.id, -1)
         what = "probe" if record.probe else "record"
         key = "" if record.key is None else f" with the key {phrases.key(record.key)}"
-        yield start, record.sent_at, f"{what} {record.id} sent{key}"
+        sent = RecordSent(t=record.sent_at, record=record.id, probe=record.probe)
+        yield TimedLine(start, record.sent_at, f"{what} {record.id} sent{key}", sent)
         seen: set[int] = set()
         stored = 0
         for transmission in self._evidence.transmissions[record.id]:
@@ -189,11 +211,19 @@ class Narrator:
                     case FrameWritten() if event.whole:
                         text = self._answer(record, transmission)
                 if text is not None:
-                    yield position, event.t, text
+                    yield TimedLine(position, event.t, text, event)
             yield from self._connection_end(record, transmission.number, transmission.connection)
         if record.outcome_at is not None:
             text = phrases.outcome(record, self._topic)
-            yield self._settled.get(record.id, start), record.outcome_at, text
+            settled = RecordSettled(
+                t=record.outcome_at,
+                record=record.id,
+                outcome=record.outcome,
+                partition=record.partition,
+                offset=record.offset,
+                error=record.error,
+            )
+            yield TimedLine(self._settled.get(record.id, start), settled.t, text, settled)
 
     def _transmitted(self, read: FrameRead, again: bool) -> str:
         number = read.transmission
@@ -248,7 +278,8 @@ class Narrator:
             return
         position, closed = ended
         if position < self._settled.get(record.id, len(self._evidence.history.events)):
-            yield position, closed.t, f"connection {connection} ended: {closing(closed)}"
+            text = f"connection {connection} ended: {closing(closed)}"
+            yield TimedLine(position, closed.t, text, closed)
 
     # --- events of the cluster in the same time
 
@@ -260,9 +291,9 @@ class Narrator:
         yield from self._in_force(first)
         for position, event in self._around[first : bisect_right(self._around_at, end)]:
             if not isinstance(event, _OF_PARTITION) or (
-                event.topic == self._topic and event.partition in self._partitions(record)
+                event.topic == self._topic and event.partition in self.partitions(record)
             ):
-                yield position, event.t, phrases.around(event)
+                yield _around(position, event)
 
     def _in_force(self, until: int) -> Iterator[TimedLine]:
         """Yield the disturbances that began before an index and have not ended there."""
@@ -272,17 +303,17 @@ class Narrator:
                 case Healed():
                     lasting.clear()
                 case SpuStopped():
-                    lasting[(event.spu,)] = position, event.t, phrases.around(event)
+                    lasting[(event.spu,)] = _around(position, event)
                 case SpuStarted():
                     lasting.pop((event.spu,), None)
                 case ListenerClosed():
                     key = event.server, event.fault
-                    lasting[key] = position, event.t, phrases.around(event)
+                    lasting[key] = _around(position, event)
                 case ListenerReopened():
                     lasting.pop((event.server, event.fault), None)
         yield from lasting.values()
 
-    def _partitions(self, record: SentRecord) -> set[int]:
+    def partitions(self, record: SentRecord) -> set[int]:
         """Return the partitions to which the record was sent; all of them if it was never sent."""
         evidence = self._evidence
         found = {t.partition for t in evidence.transmissions[record.id]}
@@ -293,8 +324,10 @@ class Narrator:
 
     # --- the final state
 
-    def _end(self, record: SentRecord) -> Iterator[str]:
+    def end(self, record_id: int) -> Iterator[str]:
+        """Yield the lines about the final state of a record, which have no times."""
         evidence = self._evidence
+        record = evidence.records[record_id]
         if record.taken_at is None and record.outcome_at is None:
             yield "the call that sent the record never accepted it"
         if record.id in evidence.without_id:
@@ -319,6 +352,10 @@ class Narrator:
 
     def _place(self, copy: Copy) -> str:
         return f"{self._topic}/{copy.partition}@{copy.offset}"
+
+
+def _around(position: int, event: Event) -> TimedLine:
+    return TimedLine(position, event.t, phrases.around(event), event)
 
 
 def narratives_of(history: History, result: Result, most: int = NARRATIVES_MAX) -> list[Narrative]:

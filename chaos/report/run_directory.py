@@ -27,6 +27,9 @@ DEFAULT = Path(".chaos")
 SCENARIO = "scenario.yaml"
 HISTORY = "history.jsonl"
 RESULT = "result.json"
+PASSING = "passing.jsonl"
+"""The history of the nearest passing run, which exists for failing runs only."""
+STORY = "story.html"
 TEST = "test_replay.py"
 
 SLUG_CHARS_MAX = 80
@@ -81,7 +84,11 @@ def make_directory(directory: Path) -> None:
 
 
 def write_run(
-    directory: Path, data: Mapping[str, Any], history: str, report: ScenarioReport
+    directory: Path,
+    data: Mapping[str, Any],
+    history: str,
+    report: ScenarioReport,
+    passing: str | None = None,
 ) -> None:
     """Write the files of a run.
 
@@ -90,11 +97,16 @@ def write_run(
         data: the concrete scenario.
         history: the history as JSON Lines.
         report: the result.
+        passing: the history of the nearest passing run; None if there is none.
 
     Raises:
         OSError: a file cannot be written.
     """
     make_directory(directory)
+    for of_a_failure in (PASSING, STORY):  # an earlier run may have failed
+        (directory / of_a_failure).unlink(missing_ok=True)
+    if passing is not None:
+        (directory / PASSING).write_text(passing, encoding="utf-8")
     (directory / SCENARIO).write_text(to_yaml(data), encoding="utf-8")
     (directory / HISTORY).write_text(history, encoding="utf-8")
     write_result(directory, report)

@@ -12,6 +12,7 @@
 ``known``: known defects, which an exploration counts and passes over.
 ``shrink``: reduces a failing scenario to the smallest one that fails in the same way.
 ``counterexample``: shrinks and confirms the scenario that an exploration found.
+``nearest``: the nearest passing run, with which a failing one is compared.
 ``shard``: the part of a search that one of several machines runs.
 ``engine``: the choice of what runs the tasks of a search.
 ``pool``: the worker processes that share tasks.

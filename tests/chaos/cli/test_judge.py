@@ -45,6 +45,7 @@ def test_another_process_gives_the_same_result_byte_for_byte(tmp_path: Path) -> 
     for directory in kept:
         again = tmp_path / "judged" / directory.name / "result.json"
         assert again.read_bytes() == (directory / "result.json").read_bytes()
+        assert not (directory / "story.html").exists()  # all are valid
 
 
 @pytest.mark.parametrize(
@@ -93,3 +94,48 @@ def test_a_trace_is_written_of_a_run_and_of_its_history(tmp_path: Path) -> None:
     assert trace.read_text() == again.read_text()
     two = judged(str(tmp_path / "s-virtual"), str(tmp_path), "--perfetto", str(again))
     assert "--perfetto: a trace holds one history; name one" in str(two.exception)
+
+
+def test_the_page_of_a_failure_is_kept_and_made_again_from_its_history(tmp_path: Path) -> None:
+    scenario, again, page = tmp_path / "s.yaml", tmp_path / "again.html", tmp_path / "replay.html"
+    scenario.write_text(
+        "name: x\nworlds: [virtual]\nfaults:\n  - drop: {at: response, nth: 1}\n"
+        "workload: [send, flush]\nalways: {duplicated: 0}\n"
+    )
+    chaos("run", str(scenario), "--out", str(tmp_path))
+    kept = tmp_path / "s-virtual"
+    assert {path.name for path in kept.iterdir()} == {
+        "scenario.yaml",
+        "history.jsonl",
+        "passing.jsonl",
+        "result.json",
+        "story.html",
+    }
+    assert judged(str(kept), "--html", str(again)).return_value == 1
+    assert again.read_bytes() == (kept / "story.html").read_bytes()
+    chaos("replay", str(kept), "--html", str(page))
+    assert "the same scenario without fault drop-1" in page.read_text()
+    two = judged(str(kept), str(kept), "--html", str(again))
+    assert "--html: a page explains one history; name one" in str(two.exception)
+
+
+def test_a_failure_that_is_mended_leaves_no_page_behind(tmp_path: Path) -> None:
+    scenario = tmp_path / "s.yaml"
+    for demanded, files in ((0, 5), (1, 3)):
+        scenario.write_text(
+            "name: x\nworlds: [virtual]\nfaults:\n  - drop: {at: response, nth: 1}\n"
+            f"workload: [send, flush]\nalways: {{duplicated: {demanded}}}\n"
+        )
+        chaos("run", str(scenario), "--out", str(tmp_path))
+        assert len(list((tmp_path / "s-virtual").iterdir())) == files
+
+
+def test_a_passing_run_that_does_not_read_is_one_line_and_status_2(tmp_path: Path) -> None:
+    chaos("run", FILES[0], "--world", "virtual", "--out", str(tmp_path))
+    (history,) = tmp_path.rglob("history.jsonl")
+    history.with_name("passing.jsonl").write_text("")
+    result = judged(str(history), "--html", str(tmp_path / "page.html"))
+    assert result.return_value == 2
+    assert result.output == (
+        f"{history}: passing.jsonl beside it: the text is empty; a history begins with a header\n"
+    )

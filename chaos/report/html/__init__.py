@@ -1,0 +1,11 @@
+"""Pages that explain runs in a browser: one file each, without scripts, readable offline.
+
+``story``: ``story.html``, which explains one record of a run.
+``subject``: the record that a story is about, and the others of its kind.
+``sentence``: the cause in one sentence.
+``marks``: the arrows and points of a space-time diagram.
+``diagram``: the geometry of a space-time diagram, and the cells of the log.
+``timeline``: the attempts of a record beside its retry policy.
+``event_lines``: the events of a record's connections as lines of text.
+``page``: the templates, and how text gets into them.
+"""

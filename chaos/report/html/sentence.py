@@ -1,0 +1,176 @@
+"""The cause in one sentence: what the record met, attempt by attempt, and what the client did."""
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+
+from chaos.history import SentRecord
+from chaos.oracle.evidence import Evidence, Transmission
+from chaos.oracle.finding import lasting
+from chaos.report import phrases
+from chaos.report.html.subject import Subject
+from chaos.report.narrative import CLUSTER_EVENTS, Narrator
+from simulator.events import Appended, FaultHit, FrameWritten, Healed
+from simulator.faults.effects import CutPoint, Effect
+from simulator.reporting.console import closing
+
+_LOST = "was lost"
+_TWICE = "was duplicated"
+_SUBJECTS = {
+    "no-loss": _LOST,
+    "unprovoked-loss": _LOST,
+    "acked-is-stored": "was acknowledged and is not stored",
+    "no-duplicates": _TWICE,
+    "unprovoked-duplicate": "was sent again after the SPU had answered",
+    "not-persisted-is-absent": "is stored although the client reported it as certainly not stored",
+}
+"""By check, what happened to the record; for other checks the violation says it."""
+
+ATTEMPTS_NAMED_MAX = 4
+"""The most groups of attempts that a sentence describes."""
+
+_ENDINGS = {"rst": "reset", "fin": "closed", "half-close": "half-closed"}
+
+
+def sentence_of(evidence: Evidence, narrator: Narrator, subject: Subject) -> str:
+    """Return the sentence on top of a story, without a full stop."""
+    if subject.record is None:
+        return subject.violation.text if subject.violation else "the run has no records"
+    record = evidence.records[subject.record]
+    cause = _cause(evidence, narrator, record)
+    what = "probe" if record.probe else "record"
+    if subject.check is None:
+        return f"{what} {record.id} {_state(evidence, record)}: {cause}"
+    if subject.check in _SUBJECTS and subject.named:
+        return f"{what} {record.id} {_SUBJECTS[subject.check]}: {cause}"
+    assert subject.violation is not None
+    return f"{subject.violation.text}. Of {what} {record.id}: {cause}"
+
+
+def _state(evidence: Evidence, record: SentRecord) -> str:
+    copies = len(evidence.copies[record.id])
+    if not copies:
+        return "is not stored"
+    return "is stored once" if copies == 1 else f"is stored {copies:,} times"
+
+
+def _cause(evidence: Evidence, narrator: Narrator, record: SentRecord) -> str:
+    attempts = _distinct(evidence.transmissions[record.id])
+    if not attempts:
+        return f"{_never_sent(narrator, record)}, and {_ending(evidence, record, 0)}"
+    fates = [fate_of(evidence, narrator, attempt) for attempt in attempts]
+    ending = _ending(evidence, record, len(attempts))
+    if len(attempts) == 1:
+        return f"its only attempt {fates[0]}, and {ending}"
+    if len(set(fates)) == 1:
+        return f"each of its {len(attempts)} attempts {fates[0]}, and {ending}"
+    parts = list(_in_groups(fates))
+    if len(parts) > ATTEMPTS_NAMED_MAX:
+        left_out = f"{len(parts) - ATTEMPTS_NAMED_MAX} more changes"
+        parts = [*parts[: ATTEMPTS_NAMED_MAX - 1], left_out, parts[-1]]
+    return f"{', '.join(parts)}, and {ending}"
+
+
+def _in_groups(fates: Sequence[str]) -> Iterator[str]:
+    """Yield the fates with the numbers of their attempts, equal neighbours together."""
+    n = 1
+    for fate, group in groupby(fates):
+        last = n + len(list(group)) - 1
+        which = f"attempt {n}" if n == last else f"each of attempts {n} to {last}"
+        yield f"{which} {fate}"
+        n = last + 1
+
+
+def _never_sent(narrator: Narrator, record: SentRecord) -> str:
+    meanwhile = [
+        line.text
+        for line in narrator.timed(record.id)
+        if isinstance(line.event, CLUSTER_EVENTS) and not isinstance(line.event, Healed)
+    ]
+    if not meanwhile:
+        return "no request with it reached an SPU"
+    return f"no request with it reached an SPU ({meanwhile[0]})"
+
+
+def _ending(evidence: Evidence, record: SentRecord, made: int) -> str:
+    """Return what the client reported in the end."""
+    producer = evidence.scenario.producer
+    if record.outcome_at is None:
+        return "the client never reported an outcome"
+    if record.outcome == "ok":
+        return f"the client reported it as {phrases.outcome(record, evidence.scenario.topic.name)}"
+    if record.queue_full and record.taken_at is None:
+        return "the client did not accept it"
+    if producer.retries:
+        return f"the client gave up after {made} of {1 + producer.retry.max_retries:,} attempts"
+    stored = "certainly not stored" if record.outcome == "failed" else "possibly stored"
+    return f"the client reported it as {stored}"
+
+
+def _distinct(transmissions: Sequence[Transmission]) -> list[Transmission]:
+    return list({t.number: t for t in transmissions}.values())
+
+
+# --- one attempt
+
+
+def fate_of(evidence: Evidence, narrator: Narrator, attempt: Transmission) -> str:
+    """Return what one attempt met, as the predicate of a sentence."""
+    events = narrator.exchange(attempt.number)
+    topic = evidence.scenario.topic.name
+    hits = [
+        event
+        for event in events
+        if isinstance(event, FaultHit) and phrases.concerns(event, topic, attempt)
+    ]
+    applied = any(
+        isinstance(e, Appended) and e.topic == topic and e.partition == attempt.partition
+        for e in events
+    )
+    for hit in hits:
+        if hit.at is CutPoint.REQUEST and not applied and (fate := _struck_request(hit)):
+            return fate
+    before = "was applied, but " if applied else "was not applied, and "
+    for hit in hits:
+        if fate := _struck_answer(hit, applied):
+            return before + fate
+    if any(isinstance(e, FrameWritten) and e.whole for e in events):
+        late = sum(hit.delay_s for hit in hits)
+        answered = "was stored and answered" if applied else "was answered and not stored"
+        return f"{answered}, {lasting(late)} late" if late else answered
+    closed = narrator.closed(attempt.connection)
+    if closed is None:
+        return f"{before}was never answered"
+    return f"{before}its connection ended without an answer ({closing(closed)})"
+
+
+def _struck_request(hit: FaultHit) -> str:
+    effects = hit.effects
+    if hit.code is not None:
+        return f"was refused with {hit.code}"
+    if Effect.ENDS_CONNECTION in effects:
+        return f"was {_ENDINGS[hit.how or 'rst']} before the SPU applied it"
+    if Effect.SILENCES in effects:
+        return "was stalled before the SPU applied it"
+    if Effect.NOT_APPLIED in effects:
+        return "was dropped before the SPU applied it"
+    return ""
+
+
+def _struck_answer(hit: FaultHit, applied: bool) -> str:
+    effects = hit.effects
+    if Effect.ALTERS_BYTES in effects:
+        frame = "request" if hit.at is CutPoint.REQUEST else "answer"
+        return f"its {frame} was altered"
+    if hit.code is not None:
+        return f"its answer was {hit.code}"
+    if Effect.FORGES_ANSWER in effects:
+        return "its answer was forged"
+    if Effect.ENDS_CONNECTION in effects:
+        return f"its connection was {_ENDINGS[hit.how or 'rst']} before the answer"
+    if Effect.SILENCES in effects:
+        return "its connection was stalled before the answer"
+    if Effect.NOT_ANSWERED in effects:
+        return "its answer was dropped"
+    if Effect.REPEATED in effects and applied and hit.at is CutPoint.REQUEST:
+        return "the network delivered its request twice"
+    return ""
