@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from chaos.oracle.evidence import Evidence
-from chaos.report.html.marks import CALLER, CLIENT, LOG, LaneMark, brief
+from chaos.report.html.marks import CALLER, CLIENT, LOG, LaneMark
+from chaos.report.html.quantity import brief
 from chaos.report.narrative import Narrator
 
 AXIS, LANE, MARGIN = 56, 76, 10

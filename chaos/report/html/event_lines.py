@@ -29,11 +29,14 @@ class EventLines:
     """How many events there are between them."""
     command: str
     """The command that prints all of them."""
+    all: bool
+    """Whether they are those of all connections."""
 
 
-def event_lines(evidence: Evidence, record_id: int) -> EventLines:
-    """Return the events of the connections that carried a record, or of all if none did."""
-    connections = dict.fromkeys(t.connection for t in evidence.transmissions[record_id])
+def event_lines(evidence: Evidence, record_id: int | None) -> EventLines:
+    """Return the events of the connections that carried a record; all events if none did."""
+    sent = [] if record_id is None else evidence.transmissions[record_id]
+    connections = dict.fromkeys(t.connection for t in sent)
     events = [
         each
         for each in evidence.server_events
@@ -46,6 +49,7 @@ def event_lines(evidence: Evidence, record_id: int) -> EventLines:
         tuple(map(_line, last)),
         len(rest) - len(last),
         _command(list(connections)),
+        not connections,
     )
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from chaos.history import Call, CallEnded, CallStarted, RecordSent, RecordSettled, SentRecord
 from chaos.oracle.evidence import Evidence
+from chaos.report.html.quantity import brief
 from chaos.report.narrative import Narrator, TimedLine
 from simulator.events import (
     Appended,
@@ -215,17 +216,17 @@ def _covers(call: Call, record: SentRecord) -> bool:
     )
 
 
-def brief(seconds: float) -> str:
-    """Return a duration for a label: three digits at most, and a unit."""
-    for factor, unit in ((1, "s"), (1e3, "ms"), (1e6, "us")):
-        if seconds * factor >= 1:
-            return f"{seconds * factor:.3g} {unit}" if seconds < 1000 else f"{seconds:.0f} s"
-    return "0 s"
-
-
 def first_difference(one: Sequence[LaneMark], other: Sequence[LaneMark]) -> int | None:
-    """Return the index of the first mark in which two runs differ; None if there is none."""
+    """Return the index of the first mark in which two runs differ; None if there is none.
+
+    The offset of an append counts only if nothing else differs: it depends on other records.
+    """
     for n, (mine, its) in enumerate(zip(one, other, strict=False)):
         if mine.kind != its.kind:
             return n
-    return min(len(one), len(other)) if len(one) != len(other) else None
+    if len(one) != len(other):
+        return min(len(one), len(other))
+    for n, (mine, its) in enumerate(zip(one, other, strict=True)):
+        if mine.end == LOG and mine.label != its.label:
+            return n
+    return None

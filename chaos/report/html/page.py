@@ -25,6 +25,11 @@ def safe_text(text: object, most: int = TEXT_CHARS_MAX) -> Markup:
     return escape(printable(cut))
 
 
+def sentence(text: str) -> Markup:
+    """Return a text for a page as a sentence: with a capital and a full stop."""
+    return safe_text(f"{text[:1].upper()}{text[1:]}") + "."
+
+
 def safe_lines(text: str) -> Markup:
     """Return a text of several lines for a page."""
     return Markup("\n").join(escape(printable(line)) for line in text.split("\n"))
@@ -45,5 +50,5 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters.update(shown=safe_text, lines=safe_lines, n=_number)
+    environment.filters.update(shown=safe_text, lines=safe_lines, sentence=sentence, n=_number)
     return environment

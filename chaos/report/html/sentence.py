@@ -1,12 +1,13 @@
 """The cause in one sentence: what the record met, attempt by attempt, and what the client did."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 
 from chaos.history import SentRecord
 from chaos.oracle.evidence import Evidence, Transmission
-from chaos.oracle.finding import lasting
 from chaos.report import phrases
+from chaos.report.html.quantity import brief
 from chaos.report.html.subject import Subject
 from chaos.report.narrative import CLUSTER_EVENTS, Narrator
 from simulator.events import Appended, FaultHit, FrameWritten, Healed
@@ -31,19 +32,42 @@ ATTEMPTS_NAMED_MAX = 4
 _ENDINGS = {"rst": "reset", "fin": "closed", "half-close": "half-closed"}
 
 
-def sentence_of(evidence: Evidence, narrator: Narrator, subject: Subject) -> str:
-    """Return the sentence on top of a story, without a full stop."""
+@dataclass(frozen=True, slots=True)
+class Sentences:
+    """The text on top of a page; without full stops."""
+
+    headline: str
+    """What happened; with its cause if it is one of ``_SUBJECTS``."""
+    causes: tuple[str, ...] = ()
+    """What happened to the records, if the headline is the text of a violation."""
+    judge: str = ""
+    """The text of the violation, if the headline is another one."""
+
+
+def sentences_of(evidence: Evidence, narrator: Narrator, subject: Subject) -> Sentences:
+    """Return the text on top of a page."""
+    violation = subject.violation
     if subject.record is None:
-        return subject.violation.text if subject.violation else "the run has no records"
+        return Sentences(violation.text if violation else "the run has no records")
     record = evidence.records[subject.record]
     cause = _cause(evidence, narrator, record)
-    what = "probe" if record.probe else "record"
-    if subject.check is None:
-        return f"{what} {record.id} {_state(evidence, record)}: {cause}"
+    if violation is None:
+        return Sentences(f"{_name(record)} {_state(evidence, record)}: {cause}")
     if subject.check in _SUBJECTS and subject.named:
-        return f"{what} {record.id} {_SUBJECTS[subject.check]}: {cause}"
-    assert subject.violation is not None
-    return f"{subject.violation.text}. Of {what} {record.id}: {cause}"
+        happened = _SUBJECTS[subject.check]
+        if happened == _TWICE and len(evidence.copies[record.id]) < 2:
+            happened = f"was transmitted {len(evidence.transmissions[record.id])} times"
+        return Sentences(f"{_name(record)} {happened}: {cause}", judge=violation.text)
+    causes = [f"{_name(record)}: {cause}"]
+    others = [n for n in dict.fromkeys(violation.records) if n != record.id]
+    if len(others) == 1 and others[0] not in subject.alike:
+        other = evidence.records[others[0]]
+        causes.append(f"{_name(other)}: {_cause(evidence, narrator, other)}")
+    return Sentences(violation.text, tuple(causes))
+
+
+def _name(record: SentRecord) -> str:
+    return f"{'probe' if record.probe else 'record'} {record.id}"
 
 
 def _state(evidence: Evidence, record: SentRecord) -> str:
@@ -122,10 +146,13 @@ def fate_of(evidence: Evidence, narrator: Narrator, attempt: Transmission) -> st
         for event in events
         if isinstance(event, FaultHit) and phrases.concerns(event, topic, attempt)
     ]
-    applied = any(
-        isinstance(e, Appended) and e.topic == topic and e.partition == attempt.partition
-        for e in events
-    )
+    appends = [
+        event
+        for event in events
+        if isinstance(event, Appended)
+        and (event.topic, event.partition, event.entry) == (topic, attempt.partition, attempt.entry)
+    ]
+    applied = bool(appends)
     for hit in hits:
         if hit.at is CutPoint.REQUEST and not applied and (fate := _struck_request(hit)):
             return fate
@@ -136,7 +163,9 @@ def fate_of(evidence: Evidence, narrator: Narrator, attempt: Transmission) -> st
     if any(isinstance(e, FrameWritten) and e.whole for e in events):
         late = sum(hit.delay_s for hit in hits)
         answered = "was stored and answered" if applied else "was answered and not stored"
-        return f"{answered}, {lasting(late)} late" if late else answered
+        if len(appends) > 1:
+            answered = f"was stored {len(appends)} times and answered"
+        return f"{answered}, {brief(late)} late" if late else answered
     closed = narrator.closed(attempt.connection)
     if closed is None:
         return f"{before}was never answered"

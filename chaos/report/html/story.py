@@ -18,10 +18,10 @@ from chaos.oracle.checks import CHECKS
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.judge import Result
 from chaos.report.html.diagram import Diagram, cells_of, diagram_of
-from chaos.report.html.event_lines import EventLines, event_lines
+from chaos.report.html.event_lines import event_lines
 from chaos.report.html.marks import first_difference, marks_of
 from chaos.report.html.page import page
-from chaos.report.html.sentence import sentence_of
+from chaos.report.html.sentence import sentences_of
 from chaos.report.html.subject import Subject, subject_of
 from chaos.report.html.timeline import Timeline, timeline_of
 from chaos.report.narrative import Narrator
@@ -67,7 +67,7 @@ def story_html(history: History, result: Result, passing: History | None = None)
         title=history.scenario.name,
         result=result,
         subject=subject,
-        sentence=sentence_of(evidence, narrator, subject),
+        sentences=sentences_of(evidence, narrator, subject),
         promise=_promise(subject.check),
         others=_others(result, subject)[:OTHERS_MAX],
         alike=subject.alike[:ALIKE_MAX],
@@ -79,6 +79,7 @@ def story_html(history: History, result: Result, passing: History | None = None)
         yaml_more=max(0, len(text) - YAML_CHARS_MAX),
         command=history.about.get("command", ""),
         facts=_facts(history),
+        events=event_lines(evidence, subject.record),
     )
 
 
@@ -117,7 +118,6 @@ class Explained:
     narrative: tuple[str, ...]
     passing_narrative: tuple[str, ...]
     timeline: Timeline | None
-    events: EventLines
 
 
 def _explained(
@@ -153,7 +153,6 @@ def _explained(
         narrator.of(record_id).shortened(NARRATIVE_MAX),
         other_narrative,
         timeline_of(evidence, narrator, record_id),
-        event_lines(evidence, record_id),
     )
 
 
@@ -166,7 +165,7 @@ def _passing_text(history: History, passing: History | None, shown: Diagram | No
         return "no passing run is shown: the client runs in a process of its own"
     if not history.scenario.faults:
         return "no passing run is shown: the scenario has no fault that could be left out"
-    return "no passing run is shown: none was stored beside this history"
+    return "no passing run is stored beside this history"
 
 
 def _facts(history: History) -> list[tuple[str, str]]:

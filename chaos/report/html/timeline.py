@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from chaos.oracle.attempts import AttemptBounds, RecordGroup, record_groups, retry_timeline
 from chaos.oracle.evidence import Evidence
-from chaos.report.html.marks import brief
+from chaos.report.html.quantity import brief
 from chaos.report.html.sentence import fate_of
 from chaos.report.narrative import Narrator
 
