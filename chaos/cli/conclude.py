@@ -3,13 +3,16 @@
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 import click
 
 from chaos.cli.terminal import Terminal
+from chaos.report.html.index import write_index
 from chaos.report.junit import write_junit
+from chaos.report.run_directory import INDEX
 from chaos.report.scenario_report import (
     STATUS_INTERRUPTED,
     STATUS_NO_VERDICT,
@@ -51,6 +54,9 @@ class Conclusion:
 
     format: Format
     junit: Path | None
+    html: Path | None
+    """The page about all results; None for one in the parent of the run directories, if that is
+    named."""
     bad: Sequence[BadFile]
     """The files that cannot be run."""
     skipped: Sequence[SkippedFile] = ()
@@ -77,23 +83,25 @@ class Conclusion:
             out: the parent of the run directories; None for the default.
 
         Raises:
-            OSError: they cannot be written, or the directory of the JUnit file does not exist; the
-                check comes before the runs, which take time.
+            OSError: they cannot be written, or the directory of a file does not exist; the check
+                comes before the runs, which take time.
         """
         if out is not None:
             out.mkdir(parents=True, exist_ok=True)
-        if self.junit is not None:
-            self.junit.touch()
+            self.html = self.html or out / INDEX
+        for path in (self.junit, self.html):
+            if path is not None:
+                path.touch()
         self.seeds = sorted(set(seeds))
         if self.format == "text" and self.seeds:
             what = "seed" if len(self.seeds) == 1 else "seeds"
             self.terminal.say(f"{what} {', '.join(map(str, self.seeds))}")
 
     def end(self, wanted: int, *, interrupted: bool = False) -> int:
-        """Print the results, write the JUnit file, and return the exit status.
+        """Print the results, write the files, and return the exit status.
 
-        A JUnit file that cannot be written is an error without a verdict of its own: status 2 in
-        place of 0.
+        A file that cannot be written is an error without a verdict of its own: status 2 in place
+        of 0.
 
         Args:
             wanted: the number of runs that were requested.
@@ -111,22 +119,24 @@ class Conclusion:
             self._print_json(reports, wanted, status, interrupted)
         elif reports or interrupted or self.shard is not None:
             self._print_text(reports, wanted)
-        return status if self._write_junit(reports) else status or STATUS_NO_VERDICT
+        return status if self._write(reports, wanted) else status or STATUS_NO_VERDICT
 
     @property
     def _seconds(self) -> float:
         return self.watch.seconds + self.spent_s
 
-    def _write_junit(self, reports: Sequence[ScenarioReport]) -> bool:
-        """Write the JUnit file if one is wanted; report an error and return False."""
-        if self.junit is None:
-            return True
-        try:
-            write_junit(self.junit, reports, self.bad, self.skipped)
-        except OSError as error:
-            complain_of(f"chaos: {self.junit}: {(error.strerror or str(error)).lower()}")
-            return False
-        return True
+    def _write(self, reports: Sequence[ScenarioReport], wanted: int) -> bool:
+        """Write the files that are wanted; report errors and return False."""
+        index = partial(write_index, wanted=wanted)
+        written = True
+        for path, write in ((self.junit, write_junit), (self.html, index)):
+            try:
+                if path is not None:
+                    write(path, reports, self.bad, self.skipped)
+            except OSError as error:
+                complain_of(f"chaos: {path}: {(error.strerror or str(error)).lower()}")
+                written = False
+        return written
 
     def _print_json(
         self, reports: Sequence[ScenarioReport], wanted: int, status: int, interrupted: bool

@@ -79,6 +79,7 @@ def explore_command(
     out: Path | None,
     form: Format,
     junit: Path | None,
+    html: Path | None,
     jobs: int,
     shard: Shard | None,
     dask: str | None,
@@ -122,9 +123,17 @@ def explore_command(
             left_out.append(skipped(source, world, client))
         tasks += [made(source, each) for each in worlds]
     complain(bad)
-    conclusion = Conclusion(form, junit, bad, left_out, firings=True, first=first, shard=shard)
-    keeper = ShardKeeper(shard, out, tasks)
-    exploring = _Exploring(conclusion, jobs, dask)
+    conclusion = Conclusion(
+        form, junit, html, bad, left_out, firings=True, first=first, shard=shard
+    )
+    return _performed(tasks, conclusion, _Exploring(conclusion, jobs, dask), out)
+
+
+def _performed(
+    tasks: Sequence[Task], conclusion: Conclusion, exploring: "_Exploring", out: Path | None
+) -> int:
+    """Perform all tasks and return the exit status."""
+    keeper = ShardKeeper(conclusion.shard, out, tasks)
     try:
         with interruptible():
             conclusion.begin((task.seed for task in tasks), out)

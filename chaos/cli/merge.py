@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from chaos.cli.conclude import Conclusion, Format, complain, complain_of
-from chaos.cli.options import format_option, junit_option
+from chaos.cli.options import format_option, index_option, junit_option
 from chaos.cli.tasks import (
     Task,
     command_of,
@@ -20,7 +20,9 @@ from chaos.cli.tasks import (
     with_verdict,
 )
 from chaos.drivers.driver import APPLICATION
-from chaos.report.run_directory import adopt_run
+from chaos.history import HistoryError
+from chaos.report.html.story import write_story_again
+from chaos.report.run_directory import STORY, adopt_run
 from chaos.report.scenario_report import STATUS_NO_VERDICT, ScenarioReport
 from chaos.report.shard_directory import (
     ShardDocument,
@@ -61,8 +63,13 @@ ShardEntry = tuple[Path, ShardResult]
 )
 @format_option
 @junit_option
+@index_option
 def merge_command(
-    directories: Sequence[str], out: Path | None, form: Format, junit: Path | None
+    directories: Sequence[str],
+    out: Path | None,
+    form: Format,
+    junit: Path | None,
+    html: Path | None,
 ) -> int:
     """Merge the directories of all shards into one result.
 
@@ -79,6 +86,7 @@ def merge_command(
         conclusion = Conclusion(
             form,
             junit,
+            html,
             first.bad,
             first.skipped,
             firings=first.explored,
@@ -142,7 +150,17 @@ def _merged(entries: Sequence[ShardEntry], out: Path | None) -> ScenarioReport:
     report = replace(report, directory=str(target), command=command)
     if out is not None:
         adopt_run(source, target, report)
+        if (source / STORY).exists():
+            _write_story_again(target)
     return report
+
+
+def _write_story_again(directory: Path) -> None:
+    """Write the page of a copy, which names itself in the command that repeats the run."""
+    try:
+        write_story_again(directory)
+    except HistoryError as error:
+        raise _Mistakes([f"{directory}: {error}"]) from error
 
 
 def _of_parts(entries: Sequence[ShardEntry]) -> tuple[ShardEntry, ScenarioReport]:

@@ -206,6 +206,13 @@ junit_option = click.option(
     help="Also write the results as JUnit XML.",
 )
 
+index_option = click.option(
+    "--html",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Also write the results as a page.  [default: with --out, report.html in that directory]",
+)
+
 
 def _serving(_: click.Context, __: click.Parameter, loop: LoopName) -> LoopName:
     """Return the loop that serves: trio, with a warning, where the fast loop refuses."""
@@ -251,6 +258,7 @@ _shared = (
     out_option,
     format_option,
     junit_option,
+    index_option,
     jobs_option,
     shard_option,
     loop_option,

@@ -59,6 +59,7 @@ def run_command(
     out: Path | None,
     form: Format,
     junit: Path | None,
+    html: Path | None,
     jobs: int,
     shard: Shard | None,
     loop: LoopName,
@@ -103,7 +104,7 @@ def run_command(
         ]
     complain(bad)
     jobs = 1 if world == "cluster" else jobs  # runs in one cluster must not disturb each other
-    conclusion = Conclusion(form, junit, bad, left_out, shard=shard)
+    conclusion = Conclusion(form, junit, html, bad, left_out, shard=shard)
     keeper = ShardKeeper(shard, out, tasks)
     wanted = keeper.positions
     try:

@@ -213,6 +213,7 @@ def unfinished(task: Task, reason: str = "") -> ScenarioReport:
         reasons=[reason] if reason else [],
         first=task.first,
         command=command_of(task),
+        kinds=task.prop.kinds,
     )
 
 

@@ -30,6 +30,8 @@ RESULT = "result.json"
 PASSING = "passing.jsonl"
 """The history of the nearest passing run, which exists for failing runs only."""
 STORY = "story.html"
+INDEX = "report.html"
+"""The page about all runs, in the parent of the run directories."""
 TEST = "test_replay.py"
 
 SLUG_CHARS_MAX = 80
@@ -164,6 +166,8 @@ def adopt_run(source: Path, target: Path, report: ScenarioReport) -> None:
         OSError: a file cannot be read or written.
     """
     make_directory(target)
+    for of_a_failure in (PASSING, STORY):
+        (target / of_a_failure).unlink(missing_ok=True)
     if report.kept_run:
         shutil.copyfile(source / SCENARIO, target / SCENARIO)
         with (source / HISTORY).open("rb") as old, (target / HISTORY).open("wb") as new:
@@ -171,6 +175,8 @@ def adopt_run(source: Path, target: Path, report: ScenarioReport) -> None:
             header["about"]["command"] = report.command
             new.write(json.dumps(header, ensure_ascii=False).encode() + b"\n")
             shutil.copyfileobj(old, new)
+        if (source / PASSING).exists():
+            shutil.copyfile(source / PASSING, target / PASSING)
         if report.failed is not None:
             shutil.copyfile(source / TEST, target / TEST)
     write_result(target, report)

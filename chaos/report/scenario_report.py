@@ -81,6 +81,8 @@ class ScenarioReport:
     fired: Mapping[str, int | None] = field(default_factory=dict)
     """By fault, the number of its firings, None if it is not known; for a property, in all
     examples."""
+    kinds: Mapping[str, str] = field(default_factory=dict)
+    """By fault, its kind."""
     examples: int | None = None
     """The number of examples of a property; None for a concrete scenario."""
     first: int = 0

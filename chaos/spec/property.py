@@ -109,6 +109,13 @@ class Property:
         """Whether an example may take more than 3 s over tcp."""
         return bool(self.data.get("slow", False))
 
+    @property
+    def kinds(self) -> dict[str, str]:
+        """By name, the kind of each fault; of one that varies, the first kind."""
+        choices = _Choices(lambda low, _: low, takes_all=True)
+        faults = Substitution(choices).value(self.data).get("faults", ())
+        return {name: kind for name, kind, _ in named_faults(faults)}
+
     def scenario(self) -> Scenario:
         """Return the scenario of a concrete file.
 

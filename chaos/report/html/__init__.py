@@ -1,6 +1,7 @@
 """Pages that explain runs in a browser: one file each, without scripts, readable offline.
 
 ``story``: ``story.html``, which explains one record of a run.
+``index``: ``report.html``, the results of many scenarios.
 ``subject``: the record that a story is about, and the others of its kind.
 ``sentence``: the cause in one sentence.
 ``marks``: the arrows and points of a space-time diagram.

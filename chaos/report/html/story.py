@@ -16,7 +16,7 @@ from chaos.drivers.registry import PRODUCER
 from chaos.history import VERSION, History
 from chaos.oracle.checks import CHECKS
 from chaos.oracle.evidence import Evidence
-from chaos.oracle.judge import Result
+from chaos.oracle.judge import Result, judge
 from chaos.report.html.diagram import Diagram, cells_of, diagram_of
 from chaos.report.html.event_lines import event_lines
 from chaos.report.html.marks import first_difference, marks_of
@@ -26,7 +26,7 @@ from chaos.report.html.subject import Subject, subject_of
 from chaos.report.html.timeline import Timeline, timeline_of
 from chaos.report.narrative import Narrator
 from chaos.report.phrases import key
-from chaos.report.run_directory import concrete
+from chaos.report.run_directory import HISTORY, PASSING, STORY, concrete
 from chaos.search.nearest import LEFT_OUT
 from chaos.world.world import WorldName
 from simulator.documents.emitter import to_yaml
@@ -190,3 +190,17 @@ def write_story(
         OSError: the file cannot be written.
     """
     path.write_text(story_html(history, result, passing), encoding="utf-8")
+
+
+def write_story_again(directory: Path) -> None:
+    """Write the page of a kept run from its history.
+
+    Raises:
+        OSError: a file cannot be read or written.
+        HistoryError: a history is damaged.
+    """
+    history = History.loads((directory / HISTORY).read_text(encoding="utf-8"))
+    beside = directory / PASSING
+    passing = History.loads(beside.read_text(encoding="utf-8")) if beside.exists() else None
+    result = judge(history, example="example" in history.about)
+    write_story(directory / STORY, history, result, passing)

@@ -252,7 +252,8 @@ def test_out_keeps_every_run(write: Write, tmp_path: Path) -> None:
 def test_files_of_the_same_name_have_separate_directories(write: Write, tmp_path: Path) -> None:
     files = [write(QUIET, "a/x.yaml"), write(QUIET, "b/x.yaml")]
     Ended("run", *files, "--out", "runs", "--jobs", "1")
-    assert sorted(p.name for p in (tmp_path / "runs").iterdir()) == ["x-2-virtual", "x-virtual"]
+    kept = sorted(path.name for path in (tmp_path / "runs").iterdir())
+    assert kept == ["report.html", "x-2-virtual", "x-virtual"]
 
 
 def test_the_same_run_keeps_the_same_bytes(write: Write, tmp_path: Path) -> None:
