@@ -87,7 +87,7 @@ def _promise(check: str | None) -> str:
     """Return the promise of a check: the first paragraph of its definition, on one line."""
     if check is None:
         return ""
-    return " ".join(CHECKS[check].text.partition("\n\n")[0].split())
+    return " ".join(CHECKS[check].text.partition("\n\n")[0].replace("``", "").split())
 
 
 def _others(result: Result, subject: Subject) -> list[tuple[str, str]]:

@@ -62,7 +62,7 @@ def test_failures_come_first_and_link_to_their_pages() -> None:
 
 def test_a_row_has_the_figures_of_the_terminal_but_no_time() -> None:
     page = index(report("a", examples=200))
-    assert rows(page)[1] == "avirtual200321,200valid"
+    assert rows(page)[1] == "avalidvirtual200321,200"
     assert "12.5" not in page.one("main").text
 
 
