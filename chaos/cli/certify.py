@@ -121,7 +121,7 @@ def certify_command(
         else:
             certifying.sources.append(source)
     complain(bad)
-    conclusion = certifying.conclusion = Conclusion("text", None, bad, left_out)
+    conclusion = certifying.conclusion = Conclusion("text", None, None, bad, left_out)
     total = len(certifying.sources)
     try:
         with interruptible():

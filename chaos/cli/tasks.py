@@ -34,11 +34,10 @@ from chaos.report.run_directory import (
 from chaos.report.scenario_report import FailedExample, ScenarioReport
 from chaos.report.shard_directory import parts_writer
 from chaos.runner import run_scenario
-from chaos.search.counterexample import Counterexample, Stage
+from chaos.search.counterexample import Counterexample, Stage, nearest_passing
 from chaos.search.exploration import Exploration
 from chaos.search.explore import explore
 from chaos.search.known import KnownDefect
-from chaos.search.nearest import nearest_passing
 from chaos.search.shard import Shard
 from chaos.search.shrink import size_of
 from chaos.spec.property import Property

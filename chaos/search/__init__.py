@@ -11,8 +11,8 @@
 ``target``: puts the faults of an example on injection points that its run reaches.
 ``known``: known defects, which an exploration counts and passes over.
 ``shrink``: reduces a failing scenario to the smallest one that fails in the same way.
-``counterexample``: shrinks and confirms the scenario that an exploration found.
-``nearest``: the nearest passing run, with which a failing one is compared.
+``counterexample``: shrinks and confirms the scenario that an exploration found; the nearest run
+that passes.
 ``shard``: the part of a search that one of several machines runs.
 ``engine``: the choice of what runs the tasks of a search.
 ``pool``: the worker processes that share tasks.

@@ -6,6 +6,7 @@ page on which a running simulator is controlled.
 """
 
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from chaos.oracle.judge import judge
 from chaos.report.html.index import write_index
 from chaos.report.html.story import write_story
 from chaos.report.scenario_report import ScenarioReport
-from chaos.search.nearest import nearest_passing
+from chaos.search.counterexample import nearest_passing
 from tests.chaos.report.html.pages import GIVES_UP_EARLY, RETRY, played
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -128,13 +129,15 @@ def write_pages(directory: Path) -> Iterator[Path]:
 @contextmanager
 def control_page() -> Iterator[str]:
     """Run a simulator for the duration of the block, and give the address of its page."""
-    words = "simulator --port 0 --spu-port 0 --control 127.0.0.1:0 --drop 0.1 --quiet"
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        control = f"127.0.0.1:{free.getsockname()[1]}"
+    words = f"simulator --port 0 --spu-port 0 --control {control} --drop 0.1 --quiet"
     command = [sys.executable, "-m", *words.split()]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as simulator:
         assert simulator.stdout is not None
-        ready = simulator.stdout.readline().split()
+        assert simulator.stdout.readline().startswith("ready")
         try:
-            yield next(w for w in ready if w.startswith("control=")).removeprefix("control=")
+            yield f"http://{control}"
         finally:
             simulator.terminate()
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from chaos.oracle.judge import Verdict
-from chaos.report.html.page import page
+from chaos.report.html.page import rendered
 from chaos.report.phrases import counted
 from chaos.report.run_directory import STORY
 from chaos.report.scenario_report import BadFile, ScenarioReport, SkippedFile
@@ -85,7 +85,7 @@ def index_html(
     rows.sort(key=lambda row: RANKS[row.report.verdict])
     failed = [row for row in rows if row.report.verdict != "valid"]
     counts = Counter(report.verdict for report in reports)
-    return page(
+    return rendered(
         "report.html",
         runs=counted(wanted, "run"),
         reached=len(reports) if len(reports) < wanted else None,

@@ -13,7 +13,7 @@ TEXT_CHARS_MAX = 600
 """The longest text of a page that comes from a run; a value or an error may have 64 KiB."""
 
 
-def page(template: str, **context: Any) -> str:
+def rendered(template: str, **context: Any) -> str:
     """Return a page: one document without scripts that needs no other file."""
     return _environment().get_template(template).render(**context)
 

@@ -20,14 +20,14 @@ from chaos.oracle.judge import Result, judge
 from chaos.report.html.diagram import Diagram, cells_of, diagram_of
 from chaos.report.html.event_lines import event_lines
 from chaos.report.html.marks import first_difference, marks_of
-from chaos.report.html.page import page
+from chaos.report.html.page import rendered
 from chaos.report.html.sentence import sentences_of
 from chaos.report.html.subject import Subject, subject_of
 from chaos.report.html.timeline import Timeline, timeline_of
 from chaos.report.narrative import Narrator
 from chaos.report.phrases import key
 from chaos.report.run_directory import HISTORY, PASSING, STORY, concrete
-from chaos.search.nearest import LEFT_OUT
+from chaos.search.counterexample import LEFT_OUT
 from chaos.world.world import WorldName
 from simulator.documents.emitter import to_yaml
 
@@ -53,7 +53,7 @@ def story_html(history: History, result: Result, passing: History | None = None)
     Args:
         history: the run.
         result: the verdict on it.
-        passing: the nearest passing run, which ``chaos.search.nearest`` finds.
+        passing: the nearest passing run, which ``chaos.search.counterexample`` finds.
     """
     evidence = Evidence(history)
     narrator = Narrator(evidence)
@@ -62,7 +62,7 @@ def story_html(history: History, result: Result, passing: History | None = None)
     scenario = (history.requested or history.scenario).to_data()
     world = cast("WorldName", history.world)
     text = to_yaml(concrete(scenario, world, history.scenario.seed))
-    return page(
+    return rendered(
         "story.html",
         title=history.scenario.name,
         result=result,

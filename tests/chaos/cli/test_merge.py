@@ -62,7 +62,7 @@ def patient(history: History, *, example: bool = False) -> Result:
 
 @pytest.fixture(autouse=True)
 def _strict_judge(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for module in ("cli.tasks", "search.counterexample", "search.nearest", "report.html.story"):
+    for module in ("cli.tasks", "search.counterexample", "report.html.story"):
         monkeypatch.setattr(f"chaos.{module}.judge", patient)
     monkeypatch.chdir(tmp_path)
 

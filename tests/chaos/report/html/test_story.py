@@ -11,7 +11,7 @@ from chaos.mutants import MUTANTS
 from chaos.oracle.judge import judge
 from chaos.report.html.story import story_html
 from chaos.runner import run_scenario
-from chaos.search.nearest import nearest_passing
+from chaos.search.counterexample import nearest_passing
 from tests.chaos.report.html.pages import GIVES_UP_EARLY, RETRY, Page, assert_sound, played
 
 HOSTILE = "</text><script>alert(1)</script>\x1b[31m\u202eltr\u200f&amp;"

@@ -3,7 +3,7 @@
 from typing import Any
 
 from chaos.mutants import MUTANTS
-from chaos.search.nearest import LEFT_OUT, nearest_passing
+from chaos.search.counterexample import LEFT_OUT, nearest_passing
 from tests.chaos.report.html.pages import GIVES_UP_EARLY, played
 
 RESET: dict[str, Any] = {"disconnect": {"name": "cut-the-wire", "at": "request", "nth": 2}}
