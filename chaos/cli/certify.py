@@ -97,7 +97,8 @@ def certify_command(
     A violation ends it with the smallest placement, as a counterexample like those of explore.
     Of another client than our producer every placement is listed, whatever it breaks.
 
-    With --out, DIR gets a page (NAME.md) and the list of placements (NAME.jsonl) of each FILE. The
+    With --out, DIR gets a page (NAME.md) and the list of placements (NAME.jsonl) of each FILE, and
+    a page of all with a matrix of the points and faults (report.html). The
     list of another client than our producer is read again, and what it has is not run again.
 
     Status: 0 no placement breaks a promise, 1 one does, 2 no verdict, nothing to place, or bad
@@ -192,6 +193,7 @@ class _Certifying:
         report = _report(task, done)
         report.seconds = watch.seconds
         self.conclusion.reports[n] = report
+        self.conclusion.certificates[n] = done
         if self.out is not None:
             text = page(done, every_placement=not results.ours)
             (self.out / f"{source.slug}.md").write_text(text, encoding="utf-8")

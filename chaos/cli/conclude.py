@@ -24,6 +24,7 @@ from chaos.report.scenario_report import (
 )
 from chaos.report.summary import summary
 from chaos.report.table import FIRINGS_TITLE, STYLES, firings_table, table, tally
+from chaos.search.certify import Certificate
 from chaos.search.shard import Shard
 from chaos.world.stopwatch import Stopwatch
 
@@ -74,6 +75,8 @@ class Conclusion:
     seeds: Sequence[int] = ()
     reports: dict[int, ScenarioReport] = field(default_factory=dict)
     """The results, by the position of the task."""
+    certificates: dict[int, Certificate] = field(default_factory=dict)
+    """The certificates among them."""
 
     def begin(self, seeds: Iterable[int], out: Path | None) -> None:
         """Print the random seeds, and make sure that the output files can be written.
@@ -127,7 +130,8 @@ class Conclusion:
 
     def _write(self, reports: Sequence[ScenarioReport], wanted: int) -> bool:
         """Write the files that are wanted; report errors and return False."""
-        index = partial(write_index, wanted=wanted)
+        certificates = [(self.reports[n], done) for n, done in sorted(self.certificates.items())]
+        index = partial(write_index, wanted=wanted, certificates=certificates)
         written = True
         for path, write in ((self.junit, write_junit), (self.html, index)):
             try:

@@ -111,11 +111,11 @@ def _bound(done: Certificate) -> Iterator[str]:
     )
 
 
-def _denominators(done: Certificate) -> Iterator[str]:
+def denominators(done: Certificate) -> dict[str, int]:
+    """Return the numbers without which a certificate says nothing."""
     sizes = Counter(len(row.placement) for row in done.rows)
     verdicts = done.verdicts
-    yield "## Denominators"
-    figures = {
+    return {
         "ways to place one letter": done.first_letters,
         **{
             f"placements of {counted(size, 'letter')}": sizes[size]
@@ -130,7 +130,11 @@ def _denominators(done: Certificate) -> Iterator[str]:
         "no verdict": verdicts["inconclusive"],
         "invalid": verdicts["invalid"],
     }
-    rows = [f"| {what} | {figure:,} |" for what, figure in figures.items()]
+
+
+def _denominators(done: Certificate) -> Iterator[str]:
+    yield "## Denominators"
+    rows = [f"| {what} | {figure:,} |" for what, figure in denominators(done).items()]
     yield "\n".join(["| what | number |", "|---|---|", *rows])
     why = Counter(reason for row in done.rows for reason in row.reasons)
     if why:

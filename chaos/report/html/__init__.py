@@ -2,6 +2,7 @@
 
 ``story``: ``story.html``, which explains one record of a run.
 ``index``: ``report.html``, the results of many scenarios.
+``matrix``: the matrix of a certificate on it.
 ``subject``: the record that a story is about, and the others of its kind.
 ``sentence``: the cause in one sentence.
 ``marks``: the arrows and points of a space-time diagram.

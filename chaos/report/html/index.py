@@ -11,11 +11,13 @@ from pathlib import Path
 from urllib.parse import quote
 
 from chaos.oracle.judge import Verdict
+from chaos.report.html.matrix import matrix_of
 from chaos.report.html.page import rendered
 from chaos.report.phrases import counted
 from chaos.report.run_directory import STORY
 from chaos.report.scenario_report import BadFile, ScenarioReport, SkippedFile
 from chaos.report.table import labels
+from chaos.search.certify import Certificate
 from simulator.faults.model import FAULTS
 
 SHOWN: Sequence[Verdict] = ("valid", "invalid", "inconclusive")
@@ -62,6 +64,7 @@ def index_html(
     skipped: Sequence[SkippedFile],
     wanted: int,
     directory: Path,
+    certificates: Sequence[tuple[ScenarioReport, Certificate]] = (),
 ) -> str:
     """Return the page.
 
@@ -71,6 +74,7 @@ def index_html(
         skipped: the files that run in none of the worlds that were asked for.
         wanted: the number of runs that were requested.
         directory: where the page will be; links are relative to it.
+        certificates: the certificates among the results.
     """
     rows = [
         IndexRow(
@@ -95,16 +99,18 @@ def index_html(
         failed=failed[:FAILURES_MAX],
         failed_more=max(0, len(failed) - FAILURES_MAX),
         firings=_firings(reports),
+        matrices=[matrix_of(done, _story_of(report, directory)) for report, done in certificates],
         mistakes=[line for each in bad for line in each.lines],
         skipped=[each.reason for each in skipped],
     )
 
 
 def _story_of(report: ScenarioReport, directory: Path) -> str:
-    if report.directory is None or report.verdict == "valid" or not report.kept_run:
+    """Return the address of the page of a failure; empty if it has none, or could not be kept."""
+    if report.directory is None or report.verdict == "valid":
         return ""
-    relative = os.path.relpath(Path(report.directory) / STORY, directory)
-    return quote(Path(relative).as_posix())
+    path = Path(report.directory) / STORY
+    return quote(Path(os.path.relpath(path, directory)).as_posix()) if path.is_file() else ""
 
 
 def _sentences(report: ScenarioReport) -> list[str]:
@@ -119,7 +125,7 @@ def _firings(reports: Sequence[ScenarioReport]) -> list[FiringsRow]:
     faults, silent, fired = Counter[str](), Counter[str](), Counter[str]()
     for report in reports:
         for name, times in report.fired.items():
-            kind = report.kinds.get(name, "other")
+            kind = report.kinds.get(name, name)
             faults[kind] += 1
             silent[kind] += times == 0
             fired[kind] += times or 0
@@ -134,11 +140,12 @@ def write_index(
     skipped: Sequence[SkippedFile],
     *,
     wanted: int,
+    certificates: Sequence[tuple[ScenarioReport, Certificate]] = (),
 ) -> None:
     """Write the page; the arguments are those of ``index_html``.
 
     Raises:
         OSError: the file cannot be written.
     """
-    text = index_html(reports, bad, skipped, wanted, path.parent)
+    text = index_html(reports, bad, skipped, wanted, path.parent, certificates)
     path.write_text(text, encoding="utf-8")

@@ -4,6 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from chaos.oracle.checks import Finding, Violation
 from chaos.report.html.index import FAILURES_MAX, index_html, write_index
 from chaos.report.scenario_report import BadFile, ScenarioReport, SkippedFile
@@ -42,6 +44,18 @@ def index(*reports: ScenarioReport, wanted: int | None = None) -> Page:
     return assert_sound(index_html(reports, bad, skipped, number, Path("runs")))
 
 
+@pytest.fixture(autouse=True)
+def _kept_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    keep("runs/b-virtual")
+
+
+def keep(directory: str) -> str:
+    Path(directory).mkdir(parents=True)
+    (Path(directory) / "story.html").touch()
+    return directory
+
+
 def rows(page: Page) -> list[str]:
     return [tr.text for tr in page.all("tr")]
 
@@ -69,15 +83,16 @@ def test_a_row_has_the_figures_of_the_terminal_but_no_time() -> None:
 def test_firings_are_summed_for_each_kind() -> None:
     twice = report("b", fired={"one": 4, "unknown": None}, kinds={"one": "drop"})
     page = index(report("a"), twice)
-    assert rows(page)[-3:] == ["drop207", "stall110", "other100"]
+    assert rows(page)[-3:] == ["drop207", "stall110", "unknown100"]
 
 
 def test_a_failure_that_is_not_kept_has_no_link() -> None:
     assert not index(failed(directory=None)).all("a")
+    assert not index(failed(directory="runs/of-an-older-version")).all("a")
 
 
 def test_addresses_are_encoded() -> None:
-    (link, _) = index(failed(directory='runs/"<%20>')).all("a")
+    (link, _) = index(failed(directory=keep('runs/"<%20>'))).all("a")
     assert link.attributes["href"] == "%22%3C%2520%3E/story.html"
 
 
