@@ -16,7 +16,8 @@ from rich.console import Console
 
 from benchmarks.figures import Figure, table_of
 from chaos.history import History
-from chaos.oracle.judge import judge
+from chaos.oracle.judge import Result, judge
+from chaos.report.html.story import story_html
 from chaos.runner import run_scenario
 from chaos.search.counterexample import Stage
 from chaos.search.explore import explore
@@ -102,6 +103,7 @@ FIGURES = (
     Figure("drawing alone", "examples/s", 0),
     Figure("judging", "records/s", 0, target=200_000),
     Figure("ten times the records, times", "", 1, target=11, most=True),
+    Figure("page of 100,000 events", "s", 2, target=2, most=True),
 )
 
 
@@ -109,6 +111,23 @@ def _judged(history: History) -> None:
     """Judge a history without garbage collection, as the command line does."""
     with gc_paused():
         judge(history)
+
+
+def events(least: int) -> History:
+    """Return a history with at least this many events, which breaks a demand."""
+    sending = {"send": {"count": least // 7 + 1, "wait": True}}  # seven events for each record
+    faults = [{"drop": {"at": "response", "nth": 1}}]
+    history = run_scenario(
+        scenario({"faults": faults, "workload": [sending], "always": {"duplicated": 0}})
+    )
+    assert len(history.events) >= least
+    return history
+
+
+def page_of(history: History, result: Result) -> None:
+    """Make the page of a history, beside another one of its size, as the command line does."""
+    with gc_paused():
+        story_html(history, result, history)
 
 
 def scenario(data: dict[str, Any]) -> Scenario:
@@ -160,6 +179,8 @@ def main() -> None:
     tenth, large = many(10_000), many(100_000)
     history, stage = judged(large), Stage(loop=LOOP)
     judged(small)
+    eventful = events(100_000)
+    broken = judge(eventful)
     samples = []
     for number in range(1, ROUNDS + 1):
         with console.status(f"round {number} of {ROUNDS}"):
@@ -173,6 +194,7 @@ def main() -> None:
                     EXAMPLES / seconds(lambda: draw(prop, EXAMPLES)),
                     len(history.records) / seconds(lambda: _judged(history)),
                     seconds(lambda: judged(large)) / seconds(lambda: judged(tenth)),
+                    seconds(lambda: page_of(eventful, broken)),
                 )
             )
     console.print(table_of(zip(FIGURES, zip(*samples, strict=True), strict=True), ROUNDS))
