@@ -3,7 +3,7 @@ PYTHON ?= $(shell for p in python3.11 python3; do $$p -c '$(NEW_ENOUGH)' 2>&- &&
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test conformance official-tests fluvio-client-python chaos zoo rust rusttest node nodetest editors trial certify certify-deep certify-official coverage soak bench docs browser
+.PHONY: help setup check test conformance official-tests fluvio-client-python chaos zoo rust rusttest node nodetest editors trial certify certify-deep certify-official coverage soak bench docs browser pictures
 
 help:            ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 16
@@ -96,6 +96,9 @@ soak: setup      ## 100,000 examples of the properties that open everything (min
 
 bench: setup     ## figures for the docs, never a test
 	$(BIN)/python -m benchmarks && $(BIN)/python -m benchmarks.streaming && $(BIN)/python -m benchmarks.proxy && $(BIN)/python -m benchmarks.producers && $(BIN)/python -m benchmarks.chaos && $(BIN)/python -m benchmarks.loop
+
+pictures: setup  ## draw the pictures of README.md and docs/ again
+	$(BIN)/python -m tests.browser.pictures docs/pictures
 
 browser: setup   ## screenshots of the pages in headless Chromium, wide and narrow, light and dark; look at them
 	$(BIN)/python -m tests.browser.screenshots .browser

@@ -37,15 +37,20 @@ def test_every_package_says_that_it_is_typed(package: str) -> None:
 
 
 def test_links_of_the_readme_lead_to_files_of_the_repository_from_anywhere() -> None:
-    (rule,) = CONFIG["tool"]["hatch"]["metadata"]["hooks"]["fancy-pypi-readme"]["substitutions"]
+    rules = CONFIG["tool"]["hatch"]["metadata"]["hooks"]["fancy-pypi-readme"]["substitutions"]
     repository = CONFIG["project"]["urls"]["Homepage"] + "/blob/main/"
-    shown = re.sub(rule["pattern"], rule["replacement"], (PROJECT / "README.md").read_text())
+    raw = repository.replace("github.com", "raw.githubusercontent.com").replace("/blob", "")
+    shown = (PROJECT / "README.md").read_text()
+    for rule in rules:
+        shown = re.sub(rule["pattern"], rule["replacement"], shown)
     targets = re.findall(r"\]\(([^)]+)\)", shown)
     assert targets
     for target in targets:
         assert target.startswith("https://")
-        if target.startswith(repository):
-            assert (PROJECT / target.removeprefix(repository).split("#")[0]).exists(), target
+        for place in (repository, raw):
+            if target.startswith(place):
+                assert (PROJECT / target.removeprefix(place).split("#")[0]).exists(), target
+    assert all(picture.startswith(raw) for picture in re.findall(r"!\[.*?\]\(([^)]+)\)", shown))
 
 
 def test_each_console_script_is_a_function() -> None:

@@ -83,6 +83,21 @@ def story_html(history: History, result: Result, passing: History | None = None)
     )
 
 
+def picture_svg(history: History, record_id: int) -> str:
+    """Return the space-time diagram of a record as a picture of its own.
+
+    Args:
+        history: the run.
+        record_id: the id of the record.
+    """
+    evidence = Evidence(history)
+    narrator = Narrator(evidence)
+    marks = marks_of(evidence, narrator, record_id)
+    cells = cells_of(evidence, narrator, record_id)
+    title = f"{history.scenario.name}: record {record_id}"
+    return rendered("picture.svg", d=diagram_of(marks, cells), title=title)
+
+
 def _promise(check: str | None) -> str:
     """Return the promise of a check: the first paragraph of its definition, on one line."""
     if check is None:
