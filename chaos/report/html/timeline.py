@@ -4,11 +4,11 @@ The plan is the policy's worst case: each attempt takes as long as it may. Real 
 that the servers saw; the time of their start is that of the arrival less the way to the SPU.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from chaos.oracle.attempts import AttemptBounds, RecordGroup, record_groups, retry_timeline
-from chaos.oracle.evidence import Evidence
+from chaos.oracle.attempts import RecordGroup, record_groups, retry_timeline
+from chaos.oracle.evidence import Evidence, Transmission
 from chaos.report.html.quantity import brief
 from chaos.report.html.sentence import fate_of
 from chaos.report.narrative import Narrator
@@ -77,15 +77,38 @@ def timeline_of(evidence: Evidence, narrator: Narrator, record_id: int) -> Timel
     return None
 
 
+@dataclass(frozen=True, slots=True)
+class SeenAttempt:
+    """One attempt that a server saw; times are in seconds since the first one began."""
+
+    begun: float
+    ended: float
+    transmission: Transmission
+
+
+def _seen(evidence: Evidence, group: RecordGroup) -> list[SeenAttempt]:
+    timeline = evidence.once(retry_timeline)
+    bounds = list(timeline.attempts(group))
+    start = bounds[0].begun_by if bounds else group.earliest
+    found = []
+    for each in bounds:
+        # The latest end is exact in virtual time; with real sockets it has half a second to spare.
+        ended = each.end_by if timeline.timing.exact else max(each.end_from, each.begun_by)
+        if group.outcome_at is not None and group.outcome_at >= each.begun_by:
+            ended = min(ended, group.outcome_at)
+        found.append(SeenAttempt(each.begun_by - start, ended - start, each.transmission))
+    return found
+
+
 def _timeline(evidence: Evidence, narrator: Narrator, group: RecordGroup) -> Timeline:
     producer = evidence.scenario.producer
-    bounds = list(evidence.once(retry_timeline).attempts(group))
-    start = bounds[0].begun_by if bounds else group.earliest
+    seen = _seen(evidence, group)
     plan = list(_plan(evidence)) if producer.retries else [(0.0, producer.response_timeout)]
     limit = producer.retry.timeout if producer.retries else producer.response_timeout
-    end = max([group.outcome_at or 0.0, *(each.end_by for each in bounds)]) - start
-    made = max(1, len(bounds))
-    span = min(limit, max(end, *(till for _, till in plan[: made + 1])))
+    first = group.attempts[0].t - evidence.once(retry_timeline).timing.leg if seen else 0.0
+    settled = None if group.outcome_at is None else max(0.0, group.outcome_at - first)
+    end = max([settled or 0.0, *(each.ended for each in seen)]) if seen else 0.0
+    span = min(limit, max(end, *(till for _, till in plan[: max(1, len(seen)) + 1])))
     span = max(span, end) * 1.03 or 1.0
     scale = (WIDTH - LEFT - RIGHT) / span
     name = "policy" if producer.retries else "response timeout"
@@ -95,19 +118,17 @@ def _timeline(evidence: Evidence, narrator: Narrator, group: RecordGroup) -> Tim
         about = f"{what} {n}: {brief(begun)} to {brief(ended)}"
         return Box(LEFT + begun * scale, width, str(n) if width >= NUMBER_MIN else "", about)
 
+    shown = seen[:ATTEMPTS_MAX]
     return Timeline(
         _policy(evidence),
         tuple(box(n, a, b, "planned attempt") for n, (a, b) in enumerate(plan, 1) if a < span),
-        tuple(
-            box(n, each.begun_by - start, each.end_by - start, "attempt")
-            for n, each in enumerate(bounds[:ATTEMPTS_MAX], 1)
-        ),
+        tuple(box(n, each.begun, each.ended, "attempt") for n, each in enumerate(shown, 1)),
         tuple((LEFT + x * scale, brief(x)) for x in _ticks(span)),
         LEFT + limit * scale if limit <= span else None,
         f"{name} ends at {brief(limit)}",
-        None if group.outcome_at is None else LEFT + max(0.0, group.outcome_at - start) * scale,
-        tuple(_rows(evidence, narrator, bounds[:ATTEMPTS_MAX], start)),
-        max(0, len(bounds) - ATTEMPTS_MAX),
+        LEFT + settled * scale if settled is not None and seen else None,
+        tuple(_rows(evidence, narrator, shown)),
+        len(seen) - len(shown),
     )
 
 
@@ -150,17 +171,17 @@ def _ticks(span: float) -> Iterator[float]:
 
 
 def _rows(
-    evidence: Evidence, narrator: Narrator, bounds: list[AttemptBounds], start: float
+    evidence: Evidence, narrator: Narrator, seen: Sequence[SeenAttempt]
 ) -> Iterator[AttemptRow]:
     delays = evidence.once(retry_timeline).delays
-    before: AttemptBounds | None = None
-    for n, each in enumerate(bounds, 1):
+    before: SeenAttempt | None = None
+    for n, each in enumerate(seen, 1):
         yield AttemptRow(
             n,
             "" if before is None else brief(delays.before(n - 1)),
-            "" if before is None else brief(max(0.0, each.begun_by - before.end_by)),
-            brief(each.begun_by - start),
-            brief(each.end_by - start),
+            "" if before is None else brief(max(0.0, each.begun - before.ended)),
+            brief(each.begun),
+            brief(each.ended),
             fate_of(evidence, narrator, each.transmission),
         )
         before = each
