@@ -98,8 +98,8 @@ def certify_command(
     Of another client than our producer every placement is listed, whatever it breaks.
 
     With --out, DIR gets a page (NAME.md) and the list of placements (NAME.jsonl) of each FILE, and
-    a page of all with a matrix of the points and faults (report.html). The
-    list of another client than our producer is read again, and what it has is not run again.
+    a page of all with a matrix of points and faults (report.html). The list of another client than
+    our producer is read again, and what it has is not run again.
 
     Status: 0 no placement breaks a promise, 1 one does, 2 no verdict, nothing to place, or bad
     input, 130 interrupted.

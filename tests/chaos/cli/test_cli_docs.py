@@ -16,7 +16,8 @@ GUIDE = (DOCS / "chaos.md").read_text()
 PAGES = [*DOCS.glob("*.md"), DOCS.parent / "README.md"]
 
 WRITTEN = ("mine.yaml", ".chaos/mine-virtual/scenario.yaml", "reset.yaml", "refused.yaml")
-"""What a reader writes with ``init``, and what its run keeps; the files that a guide shows."""
+"""What a reader writes with ``init``, and what its run keeps. A block of YAML that begins with a
+name is written, too."""
 
 OPTIONS = {
     option
@@ -29,12 +30,16 @@ OPTIONS = {
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_each_command_in_the_guides_is_accepted(page: Path) -> None:
-    for line in re.findall(r"(?:python -m |spu-)chaos( [^`#>|\n]*)", page.read_text()):
+    text = page.read_text()
+    shown = re.findall(r"```yaml\n# (\S+)\.yaml\n", text)
+    kept = [f".chaos/{name}-virtual/scenario.yaml" for name in shown]
+    written = (*WRITTEN, *kept, *(f"{name}.yaml" for name in shown))
+    for line in re.findall(r"(?:python -m |spu-)chaos( [^`#>|\n]*)", text):
         parsed = CliRunner().invoke(main, [*shlex.split(line), "--help"])
         assert parsed.exit_code == 0, f"{page.name}: {line}: {parsed.output}"
         for word in shlex.split(line):
             if word.startswith("scenarios") or word.endswith((".yaml", ".yml")):
-                assert word in WRITTEN or (DOCS.parent / word).exists(), f"{page.name}: {line}"
+                assert word in written or (DOCS.parent / word).exists(), f"{page.name}: {line}"
 
 
 @pytest.mark.parametrize("text", [main.epilog, *(c.epilog for c in main.commands.values())])
