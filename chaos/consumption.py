@@ -6,6 +6,7 @@ each record and not the record: the judge compares it with the digest of what th
 
 from dataclasses import dataclass
 from hashlib import blake2b
+from math import inf
 from typing import Literal
 
 from simulator.events import Event, event
@@ -55,6 +56,11 @@ class Consumption:
     def client_id(self) -> str:
         """The client id of its connections."""
         return consumer_client_id(self.consumer)
+
+    @property
+    def until(self) -> float:
+        """When it ended; infinity if it never did."""
+        return inf if self.ended is None else self.ended
 
 
 def consumer_client_id(consumer: str) -> str:

@@ -13,8 +13,8 @@ import trio
 
 import producer
 
-NOT_APPLICABLE = {"compression": "none", "isolation": "read-uncommitted", "send_all": "one by one"}
-OTHERS = {"op", "n", "producer", "topic", "delivery_semantic", "retry", *NOT_APPLICABLE}
+LACKS = {"compression": "none", "isolation": "read-uncommitted", "send_all": "no", "consume": "no"}
+OTHERS = {"op", "n", "producer", "topic", "delivery_semantic", "retry", *LACKS}
 
 
 def config_of(question: dict[str, Any]) -> producer.TopicProducerConfig:
@@ -43,7 +43,7 @@ async def main() -> None:
                     case {"op": "producer", "topic": topic}:
                         block = fluvio.topic_producer(topic, config_of(question))
                         producers[number] = await stack.enter_async_context(block)
-                        answer["not_applicable"] = NOT_APPLICABLE
+                        answer["not_applicable"] = LACKS
                     case {"op": "send", "id": n, "key": key, "value": value}:
                         send = producers[number].send
                         outputs[n] = await send(key and b64decode(key), b64decode(value))

@@ -23,6 +23,7 @@ from chaos.cli.files import gather
 from chaos.cli.terminal import Terminal
 from chaos.drivers.driver import driver_named
 from chaos.drivers.registry import OFFICIAL, OFFICIAL_NODE, OFFICIAL_RUST, PRODUCER
+from chaos.history import Need
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.judge import FIGURES, Verdict, judge
 from chaos.report.narrative import Narrator
@@ -32,6 +33,8 @@ from chaos.search.known import KNOWN_FILES
 from chaos.search.pool import WorkerPool, default_jobs
 from chaos.spec.loader import parse_scenario
 from chaos.spec.property import Property
+from chaos.spec.step import every_step
+from chaos.spec.steps.consume import Consume
 from chaos.world.world import WorldName
 
 FOLDER = "scenarios/official-client"
@@ -53,6 +56,10 @@ clients have no option for it and use Fluvio's default one: four retries after 2
 and 160 s, 300 s in all. Each client is judged by the policy that it has. The Node client has no
 options at all, so that at-most-once is not tried, and it tells no outcome of a record: a flush that
 succeeds acknowledges all records before it.
+
+The scenarios with the step `consume` read with the consumer of the client (`consumer_with_config`),
+which is tried for the Python client only; beside our producer reads the small consumer of the
+harness.
 
 *invalid* means that a promise was broken, and the checks name it (`python -m chaos list` describes
 each check). *inconclusive* means that the client did not answer within the time limit of a step and
@@ -143,7 +150,8 @@ python -m chaos explore {FOLDER}/properties/at-most-once-silence.yaml --client f
 
 Under at-least-once such a wait of the Python and Node clients has no verdict, since the bound of
 the default policy (300 s) is far behind the time limit of a step. Nor can a cause name a listener
-that is closed, or a step such as a leader that moves: no fault strikes an exchange there.
+that is closed, a step such as a leader that moves, or the `max_bytes` of a consumer: no fault
+strikes an exchange there.
 """
 
 TITLES: Mapping[str, str] = {
@@ -185,7 +193,8 @@ class Trial:
 
 
 def tried(text: str, file: str, client: str, world: WorldName) -> Trial | None:
-    """Run a scenario with a client and judge it; None if the client lacks the delivery semantic.
+    """Run a scenario with a client and judge it; None if the client lacks the delivery semantic, or
+    cannot consume as the scenario does.
 
     Args:
         text: the scenario as YAML.
@@ -196,6 +205,10 @@ def tried(text: str, file: str, client: str, world: WorldName) -> Trial | None:
     scenario = parse_scenario(text, file).scenario()
     history = run_scenario(scenario, world, driver_named(client).open)
     if history.scenario.producer.delivery_semantic != scenario.producer.delivery_semantic:
+        return None
+    if Need.CONSUME in history.lacks and any(
+        isinstance(step, Consume) for step in every_step(scenario.workload)
+    ):
         return None
     result = judge(history)
     counts = [f"{name} {result.figures[name]}" for name in FIGURES if result.figures[name]]
@@ -214,8 +227,8 @@ class Case:
 
     prop: Property
     theirs: Mapping[str, Trial | None]
-    """By the names of the drivers that can run here; None for a client that lacks the delivery
-    semantic."""
+    """By the names of the drivers that can run here; None for a client that cannot do what the
+    scenario is about."""
     ours: Trial
 
 

@@ -4,6 +4,8 @@
 ``registry``: the kinds of drivers.
 ``kinds``: one module for each kind of driver.
 ``program``: drives any program, over the client protocol.
+``program_consumer``: reads with such a program.
+``questions``: the questions to a program, and its answers.
 ``consumer``: a small consumer, on the network of the world.
 ``application``: an application that is not ours, judged by its input and its exit status.
 ``process``: a child process that is asked in lines and answers in lines.
@@ -177,7 +179,8 @@ class DriverSession(ABC):
     ``with_producer`` (the steps are performed with the first producer), ``concurrently`` (the
     branches are performed one after another), ``cancel_after`` (nothing is cancelled), ``leave``
     (the block is left at its end), ``wait twice`` (a record is waited for once), ``consume``
-    (nothing is read), ``keys`` (records have none), ``values of any bytes`` (values are text)."""
+    (nothing is read), ``isolation of consumers`` (they read uncommitted records), ``keys`` (records
+    have none), ``values of any bytes`` (values are text)."""
 
     @asynccontextmanager
     async def working(self) -> AsyncIterator[None]:
@@ -236,7 +239,7 @@ class DriverSession(ABC):
         Args:
             terms: what to read.
             consumptions: one for each partition.
-            world: the connections of consumers are made with its ``dial``.
+            world: a client in this process makes the connections of consumers with its ``dial``.
             recorder: receives what is delivered, and each end.
         """
         raise NotImplementedError("a driver that cannot consume names it in not_applicable")

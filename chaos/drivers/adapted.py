@@ -14,8 +14,12 @@ from chaos.drivers import Broken
 from chaos.spec.record_form import NO_LINES
 from chaos.spec.scenario import ProducerOptions, RetryOptions, Scenario
 from chaos.spec.step import STEPS, every_step
+from chaos.spec.steps.consume import Consume
 from chaos.spec.steps.wait import Wait
 from simulator.documents.strict_model import shown
+
+UNCOMMITTED_ONLY = "isolation of consumers"
+"""The name for consumers that cannot be told to read committed records only."""
 
 
 def adapted(scenario: Scenario, instead: Mapping[str, Any]) -> tuple[Scenario, list[str]]:
@@ -61,6 +65,8 @@ def adapted(scenario: Scenario, instead: Mapping[str, Any]) -> tuple[Scenario, l
 def _is_said(scenario: Scenario, words: str) -> bool:
     """Return whether a scenario uses something that is no producer option."""
     steps = every_step(scenario.workload)
+    if words == UNCOMMITTED_ONLY:
+        return any(isinstance(s, Consume) and s.isolation == "read-committed" for s in steps)
     match words:
         case "wait":
             return any(step.kind == words or getattr(step, words, False) for step in steps)

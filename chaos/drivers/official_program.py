@@ -10,16 +10,21 @@ some wait forever; only killing the process ends these.
 import json
 import os
 import sys
-from base64 import b64decode
+from base64 import b64decode, b64encode
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any
 
 from fluvio import (
     Compression,
+    ConsumerConfigExtBuilder,
     DeliverySemantic,
     Fluvio,
     FluvioConfig,
     FluviorError,
     Isolation,
+    Offset,
+    OffsetManagementStrategy,
     TopicProducerConfigBuilder,
 )
 
@@ -41,12 +46,19 @@ SEMANTICS = {
     "at-most-once": DeliverySemantic.AtMostOnce,
 }
 
+STARTS = {
+    "beginning": Offset.from_beginning,
+    "end": Offset.from_end,
+    "absolute": Offset.absolute,
+}
+
 NOT_APPLICABLE = {
     "retry": {},  # the default policy of a scenario is that of Fluvio
     "attempt_timeout": f"{os.environ.get('FLV_SOCKET_WAIT', '60')}s",
     "response_timeout": "10s",
     "records without a key": "the client sends an empty key, so that all go to one partition",
     "wait twice": "an output is waited for once",
+    "isolation of consumers": "a consumer cannot be told to read committed records only",
 }
 """The scenario options that the client does not have. The client has no time limit at all for
 ``wait`` under at-most-once; it is judged by the default of scenarios."""
@@ -63,12 +75,15 @@ class Session:
         self.outputs: dict[int, tuple[int, Any]] = {}
         """By record id, the number of the producer, and the output."""
 
-    def connect(self, address: str) -> Reply:
+    def connect(self, address: str, client_id: str | None = None) -> Reply:
         """Connect, and release the previous connection."""
         self.fluvio, self.address = None, address
         self.producers.clear()
         self.outputs.clear()
-        self.fluvio = Fluvio.connect_with_config(FluvioConfig.new(address))
+        config = FluvioConfig.new(address)
+        if client_id is not None:
+            config.set_client_id(client_id)
+        self.fluvio = Fluvio.connect_with_config(config)
         return {}
 
     def make_producer(self, topic: str, producer: int = 0, **options: Any) -> Reply:
@@ -112,6 +127,44 @@ class Session:
         metadata = output.wait()
         return {"partition": metadata.partition_id(), "offset": metadata.offset()}
 
+    def consume(
+        self,
+        topic: str,
+        partition: int,
+        start: str,
+        offset: int,
+        count: int | None,
+        consumer_id: str | None,
+        max_bytes: int,
+        **_: Any,
+    ) -> Iterator[Reply]:
+        """Read a partition: a line for each record, and two for each offset that is stored."""
+        builder = ConsumerConfigExtBuilder(topic)
+        builder.partition(partition)
+        builder.offset_start(STARTS[start](offset))
+        builder.max_bytes(max_bytes)
+        builder.disable_continuous(count is None)
+        if consumer_id is not None:
+            builder.offset_consumer(consumer_id)
+            builder.offset_strategy(OffsetManagementStrategy.MANUAL)
+        client, self.fluvio = self.fluvio, None  # released with the last record
+        stream = client.consumer_with_config(builder.build())
+        for record in islice(stream, count):
+            key = record.key()
+            yield {
+                "record": {
+                    "offset": record.offset(),
+                    "timestamp": record.timestamp(),
+                    "key": None if key is None else _base64(key),
+                    "value": _base64(record.value()),
+                }
+            }
+            if consumer_id is not None:
+                yield {"storing": record.offset()}
+                stream.offset_commit()
+                stream.offset_flush()
+                yield {"stored": record.offset()}
+
     def close(self, producer: int = 0) -> Reply:
         """Release a producer, and with the last one the connection; what the producer has open is
         flushed, since releasing alone would lose it."""
@@ -124,17 +177,32 @@ class Session:
 
 
 def main() -> None:
-    """Answer each line of standard input with one line on standard output."""
+    """Answer each line of standard input with one line on standard output, after those of the
+    records that were read."""
     session = Session()
     for line in sys.stdin:
         question = json.loads(line)
         op, n = question.pop("op"), question.pop("n")
         try:
             answer = getattr(session, "make_producer" if op == "producer" else op)(**question)
+            if op == "consume":
+                for told in answer:
+                    _say(n, told)
+                answer = {}
             answer = {"ok": True, **answer}
-        except FluviorError as error:
+        except Exception as error:
+            if not isinstance(error, FluviorError) and type(error) is not Exception:
+                raise  # none of the client's; its streams raise bare exceptions
             answer = {"error": str(error)}
-        print(json.dumps({"n": n, **answer}), flush=True)  # noqa: T201  the protocol's output
+        _say(n, answer)
+
+
+def _say(n: int, line: Reply) -> None:
+    print(json.dumps({"n": n, **line}), flush=True)  # noqa: T201  the protocol's output
+
+
+def _base64(data: Iterable[int]) -> str:
+    return b64encode(bytes(data)).decode()
 
 
 if __name__ == "__main__":

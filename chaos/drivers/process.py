@@ -127,9 +127,11 @@ class Dialogue:
 
     Args:
         process: the process with the pipes.
+        line_bytes_max: the longest line that is accepted.
     """
 
-    def __init__(self, process: Process) -> None:
+    def __init__(self, process: Process, line_bytes_max: int = LINE_BYTES_MAX) -> None:
+        self._line_bytes_max = line_bytes_max
         self._process = process
         self._stdin, self._stdout, self._stderr = (
             trio.lowlevel.FdStream(os.dup(pipe.fileno())) for pipe in process.pipes
@@ -158,8 +160,9 @@ class Dialogue:
         seen = 0
         while (end := self._buffer.find(b"\n", seen)) < 0:
             seen = len(self._buffer)
-            if seen > LINE_BYTES_MAX:
-                raise Broken(f"the program wrote a line of more than {LINE_BYTES_MAX:,} bytes")
+            if seen > self._line_bytes_max:
+                longest = self._line_bytes_max
+                raise Broken(f"the program wrote a line of more than {longest:,} bytes")
             data = await self._stdout.receive_some(_CHUNK_BYTES)
             if not data:
                 raise await self._ending()
@@ -221,15 +224,18 @@ class Dialogue:
 
 @asynccontextmanager
 async def open_dialogue(
-    process: Process, *tasks: Callable[[Dialogue], Awaitable[None]]
+    process: Process,
+    *tasks: Callable[[Dialogue], Awaitable[None]],
+    line_bytes_max: int = LINE_BYTES_MAX,
 ) -> AsyncIterator[Dialogue]:
     """Exchange lines with a process for the duration of the block.
 
     Args:
         process: the process.
         tasks: what goes on in the background, beside reading standard error.
+        line_bytes_max: the longest line that is accepted.
     """
-    dialogue = Dialogue(process)
+    dialogue = Dialogue(process, line_bytes_max)
     failure: Exception | None = None
     async with trio.open_nursery() as nursery:
         for task in (Dialogue.listen_to_complaints, *tasks):

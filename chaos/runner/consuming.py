@@ -16,6 +16,7 @@ from chaos.consumption import (
     digest_of,
 )
 from chaos.drivers import ConsumptionRecorder, DriverSession
+from chaos.drivers.adapted import UNCOMMITTED_ONLY
 from chaos.history import History, Need
 from chaos.runner.dialling import reporting
 from chaos.runner.run_cluster import RunCluster
@@ -112,6 +113,8 @@ class Consuming:
         """Read the topic; return at an end, or when the time of the step is over."""
         if Need.CONSUME in self._session.not_applicable:
             return
+        if UNCOMMITTED_ONLY in self._session.not_applicable:
+            terms = terms.model_copy(update={"isolation": "read-uncommitted"})
         step, self._steps = self._steps, self._steps + 1
         partitions = self._partitions if terms.partition == "all" else [terms.partition]
         consumptions = [

@@ -26,6 +26,7 @@ const NOT_APPLICABLE = {
   "records without a key": "the program sends an empty key, so that all go to one partition",
   offsets: "a record has no outcome of its own; the program flushes to wait for it",
   close: "a producer is not closed",
+  consume: "the program has no question to consume",
 };
 
 let client;

@@ -1,8 +1,8 @@
 """The driver ``fluvio``: the official Python client, in a process of its own.
 
 Starting this process takes half a second, and a run a tenth of a second. So each process of the
-harness keeps one program and has it connect again for the next run. A new program is started only
-after the previous one was killed because it did not answer.
+harness keeps one program and has it connect again for the next run, and those of its consumers. A
+new program is started only after the previous one was killed because it did not answer.
 """
 
 import atexit
@@ -15,6 +15,7 @@ from pathlib import Path
 from chaos.drivers import DriverSession, Recorder
 from chaos.drivers.process import Process
 from chaos.drivers.program import connected
+from chaos.drivers.program_consumer import ConsumerProcesses
 from chaos.drivers.registry import OFFICIAL, OFFICIAL_ENVIRONMENT, DriverKind, register_driver
 from chaos.spec.scenario import Scenario
 from chaos.world.world import World
@@ -27,26 +28,32 @@ ABSENT = (
 )
 
 
+def start_program() -> Process:
+    """Start the program."""
+    # -P: modules in the program's folder must not hide packages of the same names.
+    return Process([sys.executable, "-P", str(PROGRAM)], OFFICIAL_ENVIRONMENT)
+
+
 class _Kept:
-    """The program that is kept between runs."""
+    """The programs that are kept between runs."""
 
     process: Process | None = None
+    """The one that produces."""
+    consumers = ConsumerProcesses(start_program, keep=True)
 
     def get(self) -> Process:
-        """Return the running program; start one if there is none."""
+        """Return the running program that produces; start one if there is none."""
         if self.process is None or not self.process.alive:
-            self.end()
-            self.process = Process(
-                # -P: modules in the program's folder must not hide packages of the same names.
-                [sys.executable, "-P", str(PROGRAM)],
-                OFFICIAL_ENVIRONMENT,
-            )
+            if self.process is not None:
+                self.process.kill()  # with all that it started
+            self.process = start_program()
         return self.process
 
     def end(self) -> None:
-        """Kill the program and all that it started, also if it has ended by itself."""
+        """Kill the programs and all that they started, also if they have ended by themselves."""
         if self.process is not None:
             self.process.kill()
+        self.consumers.end()
 
 
 _kept = _Kept()
@@ -63,7 +70,7 @@ async def open_official(
     address: str, scenario: Scenario, world: World, recorder: Recorder
 ) -> AsyncIterator[DriverSession]:
     """Connect the official client; an ``OpenSession``."""
-    async with connected(_kept.get(), address, scenario, recorder) as client:
+    async with connected(_kept.get(), _kept.consumers, address, scenario, recorder) as client:
         yield client
 
 

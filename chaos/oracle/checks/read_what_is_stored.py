@@ -50,8 +50,9 @@ def check(evidence: Evidence) -> Finding:
         reading.judge(happened[each.n])
         totals[each.step] += reading.delivered
     for each in evidence.history.consumptions:
-        if each.end == "count" and totals.pop(each.step, each.count) != each.count:
-            found.add(f"consumer {each.consumer} ended without the {each.count} records it wanted")
+        wanted = each.count or 0
+        if each.end == "count" and totals.pop(each.step, wanted) < wanted:
+            found.add(f"consumer {each.consumer} ended without the {wanted} records it wanted")
     return found.finding()
 
 
@@ -72,7 +73,7 @@ class _Reading:
         """The offset to be delivered next; None before the first one."""
         self.delivered = 0
         """How many records were delivered."""
-        self._lives = self._lives_until(inf if consumption.ended is None else consumption.ended)
+        self._lives = self._lives_until(consumption.until)
         hits = evidence.consumers.hits.get(consumption.n, ())
         altering = [
             h.t for h in hits if has_unknown_effect(h) or not _ALTERING.isdisjoint(h.effects)

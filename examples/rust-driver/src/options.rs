@@ -121,5 +121,6 @@ pub fn not_applicable() -> Value {
         "attempt_timeout": format!("{wait_s}s"),
         "response_timeout": "10s",
         "wait twice": "an output is waited for once",
+        "consume": "the program has no question to consume",
     })
 }

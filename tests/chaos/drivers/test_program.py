@@ -11,7 +11,9 @@ from trio.testing import MockClock
 
 from chaos.drivers import Broken, CallFailed, Silent
 from chaos.drivers.process import LINE_BYTES_MAX, Dialogue, Process
-from chaos.drivers.program import ProgramSession, Questions, open_program
+from chaos.drivers.program import ProgramSession, open_program
+from chaos.drivers.program_consumer import ConsumerProcesses
+from chaos.drivers.questions import Questions
 from chaos.history import History, SentRecord
 from chaos.oracle.judge import judge
 from chaos.runner import run_scenario
@@ -66,7 +68,8 @@ class Talk:
             {"name": "x", "workload": ["send"], "step_timeout": "5s", "producer": producer}
         )
         questions = Questions(self.process, self.dialogue, scenario.step_timeout)
-        self.client = ProgramSession(questions, self.outcome, scenario)
+        consumers = ConsumerProcesses(ScriptedProcess)
+        self.client = ProgramSession(questions, consumers, self.outcome, scenario)
 
     @property
     def ops(self) -> list[str]:
@@ -361,13 +364,31 @@ for line in sys.stdin:
     assert ran(tmp_path, script).lacks["offsets"] == "it reports none"
 
 
-def test_a_program_does_not_consume(tmp_path: Path) -> None:
+def test_a_program_may_say_that_it_does_not_consume(tmp_path: Path) -> None:
     script = """
 import json, sys
 for line in sys.stdin:
-    print(json.dumps({"n": json.loads(line)["n"], "ok": True}), flush=True)
+    answer = {"ok": True, "not_applicable": {"consume": "it has no consumer"}}
+    print(json.dumps({"n": json.loads(line)["n"], **answer}), flush=True)
 """
     history = ran(tmp_path, script, workload=["consume"])
     assert history.consumptions == []
-    text = "the client protocol has no question to consume"
+    text = "it has no consumer"
     assert (history.lacks["consume"], history.not_applicable) == (text, [f"consume: {text}"])
+
+
+def test_a_program_whose_consumer_breaks_the_protocol_fails(tmp_path: Path) -> None:
+    script = """
+import json, sys
+for line in sys.stdin:
+    question = json.loads(line)
+    if question["op"] == "consume":
+        print(json.dumps({"n": question["n"], "records": []}), flush=True)
+    print(json.dumps({"n": question["n"], "ok": True}), flush=True)
+"""
+    history = ran(tmp_path, script, workload=[{"consume": {"within": "20s"}}])
+    assert history.crash is not None
+    assert history.crash.startswith(
+        "the program answered consume with a line that has the keys n, "
+    )
+    assert "speaks" in {finding.check for finding in judge(history).broken}

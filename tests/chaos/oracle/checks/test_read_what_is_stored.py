@@ -196,6 +196,11 @@ def test_a_consumption_that_says_that_it_read_enough_has() -> None:
     assert said(check, history) == ["consumer a ended without the 4 records it wanted"]
 
 
+def test_a_consumption_may_read_more_than_enough() -> None:
+    """Programs of several partitions are ended together, and what they wrote by then counts."""
+    assert said(check, with_consumption(consumed(), 0, count=4, end="count")) == []
+
+
 @pytest.mark.parametrize(
     ("end", "error", "why"), [("bound", None, "its time was over"), ("error", "Other", "Other")]
 )
