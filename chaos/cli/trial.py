@@ -58,8 +58,7 @@ options at all, so that at-most-once is not tried, and it tells no outcome of a 
 succeeds acknowledges all records before it.
 
 The scenarios with the step `consume` read with the consumer of the client (`consumer_with_config`),
-which is tried for the Python client only; beside our producer reads the small consumer of the
-harness.
+which is not tried for the Node client; beside our producer reads the small consumer of the harness.
 
 *invalid* means that a promise was broken, and the checks name it (`python -m chaos list` describes
 each check). *inconclusive* means that the client did not answer within the time limit of a step and

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 import simulator
+from chaos.consumption import OffsetStored, RecordsConsumed
 from chaos.drivers.driver import driver_named
 from chaos.drivers.kinds.official_rust import PROGRAM
 from chaos.history import History
@@ -59,6 +60,30 @@ def test_it_is_told_every_option(compression: str) -> None:
     )
     assert judge(history).verdict == "valid"
     assert history.not_applicable == []
+
+
+def test_it_consumes_from_where_it_is_to_begin_and_resumes_behind_what_it_stored() -> None:
+    payments = {"consumer_id": "payments", "within": "10s"}
+    history = ran(
+        workload=[
+            {"send": {"count": 6, "keys": 3, "wait": True}},
+            {"consume": {**payments, "count": 2}},
+            {"consume": {**payments, "isolation": "read-committed"}},
+            {"consume": {"start": "end", "offset": 1, "within": "10s"}},
+            {"consume": {"start": "absolute", "offset": 3, "within": "10s"}},
+        ],
+    )
+    assert judge(history).verdict == "valid"
+    assert history.not_applicable == []
+    read = [
+        (event.consumption, offset)
+        for event in history.events
+        if isinstance(event, RecordsConsumed) and event.consumption < 4
+        for offset in event.offsets
+    ]
+    resumed = [(0, 0), (0, 1), (1, 2), (1, 3), (1, 4), (1, 5)]
+    assert read == [*resumed, (2, 5), (3, 3), (3, 4), (3, 5)]
+    assert [e.offset for e in history.events if isinstance(e, OffsetStored)] == [*range(6)]
 
 
 def test_at_most_once_is_told_to_it() -> None:

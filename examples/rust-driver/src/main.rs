@@ -4,6 +4,7 @@
 //! standard output. `rust-driver bench ADDRESS` is the client as a peer in a benchmark instead.
 
 mod bench;
+mod consume;
 mod options;
 mod question;
 mod session;

@@ -61,9 +61,19 @@ enum Codec {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
-enum Level {
+pub enum Level {
     ReadUncommitted,
     ReadCommitted,
+}
+
+impl Level {
+    /// The level as the client has it.
+    pub fn isolation(&self) -> Isolation {
+        match self {
+            Self::ReadUncommitted => Isolation::ReadUncommitted,
+            Self::ReadCommitted => Isolation::ReadCommitted,
+        }
+    }
 }
 
 impl Options {
@@ -82,10 +92,7 @@ impl Options {
                 Codec::Lz4 => Compression::Lz4,
                 Codec::Zstd => Compression::Zstd,
             })
-            .isolation(match self.isolation {
-                Level::ReadUncommitted => Isolation::ReadUncommitted,
-                Level::ReadCommitted => Isolation::ReadCommitted,
-            })
+            .isolation(self.isolation.isolation())
             .delivery_semantic(match self.delivery_semantic {
                 Semantic::AtMostOnce => DeliverySemantic::AtMostOnce,
                 Semantic::AtLeastOnce => DeliverySemantic::AtLeastOnce(self.retry.policy()?),
@@ -121,6 +128,5 @@ pub fn not_applicable() -> Value {
         "attempt_timeout": format!("{wait_s}s"),
         "response_timeout": "10s",
         "wait twice": "an output is waited for once",
-        "consume": "the program has no question to consume",
     })
 }

@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 
+use crate::consume::Terms;
 use crate::options::Options;
 
 /// One line of standard input.
@@ -25,6 +26,7 @@ pub struct Question {
 pub enum Op {
     Connect {
         address: String,
+        client_id: Option<String>,
     },
     Producer {
         topic: String,
@@ -40,6 +42,7 @@ pub enum Op {
         id: u64,
     },
     Close,
+    Consume(Terms),
 }
 
 /// A record, and the number by which the harness asks for its outcome.

@@ -9,6 +9,7 @@ use fluvio::{
 };
 use serde_json::{Map, Value, json};
 
+use crate::consume::consume;
 use crate::options::not_applicable;
 use crate::question::{Op, Question, Record};
 
@@ -22,21 +23,28 @@ pub async fn converse() -> Result<()> {
     for line in io::stdin().lock().lines() {
         let question: Question = serde_json::from_str(&line?)?;
         let n = question.n;
-        let mut answer = match session.answer(question).await {
+        let answer = match session.answer(question).await {
             Ok(answer) => answer,
             Err(error) => json!({"error": error.to_string()}),
         };
-        answer["n"] = n.into();
-        let mut output = io::stdout().lock();
-        writeln!(output, "{answer}")?;
-        output.flush()?;
+        say(n, answer)?;
     }
+    Ok(())
+}
+
+/// Write a line of the answer to question `n`.
+fn say(n: u64, mut line: Value) -> Result<()> {
+    line["n"] = n.into();
+    let mut output = io::stdout().lock();
+    writeln!(output, "{line}")?;
+    output.flush()?;
     Ok(())
 }
 
 #[derive(Default)]
 struct Session {
     address: String,
+    client_id: Option<String>,
     fluvio: Option<Fluvio>,
     /// By the number that the harness gave each.
     producers: HashMap<u64, TopicProducerPool>,
@@ -49,8 +57,9 @@ impl Session {
         let number = question.producer;
         let mut answer = Map::from_iter([("ok".into(), true.into())]);
         match question.op {
-            Op::Connect { address } => {
+            Op::Connect { address, client_id } => {
                 self.address = address;
+                self.client_id = client_id;
                 self.connect().await?;
             }
             Op::Producer { topic, options } => {
@@ -70,12 +79,17 @@ impl Session {
                 answer.insert("offset".into(), metadata.offset().into());
             }
             Op::Close => self.close(number).await?,
+            Op::Consume(terms) => {
+                let fluvio = self.fluvio.as_ref().context("not connected")?;
+                consume(fluvio, &terms, |line| say(question.n, line)).await?;
+            }
         }
         Ok(answer.into())
     }
 
     async fn connect(&mut self) -> Result<()> {
-        let config = FluvioClusterConfig::new(&self.address);
+        let mut config = FluvioClusterConfig::new(&self.address);
+        config.client_id = self.client_id.clone();
         self.fluvio = Some(Fluvio::connect_with_config(&config).await?);
         Ok(())
     }
