@@ -12,6 +12,7 @@ from chaos.history import History
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.judge import Result, judge
 from chaos.runner import run_scenario
+from chaos.search.known import load_known, sorted_out
 from chaos.spec.loader import load_scenario_file
 from chaos.spec.scenario import Scenario
 from simulator.events import FaultHit
@@ -89,6 +90,15 @@ def test_the_judge_sees_what_it_leaves_out(name: str, sentence: str) -> None:
     assert [finding.check for finding in result.broken] == ["read-what-is-stored"]
     (said,) = judged_so(result)[1]
     assert sentence in said
+
+
+def test_an_error_code_looks_like_the_end_too() -> None:
+    code = {"at": "response", "code": "StorageError", "nth": 1, "match": MATCH}
+    history = ran({}, faults=[{"error": code}])
+    known = load_known(Path(__file__).parents[2] / FOLDER / "known.fluvio.yaml")
+    unknown, names = sorted_out(known, history, judge(history))
+    assert unknown == ()
+    assert names == ("a consumer that is to end takes an error code for the end",)
 
 
 def test_a_lost_response_is_awaited_until_the_time_is_over() -> None:
