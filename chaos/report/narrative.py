@@ -47,11 +47,9 @@ from simulator.events import (
 )
 from simulator.reporting.console import closing
 
-CLUSTER_EVENTS = (
+CLUSTER_CHANGES = (
     AddressChanged,
     ConnectionsCut,
-    ConnectRefused,
-    DialRefused,
     Evicted,
     Healed,
     LeaderElected,
@@ -65,6 +63,9 @@ CLUSTER_EVENTS = (
     TopicCreated,
     TopicDeleted,
 )
+"""Changes of the cluster."""
+
+CLUSTER_EVENTS = (*CLUSTER_CHANGES, ConnectRefused, DialRefused)
 """Events that belong to no request but can explain the outcome of one."""
 
 _OF_PARTITION = (Evicted, LeaderElected, LeaderMoved, PartitionServed)
@@ -157,14 +158,15 @@ class Narrator:
         settled = record.outcome, record.outcome_at is None, record.taken_at is None
         return frozenset(transmissions), settled, len(evidence.copies[record_id])
 
-    def of(self, record_id: int, alike: int = 0) -> Narrative:
+    def of(self, record_id: int, alike: int = 0, decimals: int = 3) -> Narrative:
         """Return the narrative of a record.
 
         Args:
             record_id: the id of the record.
             alike: the number of other records with a similar narrative.
+            decimals: the decimals of the times, which are in seconds.
         """
-        lines = [f"{line.t:9.3f} s  {line.text}" for line in self.timed(record_id)]
+        lines = [f"{line.t:9.{decimals}f} s  {line.text}" for line in self.timed(record_id)]
         lines += [f"{'':9}    {text}" for text in self.end(record_id)]
         return Narrative(record_id, tuple(map(printable, lines)), alike)
 
@@ -186,10 +188,9 @@ class Narrator:
 
     def _own(self, record: SentRecord) -> Iterator[TimedLine]:
         start = self._sent.get(record.id, -1)
-        what = "probe" if record.probe else "record"
         key = "" if record.key is None else f" with the key {phrases.key(record.key)}"
         sent = RecordSent(t=record.sent_at, record=record.id, probe=record.probe)
-        yield TimedLine(start, record.sent_at, f"{what} {record.id} sent{key}", sent)
+        yield TimedLine(start, record.sent_at, f"{phrases.named(record)} sent{key}", sent)
         seen: set[int] = set()
         stored = 0
         for transmission in self._evidence.transmissions[record.id]:
@@ -288,19 +289,31 @@ class Narrator:
         start = self._sent.get(record.id, 0)
         end = self._settled.get(record.id, len(self._evidence.history.events))
         first = bisect_left(self._around_at, start)
-        yield from self._in_force(first)
+        yield from self._in_force(record, first)
         for position, event in self._around[first : bisect_right(self._around_at, end)]:
-            if not isinstance(event, _OF_PARTITION) or (
-                event.topic == self._topic and event.partition in self.partitions(record)
-            ):
+            if self.concerns(event, record):
                 yield _around(position, event)
 
-    def _in_force(self, until: int) -> Iterator[TimedLine]:
-        """Yield the disturbances that began before an index and have not ended there."""
+    def concerns(self, event: Event, record: SentRecord) -> bool:
+        """Return whether an event of ``CLUSTER_EVENTS`` can explain the outcome of a record: it
+        concerns no single partition, or one of the record's."""
+        return not isinstance(event, _OF_PARTITION) or (
+            event.topic == self._topic and event.partition in self.partitions(record)
+        )
+
+    def _in_force(self, record: SentRecord, until: int) -> Iterator[TimedLine]:
+        """Yield the disturbances that began before an index and have not ended there, and the
+        last changes of leaders, of addresses and by healing."""
         lasting: dict[tuple[object, ...], TimedLine] = {}
+        changed: dict[tuple[object, ...], TimedLine] = {}
         for position, event in self._around[:until]:
             match event:
+                case LeaderMoved() | LeaderElected() if self.concerns(event, record):
+                    changed[("leader", event.partition)] = _around(position, event)
+                case AddressChanged():
+                    changed[("address", event.spu)] = _around(position, event)
                 case Healed():
+                    changed[("healed",)] = _around(position, event)
                     lasting.clear()
                 case SpuStopped():
                     lasting[(event.spu,)] = _around(position, event)
@@ -311,6 +324,7 @@ class Narrator:
                     lasting[key] = _around(position, event)
                 case ListenerReopened():
                     lasting.pop((event.server, event.fault), None)
+        yield from changed.values()
         yield from lasting.values()
 
     def partitions(self, record: SentRecord) -> set[int]:

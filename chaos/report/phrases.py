@@ -59,6 +59,11 @@ def key(raw: bytes) -> str:
     return text if len(text) <= KEY_CHARS_MAX else text[: KEY_CHARS_MAX - 3] + "..."
 
 
+def named(record: SentRecord) -> str:
+    """Return a record with its id, for example ``record 3``, or ``probe 3`` for a probe."""
+    return f"{'probe' if record.probe else 'record'} {record.id}"
+
+
 # --- faults
 
 

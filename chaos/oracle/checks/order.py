@@ -80,7 +80,7 @@ def check(evidence: Evidence) -> Finding:
         found.add(
             f"record {record.id} was sent after record {other}{over}, but its first copy is "
             f"at {partition}@{offset}, before {partition}@{furthest}",
-            [record.id, other],
+            [other, record.id],  # the record that was passed is the one to explain
             times=1,
         )
     found.judged = stored

@@ -8,7 +8,7 @@
 ``marks``: the arrows and points of a space-time diagram.
 ``diagram``: the geometry of a space-time diagram, and the cells of the log.
 ``timeline``: the attempts of a record beside its retry policy.
-``quantity``: durations in few characters.
-``event_lines``: the events of a record's connections as lines of text.
+``quantity``: durations and times in few characters.
+``event_lines``: the events of a record's connections as lines of text, with changes of the cluster.
 ``page``: the templates, and how text gets into them.
 """

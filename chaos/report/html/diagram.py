@@ -9,11 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from chaos.oracle.evidence import Evidence
-from chaos.report.html.marks import CALLER, CLIENT, LOG, LaneMark
-from chaos.report.html.quantity import brief
+from chaos.report import phrases
+from chaos.report.html.marks import CALLER, CLIENT, CLUSTER, LOG, LaneMark
+from chaos.report.html.quantity import brief, decimals_of
 from chaos.report.narrative import Narrator
 
-AXIS, LANE, MARGIN = 56, 76, 10
+AXIS, LANE, MARGIN = 60, 76, 10
 """The width of the time axis, the distance of two lanes, the space behind the last one."""
 
 HEAD, ROW, GAP, OPENING, DIFFERENCE = 30, 30, 20, 20, 16
@@ -120,7 +121,7 @@ def _columns(marks: Sequence[LaneMark]) -> dict[str, int]:
         for lane in (mark.start, mark.end, mark.through):
             if lane is not None and lane.startswith("connection"):
                 spans.setdefault(lane, [row, row])[1] = row
-            elif lane is not None and lane not in (CALLER, CLIENT, LOG):
+            elif lane is not None and lane not in (CALLER, CLIENT, LOG, CLUSTER):
                 servers.add(lane)
     columns = {CALLER: 0, CLIENT: 1}
     free_after: list[int] = []
@@ -141,6 +142,7 @@ class _DiagramLayout:
     def __init__(self, marks: Sequence[LaneMark], differs_at: int | None) -> None:
         self._columns = _columns(marks)
         self._rows = list(_shortened(marks, differs_at))
+        self._decimals = decimals_of(mark.t for _, mark in self._rows if mark is not None)
         self._differs_at = differs_at
         self._last = max(self._columns.values())
         self._y: float = HEAD
@@ -224,14 +226,25 @@ class _DiagramLayout:
                     self._y += OPENING
                     self._spans[lane] = [self._y - 4, self._y]
                 self._spans[lane][1] = self._y + ROW - 6
-        self._texts.append(Label(AXIS - 6, self._y + 20, f"{mark.t:.3f}", "end", "time"))
-        if mark.start == mark.end:
+        time = f"{mark.t:.{self._decimals}f}"
+        self._texts.append(Label(AXIS - 6, self._y + 20, time, "end", "time"))
+        if mark.start == CLUSTER:
+            self._across(mark)
+        elif mark.start == mark.end:
             self._point(mark)
         else:
             self._arrow(mark)
         self._y += ROW
         if number == self._differs_at:
             self._bands.append((top, self._y - top))
+
+    def _across(self, mark: LaneMark) -> None:
+        """Draw a change of the cluster: a line across all lanes, with its label above."""
+        right, y = self._x(self._last) + LANE // 2, self._y + 23
+        style = "fault" if mark.fault else "cluster"
+        self._lines.append(Line(AXIS, y, right, y, f"{style} across", about=mark.text))
+        text = _fit(mark.label, right - AXIS - 8)
+        self._texts.append(Label(AXIS + 8, y - 5, text, "start", style))
 
     def _point(self, mark: LaneMark) -> None:
         x, y = self._of(mark.start), self._y + 17
@@ -340,18 +353,19 @@ def _cells_of_partition(
         {n for c in centres for n in range(c - AROUND, c + AROUND + 1) if 0 <= n < len(log)}
     )
     ids = evidence.record_ids.of_values([log[n].value for n in shown])
+    missing = "missing", phrases.named(evidence.records[record_id]), "missing"
     yield "partition", str(partition), "title"
     if absent and (not shown or centres[0] < 0):
-        yield "missing", f"record {record_id}", "missing"
+        yield missing
     before = None
     for n, stored in zip(shown, ids, strict=True):
         if before is not None and n != before + 1:
             yield "…", f"{n - before - 1} more", "title"
         before = n
-        text = "?" if stored is None else f"record {stored}"
+        text = "?" if stored is None else phrases.named(evidence.records[stored])
         yield f"@{log[n].offset}", text, "own" if n in own else "other"
         if absent and n == centres[0]:
-            yield "missing", f"record {record_id}", "missing"
+            yield missing
 
 
 def _place_before(

@@ -1,4 +1,5 @@
-"""The events of a record's connections as lines of text: the first and the last ones."""
+"""The events of a record's connections and the changes of the cluster, as lines of text: the first
+and the last ones."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
@@ -6,6 +7,7 @@ from enum import Enum
 
 from chaos.history import CLIENT_EVENTS
 from chaos.oracle.evidence import Evidence
+from chaos.report.narrative import CLUSTER_CHANGES, Narrator
 from simulator.documents.diagnostic import printable
 from simulator.events import PAYLOADS, ConnectionEvent, Event, FramePartlyRead, FrameRead
 
@@ -28,19 +30,26 @@ class EventLines:
     left_out: int
     """How many events there are between them."""
     command: str
-    """The command that prints all of them."""
+    """The command that prints all events of the connections."""
     all: bool
     """Whether they are those of all connections."""
 
 
-def event_lines(evidence: Evidence, record_id: int | None) -> EventLines:
-    """Return the events of the connections that carried a record; all events if none did."""
+def event_lines(evidence: Evidence, narrator: Narrator, record_id: int | None) -> EventLines:
+    """Return the events of the connections that carried a record, with the changes of the cluster
+    that concern the record; all events if no connection carried it."""
     sent = [] if record_id is None else evidence.transmissions[record_id]
     connections = dict.fromkeys(t.connection for t in sent)
     events = [
         each
         for each in evidence.server_events
-        if not connections or (isinstance(each, ConnectionEvent) and each.connection in connections)
+        if record_id is None
+        or not connections
+        or (isinstance(each, ConnectionEvent) and each.connection in connections)
+        or (
+            isinstance(each, CLUSTER_CHANGES)
+            and narrator.concerns(each, evidence.records[record_id])
+        )
     ]
     first, rest = events[:LINES_FIRST], events[LINES_FIRST:]
     last = rest[-LINES_LAST:]

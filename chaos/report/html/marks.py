@@ -1,6 +1,7 @@
-"""The marks of a space-time diagram: each is an arrow between two lanes, or a point on one.
+"""The marks of a space-time diagram: arrows between two lanes, points on one, lines across all.
 
-A diagram shows the frames, calls and appends that concern one record, and no others. A fault is
+A diagram shows the frames, calls and appends that concern one record, and no others; changes of the
+cluster are lines across all lanes. A fault is
 drawn on the arrow that it struck: where the frame was lost, the arrow ends.
 """
 
@@ -10,20 +11,26 @@ from dataclasses import dataclass, replace
 from chaos.history import Call, CallEnded, CallStarted, RecordSent, RecordSettled, SentRecord
 from chaos.oracle.evidence import Evidence
 from chaos.report.html.quantity import brief
-from chaos.report.narrative import Narrator, TimedLine
+from chaos.report.narrative import CLUSTER_CHANGES, Narrator, TimedLine
 from simulator.events import (
     Appended,
     ClosedBy,
     ConnectionClosed,
+    ConnectRefused,
+    DialRefused,
     Event,
     FaultHit,
     FrameRead,
     FrameWritten,
+    ListenerClosed,
 )
 from simulator.faults.effects import CutPoint, Effect
 
 CALLER, CLIENT, LOG = "caller", "client", "log"
 """Lanes; others are named ``connection 2`` and ``spu:0``."""
+
+CLUSTER = "cluster"
+"""The start and the end of a change of the cluster, which crosses all lanes."""
 
 _CUTS = {Effect.NOT_APPLIED, Effect.ENDS_CONNECTION, Effect.SILENCES, Effect.NOT_ANSWERED}
 """Effects of faults after which a frame does not arrive."""
@@ -31,7 +38,7 @@ _CUTS = {Effect.NOT_APPLIED, Effect.ENDS_CONNECTION, Effect.SILENCES, Effect.NOT
 
 @dataclass(frozen=True, slots=True)
 class LaneMark:
-    """One arrow or point of a diagram."""
+    """One arrow, point or line across all lanes of a diagram."""
 
     t: float
     start: str
@@ -95,8 +102,10 @@ class _Marks:
                     self._marks.append(
                         LaneMark(line.t, lane, lane, "ended", line.text, kind="closed")
                     )
-                case _:
+                case _ if isinstance(event, CLUSTER_CHANGES):
                     self._marks.append(_of_cluster(line, event))
+                case ConnectRefused() | DialRefused():
+                    self._marks.append(_of_connect(line, event))
         return self._marks
 
     def _add_hit(self, line: TimedLine, hit: FaultHit) -> None:
@@ -183,9 +192,14 @@ def _of_call(line: TimedLine, event: Event) -> LaneMark:
 
 
 def _of_cluster(line: TimedLine, event: Event) -> LaneMark:
-    server = getattr(event, "server", None) or f"spu:{getattr(event, 'spu', 0)}"
-    lane = CLIENT if server == "sc" else server
-    struck = line.text if hasattr(event, "fault") else ""
+    fault = line.text if isinstance(event, ListenerClosed) else ""
+    kind = type(event).__name__
+    return LaneMark(line.t, CLUSTER, CLUSTER, line.text, line.text, fault=fault, kind=kind)
+
+
+def _of_connect(line: TimedLine, event: ConnectRefused | DialRefused) -> LaneMark:
+    lane = CLIENT if event.server == "sc" else event.server
+    struck = line.text if isinstance(event, ConnectRefused) else ""
     kind = type(event).__name__
     return LaneMark(
         line.t, lane, lane, "" if struck else line.text, line.text, fault=struck, kind=kind

@@ -10,7 +10,7 @@ from chaos.report import phrases
 from chaos.report.html.quantity import brief
 from chaos.report.html.subject import Subject
 from chaos.report.narrative import CLUSTER_EVENTS, Narrator
-from simulator.events import Appended, FaultHit, FrameWritten, Healed
+from simulator.events import Appended, FaultHit, FrameWritten, Healed, LeaderElected, LeaderMoved
 from simulator.faults.effects import CutPoint, Effect
 from simulator.reporting.console import closing
 
@@ -52,22 +52,18 @@ def sentences_of(evidence: Evidence, narrator: Narrator, subject: Subject) -> Se
     record = evidence.records[subject.record]
     cause = _cause(evidence, narrator, record)
     if violation is None:
-        return Sentences(f"{_name(record)} {_state(evidence, record)}: {cause}")
+        return Sentences(f"{phrases.named(record)} {_state(evidence, record)}: {cause}")
     if subject.check in _SUBJECTS and subject.named:
         happened = _SUBJECTS[subject.check]
         if happened == _TWICE and len(evidence.copies[record.id]) < 2:
             happened = f"was transmitted {len(evidence.transmissions[record.id])} times"
-        return Sentences(f"{_name(record)} {happened}: {cause}", judge=violation.text)
-    causes = [f"{_name(record)}: {cause}"]
+        return Sentences(f"{phrases.named(record)} {happened}: {cause}", judge=violation.text)
+    causes = [f"{phrases.named(record)}: {cause}"]
     others = [n for n in dict.fromkeys(violation.records) if n != record.id]
     if len(others) == 1 and others[0] not in subject.alike:
         other = evidence.records[others[0]]
-        causes.append(f"{_name(other)}: {_cause(evidence, narrator, other)}")
+        causes.append(f"{phrases.named(other)}: {_cause(evidence, narrator, other)}")
     return Sentences(violation.text, tuple(causes))
-
-
-def _name(record: SentRecord) -> str:
-    return f"{'probe' if record.probe else 'record'} {record.id}"
 
 
 def _state(evidence: Evidence, record: SentRecord) -> str:
@@ -79,19 +75,28 @@ def _state(evidence: Evidence, record: SentRecord) -> str:
 
 def _cause(evidence: Evidence, narrator: Narrator, record: SentRecord) -> str:
     attempts = _distinct(evidence.transmissions[record.id])
-    if not attempts:
-        return f"{_never_sent(narrator, record)}, and {_ending(evidence, record, 0)}"
-    fates = [fate_of(evidence, narrator, attempt) for attempt in attempts]
     ending = _ending(evidence, record, len(attempts))
-    if len(attempts) == 1:
-        return f"its only attempt {fates[0]}, and {ending}"
+    if not attempts:
+        return f"{_never_sent(narrator, record)}, and {ending}"
+    fates = [fate_of(evidence, narrator, attempt) for attempt in attempts]
+    met = _met(fates)
+    early = len(attempts) <= evidence.scenario.producer.retry.max_retries
+    if early and _given_up(evidence, record):  # that weighs more than what the attempts met
+        return f"{ending}; {met}"
+    return f"{met}, and {ending}"
+
+
+def _met(fates: Sequence[str]) -> str:
+    """Return what all attempts met."""
+    if len(fates) == 1:
+        return f"its only attempt {fates[0]}"
     if len(set(fates)) == 1:
-        return f"each of its {len(attempts)} attempts {fates[0]}, and {ending}"
+        return f"each of its {len(fates)} attempts {fates[0]}"
     parts = list(_in_groups(fates))
     if len(parts) > ATTEMPTS_NAMED_MAX:
         left_out = f"{len(parts) - ATTEMPTS_NAMED_MAX} more changes"
         parts = [*parts[: ATTEMPTS_NAMED_MAX - 1], left_out, parts[-1]]
-    return f"{', '.join(parts)}, and {ending}"
+    return ", ".join(parts)
 
 
 def _in_groups(fates: Sequence[str]) -> Iterator[str]:
@@ -108,7 +113,8 @@ def _never_sent(narrator: Narrator, record: SentRecord) -> str:
     meanwhile = [
         line.text
         for line in narrator.timed(record.id)
-        if isinstance(line.event, CLUSTER_EVENTS) and not isinstance(line.event, Healed)
+        if isinstance(line.event, CLUSTER_EVENTS)
+        and not isinstance(line.event, Healed | LeaderElected | LeaderMoved)
     ]
     if not meanwhile:
         return "no request with it reached an SPU"
@@ -124,10 +130,17 @@ def _ending(evidence: Evidence, record: SentRecord, made: int) -> str:
         return f"the client reported it as {phrases.outcome(record, evidence.scenario.topic.name)}"
     if record.queue_full and record.taken_at is None:
         return "the client did not accept it"
-    if producer.retries:
+    if _given_up(evidence, record):
         return f"the client gave up after {made} of {1 + producer.retry.max_retries:,} attempts"
     stored = "certainly not stored" if record.outcome == "failed" else "possibly stored"
     return f"the client reported it as {stored}"
+
+
+def _given_up(evidence: Evidence, record: SentRecord) -> bool:
+    """Return whether the client accepted a record, could retry, and reported it as failed."""
+    accepted = record.taken_at is not None or not record.queue_full
+    failed = record.outcome_at is not None and record.outcome != "ok"
+    return evidence.scenario.producer.retries and failed and accepted
 
 
 def _distinct(transmissions: Sequence[Transmission]) -> list[Transmission]:

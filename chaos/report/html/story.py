@@ -21,6 +21,7 @@ from chaos.report.html.diagram import Diagram, cells_of, diagram_of
 from chaos.report.html.event_lines import event_lines
 from chaos.report.html.marks import first_difference, marks_of
 from chaos.report.html.page import rendered
+from chaos.report.html.quantity import decimals_of
 from chaos.report.html.sentence import sentences_of
 from chaos.report.html.subject import Subject, subject_of
 from chaos.report.html.timeline import Timeline, timeline_of
@@ -79,7 +80,7 @@ def story_html(history: History, result: Result, passing: History | None = None)
         yaml_more=max(0, len(text) - YAML_CHARS_MAX),
         command=history.about.get("command", ""),
         facts=_facts(history),
-        events=event_lines(evidence, subject.record),
+        events=event_lines(evidence, narrator, subject.record),
     )
 
 
@@ -133,6 +134,8 @@ class Explained:
     narrative: tuple[str, ...]
     passing_narrative: tuple[str, ...]
     timeline: Timeline | None
+    probes: bool
+    """Whether a probe is shown."""
 
 
 def _explained(
@@ -155,20 +158,27 @@ def _explained(
         differs_at = first_difference(marks, marks_too)
         cells = cells_of(evidence_too, narrator_too, record_id)
         other = diagram_of(marks_too, cells, differs_at)
-        other_narrative = narrator_too.of(record_id).shortened(NARRATIVE_MAX)
+        other_narrative = _narrative(narrator_too, record_id)
+    this = diagram_of(marks, cells_of(evidence, narrator, record_id), differs_at)
     return Explained(
         record_id,
         "probe" if record.probe else "record",
         "" if record.key is None else key(record.key),
         len(record.value),
         record.value[:VALUE_BYTES_MAX].decode(errors="backslashreplace"),
-        diagram_of(marks, cells_of(evidence, narrator, record_id), differs_at),
+        this,
         other,
         _passing_text(evidence.history, passing, other) if failed else "",
-        narrator.of(record_id).shortened(NARRATIVE_MAX),
+        _narrative(narrator, record_id),
         other_narrative,
         timeline_of(evidence, narrator, record_id),
+        any(cell.text.startswith("probe ") for d in (this, other) if d for cell in d.cells),
     )
+
+
+def _narrative(narrator: Narrator, record_id: int) -> tuple[str, ...]:
+    decimals = decimals_of(line.t for line in narrator.timed(record_id))
+    return narrator.of(record_id, decimals=decimals).shortened(NARRATIVE_MAX)
 
 
 def _passing_text(history: History, passing: History | None, shown: Diagram | None) -> str:

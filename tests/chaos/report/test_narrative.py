@@ -245,10 +245,23 @@ def test_a_record_that_was_never_transmitted_has_a_sentence_for_that() -> None:
     assert lines[-2:] == ["no request with the record arrived", "in the end: not in the log"]
 
 
+def test_a_narrative_begins_with_the_changes_of_the_cluster_that_are_in_force() -> None:
+    moves = [{"move_leader": {"partition": n, "to": to}} for n, to in ((1, 0), (0, 1), (0, 0))]
+    narratives = played(
+        workload=[*moves, "send", "flush"], cluster={"spus": 2}, topic={"partitions": 2}
+    )
+    partition = narratives._evidence.records[0].partition
+    assert events(outcome(narratives, 0))[:2] == [
+        f"the leader of greetings/{partition} moved to spu:0",
+        "record 0 sent",
+    ]
+    assert events(outcome(narratives, 1))[1] == "all faults lifted"
+
+
 def test_a_probe_is_named_as_one_with_its_key() -> None:
     narratives = played(workload=["send"])
     (probe,) = (record for record in narratives._evidence.records if record.probe)
-    assert re.fullmatch(r"probe 1 sent with the key probe-\d+", events(outcome(narratives, 1))[0])
+    assert re.fullmatch(r"probe 1 sent with the key probe-\d+", events(outcome(narratives, 1))[1])
     assert probe.id == 1
 
 

@@ -81,7 +81,7 @@ def test_no_text_overlaps_another_or_leaves_the_picture(fault: dict[str, Any], s
             assert_readable(drawn(history, record, differs_at))
 
 
-def test_leaders_that_move_and_spus_that_stop_are_points_on_their_lanes() -> None:
+def test_leaders_that_move_and_spus_that_stop_are_lines_across_all_lanes() -> None:
     history = played(
         {
             "cluster": {"spus": 3},
@@ -99,7 +99,17 @@ def test_leaders_that_move_and_spus_that_stop_are_points_on_their_lanes() -> Non
     diagram = drawn(history)
     assert_readable(diagram)
     assert {"spu:0", "spu:2"} <= {lane.text for lane in diagram.lanes}
-    assert "spu:2 stopped" in [text.text for text in diagram.texts]
+    changes = [text.text for text in diagram.texts if text.style == "cluster"]
+    assert changes == [
+        "the leader of greetings/0 moved to spu:2",
+        "spu:2 stopped",
+        "spu:2 started",
+        "spu:2 serves greetings/0 again",
+    ]
+    across = [line for line in diagram.lines if line.style == "cluster across"]
+    assert [line.about for line in across] == changes
+    lanes = [lane.x for lane in diagram.lanes]
+    assert all(line.x1 < min(lanes) and line.x2 > max(lanes) for line in across)
 
 
 def test_forty_connections_share_one_column_and_the_middle_is_left_out() -> None:
@@ -123,6 +133,15 @@ def test_connections_at_the_same_time_have_columns_of_their_own() -> None:
 def test_a_pause_is_a_break_with_its_length() -> None:
     marks = [LaneMark(t, CALLER, CLIENT, "", "") for t in (0.0, 0.001, 8.001)]
     assert [each.text for each in diagram_of(marks, []).breaks] == ["8 s"]
+
+
+def test_times_have_a_decimal_more_where_rows_would_have_the_same() -> None:
+    def times(*seconds: float) -> list[str]:
+        marks = [LaneMark(t, CALLER, CLIENT, "", "") for t in seconds]
+        return [text.text for text in diagram_of(marks, []).texts if text.style == "time"]
+
+    assert times(0.001, 0.001, 8.2) == ["0.001", "0.001", "8.200"]
+    assert times(0.001, 0.0013, 8.2) == ["0.0010", "0.0013", "8.2000"]
 
 
 def test_a_frame_that_was_lost_ends_at_a_cross_on_its_connection() -> None:
@@ -170,5 +189,5 @@ def test_an_absent_record_has_a_cell_of_its_own_behind_the_one_before_it() -> No
     history = played({**data, "workload": [{"send": {"count": 3, "wait": True}}]})
     evidence = Evidence(history)
     cells = cells_of(evidence, Narrator(evidence), 1)
-    assert [text for _, text, _ in cells] == ["0", "record 0", "record 1", "record 2", "record 3"]
+    assert [text for _, text, _ in cells] == ["0", "record 0", "record 1", "record 2", "probe 3"]
     assert [style for _, _, style in cells].index("missing") == 2

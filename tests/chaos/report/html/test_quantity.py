@@ -1,8 +1,8 @@
-"""Durations in few characters."""
+"""Durations and times in few characters."""
 
 import pytest
 
-from chaos.report.html.quantity import brief
+from chaos.report.html.quantity import brief, decimals_of
 
 
 @pytest.mark.parametrize(
@@ -22,3 +22,17 @@ from chaos.report.html.quantity import brief
 )
 def test_a_duration_has_three_digits_and_a_unit(seconds: float, text: str) -> None:
     assert brief(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("times", "decimals"),
+    [
+        ([], 3),
+        ([0.001, 0.001, 0.002], 3),
+        ([0.001, 0.001_3], 4),
+        ([1.0, 1.000_000_000_1], 3),
+        ([0.001, 0.001_3, 1000], 3),
+    ],
+)
+def test_times_that_differ_have_decimals_that_differ(times: list[float], decimals: int) -> None:
+    assert decimals_of(times) == decimals

@@ -42,8 +42,8 @@ def failing() -> tuple[History, History]:
 def test_a_sentence_names_the_cause_and_the_promise_follows_in_words() -> None:
     page = story(*failing())
     assert page.one("h1").text == (
-        "Record 1 was lost: its only attempt was reset before the SPU applied it, "
-        "and the client gave up after 1 of 2 attempts."
+        "Record 1 was lost: the client gave up after 1 of 2 attempts; its only attempt was reset "
+        "before the SPU applied it."
     )
     assert page.one("span", "verdict").text == "invalid"
     promises = [p.text for p in page.all("p") if p.text.startswith("Broken promise")]
@@ -88,6 +88,41 @@ def test_records_of_one_kind_share_a_page_and_the_others_are_listed() -> None:
     data["workload"] = [{"send_all": {"count": 3}}, "flush"]
     page = story(played(data, "gives-up-early"))
     assert any(p.text == "The same happened to 2 more: records 1, 2." for p in page.all("p"))
+
+
+def test_a_probe_and_the_changes_of_the_cluster_before_it_are_shown() -> None:
+    moves = [{"move_leader": {"to": 1}}, "send", {"sleep": "2s"}, {"move_leader": {"to": 0}}]
+    page = story(played({"cluster": {"spus": 2}, "workload": moves}, "never-returns-to-the-sc"))
+    assert any(p.text.startswith("A probe is a record that the harness") for p in page.all("p"))
+    (diagram,) = page.all("svg")
+    assert "the leader of greetings/0 moved to spu:0" in diagram.text
+    assert "all faults lifted" in diagram.text
+    assert "probe 1" in diagram.text
+    assert "record 1" not in diagram.text
+    events = page.one("pre", "events").text
+    assert "LeaderMoved topic=greetings partition=0 spu=0" in events
+    assert "Healed" in events
+
+
+def test_the_page_of_a_broken_order_explains_the_record_that_was_passed() -> None:
+    stall = {"stall": {"at": "request", "nth": 1}}
+    producer = {"batch_size": 1, "batch_queue_size": 1}
+    data = {"faults": [stall], "producer": producer, "workload": [{"send": {"count": 2}}, "flush"]}
+    page = story(played(data, "two-requests-in-flight"))
+    first, second = (p.text for p in page.all("p", "cause"))
+    assert first.startswith("Record 0: attempt 1 was stalled before the SPU applied it, ")
+    assert second.startswith("Record 1: its only attempt was stored and answered")
+    assert page.all("h2")[0].text == "What happened to record 0"
+
+
+def test_an_attempt_too_few_is_named_before_what_the_others_met() -> None:
+    delay = {"delay": {"at": "request", "by": "50ms", "nth": 1}}
+    retry = {"max_retries": 1, "timeout": "120ms"}
+    page = story(played({"faults": [delay], "producer": {"retry": retry}}, "gives-up-early"))
+    assert page.one("p", "cause").text == (
+        "Record 0: the client gave up after 1 of 2 attempts; "
+        "its only attempt was stored and answered, 50 ms late."
+    )
 
 
 def test_without_a_stored_passing_run_the_page_says_why_there_is_none() -> None:
