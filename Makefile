@@ -82,9 +82,12 @@ certify-deep: setup  ## up to three faults; and up to two of every kind, with ch
 	$(BIN)/python -m chaos certify scenarios/certificates/*.yaml --alphabet $(EVERYTHING) --out .chaos/certificates/everything
 	mkdir -p docs/certificates/everything && cp .chaos/certificates/everything/*.md docs/certificates/everything
 
-certify-official: setup  ## what the official Python client does in every placement of one fault (minutes)
-	$(BIN)/python -m chaos certify scenarios/official-client/certificates/*.yaml --client fluvio --faults 1 --jobs 6 --out .chaos/certificates/official || [ $$? = 1 ]
+OFFICIAL := scenarios/official-client/certificates/*.yaml --faults 1 --jobs 6 --out .chaos/certificates
+certify-official: setup rust  ## what the official Python and Rust clients do in every placement of one fault (minutes)
+	$(BIN)/python -m chaos certify $(OFFICIAL)/official --client fluvio || [ $$? = 1 ]
 	mkdir -p docs/certificates/official && cp .chaos/certificates/official/*.md docs/certificates/official
+	$(BIN)/python -m chaos certify $(OFFICIAL)/official-rust --client fluvio-rust || [ $$? = 1 ]
+	mkdir -p docs/certificates/official-rust && cp .chaos/certificates/official-rust/*.md docs/certificates/official-rust
 
 coverage: setup  ## what the scenarios reach of the producer, which must be almost all (minutes)
 	$(BIN)/coverage run -m chaos run scenarios/*.yaml --jobs 1 && $(BIN)/coverage report
