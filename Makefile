@@ -113,3 +113,4 @@ docs: setup      ## write again what is generated in docs/
 	$(BIN)/python -m chaos.spec.guide docs/scenarios.md
 	$(BIN)/python -m chaos.mutants.page docs/zoo.md
 	$(BIN)/python -m chaos.mutants.page docs/chaos.md
+	$(BIN)/python -m chaos.report.stored_histories docs/official-client

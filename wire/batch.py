@@ -49,6 +49,8 @@ RECORD_BYTES_MIN = 7
 """The shortest record: length, attributes, two deltas, no key, an empty value and no headers, one
 byte each."""
 
+CRC_START = 21  # the CRC covers everything from the attributes on
+
 CODEC_BITS = 0x0007  # of the attributes
 
 SCHEMA_BIT = 0x0010
@@ -63,7 +65,6 @@ SMALL_VARINTS = 2048
 2048 records, and so no larger offset delta."""
 
 _NO_TIME = -1  # of a record whose batch has no times
-_CRC_START = 21  # the CRC covers everything from the attributes on
 _LEADING = struct.Struct(">qiibI")
 _COVERED = struct.Struct(">hiqqqhi")
 _COUNT = struct.Struct(">i")
@@ -275,7 +276,7 @@ def _open(batch: Buffer, check_crc: bool) -> tuple[BatchHeader, bytes]:
             raise WireError("the schema id ends early")
         (header.schema_id,) = _SCHEMA_ID.unpack_from(view, start)
         start += _SCHEMA_ID.size
-    if check_crc and (crc := crc32c(view[_CRC_START:])) != header.crc:
+    if check_crc and (crc := crc32c(view[CRC_START:])) != header.crc:
         raise WireError(f"the CRC is {header.crc:08x}, of the bytes it is {crc:08x}")
     return header, decompress(header.codec, view[start:])
 

@@ -6,6 +6,9 @@ time. The page has the promises, the behaviour of the clients, and the commands 
 must be the same, while times, request numbers and whether an outcome precedes its answer,
 which depend on the machine, are ignored, and so is what the page says of a client that cannot run
 on this machine.
+
+With ``--histories DIR`` the runs of the Python client that are not valid are stored below ``DIR``,
+each with its page (``chaos.report.stored_histories``).
 """
 
 import difflib
@@ -27,7 +30,9 @@ from chaos.history import Need
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.judge import FIGURES, Verdict, judge
 from chaos.report.narrative import Narrator
+from chaos.report.run_directory import slug_of
 from chaos.report.scenario_report import STATUS_INVALID, STATUS_NO_VERDICT, STATUS_VALID
+from chaos.report.stored_histories import store, stored_form
 from chaos.runner import run_scenario
 from chaos.search.known import KNOWN_FILES
 from chaos.search.pool import WorkerPool, default_jobs
@@ -38,6 +43,9 @@ from chaos.spec.steps.consume import Consume
 from chaos.world.world import WorldName
 
 FOLDER = "scenarios/official-client"
+
+HISTORIES = "official-client"
+"""The folder of the stored histories, beside the page."""
 
 INTRODUCTION = f"""\
 # The official clients on trial
@@ -70,6 +78,11 @@ every later record until the application calls `clear_errors()`. The examples of
 do not call it, and neither does the client on trial. With a call before each record, later records
 are delivered (`alive-after-heal`); what was in flight is still given up (`no-loss`,
 `retry-policy`).
+
+Each run of the Python client that is not valid has a page of its own, to be opened in a browser:
+the cause in one sentence, and one record drawn in space and time. The page is made from a stored
+history of another run than the one below, in the folder [{HISTORIES}]({HISTORIES}): its times and
+request numbers differ. `make docs` writes the pages again from the histories, without the client.
 """
 
 EXPLORED = f"""\
@@ -174,6 +187,8 @@ EPILOG = """\b
 Example:
   python -m chaos.cli.trial docs/official-client.md --compare
       Check that the page is up to date.
+  python -m chaos.cli.trial docs/official-client.md --compare --histories docs/official-client
+      Store new histories of the Python client, too.
 """
 
 
@@ -189,6 +204,8 @@ class Trial:
     figures: str
     narrative: Sequence[str]
     """The narrative of the first record."""
+    history: str = ""
+    """The history as it is stored; empty of a valid run."""
 
 
 def tried(text: str, file: str, client: str, world: WorldName) -> Trial | None:
@@ -217,7 +234,16 @@ def tried(text: str, file: str, client: str, world: WorldName) -> Trial | None:
         reasons=result.reasons,
         figures=", ".join(counts),
         narrative=Narrator(Evidence(history)).of(0).lines if history.records else (),
+        history="" if result.verdict == "valid" else stored_form(history, _about(file, client)),
     )
+
+
+def _about(file: str, client: str) -> dict[str, str]:
+    return {"file": file, "client": client, "command": _command(file, client)}
+
+
+def _command(file: str, client: str) -> str:
+    return f"python -m chaos run {file} --client {client}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,15 +269,22 @@ def scenario_files(root: Path = Path()) -> list[str]:
 
 @click.command(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("page", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--compare", is_flag=True, help="Compare PAGE with new runs and write nothing.")
-def main(page: Path, compare: bool) -> int:
+@click.option("--compare", is_flag=True, help="Compare PAGE with new runs instead of writing it.")
+@click.option(
+    "--histories",
+    metavar="DIR",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Replace the histories of the Python client in DIR, and their pages.",
+)
+def main(page: Path, compare: bool, histories: Path | None) -> int:
     """Put the official clients on trial and write PAGE.
 
     Status: 0 the page is up to date, 1 it is not, or our own producer broke a promise, 2 no
-    official client can run here, or, without --compare, one of them cannot.
+    official client can run here, or one of them cannot whose results are to be written.
     """
     absent = {name: why for name in TITLES if (why := driver_named(name).unavailable) is not None}
-    if len(absent) == len(TITLES) or (absent and not compare):
+    lacking = (absent and not compare) or (histories is not None and OFFICIAL in absent)
+    if len(absent) == len(TITLES) or lacking:
         click.echo(f"trial: inconclusive: {'; '.join(absent.values())}", err=True)
         return STATUS_NO_VERDICT
     sources, bad = gather(scenario_files())
@@ -268,6 +301,8 @@ def main(page: Path, compare: bool) -> int:
     text = "\n".join(_page(cases))
     if not compare:
         page.write_text(text, encoding="utf-8")
+    if histories is not None:
+        store(histories, _histories(cases))
     different = _differences(page, text, absent)
     for line in different:
         click.echo(line, err=True)
@@ -300,6 +335,11 @@ def _run_all(properties: Sequence[Property], names: Sequence[str]) -> list[Case]
         assert ours is not None, "our producer has every delivery semantic"
         cases.append(Case(prop, dict(zip(names, theirs, strict=True)), ours))
     return cases
+
+
+def _histories(cases: Sequence[Case]) -> dict[str, str]:
+    trials = {slug_of(case.prop.filename): case.theirs[OFFICIAL] for case in cases}
+    return {slug: trial.history for slug, trial in trials.items() if trial and trial.history}
 
 
 def _differences(page: Path, text: str, absent: Collection[str]) -> list[str]:
@@ -385,10 +425,13 @@ def _section(case: Case) -> Iterator[str]:
         yield "\n```"
         yield from theirs.narrative
         yield "```\n"
+        if name == OFFICIAL and theirs.verdict != "valid":
+            place = f"{HISTORIES}/{slug_of(file)}"
+            yield f"[Such a run as a page]({place}.html), made from [its history]({place}.jsonl).\n"
     yield f"{OURS.capitalize()}: {case.ours.verdict} ({case.ours.figures}).\n"
     yield "```"
     for name in TITLES:
-        yield f"python -m chaos run {file} --client {name}"
+        yield _command(file, name)
     yield f"python -m chaos replay {file} --world virtual --all"
     yield "```"
 

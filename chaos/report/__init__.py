@@ -12,6 +12,7 @@
 ``perfetto``: a run as Chrome trace JSON.
 ``html``: pages that explain a run in a browser.
 ``run_directory``: the files that are kept of a run.
+``stored_histories``: histories that the project stores, and their pages.
 ``replay``: a counterexample as a test.
 ``shard_directory``: the files that are kept of a shard, to be merged.
 """

@@ -35,9 +35,18 @@ class EventLines:
     """Whether they are those of all connections."""
 
 
-def event_lines(evidence: Evidence, narrator: Narrator, record_id: int | None) -> EventLines:
+def event_lines(
+    evidence: Evidence, narrator: Narrator, record_id: int | None, file: str
+) -> EventLines:
     """Return the events of the connections that carried a record, with the changes of the cluster
-    that concern the record; all events if no connection carried it."""
+    that concern the record; all events if no connection carried it.
+
+    Args:
+        evidence: the run.
+        narrator: tells of it.
+        record_id: the id of the record; None for all events.
+        file: the name of the file with the history.
+    """
     sent = [] if record_id is None else evidence.transmissions[record_id]
     connections = dict.fromkeys(t.connection for t in sent)
     events = [
@@ -57,16 +66,16 @@ def event_lines(evidence: Evidence, narrator: Narrator, record_id: int | None) -
         tuple(map(_line, first)),
         tuple(map(_line, last)),
         len(rest) - len(last),
-        _command(list(connections)),
+        _command(list(connections), file),
         not connections,
     )
 
 
-def _command(connections: Sequence[int]) -> str:
+def _command(connections: Sequence[int], file: str) -> str:
     if not connections:
-        return "grep '\"event\"' history.jsonl"
+        return f"grep '\"event\"' {file}"
     numbers = "|".join(map(str, connections[:LINES_FIRST]))
-    return f"grep -E '\"connection\": ({numbers})[,}}]' history.jsonl"
+    return f"grep -E '\"connection\": ({numbers})[,}}]' {file}"
 
 
 def _line(event: Event) -> str:

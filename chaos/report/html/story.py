@@ -48,13 +48,16 @@ VALUE_BYTES_MAX = 64
 """How many bytes of the value are shown."""
 
 
-def story_html(history: History, result: Result, passing: History | None = None) -> str:
+def story_html(
+    history: History, result: Result, passing: History | None = None, *, file: str = HISTORY
+) -> str:
     """Return the page: the same history gives the same text.
 
     Args:
         history: the run.
         result: the verdict on it.
         passing: the nearest passing run, which ``chaos.search.counterexample`` finds.
+        file: the name of the file with the history.
     """
     evidence = Evidence(history)
     narrator = Narrator(evidence)
@@ -80,7 +83,7 @@ def story_html(history: History, result: Result, passing: History | None = None)
         yaml_more=max(0, len(text) - YAML_CHARS_MAX),
         command=history.about.get("command", ""),
         facts=_facts(history),
-        events=event_lines(evidence, narrator, subject.record),
+        events=event_lines(evidence, narrator, subject.record, file),
     )
 
 

@@ -10,6 +10,7 @@ from chaos.cli import trial
 from chaos.cli.files import Source, gather
 from chaos.drivers.driver import Driver
 from chaos.drivers.kinds.official import open_official
+from chaos.history import History
 from chaos.oracle.judge import Verdict, judge
 from chaos.runner import run_scenario
 
@@ -122,3 +123,50 @@ def test_without_any_official_client_there_is_no_verdict(monkeypatch: pytest.Mon
     assert ended.return_value == 2
     reasons = "; ".join(f"no {name} here" for name in trial.TITLES)
     assert ended.stderr == f"trial: inconclusive: {reasons}\n"
+
+
+# --- stored histories
+
+STORED = (PROJECT / "docs" / "official-client" / "silence.jsonl").read_text(encoding="utf-8")
+
+
+def stored(folder: Path) -> Result:
+    options = [str(folder.with_suffix(".md")), "--compare", "--histories", str(folder)]
+    return CliRunner().invoke(trial.main, options, standalone_mode=False)
+
+
+def test_what_the_python_client_breaks_is_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good, bad = case("valid", *trial.TITLES), case("invalid", *trial.TITLES)
+    broken = {n: t and replace(t, history=STORED) for n, t in bad.theirs.items()}
+    cases = [good, replace(bad, prop=SOURCES[1].prop, theirs=broken)]
+    monkeypatch.setattr(trial, "driver_named", lambda name: driver(name, absent=False))
+    monkeypatch.setattr(trial, "_run_all", lambda properties, present: cases)
+    folder = tmp_path / "histories"
+    stored(folder)
+    assert not folder.with_suffix(".md").exists()
+    assert sorted(path.name for path in folder.iterdir()) == [
+        f"{SOURCES[1].slug}.html",
+        f"{SOURCES[1].slug}.jsonl",
+    ]
+    assert (folder / f"{SOURCES[1].slug}.jsonl").read_text(encoding="utf-8") == STORED
+
+
+def test_without_the_python_client_no_history_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lacking(monkeypatch, "fluvio")
+    assert stored(tmp_path / "histories").return_value == 2
+    assert not (tmp_path / "histories").exists()
+
+
+def test_a_run_is_stored_when_it_is_not_valid(monkeypatch: pytest.MonkeyPatch) -> None:
+    history = History.loads(STORED)
+    monkeypatch.setattr(trial, "run_scenario", lambda scenario, world, open_session: history)
+    source = next(source for source in SOURCES if source.slug == "silence")
+    result = trial.tried(source.prop.text, source.prop.filename, "fluvio", "tcp")
+    assert result is not None
+    assert result.history.splitlines()[1:] == STORED.splitlines()[1:]
+    command = f"python -m chaos run {source.prop.filename} --client fluvio"
+    assert History.loads(result.history).about["command"] == command
