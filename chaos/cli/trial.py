@@ -3,9 +3,9 @@
 Each scenario of a folder runs with each official client over tcp and with our producer in virtual
 time. The page has the promises, the behaviour of the clients, and the commands that repeat it. With
 ``--compare`` the page is not written but compared with new runs: its text, verdicts and figures
-must be the same, while times, request numbers and whether an outcome precedes its answer,
-which depend on the machine, are ignored, and so is what the page says of a client that cannot run
-on this machine.
+must be the same. Ignored are times, request numbers, whether an outcome precedes its answer, and
+whether the connections of a client that was ended outlive the faults, which depend on the machine;
+and what the page says of a client that cannot run on this machine.
 
 With ``--histories DIR`` the runs of the Python client that are not valid are stored below ``DIR``,
 each with its page (``chaos.report.stored_histories``).
@@ -181,6 +181,12 @@ _SETTLED = re.compile(
     r"^( T  (?:acknowledged|reported failed).*\n)( T  answered.*\n)", re.MULTILINE
 )
 """What the client tells of a record can arrive before the event of the SPU's answer is recorded."""
+_LIFTED = re.compile(
+    r"^( T  all faults lifted\n)((?: T  connection \d+ ended: closed by the client\n)+)",
+    re.MULTILINE,
+)
+"""A client that does not answer is ended just before the faults are lifted; its connections end
+when the servers see it."""
 
 
 EPILOG = """\b
@@ -384,7 +390,7 @@ _BLOCK = rf"^(?:The (?:{'|'.join(TITLES.values())}): \*\*|{OURS.capitalize()}: )
 def masked(text: str) -> str:
     """Return a page without the parts that differ from run to run."""
     text = _REQUESTS.sub("(request N", _TIMES.sub(" T", text))
-    return _SETTLED.sub(r"\2\1", text)
+    return _LIFTED.sub(r"\2\1", _SETTLED.sub(r"\2\1", text))
 
 
 # --- the page

@@ -53,6 +53,15 @@ def test_an_outcome_may_precede_its_answer(outcome: str) -> None:
     assert trial.masked("".join(lines)) == trial.masked("".join(reversed(lines)))
 
 
+def test_the_connections_of_a_client_that_was_ended_may_outlive_the_faults() -> None:
+    lifted = "   13.033 s  all faults lifted\n"
+    ended = "   13.033 s  connection 2 ended: closed by the client\n"
+    pages = [lifted + ended + ended, ended + lifted + ended, ended + ended + lifted]
+    assert len(set(map(trial.masked, pages))) == 1
+    reset = lifted + ended.replace("closed by the client", "reset by a fault")
+    assert trial.masked(reset) != trial.masked("".join(reversed(reset.splitlines(True))))
+
+
 def test_everything_else_is_compared() -> None:
     assert trial.masked("1 attempt of 5") != trial.masked("2 attempts of 5")
 
