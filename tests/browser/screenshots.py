@@ -76,6 +76,10 @@ STORIES: dict[str, tuple[str | None, dict[str, Any]]] = {
 """By name, the defect of the producer and the scenario."""
 
 
+LIVE_PAGE = Path("docs/pictures/live-page.png")
+"""The picture of the page of a running simulator; its times and ports are those of one run."""
+
+
 def main(directory: Path) -> int:
     """Write pages and pictures, and print the names of the pictures.
 
@@ -91,6 +95,7 @@ def main(directory: Path) -> int:
         take(browser, page.resolve().as_uri(), directory / page.stem)
     with control_page() as address:
         take(browser, address, directory / "control")
+        take_one(browser, address, LIVE_PAGE, (1280, 900))
     return 0
 
 
@@ -128,14 +133,19 @@ def write_pages(directory: Path) -> Iterator[Path]:
 
 @contextmanager
 def control_page() -> Iterator[str]:
-    """Run a simulator for the duration of the block, and give the address of its page."""
+    """Run a simulator that stores some records twice, and give the address of its page."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         control = f"127.0.0.1:{free.getsockname()[1]}"
-    words = f"simulator --port 0 --spu-port 0 --control {control} --drop 0.1 --quiet"
+    words = f"simulator --port 0 --spu-port 0 --control {control} --duplicate 0.3 --seed 7 --quiet"
     command = [sys.executable, "-m", *words.split()]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as simulator:
         assert simulator.stdout is not None
-        assert simulator.stdout.readline().startswith("ready")
+        ready = simulator.stdout.readline()
+        assert ready.startswith("ready sc=")
+        address = ready.split()[1].removeprefix("sc=")
+        producer = [sys.executable, "-m", "producer", "greetings", "--address", address]
+        lines = "".join(f"hello {n}\n" for n in range(20))
+        subprocess.run(producer, input=lines, text=True, check=True, capture_output=True)
         try:
             yield f"http://{control}"
         finally:
@@ -145,27 +155,34 @@ def control_page() -> Iterator[str]:
 def take(browser: str, address: str, stem: Path) -> None:
     """Take the pictures of one page."""
     for width in WIDTHS:
-        for scheme, value in SCHEMES.items():
+        for scheme in SCHEMES:
             picture = stem.with_name(f"{stem.name}-{width}-{scheme}.png")
-            subprocess.run(
-                [
-                    browser,
-                    "--headless",
-                    "--no-sandbox",  # a container has no sandbox; the pages are our own
-                    "--disable-gpu",
-                    "--hide-scrollbars",
-                    "--virtual-time-budget=2000",
-                    f"--blink-settings=preferredColorScheme={value}",
-                    f"--window-size={width},{HEIGHT}",
-                    f"--screenshot={picture}",
-                    address,
-                ],
-                check=True,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                timeout=120,
-            )
-            say(str(picture))
+            take_one(browser, address, picture, (width, HEIGHT), scheme)
+
+
+def take_one(
+    browser: str, address: str, picture: Path, size: tuple[int, int], scheme: str = "light"
+) -> None:
+    """Take one picture, and print its name."""
+    subprocess.run(
+        [
+            browser,
+            "--headless",
+            "--no-sandbox",  # a container has no sandbox; the pages are our own
+            "--disable-gpu",
+            "--hide-scrollbars",
+            "--virtual-time-budget=2000",
+            f"--blink-settings=preferredColorScheme={SCHEMES[scheme]}",
+            f"--window-size={size[0]},{size[1]}",
+            f"--screenshot={picture}",
+            address,
+        ],
+        check=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        timeout=120,
+    )
+    say(str(picture))
 
 
 def say(line: str) -> None:
