@@ -51,7 +51,8 @@ R = TypeVar("R")
 
 SILENCE_S = 1.0
 """How long a reader waits for the next answer before it connects again: the stream of an old leader
-is silent for ever. Twice the time that a look-up takes on the slowest network of a scenario."""
+is silent for ever. The time doubles with each silent attempt that brought nothing, since an answer
+takes longer on a slow network."""
 
 PAUSE_S, PAUSE_MAX_S = 0.02, 0.5
 """The pause before a reader connects again, doubled each time until it makes progress."""
@@ -137,6 +138,7 @@ class _Reader:
         self._goal: int | None = None
         """The offset behind the last record wanted; None until it is known, and with a count."""
         self._bytes_max = terms.max_bytes
+        self._silence_s = SILENCE_S
         self._silence = trio.CancelScope()
         """Cancels the attempt that waits for an answer."""
         self._scope = trio.CancelScope()
@@ -171,12 +173,16 @@ class _Reader:
                 return
             except TailError:
                 pass  # the next attempt begins with a look-up
+            if self._next != before:
+                self._silence_s = SILENCE_S
+            elif self._silence.cancelled_caught:
+                self._silence_s *= 2
             pause = PAUSE_S if self._next != before else min(2 * pause, PAUSE_MAX_S)
             await trio.sleep(pause)
 
     def _heard(self) -> None:
         """Wait anew: an answer came."""
-        self._silence.deadline = trio.current_time() + SILENCE_S
+        self._silence.deadline = trio.current_time() + self._silence_s
 
     @property
     def _end(self) -> ConsumptionEnd | None:

@@ -30,8 +30,8 @@ ENDS_WITHIN_S = 1.0
 
 _CHUNK_BYTES = 65536
 
-_GUARD = 'read -r _; kill -s KILL -- "-$0"'
-"""The shell script of the guard; its argument is the process group."""
+_GUARD = 'read -r group || exit; read -r _; kill -s KILL -- "-$group"'
+"""The shell script of the guard; its first line of input is the process group."""
 
 
 class Process:
@@ -51,21 +51,30 @@ class Process:
     """Whether it gave an answer, in any run."""
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str] = {}) -> None:
-        self._popen = subprocess.Popen(  # noqa: S603  the user names the program
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env={**os.environ, **environment},
-            start_new_session=True,
-        )
+        # The guard comes first: the harness can be killed as soon as the program runs.
         self._guard = subprocess.Popen(  # noqa: S603  our own script
-            ["/bin/sh", "-c", _GUARD, str(self._popen.pid)],
+            ["/bin/sh", "-c", _GUARD],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
+        assert self._guard.stdin is not None
+        try:
+            self._popen = subprocess.Popen(  # noqa: S603  the user names the program
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env={**os.environ, **environment},
+                start_new_session=True,
+            )
+        except OSError:
+            self._guard.stdin.close()
+            self._guard.wait()
+            raise
+        self._guard.stdin.write(b"%d\n" % self._popen.pid)
+        self._guard.stdin.flush()
         assert self._popen.stdin is not None
         assert self._popen.stdout is not None
         assert self._popen.stderr is not None

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from math import inf
 
 import trio
 
@@ -131,7 +132,14 @@ class Consuming:
     async def read_all(self) -> None:
         """Read everything after healing, if the workload has consumers."""
         if any(isinstance(step, Consume) for step in every_step(self._scenario.workload)):
-            await self.consume(FINAL, final=True)
+            await self.consume(self._final_terms(), final=True)
+
+    def _final_terms(self) -> ConsumeTerms:
+        """Return the terms of the final read, which takes longer on a slow network."""
+        network = self._scenario.network
+        sent = sum(len(record.value) for record in self._recorder.history.records)
+        more = 100 * network.latency + 10 * sent / (network.bandwidth or inf)
+        return FINAL.model_copy(update={"within": FINAL.within + more})
 
     @property
     def _partitions(self) -> range:

@@ -77,6 +77,9 @@ class AlphabetFile(Strict):
             if not isinstance(fault, Mapping) or len(fault) != 1:
                 continue
             ((kind, fields),) = fault.items()
+            if kind == "refuse" and isinstance(fields, Mapping) and "how" not in fields:
+                text = "a closed listener counts no connects; add how: rst or how: hang"
+                yield Conflict(("faults", n, kind), text)
             for key in PLACED_BY:
                 if isinstance(fields, Mapping) and key in fields:
                     text = f"a letter has no {key}, which its placement decides; remove it"

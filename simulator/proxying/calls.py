@@ -24,6 +24,9 @@ CALLS_MAX = 10_000
 """The maximum number of forwarded requests without an answer. More are a defect of the client or
 the server, and their memory would grow without bound."""
 
+UNKNOWN_MAX = 1_000
+"""The answered requests of unknown APIs that are remembered, as each may have more answers."""
+
 OWN_IDS_FROM = 3 << 29
 """The first correlation id of a copy that a fault makes: clients count from 1, and a forged id has
 another bit (``FOREIGN_ID_BIT``)."""
@@ -68,6 +71,8 @@ class Calls:
         """The numbers of the calls that have one answer and do not have it yet, in order."""
         self._held: deque[tuple[int, PendingAnswer | PendingEnd]] = deque()
         """What waits for the calls before it, with the number of the next call."""
+        self._unknown: deque[int] = deque()
+        """The correlation ids of answered calls of unknown APIs, the oldest first."""
 
     @property
     def awaiting(self) -> bool:
@@ -110,7 +115,13 @@ class Calls:
         return correlation_id
 
     def hold(self, item: PendingAnswer | PendingEnd) -> None:
-        """Hold an answer or an end until all requests before it are answered."""
+        """Hold an answer or an end until all requests before it are answered.
+
+        Raises:
+            WireError: too many are held.
+        """
+        if len(self._held) >= CALLS_MAX:
+            raise WireError(f"more than {CALLS_MAX} answers behind a request without one")
         self._held.append((next(self._numbers), item))
 
     def released(self, *, all_of_them: bool = False) -> Iterator[PendingAnswer | PendingEnd]:
@@ -134,7 +145,10 @@ class Calls:
         call = waiting[0]
         call.answers += 1
         # An id that is used again belongs to the later request once the earlier one is answered.
-        ends = call.application.request.frame.api.name not in ANSWERED_OFTEN
+        api = call.application.request.frame.api
+        ends = api.declared and api.name not in ANSWERED_OFTEN
+        if not api.declared and call.answers == 1:
+            self._remember(correlation_id)
         self._awaited.pop(call.number, None)
         if ends or (call.answers > 1 and len(waiting) > 1):
             waiting.popleft()
@@ -144,6 +158,22 @@ class Calls:
             if not ends:
                 return self.answered(correlation_id)
         return call
+
+    def _remember(self, correlation_id: int) -> None:
+        """Keep an answered call of an unknown API, which may have more answers."""
+        self._unknown.append(correlation_id)
+        if len(self._unknown) > UNKNOWN_MAX:
+            oldest = self._unknown.popleft()
+            waiting = self._open.get(oldest)
+            if (
+                waiting
+                and waiting[0].answers
+                and not waiting[0].application.request.frame.api.declared
+            ):
+                waiting.popleft()
+                self._count -= 1
+                if not waiting:
+                    del self._open[oldest]
 
 
 def sent_entries(request: ProduceRequest, kept: Sequence[int] | None) -> Sequence[SentEntry]:

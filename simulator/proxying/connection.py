@@ -10,16 +10,18 @@ that came before it, and a reset as a reset. A request that was read whole is fo
 if its client is gone.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 
 import trio
 
 from simulator.events import ClosedBy, CloseReason
 from simulator.faults.effects import Ending
+from simulator.options import SimulatorError
 from simulator.proxying.exchange import HeardAnswer, ProxiedExchanges
 from simulator.proxying.rewriting import FoundSpu
 from simulator.proxying.upstream import UnreachableError, UpstreamStream
 from simulator.serving.connection import RECEIVE_BYTES_MAX, RECEIVE_BYTES_MIN, ConnectionTask
+from simulator.serving.exchange import StreamAction
 from simulator.serving.pending import PendingAnswer, PendingEnd, PendingRequest
 from simulator.serving.states import WritingState
 from simulator.serving.transit import Transit
@@ -93,7 +95,7 @@ class ProxiedTask(ConnectionTask):
                 await self._read()
             await self._close_when_drained()
             await self._requests.drained()
-            while self._proxied.calls.holding:
+            while self._proxied.calls.holding and not self._cut.is_set():
                 await self._moved.wait()
             if self.stalled:
                 await self._cut.wait()
@@ -115,7 +117,8 @@ class ProxiedTask(ConnectionTask):
                     await self._upstream.stream.send_all(out)
                 else:
                     self._proxied.calls.hold(out)
-                    await self._release()
+                    # Behind the end of the upstream no answer comes to wait for.
+                    await self._release(all_of_them=self._heard.is_set())
         except WireError as error:
             self._carry_out(self._proxied.undecodable(error))
         except _GONE:
@@ -129,7 +132,10 @@ class ProxiedTask(ConnectionTask):
         left = self._proxied.client_left
         if left is CloseReason.FIN and self._proxied.writing is WritingState.OPEN:
             await self._upstream.send_eof()
-            return
+            while not (self._heard.is_set() or self._cut.is_set()):
+                await self._moved.wait()
+            if self._heard.is_set():
+                return
         with trio.move_on_after(ANSWERS_S):
             while self._proxied.calls.awaiting and not self._heard.is_set():
                 await self._moved.wait()
@@ -153,6 +159,8 @@ class ProxiedTask(ConnectionTask):
                 pass  # we closed it
             except WireError as error:
                 self._carry_out(self._proxied.undecodable(error))
+            except SimulatorError as error:  # no listener for an SPU that an answer describes
+                self._carry_out(self._proxied.unreachable(str(error)))
             if how is not None:
                 await self._upstream_ended(how)
         finally:
@@ -172,6 +180,11 @@ class ProxiedTask(ConnectionTask):
         await self._put(self._proxied.answered(heard))
         if self._proxied.calls.holding:
             await self._release()
+        self._has_moved()
+
+    def _carry_out(self, actions: Iterable[StreamAction]) -> None:
+        """Carry out actions; nothing waits for the upstream once the connection is reset."""
+        super()._carry_out(actions)
         self._has_moved()
 
     def _has_moved(self) -> None:

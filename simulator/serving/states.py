@@ -110,6 +110,7 @@ _READING = {
         _R.STALLED: _R.FAILED,
         _R.DRAINING: _R.FAILED,
         _R.ENDED: _R.FAILED,
+        _R.FAILED: _R.FAILED,
     },
     Cause.STALL_READING: {_R.APPLYING: _R.STALLED},
     Cause.END_READING: {_R.APPLYING: _R.ENDED},

@@ -228,6 +228,13 @@ def test_the_recheck_misses_a_placement_that_is_left_out(tmp_path: Path) -> None
         assert "is not in the list" in line, row
 
 
+def test_the_recheck_misses_the_run_without_faults(tmp_path: Path) -> None:
+    header, *rows = done(scenario(MOST), bound(tmp_path, "faults: [drop]", 1, schedules=2)).listed()
+    missing = ["[0, []] is not in the list", "[1, []] is not in the list"]
+    assert list(differences(header)) == missing
+    assert set(differences("\n".join([header, *rows[1:]]))) >= {missing[0]}
+
+
 def test_the_recheck_notices_a_row_that_is_false(tmp_path: Path) -> None:
     header, *rows = done(scenario(MOST), bound(tmp_path, "faults: [drop]", 1)).listed()
     false = json.dumps({**json.loads(rows[1]), "outcomes": ["ok", "ok"]})

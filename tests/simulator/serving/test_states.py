@@ -22,7 +22,7 @@ READS = {
     "client-reset": "receiving>ended",
     "undecodable-frame": "applying>ended",
     "undecodable-request": "receiving>failed applying>failed stalled>failed draining>failed "
-    "ended>failed",
+    "ended>failed failed>failed",
     "stall-reading": "applying>stalled",
     "end-reading": "applying>ended",
     "drain": "receiving>draining applying>draining stalled>draining draining>draining "
