@@ -233,7 +233,7 @@ def running(**options: Unpack[Options]) -> Iterator[RunningSimulator]:
         options: see ``Options``.
 
     Raises:
-        SimulatorError: an option is not possible, or a port cannot be had.
+        SimulatorError: an option is not possible, or a port is not free.
     """
     config = configure(**options)
     ready = threading.Event()

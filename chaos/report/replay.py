@@ -16,7 +16,7 @@ VIOLATIONS_MAX = 5
 
 
 class PromiseBrokenError(AssertionError):
-    """A run broke a promise; the text says which, and what became of a record."""
+    """A run broke a promise; the text names it, and has the narratives of records."""
 
 
 class NoVerdictError(AssertionError):

@@ -48,7 +48,7 @@ class SkippedFile:
 
 @dataclass(frozen=True, slots=True)
 class FailedExample:
-    """The example of a property that failed, and what became of it. Sizes are numbers of records
+    """The example of a property that failed, and its smallest form. Sizes are numbers of records
     and of faults."""
 
     number: int | None

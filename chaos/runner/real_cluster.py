@@ -112,9 +112,9 @@ class RealCluster:
         if self.partitions is None:
             return {}
         with trio.move_on_after(READ_S):
-            # A partition that is offline has no leader to read from.
-            while len(await self._client.leaders(self._topic)) < self.partitions:  # noqa: ASYNC110
-                await trio.sleep(LOOK_S)
+            await self._leaders(
+                self.partitions
+            )  # a partition that is offline has none to read from
             incarnation = len(self._history.removed)
             logs, unreadable = await self._client.read(self._topic, incarnation)
             self._history.unreadable += unreadable
@@ -151,10 +151,15 @@ class RealCluster:
     async def _online(self, partitions: int) -> tuple[int, ...]:
         """Wait until so many partitions are online, and return their leaders."""
         with trio.fail_after(NEWS_S):
-            while len(leaders := await self._client.leaders(self._topic)) < partitions:  # noqa: ASYNC110
-                await trio.sleep(LOOK_S)
+            leaders = await self._leaders(partitions)
         self.partitions = partitions
         return tuple(self._proxy.index_of(each) or 0 for each in leaders.values())
+
+    async def _leaders(self, partitions: int) -> Mapping[int, int]:
+        """Wait until so many partitions are online, and return the ids of their leaders."""
+        while len(leaders := await self._client.leaders(self._topic)) < partitions:  # noqa: ASYNC110
+            await trio.sleep(LOOK_S)
+        return leaders
 
     def move_leader(self, partition: int, to: int) -> None:
         """Not possible; ``not_possible`` keeps such scenarios away."""

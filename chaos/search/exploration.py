@@ -107,7 +107,7 @@ class Exploration:
             self.take_end(other)
 
     def take_end(self, other: "Exploration") -> None:
-        """Take what became of the example that failed in another batch."""
+        """Take the example that failed in another batch, and its counterexample."""
         self.failed, self.failed_checks = other.failed, other.failed_checks
         self.failed_number = other.failed_number
         self.counterexample, self.confirmed = other.counterexample, other.confirmed

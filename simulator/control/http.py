@@ -273,7 +273,7 @@ async def control_server(
         token: the secret that each request must carry; None for none.
 
     Raises:
-        SimulatorError: the port cannot be had, or a token is needed.
+        SimulatorError: the port is not free, or a token is needed.
     """
     check_reach(address, token)
     listener = _listening(address)

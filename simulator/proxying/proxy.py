@@ -88,7 +88,7 @@ class Proxy(FaultControl):
         """Learn the SPUs of the upstream and open all listeners; faults are not active yet.
 
         Raises:
-            SimulatorError: the upstream cannot be watched, or a port cannot be had.
+            SimulatorError: the upstream cannot be watched, or a port is not free.
         """
         watch = SpuWatch(self.config.upstream, self._spus)
         self._nursery.start_soon(watch.run)
@@ -241,7 +241,7 @@ async def open_proxy(
         faults_wait: whether no fault strikes before ``begin_faults`` is called.
 
     Raises:
-        SimulatorError: the upstream cannot be reached, or a port cannot be had.
+        SimulatorError: the upstream cannot be reached, or a port is not free.
     """
     failure: Exception | None = None
     proxy: Proxy | None = None

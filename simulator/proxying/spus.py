@@ -84,7 +84,7 @@ class ProxiedSpus:
         """Give each SPU that is not known a listener.
 
         Raises:
-            SimulatorError: a port cannot be had, or there are too many SPUs.
+            SimulatorError: a port is not free, or there are too many SPUs.
         """
         if all(each.id in self._by_id for each in found):
             return

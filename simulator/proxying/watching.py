@@ -47,7 +47,7 @@ class SpuWatch:
         """Wait until all SPUs are known.
 
         Raises:
-            SimulatorError: the SC cannot be watched, or a port cannot be had.
+            SimulatorError: the SC cannot be watched, or a port is not free.
         """
         await self._synced.wait()
         if self._failure is not None:
@@ -71,7 +71,7 @@ class SpuWatch:
 
         Raises:
             UnreachableError: the SC cannot be connected to, or does not answer.
-            SimulatorError: a port cannot be had.
+            SimulatorError: a port is not free.
             WireError: the SC does not speak the protocol.
             trio.BrokenResourceError: the connection broke.
         """

@@ -69,7 +69,7 @@ class Listeners:
         If something keeps the listener closed it is closed again, and only its port is known then.
 
         Raises:
-            SimulatorError: the port cannot be had.
+            SimulatorError: the port is not free.
         """
         async with node.changing:
             if not node.listening:

@@ -108,7 +108,7 @@ class Simulator(FaultControl, TopicControl):
         """Open all listeners; faults are not active yet.
 
         Raises:
-            SimulatorError: a port cannot be had.
+            SimulatorError: a port is not free.
         """
         for node in (*self._spus, self._sc):
             await self._listeners.open(node)
@@ -391,7 +391,7 @@ async def open_simulator(
         options: see ``Options``.
 
     Raises:
-        SimulatorError: an option is not possible, or a port cannot be had.
+        SimulatorError: an option is not possible, or a port is not free.
     """
     config = config or configure(**options)
     failure: Exception | None = None
