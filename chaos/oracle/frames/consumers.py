@@ -1,10 +1,12 @@
 """The connections of consumers, and what happened on them.
 
 A consumer is beside the producer under test. What happens on its connections is no evidence about
-the producer, and the other way round. A consumer of the harness tells the ports of its connections.
-One of a program tells none, and its connections are known by the client id of their frames: one
-without a frame counts as the producer's, and one belongs to each consumption of the consumer that
-was under way.
+the producer, and the other way round. The client id of its first frame tells whose a connection is.
+It belongs to each consumption of that consumer that was under way, unless a consumer of the harness
+told that it dialled from the connection's port. A port tells less than a client id: real sockets
+use one again after a connection, and for two connections to different servers. It alone decides
+for a connection without a frame, which otherwise counts as the producer's; of several connections
+from the port, one whose frames have no other client id is meant, and the nearest in time of those.
 """
 
 from collections import defaultdict
@@ -42,23 +44,39 @@ class ConsumerEvents:
             history: the run.
             server_events: the events of its servers.
         """
-        ports = {e.port: e.consumption for e in history.events if isinstance(e, ConsumerDialled)}
         by_client_id: defaultdict[str, list[Consumption]] = defaultdict(list)
         for each in history.consumptions:
             by_client_id[each.client_id].append(each)
-        found: dict[int, frozenset[int]] = {}
+        opened: defaultdict[int, list[ConnectionOpened | ConnectRefused]] = defaultdict(list)
+        first_frames: dict[int, FrameRead] = {}
         struck: list[FaultHit] = []
         for event in server_events:
             match event:
-                case ConnectionOpened() | ConnectRefused() if event.port in ports:
-                    found[event.connection] = frozenset({ports[event.port]})
-                case FrameRead() if event.connection not in found:
-                    if under_way := by_client_id.get(event.client_id):
-                        found[event.connection] = frozenset(
-                            each.n for each in under_way if each.started <= event.t <= each.until
-                        )
+                case ConnectionOpened() | ConnectRefused():
+                    opened[event.port].append(event)
+                case FrameRead():
+                    first_frames.setdefault(event.connection, event)
                 case FaultHit(shadowed=False):
                     struck.append(event)
+        found = {
+            connection: frozenset(
+                each.n for each in under_way if each.started <= frame.t <= each.until
+            )
+            for connection, frame in first_frames.items()
+            if (under_way := by_client_id.get(frame.client_id))
+        }
+        spoken = {connection: frame.client_id for connection, frame in first_frames.items()}
+        for dialled in history.events:
+            if isinstance(dialled, ConsumerDialled) and (possible := opened.get(dialled.port)):
+                client_id = history.consumptions[dialled.consumption].client_id
+                meant = min(
+                    possible,
+                    key=lambda each: (
+                        spoken.get(each.connection, client_id) != client_id,
+                        abs(each.t - dialled.t),
+                    ),
+                )
+                found[meant.connection] = frozenset({dialled.consumption})
         hits: defaultdict[int, list[FaultHit]] = defaultdict(list)
         for hit in struck:
             for n in found.get(hit.connection, ()):

@@ -55,3 +55,27 @@ def test_the_connections_of_the_producer_stay_its_own() -> None:
     assert evidence.events_of(ConnectionOpened)
     assert {e.api for e in evidence.events_of(FrameRead)} >= {"produce", "watch"}
     assert "stream-fetch" not in {e.api for e in evidence.events_of(FrameRead)}
+
+
+def test_a_port_that_the_producer_used_before_tells_nothing_of_its_connection() -> None:
+    history = consumed("consume")
+    opened = [e for e in history.events if isinstance(e, ConnectionOpened)]
+    dialled = [e for e in history.events if isinstance(e, ConsumerDialled)]
+    port, of_producer = dialled[-1].port, next(e for e in opened if e.server == "spu:0")
+    again = replace(
+        history,
+        events=[replace(e, port=port) if e is of_producer else e for e in history.events],
+    )
+    assert Evidence(again).consumers == Evidence(history).consumers
+    assert judge(again) == judge(history)
+
+
+def test_of_two_connections_without_a_frame_the_nearer_one_was_dialled() -> None:
+    history = consumed("consume")
+    silent = replace(history, events=[e for e in history.events if not isinstance(e, FrameRead)])
+    (first, *_, last) = (e for e in silent.events if isinstance(e, ConnectionOpened))
+    same_port = replace(
+        silent, events=[replace(e, port=last.port) if e is first else e for e in silent.events]
+    )
+    assert Evidence(same_port).consumers == Evidence(silent).consumers
+    assert last.connection in Evidence(silent).consumers.consumptions
