@@ -98,6 +98,38 @@ class EndsOneRecordEarly(Mutant):
     faults = 0
 
 
+class EndsWhereItResumes(Mutant):
+    """A consumer that resumes behind a stored offset has nothing to read, and says that it read
+    all.
+
+    Where it begins and where it ends are set in one place, and the stored offset is taken for both.
+    """
+
+    where = "chaos.drivers.consumer:_Reader._find"
+    before = "self._goal = found.last_stable_offset"
+    after = "self._goal = self._next or found.last_stable_offset"
+    semantics = (AT_LEAST_ONCE,)
+    regimes = CONSUMERS
+    caught_by = CHECK
+    records = 2
+    faults = 0
+
+
+class BeginsAtTheEnd(Mutant):
+    """A consumer that is to begin some records before the end begins at the end.
+
+    How many records before the end it begins is left out.
+    """
+
+    where = "chaos.drivers.consumer:_Reader._find"
+    before = "self._next = max(found.last_stable_offset - self._terms.offset, 0)"
+    after = "self._next = found.last_stable_offset"
+    semantics = (AT_LEAST_ONCE,)
+    regimes = CONSUMERS
+    caught_by = CHECK
+    faults = 0
+
+
 class StreamsWhatIsNotCommitted(Mutant):
     """An SPU streams records under read-committed before they are committed.
 

@@ -4,9 +4,10 @@ Each delivered record has the bytes that the log held at its offset, in an incar
 that existed while the consumer read. The first one is where the consumer was to begin, or behind an
 offset that was stored for its id; each later one is at the next offset, also after the consumer
 connected again. Under read-committed a record is committed before it is delivered. A consumer that
-ended because it had read enough has read that much. After healing, each partition can be read to
-its end. A response that the network copied may be delivered twice. Under read-uncommitted a
-consumer may have read what an election left out later.
+ended because it had read enough has read that much, which is nothing only if nothing lay behind any
+place where it may have begun. After healing, each partition can be read to its end. A response that
+the network copied may be delivered twice. Under read-uncommitted a consumer may have read what an
+election left out later.
 """
 
 from collections import Counter, defaultdict
@@ -157,12 +158,9 @@ class _Reading:
     def _starts(self, t: float) -> "range | set[int] | None":
         """Return where a consumption may begin; None if the evidence does not tell."""
         it = self._it
-        stored: set[int] = set()
-        if it.consumer_id is not None:
-            offsets, fresh = self._evidence.once(resumptions)[it.n]
-            stored = {offset + 1 for offset in offsets}
-            if not fresh:
-                return stored
+        stored, fresh = self._resumed()
+        if not fresh:
+            return stored
         if it.start == "absolute":
             return {it.offset, *stored}
         began, now = it.started - ROUNDING_S, t + ROUNDING_S
@@ -175,6 +173,29 @@ class _Reading:
             most = max((log.committed.at(now) for log in logs), default=0) - it.offset
         between = range(max(least, 0), max(most, 0) + 1)
         return {*between, *stored} if stored else between
+
+    def _resumed(self) -> tuple[set[int], bool]:
+        """Return the offsets behind stored ones, where it may begin, and whether it may also begin
+        as if none were stored."""
+        if self._it.consumer_id is None:
+            return set(), True
+        stored, fresh = self._evidence.once(resumptions)[self._it.n]
+        return {offset + 1 for offset in stored}, fresh
+
+    def _latest_start(self, log: HeldLog) -> int:
+        """Return the last offset at which one that was delivered nothing may have begun."""
+        it = self._it
+        stored, fresh = self._resumed()
+        latest = max(stored, default=0)
+        if fresh:
+            match it.start:
+                case "beginning":
+                    latest = max(latest, log.start.at(inf) + it.offset)
+                case "absolute":
+                    latest = max(latest, it.offset)
+                case _:
+                    latest = max(latest, log.committed.at(it.until + ROUNDING_S) - it.offset)
+        return max(latest, log.start.at(inf))  # what was evicted by then cannot be delivered
 
     def _look_at_stored(self, event: OffsetSent) -> None:
         """Judge an offset that was sent to be stored: the consumer has read that far."""
@@ -219,13 +240,8 @@ class _Reading:
         if it.end != "end" or it.count is not None or len(self._lives) != 1:
             return
         [(_, log)] = self._lives
-        read_to = self._next
-        if read_to is None:
-            if it.start == "end" or it.consumer_id is not None:
-                return
-            # Records may have been evicted before it found its beginning.
-            read_to = it.offset if it.start == "absolute" else log.start.at(inf) + it.offset
         due = log.committed.at(began)
+        read_to = self._latest_start(log) if self._next is None else self._next
         if read_to < due:
             what = f"ended at {self._place(read_to)}, although everything before {self._place(due)}"
             self._add(f"{what} was committed when it began", due - read_to)

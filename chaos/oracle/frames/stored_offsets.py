@@ -4,11 +4,11 @@ An SPU stores the offset that a consumer sends; the answer says that it is store
 it may be stored at any later time. Two that were under way at once may be stored in either order.
 """
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from dataclasses import dataclass, field
 from math import inf
 
-from chaos.consumption import OffsetSent, OffsetStored, RecordsConsumed
+from chaos.consumption import Consumption, OffsetSent, OffsetStored, RecordsConsumed
 from chaos.oracle.evidence import Evidence
 
 
@@ -45,15 +45,25 @@ class _Place:
 
 def resumptions(evidence: Evidence) -> dict[int, tuple[set[int], bool]]:
     """Return, by number of the consumption, the offsets behind which it may begin, and whether none
-    may have been stored; for ``Evidence.once``. Only for those with a consumer id that were
-    delivered something."""
+    may have been stored; for ``Evidence.once``. Only for those with a consumer id, as of the first
+    record that they were delivered; without one, as of their end."""
     consumptions = evidence.history.consumptions
     places: defaultdict[tuple[str | None, int], _Place] = defaultdict(_Place)
     sent: dict[tuple[int, int], float] = {}
     found: dict[int, tuple[set[int], bool]] = {}
+
+    def resolve(each: Consumption) -> None:
+        if each.n not in found:
+            place = places[each.consumer_id, each.partition]
+            found[each.n] = place.possible(each.started), place.first_at > each.started
+
+    with_id = [each for each in consumptions if each.consumer_id is not None]
+    ending = deque(sorted(with_id, key=lambda each: each.until))
     for event in evidence.history.events:
         if not isinstance(event, OffsetSent | OffsetStored | RecordsConsumed):
             continue
+        while ending and ending[0].until < event.t:
+            resolve(ending.popleft())
         each = consumptions[event.consumption]
         if each.consumer_id is None:
             continue
@@ -64,6 +74,8 @@ def resumptions(evidence: Evidence) -> dict[int, tuple[set[int], bool]]:
                 place.open.add(event.offset)
             case OffsetStored():
                 place.store(sent[each.n, event.offset], event.t, event.offset)
-            case RecordsConsumed() if each.n not in found:
-                found[each.n] = place.possible(each.started), place.first_at > each.started
+            case RecordsConsumed():
+                resolve(each)
+    for each in ending:
+        resolve(each)
     return found

@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
-from chaos.consumption import Consumption, OffsetSent, RecordsConsumed
+from chaos.consumption import Consumption, OffsetSent, OffsetStored, RecordsConsumed
 from chaos.history import History
 from chaos.mutants import MUTANTS
 from chaos.oracle.checks import read_what_is_stored as check
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.finding import Finding
+from simulator.events import Evicted
 from tests.chaos.oracle.checks.playing import judged, played, said
 from tests.chaos.oracle.elections import LEADER_FAILS
 
@@ -194,6 +195,94 @@ def test_a_consumption_that_says_that_it_read_enough_has() -> None:
     ]
     history = delivering(consumed(count=4), lambda rows: rows[:3])
     assert said(check, history) == ["consumer a ended without the 4 records it wanted"]
+
+
+def nothing_delivered(history: History, n: int) -> History:
+    """Return the same run in which a consumption was delivered nothing, and said that it had read
+    all."""
+    told = (RecordsConsumed, OffsetSent, OffsetStored)
+    return replace(
+        history,
+        events=[e for e in history.events if not (isinstance(e, told) and e.consumption == n)],
+    )
+
+
+COMMITTED = "although everything before 0@6 was committed when it began"
+
+
+@pytest.mark.parametrize(
+    ("terms", "begins", "missing"),
+    [
+        ({}, "0@0", 6),
+        ({"offset": 4}, "0@4", 2),
+        ({"start": "absolute", "offset": 5}, "0@5", 1),
+        ({"start": "end", "offset": 2}, "0@4", 2),
+        ({"start": "end", "offset": 9}, "0@0", 6),
+        ({"consumer_id": "x", "offset": 3}, "0@3", 3),
+    ],
+)
+def test_a_consumption_that_was_delivered_nothing_had_nothing_to_read(
+    terms: dict[str, Any], begins: str, missing: int
+) -> None:
+    history = nothing_delivered(consumed(**terms), 0)
+    assert said(check, history) == [f"consumer a ended at {begins}, {COMMITTED}"]
+    assert found(history).count == missing
+
+
+@pytest.mark.parametrize(
+    "terms", [{"offset": 6}, {"start": "end"}, {"start": "absolute", "offset": 9}]
+)
+def test_a_consumption_that_begins_at_the_end_is_delivered_nothing(terms: dict[str, Any]) -> None:
+    history = consumed(**terms)
+    assert not any(isinstance(e, RecordsConsumed) and not e.consumption for e in history.events)
+    assert said(check, history) == []
+
+
+def test_behind_a_stored_offset_lie_records_that_a_consumption_must_be_delivered() -> None:
+    steps = [{"consume": {"consumer_id": "x", "count": 4}}, {"consume": {"consumer_id": "x"}}]
+    history = played(workload=[*SENT, *steps])
+    assert said(check, history) == []
+    assert said(check, nothing_delivered(history, 1)) == [f"consumer a ended at 0@4, {COMMITTED}"]
+
+
+def test_a_stored_offset_whose_answer_was_lost_may_be_where_it_resumes() -> None:
+    """The first one reads all, and may or may not have had it stored."""
+    steps = [{"consume": {"consumer_id": "x"}}, {"consume": {"consumer_id": "x"}}]
+    history = nothing_delivered(played(workload=[*SENT, *steps]), 1)
+    assert said(check, history) == []
+    unanswered = [e for e in history.events if not isinstance(e, OffsetStored)]
+    assert said(check, replace(history, events=unanswered)) == []
+    unsent = [e for e in unanswered if not isinstance(e, OffsetSent)]
+    assert said(check, replace(history, events=unsent)) == [f"consumer a ended at 0@0, {COMMITTED}"]
+
+
+def test_an_offset_that_is_stored_later_is_none_where_it_resumed() -> None:
+    reads = {"consume": {"consumer_id": "x"}}
+    history = played(workload=[*SENT, reads, {"send": {"count": 2}}, "flush", reads])
+    assert said(check, history) == []
+    without_first, other = said(check, nothing_delivered(history, 0))
+    assert without_first == f"consumer a ended at 0@0, {COMMITTED}"
+    assert other.startswith("consumer a began at 0@6 at ")
+
+
+def test_what_was_evicted_cannot_be_delivered() -> None:
+    history = played(
+        workload=[*SENT, {"consume": {"consumer_id": "x"}}, *SENT, *SENT, "flush"],
+        producer={"batch_size": 1},
+        cluster={"retain": "300"},
+    )
+    assert any(isinstance(e, Evicted) for e in history.events)
+    assert said(check, nothing_delivered(history, 0)) == []
+
+
+def test_what_is_committed_later_may_move_the_end_that_it_began_before() -> None:
+    sends = [{"send": {"count": 6, "pace": "5ms"}}, "flush"]
+    reads = [{"consume": {"start": "end", "offset": 2, "within": "1s"}}]
+    history = played(workload=[*SENT, {"concurrently": [sends, reads]}])
+    [first, *_] = history.consumptions
+    late = with_consumption(nothing_delivered(history, 0), 0, ended=first.started + 1)
+    assert first.offset == 2
+    assert said(check, late) == []
 
 
 def test_a_consumption_may_read_more_than_enough() -> None:
