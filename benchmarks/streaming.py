@@ -18,11 +18,11 @@ from rich.console import Console
 from benchmarks.figures import Figure, table_of
 from benchmarks.load import TOPIC, Load, prepare
 from benchmarks.server import COMMAND, BenchmarkError, running_server
-from simulator.tailing.leader import whole_batches
 from wire.api import STREAM_FETCH, UPDATE_OFFSETS
 from wire.api.stream_fetch import OffsetUpdate, StreamFetchRequest, UpdateOffsetsRequest
 from wire.codec import decode
 from wire.connection import ClientConnection
+from wire.record_set import whole_batches
 
 ROUNDS = 5
 """The number of rounds, half a minute together."""

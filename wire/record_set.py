@@ -147,3 +147,17 @@ def as_stored(base_offset: int, body: Buffer) -> bytes:
     crc = _CRC.pack(crc32c(covered))
     uncovered = view[: _COVERED_FROM - _CRC.size - BASE_OFFSET_BYTES]
     return b"".join((_BASE_OFFSET.pack(base_offset), uncovered, crc, covered))
+
+
+def whole_batches(record_set: Buffer) -> Iterator[tuple[BatchHeader, memoryview]]:
+    """Yield what ``iter_batches`` yields, without a last batch whose end is missing.
+
+    An SPU cuts the batches of an answer at ``max_bytes``, in the middle of a batch if need be.
+    """
+    at = 0
+    for header, batch in iter_batches(record_set):
+        (claimed,) = _BATCH_LEN.unpack_from(record_set, at)
+        if claimed != header.batch_len:
+            return
+        yield header, batch
+        at += len(batch)

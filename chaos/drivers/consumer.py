@@ -16,7 +16,7 @@ from chaos.consumption import Consumption, ConsumptionEnd
 from chaos.drivers import ConsumptionRecorder
 from chaos.spec.consume_terms import ConsumeTerms
 from chaos.world.world import World
-from simulator.tailing.leader import STREAM_BYTES_MAX, whole_batches
+from simulator.tailing.leader import STREAM_BYTES_MAX
 from simulator.tailing.lookup import leaders_of
 from simulator.tailing.tail_connection import TailConnection, TailError, open_tail_connection
 from wire.address import Address
@@ -44,6 +44,7 @@ from wire.api.stream_fetch import (
 from wire.batch import Record, decode_batch
 from wire.codec import WireError
 from wire.error_code import Code, ErrorCode, Other, name_of
+from wire.record_set import whole_batches
 from wire.topic_name import SYSTEM_TOPIC
 
 Q = TypeVar("Q")

@@ -33,7 +33,7 @@ from wire.batch import Record, decode_batch
 from wire.codec import WireError, decode
 from wire.connection import ClientConnection
 from wire.error_code import Code
-from wire.record_set import iter_batches
+from wire.record_set import whole_batches
 
 CLIENT_ID = "spu-chaos"
 
@@ -197,31 +197,23 @@ class _Log:
         if fetched.error_code != Code.NONE:
             raise ClusterRefusedError(f"{self._topic}/{self._partition}: {fetched.error_code}")
         before = self._next
-        batches = list(iter_batches(fetched.records))
-        # A fetch of the full size cuts its last batch, unless that happens to end there.
-        whole = len(batches) - (len(fetched.records) >= self._bytes)
-        for n, (header, batch) in enumerate(batches):
-            end = header.base_offset + header.last_offset_delta + 1
-            if end <= self._next or not self._take(
-                bytes(batch), header.base_offset, end, n < whole
-            ):
-                continue
-            self._next = end
+        for header, batch in whole_batches(fetched.records):
+            end = header.base_offset + header.record_count
+            if end > self._next:
+                self._take(bytes(batch), header.base_offset, end)
+                self._next = end
         if self._next == before and fetched.records:
             self._bytes *= 2  # a batch is longer than what was fetched of it
         return bool(fetched.records)
 
-    def _take(self, batch: bytes, base: int, end: int, whole: bool) -> bool:
-        """Keep the records of a batch; return False if its end may have been cut off."""
+    def _take(self, batch: bytes, base: int, end: int) -> None:
+        """Keep the records of a batch, or note that it does not decode."""
         try:
             self.records += decode_batch(batch)[1]
         except WireError as error:
-            if not whole:
-                return False
             self.unreadable.append(
                 Unreadable(self._partition, base, end - base, str(error), self._incarnation)
             )
-        return True
 
 
 class _Connection:

@@ -1,7 +1,7 @@
 """One connection of ``tail`` to an SPU, with a stream for each partition that the SPU leads."""
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
@@ -24,10 +24,8 @@ from wire.api.stream_fetch import (
     StreamFetchResponse,
     UpdateOffsetsRequest,
 )
-from wire.batch import HEADER, BatchHeader
-from wire.codec.types import Buffer
 from wire.error_code import Code, ErrorCode, Other, name_of
-from wire.record_set import iter_batches
+from wire.record_set import whole_batches
 
 STREAM_BYTES_MAX = 33 * 1024 * 1024
 """The ``max_bytes`` of a stream, behind which an SPU cuts a batch in its middle. The first batch of
@@ -77,17 +75,6 @@ class PartitionTail:
     def recovered(self) -> None:
         """End a row of failures."""
         self.told, self.pause_s = False, RETRY_S_MIN
-
-
-def whole_batches(records: Buffer) -> Iterator[tuple[BatchHeader, memoryview]]:
-    """Yield the batches of a response as ``iter_batches`` does, but for a last one that is cut."""
-    at = 0
-    for header, batch in iter_batches(records):
-        _, claimed, *_ = HEADER.unpack_from(records, at)
-        if claimed != header.batch_len:
-            return
-        yield header, batch
-        at += len(batch)
 
 
 class LeaderTail:

@@ -8,7 +8,7 @@ from tests.wire.test_batch import ONE_RECORD, TWO_RECORDS, assert_refused, batch
 from wire.batch import SCHEMA_BIT, decode_batch, encode_record
 from wire.codec import WireError
 from wire.compression import Codec
-from wire.record_set import as_stored, iter_batches, iter_outlines, spu_reads
+from wire.record_set import as_stored, iter_batches, iter_outlines, spu_reads, whole_batches
 
 
 def test_a_record_set_is_walked_without_copies() -> None:
@@ -136,3 +136,11 @@ def test_a_batch_of_a_header_alone_is_walked_over_but_has_no_count() -> None:
     assert len(batch) == 57
     assert len(list(iter_batches(batch))) == 1
     assert_refused(batch, "count")
+
+
+def test_a_last_batch_whose_end_is_missing_is_no_whole_batch() -> None:
+    last = batch_of(encode_record(None, b"a" * 300, 0, 0), codec=Codec.GZIP)
+    record_set = TWO_RECORDS + last
+    for cut in range(1, len(last)):
+        assert [bytes(each) for _, each in whole_batches(record_set[:-cut])] == [TWO_RECORDS]
+    assert [bytes(each) for _, each in whole_batches(record_set)] == [TWO_RECORDS, last]

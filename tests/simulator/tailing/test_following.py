@@ -10,7 +10,6 @@ from simulator import open_simulator
 from simulator.serving.server import Simulator
 from simulator.tailing import leader
 from simulator.tailing.following import TopicTail
-from simulator.tailing.leader import whole_batches
 from simulator.tailing.lines import RememberedRecords
 from simulator.tailing.tail_connection import ANSWER_S, TailError
 from tests.simulator.client import Client, batch, produce_request
@@ -192,13 +191,6 @@ async def test_a_batch_that_an_spu_cuts_arrives_whole_in_the_next_response(
         printed = Printed(network, sim, count=3)
         await printed.tail.run()
     assert printed.lines == ["0@0  a", "0@1  b", "0@2  c"]
-
-
-def test_a_batch_that_an_spu_cut_is_left_out() -> None:
-    whole = batch(b"a", b"b") + batch(b"c", codec=Codec.GZIP)
-    for cut in range(1, len(batch(b"c", codec=Codec.GZIP))):
-        assert [bytes(each) for _, each in whole_batches(whole[:-cut])] == [batch(b"a", b"b")]
-    assert len(list(whole_batches(whole))) == 2
 
 
 # --- what cannot be followed
