@@ -76,11 +76,11 @@ class Source:
 
 def beyond_cluster(source: Source) -> SkippedFile | None:
     """Return why a file cannot run in a real cluster; None if it can."""
-    if source.prop.concrete:
-        why = not_possible(source.prop.scenario())
-    else:
+    if not source.prop.concrete:
         why = "a property draws its examples in other worlds"
-    if why is None:
+    elif (text := not_possible(source.prop.scenario())) is not None:
+        why = f"{text}; change it, or run it in another world"
+    else:
         return None
     return SkippedFile(source.file, source.prop.name, f"{source.file}: not run, since {why}")
 

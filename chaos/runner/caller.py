@@ -17,7 +17,7 @@ import trio
 from chaos.drivers import CallFailed, DriverSession
 from chaos.history import Call, Op, Outcome, SentRecord
 from chaos.runner.producers import HeldProducer, Producers
-from chaos.runner.run_cluster import RunCluster
+from chaos.runner.run_cluster import RunCluster, SimulatedCluster
 from chaos.runner.run_recorder import RunRecorder
 from chaos.spec.bounds import GRACE_S, send_bound, settle_bound
 from chaos.spec.consume_terms import ConsumeTerms
@@ -49,7 +49,8 @@ class Caller:
     ) -> None:
         self._consume = consume
         self._scenario = scenario
-        self._cluster = cluster
+        self.cluster = cluster
+        """The cluster."""
         self._recorder = recorder
         self._producers = producers
         self._held = held
@@ -207,7 +208,7 @@ class Caller:
             return
         inner = Caller(
             self._scenario,
-            self._cluster,
+            self.cluster,
             self._recorder,
             self._producers,
             held,
@@ -246,41 +247,11 @@ class Caller:
         """Pause the workload."""
         await trio.sleep(seconds)
 
-    def move_leader(self, partition: int, to: int) -> None:
-        """Make an SPU the leader of a partition, if the topic has it."""
-        self._cluster.move_leader(partition, to)
-
-    async def create_topic(self, partitions: int) -> None:
-        """Create the topic, unless it exists."""
-        await self._cluster.create_topic(partitions)
-
-    async def delete_topic(self) -> None:
-        """Delete the topic, if it exists, and keep its logs."""
-        await self._cluster.delete_topic()
-
-    async def add_partitions(self, count: int) -> None:
-        """Add partitions to the topic, if it exists."""
-        await self._cluster.add_partitions(count)
-
-    def cut(self, server: str) -> None:
-        """Reset the connections of a server."""
-        self._cluster.cut(server)
-
-    async def change_address(self, spu: int) -> None:
-        """Make an SPU listen at another address."""
-        await self._cluster.change_address(spu)
-
-    async def fail_leader(self, partition: int) -> None:
-        """Stop the SPU that leads a partition, if there is the partition and the SPU runs."""
-        await self._cluster.fail_leader(partition)
-
-    async def stop_spu(self, spu: int) -> None:
-        """Close the listener of an SPU and reset its connections."""
-        await self._cluster.stop_spu(spu)
-
-    async def start_spu(self, spu: int) -> None:
-        """Make an SPU listen again."""
-        await self._cluster.start_spu(spu)
+    @property
+    def simulator(self) -> SimulatedCluster:
+        """The cluster, which is the simulator: no other one runs a scenario that needs it."""
+        assert isinstance(self.cluster, SimulatedCluster)
+        return self.cluster
 
     # --- probes
 

@@ -41,9 +41,6 @@ NEWS_S = 10.0
 LOOK_S = 0.1
 """The interval of looking whether they are, in seconds."""
 
-IMPOSSIBLE = frozenset({"move_leader", "fail_leader", "stop_spu", "start_spu", "change_address"})
-"""The steps that a real cluster and the proxy cannot do."""
-
 CLEANUP_S = 10.0
 """How long the deletion of the topic may take after a run, in seconds."""
 
@@ -52,12 +49,14 @@ def not_possible(scenario: Scenario) -> str | None:
     """Return why a scenario cannot run in a real cluster; None if it can."""
     if scenario.cluster != ClusterOptions():
         keys = ", ".join(sorted(scenario.cluster.model_fields_set))
-        return f"cluster: a real cluster decides {keys}"
+        return f"a real cluster decides what its key cluster says: {keys}"
     for step in every_step(scenario.workload):
-        if step.kind in IMPOSSIBLE:
-            return f"{step.kind}: a real cluster cannot be told to"
+        if step.simulator_only:
+            return f"its step {step.kind} needs the simulator"
         if isinstance(step, Consume) and step.consumer_id is not None:
-            return "consumer_id: a real cluster keeps the stored offsets of a topic that is deleted"
+            return (
+                "a real cluster keeps what its consumer_id stores, also when the topic is deleted"
+            )
     return None
 
 
@@ -160,26 +159,6 @@ class RealCluster:
         while len(leaders := await self._client.leaders(self._topic)) < partitions:  # noqa: ASYNC110
             await trio.sleep(LOOK_S)
         return leaders
-
-    def move_leader(self, partition: int, to: int) -> None:
-        """Not possible; ``not_possible`` keeps such scenarios away."""
-        raise NotImplementedError
-
-    async def fail_leader(self, partition: int) -> None:
-        """Not possible."""
-        raise NotImplementedError
-
-    async def stop_spu(self, spu: int) -> None:
-        """Not possible."""
-        raise NotImplementedError
-
-    async def start_spu(self, spu: int) -> None:
-        """Not possible."""
-        raise NotImplementedError
-
-    async def change_address(self, spu: int) -> None:
-        """Not possible."""
-        raise NotImplementedError
 
 
 @asynccontextmanager

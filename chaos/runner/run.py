@@ -25,7 +25,7 @@ from chaos.runner.caller import Caller
 from chaos.runner.consuming import Consuming, ConsumptionLog
 from chaos.runner.dialling import reporting
 from chaos.runner.producers import Producers
-from chaos.runner.real_cluster import open_real
+from chaos.runner.real_cluster import not_possible, open_real
 from chaos.runner.run_cluster import RunCluster, open_simulated
 from chaos.runner.run_recorder import RunRecorder
 from chaos.spec.scenario import Scenario
@@ -66,10 +66,13 @@ def run_scenario(
         The history of the run. An error of the harness is its ``defect``.
 
     Raises:
-        ValueError: the world is a cluster without an address, or another world with one.
+        ValueError: the world is a cluster without an address, or another world with one, or a
+            cluster that cannot run the scenario.
     """
     if (world == "cluster") is not (cluster is not None):
         raise ValueError("the world cluster, and no other, needs the address of a cluster")
+    if cluster is not None and (why := not_possible(scenario)) is not None:
+        raise ValueError(f"{scenario.name!r} cannot run in a real cluster: {why}")
     with gc_paused():
         return run_in(world, scenario, _Run(scenario, world, open_session, cluster).main, loop)
 

@@ -7,6 +7,7 @@ from typing import Protocol
 from chaos.history import History, Unreadable
 from chaos.runner.evicted import EvictedBatches
 from chaos.spec.scenario import Scenario
+from chaos.spec.step import AnyCluster
 from chaos.world.world import World
 from simulator import Config, Simulator, open_simulator
 from simulator.cluster.cluster import Partition, Topic
@@ -16,7 +17,7 @@ from wire.batch import Record, decode_batch
 from wire.codec import WireError
 
 
-class RunCluster(Protocol):
+class RunCluster(AnyCluster, Protocol):
     """What a run needs of its cluster; all of it concerns the topic of the scenario."""
 
     @property
@@ -49,36 +50,10 @@ class RunCluster(Protocol):
     async def read_logs(self) -> dict[int, Sequence[Record]]:
         """Return the records of each partition; note batches that do not decode."""
 
-    async def create_topic(self, partitions: int) -> None:
-        """Create the topic, unless it exists."""
-
-    async def delete_topic(self) -> None:
-        """Delete the topic, if it exists, and keep its logs in the history."""
-
-    async def add_partitions(self, count: int) -> None:
-        """Add partitions to the topic, if it exists."""
-
-    def move_leader(self, partition: int, to: int) -> None:
-        """Make an SPU the leader of a partition, if the topic has it."""
-
-    async def fail_leader(self, partition: int) -> None:
-        """Stop the SPU that leads a partition, if there is the partition and the SPU runs."""
-
-    async def stop_spu(self, spu: int) -> None:
-        """Stop an SPU."""
-
-    async def start_spu(self, spu: int) -> None:
-        """Start an SPU again."""
-
-    async def change_address(self, spu: int) -> None:
-        """Make an SPU listen at another address."""
-
-    def cut(self, server: str) -> None:
-        """Reset the connections of a server."""
-
 
 class SimulatedCluster:
-    """The simulator as the cluster of a run; ``RunCluster`` says what each method does.
+    """The simulator as the cluster of a run; ``RunCluster`` and ``SimulatorAlone`` say what each
+    method does.
 
     Args:
         simulator: the simulator.

@@ -24,6 +24,41 @@ BRANCHES_MAX = 100
 """The most branches that run at once; each is a task."""
 
 
+class AnyCluster(Protocol):
+    """What a step may change in every cluster."""
+
+    def cut(self, server: str) -> None:
+        """Reset the connections of a server."""
+
+    async def create_topic(self, partitions: int) -> None:
+        """Create the topic, unless it exists."""
+
+    async def delete_topic(self) -> None:
+        """Delete the topic, if it exists, and keep its logs in the history."""
+
+    async def add_partitions(self, count: int) -> None:
+        """Add partitions to the topic, if it exists."""
+
+
+class SimulatorAlone(Protocol):
+    """What a step may change in the simulator, and in no real cluster."""
+
+    def move_leader(self, partition: int, to: int) -> None:
+        """Make an SPU the leader of a partition, if the topic has it."""
+
+    async def fail_leader(self, partition: int) -> None:
+        """Stop the SPU that leads a partition, if there is the partition and the SPU runs."""
+
+    async def stop_spu(self, spu: int) -> None:
+        """Close the listener of an SPU and reset its connections."""
+
+    async def start_spu(self, spu: int) -> None:
+        """Make an SPU listen again."""
+
+    async def change_address(self, spu: int) -> None:
+        """Make an SPU listen at another address."""
+
+
 class Harness(Protocol):
     """The part of a run that a step may use: the client with one producer, and the cluster.
 
@@ -81,32 +116,13 @@ class Harness(Protocol):
     async def sleep(self, seconds: float) -> None:
         """Pause the workload."""
 
-    def move_leader(self, partition: int, to: int) -> None:
-        """Make an SPU the leader of a partition."""
+    @property
+    def cluster(self) -> "AnyCluster":
+        """The cluster."""
 
-    async def fail_leader(self, partition: int) -> None:
-        """Stop the SPU that leads a partition, if there is the partition and the SPU runs."""
-
-    async def stop_spu(self, spu: int) -> None:
-        """Close the listener of an SPU and reset its connections."""
-
-    async def start_spu(self, spu: int) -> None:
-        """Make an SPU listen again."""
-
-    async def change_address(self, spu: int) -> None:
-        """Make an SPU listen at another address."""
-
-    def cut(self, server: str) -> None:
-        """Reset the connections of a server."""
-
-    async def create_topic(self, partitions: int) -> None:
-        """Create the topic, unless it exists."""
-
-    async def delete_topic(self) -> None:
-        """Delete the topic, if it exists."""
-
-    async def add_partitions(self, count: int) -> None:
-        """Add partitions to the topic, if it exists."""
+    @property
+    def simulator(self) -> "SimulatorAlone":
+        """The cluster, for a step that is ``simulator_only``."""
 
 
 STEPS: "Registry[type[Any]]" = Registry(
@@ -150,6 +166,8 @@ class Step:
     valid."""
     example: ClassVar[Any] = {}
     """A minimal value of the step; for docs and tests."""
+    simulator_only: ClassVar[bool] = False
+    """Whether the simulator can do it and a real cluster cannot."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

@@ -17,4 +17,4 @@ class AddPartitions(Strict, Step):
 
     async def perform(self, run: Harness) -> None:
         """Add the partitions."""
-        await run.add_partitions(self.count)
+        await run.cluster.add_partitions(self.count)

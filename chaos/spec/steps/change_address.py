@@ -11,10 +11,11 @@ class ChangeAddress(Strict, Step):
     """Makes an SPU listen at another address, of which the SC tells; its connections are reset."""
 
     kind: ClassVar[str] = "change_address"
+    simulator_only: ClassVar[bool] = True
 
     spu: Index = 0
     """The SPU, numbered from 0."""
 
     async def perform(self, run: Harness) -> None:
         """Change the address."""
-        await run.change_address(self.spu)
+        await run.simulator.change_address(self.spu)

@@ -17,4 +17,4 @@ class TopicCreation(Strict, Step):
 
     async def perform(self, run: Harness) -> None:
         """Create the topic."""
-        await run.create_topic(self.partitions)
+        await run.cluster.create_topic(self.partitions)

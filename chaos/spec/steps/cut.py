@@ -18,4 +18,4 @@ class Cut(Strict, Step):
 
     async def perform(self, run: Harness) -> None:
         """Reset the connections."""
-        run.cut(self.server)
+        run.cluster.cut(self.server)

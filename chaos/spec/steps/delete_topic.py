@@ -13,4 +13,4 @@ class TopicDeletion(Strict, Step):
 
     async def perform(self, run: Harness) -> None:
         """Delete the topic."""
-        await run.delete_topic()
+        await run.cluster.delete_topic()

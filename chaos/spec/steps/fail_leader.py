@@ -12,10 +12,11 @@ class FailLeader(Strict, Step):
     one, and what that one lacks is gone."""
 
     kind: ClassVar[str] = "fail_leader"
+    simulator_only: ClassVar[bool] = True
 
     partition: Index = 0
     """The partition."""
 
     async def perform(self, run: Harness) -> None:
         """Stop the SPU that leads."""
-        await run.fail_leader(self.partition)
+        await run.simulator.fail_leader(self.partition)

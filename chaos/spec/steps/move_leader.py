@@ -12,6 +12,7 @@ class MoveLeader(Strict, Step):
 
     kind: ClassVar[str] = "move_leader"
     example: ClassVar[Any] = {"to": 0}
+    simulator_only: ClassVar[bool] = True
 
     partition: Index = 0
     """The partition."""
@@ -20,4 +21,4 @@ class MoveLeader(Strict, Step):
 
     async def perform(self, run: Harness) -> None:
         """Move the leader."""
-        run.move_leader(self.partition, self.to)
+        run.simulator.move_leader(self.partition, self.to)

@@ -11,10 +11,11 @@ class StartSpu(Strict, Step):
     """Makes a stopped SPU listen again; it serves each partition after its ``recovery`` time."""
 
     kind: ClassVar[str] = "start_spu"
+    simulator_only: ClassVar[bool] = True
 
     spu: Index = 0
     """The SPU, numbered from 0."""
 
     async def perform(self, run: Harness) -> None:
         """Start the SPU."""
-        await run.start_spu(self.spu)
+        await run.simulator.start_spu(self.spu)

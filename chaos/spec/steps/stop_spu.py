@@ -11,10 +11,11 @@ class StopSpu(Strict, Step):
     """Makes an SPU unreachable: its connections are reset, its logs are kept."""
 
     kind: ClassVar[str] = "stop_spu"
+    simulator_only: ClassVar[bool] = True
 
     spu: Index = 0
     """The SPU, numbered from 0."""
 
     async def perform(self, run: Harness) -> None:
         """Stop the SPU."""
-        await run.stop_spu(self.spu)
+        await run.simulator.stop_spu(self.spu)

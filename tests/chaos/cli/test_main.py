@@ -221,15 +221,14 @@ def test_the_world_cluster_needs_a_cluster_and_no_other_world_has_one(write: Wri
 
 def test_a_file_that_a_cluster_cannot_run_is_skipped(write: Write) -> None:
     everywhere = QUIET.replace("[virtual]", "[virtual, cluster]")
-    files = [
-        write(QUIET, "a.yaml"),
-        write(everywhere.replace("send,", "{stop_spu: {spu: 0}}, send,"), "b.yaml"),
-        write(PROPERTY.replace("examples", "worlds: [cluster]\nexamples"), "c.yaml"),
-    ]
+    stops = everywhere.replace("send,", "{stop_spu: {spu: 0}}, send,")
+    drawn = PROPERTY.replace("examples", "worlds: [cluster]\nexamples")
+    files = [write(QUIET, "a.yaml"), write(stops, "b.yaml"), write(drawn, "c.yaml")]
     ended = Ended("run", *files, "--world", "cluster", "--cluster", "127.0.0.1:1")
     assert ended.err.splitlines() == [
         "a.yaml: not run, since its worlds are virtual, and --world is cluster",
-        "b.yaml: not run, since stop_spu: a real cluster cannot be told to",
+        "b.yaml: not run, since its step stop_spu needs the simulator; change it, or run it in "
+        "another world",
         "c.yaml: not run, since a property draws its examples in other worlds",
     ]
     # Without --world the world of a cluster is left out.

@@ -152,16 +152,30 @@ def test_an_address_goes_with_the_world_cluster(world: Any, cluster: str | None)
 
 def test_what_a_real_cluster_cannot_do_is_named() -> None:
     for text, why in {
-        "cluster: {spus: 2}\nworkload: [send]": "cluster: a real cluster decides spus",
-        "workload: [send, {stop_spu: {spu: 0}}]": "stop_spu: a real cluster cannot be told to",
+        "cluster: {spus: 2}\nworkload: [send]": (
+            "a real cluster decides what its key cluster says: spus"
+        ),
+        "workload: [send, {stop_spu: {spu: 0}}]": "its step stop_spu needs the simulator",
         "workload: [{concurrently: [[send], [{move_leader: {partition: 0, to: 0}}]]}]": (
-            "move_leader: a real cluster cannot be told to"
+            "its step move_leader needs the simulator"
         ),
         "workload: [send, {consume: {consumer_id: group}}]": (
-            "consumer_id: a real cluster keeps the stored offsets of a topic that is deleted"
+            "a real cluster keeps what its consumer_id stores, also when the topic is deleted"
         ),
     }.items():
         assert not_possible(scenario_in(f"name: x\n{text}\n")) == why
+
+
+@pytest.mark.parametrize(
+    "step", ["move_leader: {to: 0}", "fail_leader", "stop_spu", "start_spu", "change_address"]
+)
+def test_a_step_that_needs_the_simulator_is_refused_before_the_cluster_is_connected_to(
+    step: str,
+) -> None:
+    scenario = scenario_in(f"name: x\nworkload:\n  - send\n  - {step}\n")
+    text = f"'x' cannot run in a real cluster: its step {step.split(':')[0]} needs the simulator"
+    with pytest.raises(ValueError, match=re.escape(text)):
+        run_scenario(scenario, "cluster", cluster="127.0.0.1:1")
 
 
 def test_a_renamed_topic_is_renamed_in_faults() -> None:
