@@ -95,7 +95,7 @@ class ProxiedTask(ConnectionTask):
                 await self._read()
             await self._close_when_drained()
             await self._requests.drained()
-            while self._proxied.calls.holding and not self._cut.is_set():
+            while self._proxied.calls.holding and not self._lost_client:
                 await self._moved.wait()
             if self.stalled:
                 await self._cut.wait()
@@ -105,6 +105,11 @@ class ProxiedTask(ConnectionTask):
             await self._close_when_drained()  # for an end that was queued after answers
         finally:
             await self._upstream.close()
+
+    @property
+    def _lost_client(self) -> bool:
+        """Whether the client, or the proxy, has reset the connection to the client."""
+        return self._cut.is_set() or self._proxied.client_left is CloseReason.RESET
 
     # --- requests
 
