@@ -10,7 +10,8 @@ In your own tests, with Hypothesis:
 >>> from hypothesis import given
 >>> @given(chaos.scenarios("scenarios/spus-restart-at-any-moment.yaml"))
 ... def test_no_promise_is_broken(scenario):
-...     assert not chaos.judge(chaos.run_scenario(scenario), example=True).broken
+...     history = chaos.run_scenario(scenario)
+...     assert not chaos.judge(history, example=True).broken
 
 The rooms, in the order in which a scenario passes through them:
 

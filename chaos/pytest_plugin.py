@@ -8,6 +8,7 @@ The simulator runs in a thread, so blocking, asyncio, anyio and trio tests use t
 pytest loads this module in every run of a user's tests; it imports nothing until a test needs it.
 """
 
+import sys
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -212,12 +213,28 @@ def _fault(item: pytest.Item, fault: Any) -> Any:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Say of a failed test what its simulators did."""
+    """Say of a failed test what its run of a scenario broke, and what its simulators did."""
     report = yield
     if call.when == "call" and report.failed:
+        if call.excinfo is not None and (account := _account(call.excinfo)):
+            report.sections.append(("fluvio scenario", account))
         for sim in item.stash.get(_SIMULATORS, []):
             report.sections.append(("fluvio simulator", "\n".join(_told(sim))))
     return report
+
+
+def _account(excinfo: pytest.ExceptionInfo[BaseException]) -> str:
+    """Return the account of the latest run that a variable of a failed test holds; empty without
+    one."""
+    if (module := sys.modules.get("chaos.history")) is None:
+        return ""  # the test has run no scenario
+    for entry in reversed(excinfo.traceback.filter(excinfo)):
+        for value in reversed(entry.frame.f_locals.values()):
+            if isinstance(value, module.History):
+                from chaos.report.replay import account_of
+
+                return account_of(value)
+    return ""
 
 
 def _told(sim: "RunningSimulator") -> Iterator[str]:

@@ -12,11 +12,11 @@ from chaos.cli.tasks import judged, passing_beside
 from chaos.cli.terminal import Interrupted, Terminal, interruptible
 from chaos.drivers.driver import Driver
 from chaos.drivers.registry import PRODUCER
-from chaos.history import History, SentRecord
+from chaos.history import History
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.judge import Result, judge
 from chaos.report.html.story import write_story
-from chaos.report.narrative import Narrator
+from chaos.report.narrative import Narrator, is_remarkable
 from chaos.report.run_directory import saved_history, scenario_of, write_trace
 from chaos.report.scenario_report import (
     STATUS_INTERRUPTED,
@@ -148,11 +148,4 @@ def _concerned(evidence: Evidence, result: Result, *, everything: bool) -> list[
     if everything:
         return [record.id for record in evidence.records]
     broken = {i for finding in result.broken for v in finding.violations for i in v.records}
-    return sorted(broken) or [r.id for r in evidence.records if _is_remarkable(evidence, r)]
-
-
-def _is_remarkable(evidence: Evidence, record: SentRecord) -> bool:
-    """Return whether a fault struck the record, or it was not stored once and acknowledged."""
-    transmissions = evidence.transmissions[record.id]
-    struck = any(t.number in evidence.hits_by_transmission for t in transmissions)
-    return struck or record.outcome != "ok" or len(evidence.copies[record.id]) != 1
+    return sorted(broken) or [r.id for r in evidence.records if is_remarkable(evidence, r)]

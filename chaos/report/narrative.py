@@ -372,13 +372,31 @@ def _around(position: int, event: Event) -> TimedLine:
     return TimedLine(position, event.t, phrases.around(event), event)
 
 
-def narratives_of(history: History, result: Result, most: int = NARRATIVES_MAX) -> list[Narrative]:
-    """Return narratives of records of broken promises, no two of them similar."""
+def is_remarkable(evidence: Evidence, record: SentRecord) -> bool:
+    """Return whether a fault struck a record, or it was not stored once and acknowledged."""
+    transmissions = evidence.transmissions[record.id]
+    struck = any(t.number in evidence.hits_by_transmission for t in transmissions)
+    return struck or record.outcome != "ok" or len(evidence.copies[record.id]) != 1
+
+
+def narratives_of(
+    history: History, result: Result, most: int = NARRATIVES_MAX, *, else_remarkable: bool = False
+) -> list[Narrative]:
+    """Return narratives of records, no two of them similar.
+
+    Args:
+        history: the run.
+        result: its verdict.
+        most: how many at most.
+        else_remarkable: whether they are those of remarkable records if no broken promise names
+            one; else there are none then.
+    """
     ids = dict.fromkeys(i for f in result.broken for v in f.violations for i in v.records)
-    if not ids or not most:
+    if not most or not (ids or else_remarkable):
         return []
-    narratives = Narrator(Evidence(history))
+    evidence = Evidence(history)
+    narratives = Narrator(evidence)
     kinds: dict[object, list[int]] = {}
-    for record_id in ids:
+    for record_id in ids or [r.id for r in evidence.sent if is_remarkable(evidence, r)]:
         kinds.setdefault(narratives.plot(record_id), []).append(record_id)
     return [narratives.of(first, len(others)) for first, *others in list(kinds.values())[:most]]

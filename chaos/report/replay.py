@@ -5,6 +5,7 @@ from unittest import SkipTest
 
 from chaos.drivers.driver import driver_named
 from chaos.drivers.registry import PRODUCER
+from chaos.history import History
 from chaos.oracle.judge import Result, judge
 from chaos.report.narrative import NARRATIVES_MAX, Narrative, narratives_of
 from chaos.runner import run_scenario
@@ -68,3 +69,10 @@ def broken_text(result: Result, narratives: list[Narrative]) -> str:
     for narrative in narratives[:NARRATIVES_MAX]:
         lines += ("", f"record {narrative.record}:", *narrative.shortened())
     return "\n".join(lines)
+
+
+def account_of(history: History) -> str:
+    """Return what a run broke and the narratives of those records, or else of remarkable ones;
+    empty if there are none."""
+    result = judge(history, example=True)
+    return broken_text(result, narratives_of(history, result, else_remarkable=True)).strip()

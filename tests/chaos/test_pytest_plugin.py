@@ -223,6 +223,40 @@ def test_records(fluvio_simulator):
     assert "! duplicate-1: duplicate at request of produce id=1 greetings/0" in output
 
 
+SCENARIO_TEST = """
+import chaos
+from pathlib import Path
+
+def test_it():
+    scenario = chaos.load_scenario_file(Path(__file__).with_name("scenario.yaml")).scenario()
+    history = chaos.run_scenario(scenario)
+    assert {}
+"""
+
+
+def test_a_failed_test_that_holds_a_history_tells_what_the_run_broke(
+    tests: pytest.Pytester,
+) -> None:
+    (tests.path / "scenario.yaml").write_text(BAD)
+    tests.makepyfile(SCENARIO_TEST.format("not chaos.judge(history).broken"))
+    output = ran(tests, failed=1)
+    _, _, section = output.partition("- fluvio scenario -")
+    assert "\nalways:\n  " in section
+    assert "\nrecord 0:\n" in section
+    assert " s  stored again at greetings/0@" in section
+
+
+def test_without_a_broken_promise_it_tells_of_records_that_a_fault_struck(
+    tests: pytest.Pytester,
+) -> None:
+    (tests.path / "scenario.yaml").write_text(BAD.partition("always")[0])
+    tests.makepyfile(SCENARIO_TEST.format("history.drained is None"))
+    output = ran(tests, failed=1)
+    _, _, section = output.partition("- fluvio scenario -")
+    assert "record 0:\n" in section
+    assert " s  stored again at greetings/0@" in section
+
+
 @pytest.mark.parametrize("options", [(), ("-n", "2"), ("-p", "randomly")])
 def test_a_random_seed_is_one_for_the_whole_run(
     tests: pytest.Pytester, options: tuple[str, ...]
