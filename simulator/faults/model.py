@@ -150,7 +150,8 @@ class Placed(Fault):
     between: Window | None = None
     """Strike only in this window of the faults' clock; ordinals also count outside of it."""
     limit: Count | None = None
-    """The maximum number of strikes."""
+    """The maximum number of strikes, in all partitions, on all connections and at both cut points
+    together."""
     match: Match = Match()
     """Selects the exchanges that the fault concerns."""
     empty: StrictBool = False

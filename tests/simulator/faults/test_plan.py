@@ -217,6 +217,17 @@ def test_the_first_terminal_fault_shadows_the_rest_and_all_duplicates(
     }
 
 
+def test_a_limit_counts_all_partitions_connections_and_cut_points_together() -> None:
+    plan = FaultPlan([Delay(by="1ms", limit=3)], seed=7)
+    verdicts = []
+    for connection, partition in ((1, 0), (2, 1), (3, 0)):
+        exchange = produce((TOPIC[0], partition), connection=connection)
+        plan.begin(exchange)
+        verdicts += [bool(plan.verdict(exchange, at, 0.0)) for at in (REQUEST, RESPONSE)]
+    assert verdicts == [True, True, True, False, False, False]
+    assert counts(plan) == {"delay-1": (3, 0)}
+
+
 def test_a_shadowed_fault_keeps_its_limit() -> None:
     plan = FaultPlan([Drop(nth=1), Stall(limit=1)], seed=7)
     endings = []
