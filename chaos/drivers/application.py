@@ -89,7 +89,7 @@ class ApplicationOnTrial:
         """Return the values that it sends by itself, None if it sends what it reads.
 
         Raises:
-            ValueError: the file cannot be read, or its values are empty or not unique.
+            ValueError: the file cannot be read, or a value is empty.
         """
         if self.values_file is None:
             return None
@@ -100,14 +100,6 @@ class ApplicationOnTrial:
             raise ValueError(f"{self.values_file}: {reason}") from error
         if b"" in lines:
             raise ValueError(f"{self.values_file}:{lines.index(b'') + 1}: a value is empty")
-        first: dict[bytes, int] = {}
-        equal = [(n, line) for n, line in enumerate(lines, 1) if first.setdefault(line, n) != n]
-        if equal:
-            n, line = equal[0]
-            raise ValueError(
-                f"{self.values_file}:{n}: {len(equal)} of {len(lines)} values equal an earlier "
-                f"one, first the one of line {first[line]}; values must be unique"
-            )
         return lines
 
     def arguments(self, address: str) -> list[str]:

@@ -7,8 +7,8 @@ or the SPU is not predictable. After an unknown effect, perhaps of a later versi
 happen. The records that such a fault touched are *blind records*: a check counts them and does not
 judge them. A check never accuses a client for lack of visibility.
 
-Records that have neither a value nor a key are all equal, and blind too: ``acked-is-stored`` counts
-them.
+Records that are equal to others, with the same value or with neither a value nor a key, are blind
+too: ``acked-is-stored`` and ``no-duplicates`` count them.
 
 A fault touches the records of the request that it hit, and the records with open answers on the
 same connection, since a client that cannot decode an answer gives up the connection. An unknown

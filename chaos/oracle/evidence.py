@@ -1,7 +1,7 @@
 """A history, indexed for the checks: transmissions, copies and answers, each computed once."""
 
 from bisect import bisect_left, bisect_right
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -250,10 +250,11 @@ class Evidence:
                 while offset >= end:
                     base, end, number, fault = next(appends, _NOWHERE)
                     brought = -1
-                if record_id is None and not record.value:
-                    record_id = self.record_ids.of_key(key)
-                    if record_id is None and not key and self.without_id:
-                        continue  # counted by stored_without_id
+                if record_id is None:
+                    if not record.value:
+                        record_id = self.record_ids.of_key(key)
+                    if record_id is None and self.record_ids.is_equal(key, record.value):
+                        continue  # counted by stored_equal
                 if record_id is None or (altered and self._is_altered(record_id, number)):
                     phantom = Phantom(partition, offset, record.value, incarnation)
                     found.phantoms.append(phantom)
@@ -285,15 +286,16 @@ class Evidence:
 
     @property
     def without_id(self) -> frozenset[int]:
-        """The ids of the records that have neither a value nor a key, and are equal."""
+        """The ids of the records that are equal to others."""
         return self.record_ids.without_id
 
     @cached_property
-    def stored_without_id(self) -> int:
-        """The number of stored records that have neither a value nor a key."""
+    def stored_equal(self) -> Mapping[bytes, int]:
+        """By value, how many stored records are among those that are equal; 0 for others."""
         if not self.without_id:
-            return 0
-        return sum(not r.value and not r.key for _, _, log in self.logs for r in log)
+            return Counter()
+        stored = (record for _, _, log in self.logs for record in log)
+        return Counter(r.value for r in stored if self.record_ids.is_equal(r.key, r.value))
 
     @property
     def logs(self) -> Iterator[tuple[int, int, Sequence[Record]]]:
@@ -437,8 +439,10 @@ class Evidence:
         ]
         lost = counts.count(0)
         duplicated = len(counts) - lost
-        lost += max(0, len(self.without_id) - self.stored_without_id)
-        duplicated += max(0, self.stored_without_id - len(self.without_id))
+        for value, ids in self.record_ids.equal.items():
+            more = self.stored_equal[value] - len(ids)
+            lost += max(0, -more)
+            duplicated += max(0, more)
         return {
             "sent": len(self.sent),
             "acknowledged": outcome["ok"],

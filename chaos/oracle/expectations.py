@@ -156,13 +156,12 @@ def _needs(path: str) -> Sequence[Need]:
 
 
 def _counts(evidence: Evidence, path: str, record_id: int) -> bool:
+    if path in OUTCOMES:
+        return evidence.records[record_id].outcome == OUTCOMES[path]
+    if record_id in evidence.without_id:
+        return False  # which one of those that are equal it is cannot be told
     copies = len(evidence.copies[record_id])
-    match path:
-        case "lost":
-            return not copies
-        case "duplicated":
-            return copies > 1
-    return evidence.records[record_id].outcome == OUTCOMES[path]
+    return not copies if path == "lost" else copies > 1
 
 
 # --- attempts and connections

@@ -87,7 +87,8 @@ UNMODELLED_EFFECT = "unmodelled-effect"
 """The cause that makes a record a blind record."""
 
 WITHOUT_ID = "without-id"
-"""The cause that makes a record a blind record that has neither a value nor a key."""
+"""The cause that makes a record a blind record that is equal to others: it has the same value, or
+neither a value nor a key."""
 
 CLIENT_ENDED = "client-ended"
 """The rule for what was open when the client broke, or when the harness ended it."""

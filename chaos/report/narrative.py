@@ -345,7 +345,7 @@ class Narrator:
         if record.taken_at is None and record.outcome_at is None:
             yield "the call that sent the record never accepted it"
         if record.id in evidence.without_id:
-            yield "without a value and a key it cannot be told apart from others"
+            yield "it is equal to other records, and cannot be told apart from them"
             return
         if not evidence.transmissions[record.id]:
             yield "no request with the record arrived"

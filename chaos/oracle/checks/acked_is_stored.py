@@ -6,8 +6,8 @@ know whether a record is stored; a copy that exists all the same is luck.
 
 The check applies to both delivery semantics, and to probes as well as to the records of the
 workload: an acknowledgement is the one thing that a caller can rely on. Whether the copy is at the
-reported offset is a separate check (``offset-is-true``). Records that have neither a value nor a
-key are equal; of these at least as many are stored as were acknowledged.
+reported offset is a separate check (``offset-is-true``). Of records that are equal, with the same
+value or with neither a value nor a key, at least as many are stored as were acknowledged.
 
 An application that is not ours acknowledges all of its records by ending with status 0; which
 answers it had is not known. With another status it acknowledges none, and what is absent then is
@@ -26,6 +26,7 @@ from chaos.oracle.blind_records import RECORD_CAUSES, blind_records, has_unmodel
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.finding import ACROSS_DELETION, WITHOUT_ID, Finding, Violations, at, listed, were
 from chaos.oracle.frames.commits import early_answers, lost_commits
+from chaos.oracle.frames.copies import with_value
 from chaos.oracle.frames.replicas import LOST_IN_ELECTION, replicas
 from chaos.oracle.incarnations import open_across_deletion
 
@@ -58,7 +59,8 @@ def check(evidence: Evidence) -> Finding:
     found.judged = len(acknowledged)
     if not evidence.sees_calls:
         unreasoned = frozenset()  # its status is no answer to a request
-        absent = [r.id for r in evidence.unacknowledged if not copies[r.id]]
+        others = (r.id for r in evidence.unacknowledged if r.id not in evidence.without_id)
+        absent = [record_id for record_id in others if not copies[record_id]]
         found.blind(EXIT_STATUS, sum(map(found.sees, absent)))
     how = "acknowledged" if evidence.sees_calls else "acknowledged by status 0"
     for record in acknowledged:
@@ -76,7 +78,7 @@ def check(evidence: Evidence) -> Finding:
         elif trail_of[record.id] in unreasoned:
             text = f"{subject} {when}, but no answer to a request with it said so"
             found.add(text, [record.id])
-    _count_those_without_id(evidence, found)
+    _count_equal_ones(evidence, found)
     return found.finding()
 
 
@@ -90,17 +92,18 @@ def _without_reason(evidence: Evidence) -> frozenset[int]:
     )
 
 
-def _count_those_without_id(evidence: Evidence, found: Violations) -> None:
+def _count_equal_ones(evidence: Evidence, found: Violations) -> None:
     """Check the records that are equal by their number."""
-    acked = [n for n in sorted(evidence.without_id) if evidence.records[n].outcome == "ok"]
-    if evidence.once(has_unmodelled_effects) or evidence.left_out:
-        found.blind(WITHOUT_ID, len(acked))
-        return
-    found.judged += len(acked)
-    missing = len(acked) - evidence.stored_without_id
-    if missing > 0:
-        found.add(
-            f"{len(acked)} records without key and value were acknowledged, but "
-            f"{evidence.stored_without_id} are stored",
-            acked[-missing:],
-        )
+    excused = found.excused_records
+    for value, ids in evidence.record_ids.equal.items():
+        acked = [n for n in ids if evidence.records[n].outcome == "ok" and n not in excused]
+        if evidence.once(has_unmodelled_effects) or evidence.left_out:
+            found.blind(WITHOUT_ID, len(acked))
+            continue
+        found.judged += len(acked)
+        stored = evidence.stored_equal[value]
+        if not evidence.sees_calls:
+            found.blind(EXIT_STATUS, max(0, len(ids) - max(stored, len(acked))))
+        if (missing := len(acked) - stored) > 0:
+            text = f"{len(acked)} records {with_value(value)} were acknowledged, but {stored}"
+            found.add(f"{text} {'is' if stored == 1 else 'are'} stored", acked[-missing:])

@@ -2,7 +2,8 @@
 network.
 
 A second request with the same record is a violation, whatever happened to the first one; so is a
-request that holds a record twice. Connecting again before the first byte of a record has left is no
+request that holds a record twice. Records that are equal are not transmitted more often than there
+are such records. Connecting again before the first byte of a record has left is no
 second transmission, and is not visible here. A request that was read in part, because its
 connection ended, transmitted the records of which a byte arrived. The only explanation for a second
 copy in the log is a fault that duplicated the request: the events say which copies such a fault
@@ -10,10 +11,10 @@ made.
 """
 
 from chaos.history import Need
-from chaos.oracle.blind_records import RECORD_CAUSES, blind_records
+from chaos.oracle.blind_records import RECORD_CAUSES, blind_records, has_unmodelled_effects
 from chaos.oracle.evidence import Evidence
-from chaos.oracle.finding import ACROSS_DELETION, Finding, Violations, at, listed
-from chaos.oracle.frames.copies import surplus
+from chaos.oracle.finding import ACROSS_DELETION, WITHOUT_ID, Finding, Violations, at, listed
+from chaos.oracle.frames.copies import equal_transmissions, surplus, with_value
 from chaos.oracle.frames.partial import partial_transmissions
 from chaos.oracle.incarnations import open_across_deletion
 
@@ -31,7 +32,7 @@ def check(evidence: Evidence) -> Finding:
     parts = evidence.once(partial_transmissions)
     for record in evidence.sent:
         sent = transmissions[record.id]
-        if found.set_aside and not found.sees(record.id):
+        if found.set_aside and (record.id in evidence.without_id or not found.sees(record.id)):
             continue
         in_part = parts.get(record.id, ()) if parts else ()
         found.judged += bool(sent or in_part)
@@ -46,4 +47,19 @@ def check(evidence: Evidence) -> Finding:
     for record_id, text in surplus(evidence):
         if found.sees(record_id):
             found.add(text, [record_id])
+    _count_equal_ones(evidence, found)
     return found.finding()
+
+
+def _count_equal_ones(evidence: Evidence, found: Violations) -> None:
+    """Check the records that are equal by their number."""
+    carried = equal_transmissions(evidence)
+    for value, ids in evidence.record_ids.equal.items():
+        if evidence.once(has_unmodelled_effects):
+            found.blind(WITHOUT_ID, len(ids))
+            continue
+        times = carried[value]
+        found.judged += min(times, len(ids))
+        if times > len(ids):
+            text = f"{len(ids)} records {with_value(value)} were transmitted {times} times"
+            found.add(text, ids[: times - len(ids)])

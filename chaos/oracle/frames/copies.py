@@ -1,8 +1,12 @@
-"""Stored copies without an explanation."""
+"""Stored copies without an explanation, and how often records that are equal were transmitted."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 
 from chaos.oracle.evidence import Evidence
+
+SHOWN_BYTES = 40
+"""How many bytes of a value a sentence shows."""
 
 
 def surplus(evidence: Evidence) -> Iterator[tuple[int, str]]:
@@ -26,3 +30,21 @@ def surplus(evidence: Evidence) -> Iterator[tuple[int, str]]:
                 f"{times}, and no fault duplicated the request"
             )
             yield record_id, text
+
+
+def with_value(value: bytes) -> str:
+    """Return what the records that are equal have, for a sentence."""
+    if not value:
+        return "without key and value"
+    more = "..." if len(value) > SHOWN_BYTES else ""
+    return f"with the value {value[:SHOWN_BYTES]!r}{more}"
+
+
+def equal_transmissions(evidence: Evidence) -> Mapping[bytes, int]:
+    """Return, by the value of records that are equal, how often requests carried one of them."""
+    topic, found = evidence.scenario.topic.name, Counter[bytes]()
+    for read in evidence.requests if evidence.without_id else ():
+        for name, _, data in read.carried:
+            if name == topic:
+                found.update(evidence.record_ids.equal_in(data))
+    return found

@@ -1,12 +1,17 @@
 """From bytes to record ids: which records a batch or a log holds.
 
-All values but empty ones differ, so that a value says which record it is; where it is empty, the
-key does. Parsing the id at the start of a value is slower than to look the value up, and both are
-slower than to compare: the ids of records that follow one another usually differ by the same
-number, and then the values of a batch are a slice of all values.
+A value says which record it is; where it is empty, the key does. Records that are equal have no id
+of their own, and are counted: those with neither a value nor a key, and those of an application
+that sends a value more than once by itself.
+
+Parsing the id at the start of a value is slower than to look the value up, and both are slower than
+to compare: the ids of records that follow one another usually differ by the same number, and then
+the values of a batch are a slice of all values.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from chaos.history import SentRecord
@@ -51,8 +56,17 @@ class RecordIds:
         self._id_of_key: dict[bytes | None, int] = {
             record.key: record.id for record in empty if record.key
         }
-        self.without_id = frozenset(record.id for record in empty if not record.key)
-        """The ids of the records that have neither a value nor a key, and are equal."""
+        self.equal: dict[bytes, list[int]] = {}
+        """By value, the ids of the records that are equal: they have the same value, or neither a
+        value nor a key."""
+        if without_key := [record.id for record in empty if not record.key]:
+            self.equal[b""] = without_key
+        if len(self._id_of_value) + len(empty) < len(records):
+            self.equal |= _repeated(self._values)
+            for value in self.equal:
+                self._id_of_value.pop(value, None)
+        self.without_id = frozenset(n for ids in self.equal.values() for n in ids)
+        """The ids of all records that are equal to others."""
         self._batches: dict[bytes, TransmittedBatch] = {}
         self._sets: dict[Buffer, list[TransmittedBatch]] = {}
         """By record set, its batches."""
@@ -62,12 +76,17 @@ class RecordIds:
         """Each batch that was decoded so far, once."""
         return list(self._batches.values())
 
+    def is_equal(self, key: bytes | None, value: bytes) -> bool:
+        """Return whether a key and a value are those of records that are equal."""
+        return value in self.equal and bool(value or not key)
+
     def of_key(self, key: bytes | None) -> int | None:
         """Return the id of the record without a value that has a key; None if there is none."""
         return self._id_of_key.get(key)
 
     def of_values(self, values: Sequence[bytes]) -> list[int | None]:
-        """Return the id of each value; None for one that was never sent, or is empty."""
+        """Return the id of each value; None for one that was never sent, is empty, or is that of
+        several records."""
         id_of, found = self._id_of_value.get, list[int | None]()
         for start in range(0, len(values), SLICE):
             part = values[start : start + SLICE]
@@ -108,6 +127,16 @@ class RecordIds:
         out."""
         return [record_id for batch in self.batches_in(data) for record_id in batch.ids]
 
+    def equal_in(self, data: Buffer) -> Iterator[bytes]:
+        """Yield the values in a record set that are those of several records, as often as they are
+        there, up to the first batch that does not decode."""
+        with suppress(WireError):
+            for *_, view in iter_outlines(data):
+                columns = decode_columns(bytes(view), check_crc=False)[1]
+                for key, value in zip(columns.keys, columns.values, strict=True):
+                    if self.is_equal(key, value):
+                        yield value
+
     def in_part(self, batch: bytes) -> list[int]:
         """Return the ids of the records in one batch, without those that were never sent.
 
@@ -135,3 +164,11 @@ class RecordIds:
                 for record_id, key, value in zip(known, columns.keys, columns.values, strict=True)
             ]
         return [record_id for record_id in known if record_id is not None]
+
+
+def _repeated(values: Sequence[bytes]) -> dict[bytes, list[int]]:
+    """Return where the values are that occur more than once, without the empty one."""
+    found: defaultdict[bytes, list[int]] = defaultdict(list)
+    for n, value in enumerate(values):
+        found[value].append(n)
+    return {value: ids for value, ids in found.items() if value and len(ids) > 1}

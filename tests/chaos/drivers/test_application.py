@@ -382,6 +382,57 @@ def test_of_values_of_its_own_each_is_expected_and_no_other(tmp_path: Path) -> N
     assert broken(result) == ["acked-is-stored", "no-phantom"]
 
 
+THREE = changed(
+    "async for line in trio.wrap_file(sys.stdin.buffer):",
+    'for line in [b"again", b"once", b"again"]:',
+)
+
+
+def with_equal_ones(directory: Path, script: str = THREE, **more: Any) -> Result:
+    return ran(directory, script, values_file=listing(directory, "again\nonce\nagain\n"), **more)[1]
+
+
+def test_of_values_that_are_equal_as_many_are_expected(tmp_path: Path) -> None:
+    result = with_equal_ones(tmp_path)
+    assert (result.verdict, figures(result)) == ("valid", {"sent": 3, "acknowledged": 3})
+    judged = {each.check: each.judged for each in result.findings if each.judged}
+    assert judged["acked-is-stored"] == judged["no-phantom"] == 3
+    assert judged["order"] == 1
+
+
+def test_one_copy_too_few_of_a_value_is_a_loss(tmp_path: Path) -> None:
+    result = with_equal_ones(tmp_path, THREE.replace('b"once", b"again"', 'b"once"'))
+    [finding] = result.broken
+    [violation] = finding.violations
+    assert violation.text == "2 records with the value b'again' were acknowledged, but 1 is stored"
+    assert figures(result) == {"sent": 3, "acknowledged": 3, "lost": 1}
+
+
+def test_one_copy_too_many_of_a_value_is_a_duplicate(tmp_path: Path) -> None:
+    script = THREE.replace('[b"again",', '[b"again", b"again",')
+    result = with_equal_ones(tmp_path, script)
+    assert figures(result) == {"sent": 3, "acknowledged": 3, "duplicated": 1}
+    result = with_equal_ones(tmp_path, script, always={"duplicated": 0})
+    assert broken(result) == ["always"]
+    result = with_equal_ones(tmp_path, script, producer={"delivery_semantic": "at-most-once"})
+    [finding] = result.broken
+    [violation] = finding.violations
+    assert violation.text == "2 records with the value b'again' were transmitted 3 times"
+
+
+def test_a_copy_of_the_network_is_not_transmitted_again(tmp_path: Path) -> None:
+    copy = {"duplicate": {"at": "request", "nth": 1}}
+    at_most_once = {"delivery_semantic": "at-most-once"}
+    result = with_equal_ones(tmp_path, faults=[copy], producer=at_most_once)
+    assert (broken(result), figures(result)["duplicated"] > 0) == ([], True)
+
+
+def test_equal_values_that_are_absent_behind_another_status_are_not_judged(tmp_path: Path) -> None:
+    result = with_equal_ones(tmp_path, "import sys\nsys.exit(3)\n")
+    [finding] = [each for each in result.findings if each.check == "acked-is-stored"]
+    assert (finding.judged, finding.unseen) == (0, {"exit-status": 3})
+
+
 # --- mistakes
 
 
@@ -409,7 +460,6 @@ def test_a_mistake_in_a_command_is_one_line(
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a\nb\na\na\n", ":3: 2 of 4 values equal an earlier one, first the one of line 1"),
         ("a\n\nb\n", ":2: a value is empty"),
         ("", ":1: a value is empty"),
     ],

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from chaos.history import History
-from chaos.oracle.checks import acked_is_stored, no_phantom
+from chaos.oracle.checks import acked_is_stored, always, no_phantom
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.judge import judge
 from tests.chaos.oracle.checks.playing import judged, played, said, with_logs
@@ -43,7 +43,7 @@ def test_records_that_are_equal_are_counted() -> None:
     history = sending(**EQUAL)
     evidence = Evidence(history)
     assert sorted(evidence.without_id) == [0, 1, 2]
-    assert evidence.stored_without_id == 3
+    assert evidence.stored_equal == {b"": 3}
     assert judged(acked_is_stored, history) == 4
     gone = with_logs(history, {0: list(history.logs[0][1:])})
     assert Evidence(gone).figures["lost"] == 1
@@ -52,6 +52,20 @@ def test_records_that_are_equal_are_counted() -> None:
     ]
     [finding] = [each for each in judge(history).findings if each.check == "no-loss"]
     assert finding.unseen == {"without-id": 3}
+
+
+def test_an_expectation_names_none_of_the_records_that_are_equal() -> None:
+    steps = [{"send": EQUAL}, {"send": {"count": 1}}, "wait"]
+    history = played(workload=steps, always={"lost": 0})
+    [found] = said_with_records(with_logs(history, {0: list(history.logs[0][1:])}))
+    assert found == ("always: lost 0, but it was 1", ())
+    [found] = said_with_records(with_logs(history, {0: list(history.logs[0][:3])}))
+    assert found == ("always: lost 0, but it was 1", (3,))
+
+
+def said_with_records(history: History) -> list[tuple[str, tuple[int, ...]]]:
+    found = always.check(Evidence(history))
+    return [(each.text, each.records) for each in found.violations]
 
 
 def test_what_altered_bytes_may_have_reached_is_not_counted() -> None:
