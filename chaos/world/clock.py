@@ -16,10 +16,15 @@ scheduled. ``wait_all_tasks_blocked`` does not hold the time back, as it does wi
 returns when no timer and no deadline is left.
 """
 
+from collections.abc import Awaitable
 from heapq import heappop, heappush
-from math import inf
+from math import floor, inf
+from typing import Any
 
 import trio
+
+EPOCH_NS = 1_700_000_000 * 10**9
+"""The time of day at which the virtual world begins, in 2023."""
 
 
 class VirtualClock(trio.abc.Clock):
@@ -28,8 +33,10 @@ class VirtualClock(trio.abc.Clock):
     def __init__(self) -> None:
         self.now = 0.0
         """Seconds since the run began; the value of ``trio.current_time``."""
-        self._timers: list[tuple[float, int, Waiter]] = []
-        self._scheduled = 0
+        self.timers: list[tuple[float, int, Waiter]] = []
+        """A heap of wakeups. An entry is stale if its waiter has another deadline by now."""
+        self.scheduled = 0
+        """How many wakeups were scheduled; a ``Waiter`` counts its own."""
 
     def start_clock(self) -> None:
         """Do nothing: virtual time does not run by itself."""
@@ -38,32 +45,34 @@ class VirtualClock(trio.abc.Clock):
         """Return the time of the run in seconds; called by trio."""
         return self.now
 
+    def time_ns(self) -> int:
+        """Return the time of day in nanoseconds."""
+        return EPOCH_NS + floor(self.now * 1e9)
+
     def deadline_to_sleep_time(self, deadline: float) -> float:
         """Move on to the next deadline or timer; called by trio when no task can run."""
-        timers = self._timers
+        timers = self.timers
+        until = deadline
         fired = False
         while timers:
             at, _, waiter = timers[0]
-            if waiter.deadline != at:
-                heappop(timers)  # a stale entry: the waiter was woken or rescheduled
-                continue
-            if at > (self.now if fired else deadline):
-                break
-            if not fired:
-                fired, self.now = True, max(at, self.now)
+            if waiter.deadline == at:
+                if at > until:
+                    break
+                if not fired:
+                    fired = True
+                    if at > self.now:
+                        self.now = at
+                    until = self.now
+                waiter.wake()
+            # else a stale entry: the waiter was woken or rescheduled
             heappop(timers)
-            waiter.wake()
-        if fired:
-            return 0
-        if deadline == inf:
-            return inf
-        self.now = max(deadline, self.now)
+        if not fired:
+            if deadline == inf:
+                return inf
+            if deadline > self.now:
+                self.now = deadline
         return 0
-
-    def schedule_wakeup(self, at: float, waiter: "Waiter") -> None:
-        """Schedule a wakeup for ``waiter`` at ``at``, which must be in the future."""
-        self._scheduled += 1
-        heappush(self._timers, (at, self._scheduled, waiter))
 
     async def sleep(self, seconds: float) -> None:
         """Sleep, at less cost than ``trio.sleep``; always a checkpoint."""
@@ -89,13 +98,16 @@ class Waiter:
         self.deadline = inf
         """When the waiting task is woken at the latest; infinity if no wakeup is scheduled."""
 
-    async def wait_until(self, at: float = inf) -> None:
-        """Wait until woken, at the latest at ``at``, which must be in the future."""
+    def wait_until(self, at: float = inf) -> Awaitable[Any]:
+        """Wait until woken, at the latest at ``at``, which must be in the future.
+
+        The result must be awaited at once. It is no coroutine of its own, which would be made for
+        each message and entered once more at each wakeup.
+        """
         self._task = trio.lowlevel.current_task()
         if at < inf:
-            self.deadline = at
-            self._clock.schedule_wakeup(at, self)
-        await trio.lowlevel.wait_task_rescheduled(self._abort)
+            self._schedule(at)
+        return trio.lowlevel.wait_task_rescheduled(self._abort)  # noqa: ASYNC105  the caller does
 
     def wake(self) -> None:
         """Wake the waiting task now, if there is one."""
@@ -111,8 +123,13 @@ class Waiter:
             if at <= self._clock.now:
                 self.wake()
             else:
-                self.deadline = at
-                self._clock.schedule_wakeup(at, self)
+                self._schedule(at)
+
+    def _schedule(self, at: float) -> None:
+        clock = self._clock
+        clock.scheduled = number = clock.scheduled + 1
+        self.deadline = at
+        heappush(clock.timers, (at, number, self))
 
     def _abort(self, _: object) -> trio.lowlevel.Abort:
         self._task = None

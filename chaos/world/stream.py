@@ -28,7 +28,9 @@ import errno
 import operator
 import os
 from collections import deque
+from collections.abc import Awaitable
 from math import inf
+from typing import Any
 
 import trio
 
@@ -73,21 +75,19 @@ class _ReceiveSide:
         self.reader = Waiter(clock)
         self.writer = Waiter(clock)
 
-    def next_arrival(self) -> float:
-        """Return the next time at which a reader has something to notice."""
-        first = self.queue[0][0] if self.queue else inf
-        return min(first, self.eof_at, self.reset_at)
-
     def cut(self, limit: int, now: float) -> bytes:
         """Take arrived data out of the queue, up to ``limit`` bytes."""
         queue = self.queue
         if len(queue) == 1 and not self.offset and len(queue[0][1]) <= limit:
-            return queue.popleft()[1]
+            data = queue.popleft()[1]
+            self.unread -= len(data)
+            return data
         parts = []
         while limit and queue and queue[0][0] <= now:
             chunk = queue[0][1]
             part = chunk[self.offset : self.offset + limit]
             limit -= len(part)
+            self.unread -= len(part)
             self.offset += len(part)
             if self.offset == len(chunk):
                 queue.popleft()
@@ -179,40 +179,36 @@ class VirtualStream(trio.abc.HalfCloseableStream):
         if self._receiving:
             raise trio.BusyResourceError("another task is receiving from this stream")
         self._receiving = True
+        own, clock, waited = self._own, self._clock, False
+        data: bytes | None = None
         try:
             await trio.lowlevel.checkpoint_if_cancelled()
-            data = self._take(limit)
-            if data is not None:
-                await trio.lowlevel.cancel_shielded_checkpoint()
-                return data
-            own = self._own
             while data is None:
-                await own.reader.wait_until(own.next_arrival())
-                data = self._take(limit)
+                if own.closed:
+                    raise trio.ClosedResourceError("this stream was closed")
+                now, eof_at, reset_at = clock.now, own.eof_at, own.reset_at
+                first = own.queue[0][0] if own.queue else inf
+                if first <= now:
+                    data = own.cut(limit, now)
+                    if own.unread <= WINDOW_LOW_BYTES:
+                        self._peer.writer.wake()
+                elif eof_at <= now or reset_at <= now:
+                    data = self._read_end(is_reset=eof_at > now)
+                else:
+                    waited = True
+                    await own.reader.wait_until(min(first, eof_at, reset_at))
+            if not waited:
+                await trio.lowlevel.cancel_shielded_checkpoint()
             return data
         finally:
             self._receiving = False
 
-    def _take(self, limit: int) -> bytes | None:
-        """Return what a read finds now; None if it has to wait."""
-        own = self._own
-        if own.closed:
-            raise trio.ClosedResourceError("this stream was closed")
-        now = self._clock.now
-        if own.queue and own.queue[0][0] <= now:
-            data = own.cut(limit, now)
-            own.unread -= len(data)
-            if own.unread <= WINDOW_LOW_BYTES:
-                self._peer.writer.wake()
-            return data
-        if own.eof_at <= now:
-            return b""
-        if own.reset_at <= now:
-            if self._reset_reported:
-                return b""
+    def _read_end(self, *, is_reset: bool) -> bytes:
+        """Return what a read finds at the end of the connection."""
+        if is_reset and not self._reset_reported:
             self._reset_reported = True
             raise _broken(errno.ECONNRESET)
-        return None
+        return b""
 
     # --- sending
 
@@ -226,10 +222,11 @@ class VirtualStream(trio.abc.HalfCloseableStream):
         self._begin_sending()
         try:
             await trio.lowlevel.checkpoint_if_cancelled()
-            self._check_open()
-            if data:
+            if self._own.closed or self._eof_sent:
+                raise self._closed_error()
+            if data and self._own.reset_at <= self._clock.now:
                 # trio makes no system call for an empty write, which therefore cannot fail.
-                self._check_not_reset()
+                raise self._reset_error()
             if len(data) > WINDOW_BYTES - self._peer.unread:
                 await self._send_in_parts(data)
                 return
@@ -250,8 +247,10 @@ class VirtualStream(trio.abc.HalfCloseableStream):
                     sent += room
                 else:
                     await self._wait_for_window()
-                    self._check_open()
-                    self._check_not_reset()
+                    if self._own.closed or self._eof_sent:
+                        raise self._closed_error()
+                    if self._own.reset_at <= self._clock.now:
+                        raise self._reset_error()
 
     async def wait_send_all_might_not_block(self) -> None:
         """Wait until the window has room or the connection was reset."""
@@ -294,26 +293,28 @@ class VirtualStream(trio.abc.HalfCloseableStream):
             raise trio.BusyResourceError("another task is sending on this stream")
         self._sending = True
 
-    def _check_open(self) -> None:
+    def _closed_error(self) -> trio.ClosedResourceError:
+        """Return the error of a write after this side was closed or has sent its end."""
         if self._own.closed:
-            raise trio.ClosedResourceError("this stream was closed")
-        if self._eof_sent:
-            raise trio.ClosedResourceError("the end was sent on this stream")
+            return trio.ClosedResourceError("this stream was closed")
+        return trio.ClosedResourceError("the end was sent on this stream")
 
-    def _check_not_reset(self) -> None:
-        own = self._own
-        if own.reset_at < inf and own.reset_at <= self._clock.now:
-            is_unreported = not self._reset_reported and own.eof_at == inf
-            self._reset_reported = True
-            raise _broken(errno.ECONNRESET if is_unreported else errno.EPIPE)
+    def _reset_error(self) -> trio.BrokenResourceError:
+        """Return the error of a write after a reset."""
+        is_unreported = not self._reset_reported and self._own.eof_at == inf
+        self._reset_reported = True
+        return _broken(errno.ECONNRESET if is_unreported else errno.EPIPE)
 
-    async def _wait_for_window(self) -> None:
-        await self._own.writer.wait_until(self._own.reset_at)
+    def _wait_for_window(self) -> Awaitable[Any]:
+        return self._own.writer.wait_until(self._own.reset_at)
 
     def _put(self, data: bytes) -> None:
         peer = self._peer
         peer.unread += len(data)
-        at = self._arrival(len(data))
+        if self._bandwidth is None:
+            at = self._clock.now + self._latency_s
+        else:
+            at = self._arrival(len(data))
         if peer.closed:
             answer = at + self._latency_s
             self._own.reset_arrives(answer, answer)

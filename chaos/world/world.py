@@ -14,7 +14,6 @@ other timing depends on the machine.
 **cluster**: real sockets, and a real cluster behind the proxy in place of the simulator.
 """
 
-import math
 import random
 import time
 from collections.abc import Callable, Coroutine, MutableSequence
@@ -34,9 +33,6 @@ from producer.net.dialling import Dial, dial_tcp
 from simulator.serving.transport import Listen, listen_on_tcp
 
 WorldName = Literal["virtual", "tcp", "cluster"]
-
-EPOCH_NS = 1_700_000_000 * 10**9
-"""The time of day at which the virtual world begins, in 2023."""
 
 SETTLE_VIRTUAL_S = 5.0
 """The pause between healing and the probes: longer than the longest pause of a client that lost the
@@ -82,8 +78,9 @@ def run_in(
         return trio.run(main, world)
     clock = VirtualClock()
     network = VirtualNetwork(clock, scenario.network.latency, scenario.network.bandwidth)
-    world = World(name, network.listen, network.dial, virtual_port, _virtual_ns, SETTLE_VIRTUAL_S)
-    order = _Order(scenario.seed)
+    world = World(name, network.listen, network.dial, virtual_port, clock.time_ns, SETTLE_VIRTUAL_S)
+    order = _ORDER
+    order.seed(scenario.seed)
     if loop == "fast" and refusal() is None:
         with interrupts_kept(), installed():
             return run(main, world, clock=clock, order=order)
@@ -97,19 +94,24 @@ def _tcp_port(stream: trio.abc.Stream) -> int:
     return port
 
 
-def _virtual_ns() -> int:
-    return EPOCH_NS + math.floor(trio.current_time() * 1e9)
-
-
-class _Order(random.Random):
+class TaskOrder(random.Random):
     """Shuffles the runnable tasks."""
 
     def shuffle(self, x: MutableSequence[Any]) -> None:
-        """Shuffle, unless there is nothing to shuffle, which is the usual case."""
-        if len(x) > 1:
-            super().shuffle(x)
+        """Shuffle with the draws of ``random.Random``, and without a call for each of them."""
+        draw = self.getrandbits
+        for last in range(len(x) - 1, 0, -1):
+            bits = (last + 1).bit_length()
+            chosen = draw(bits)
+            while chosen > last:
+                chosen = draw(bits)
+            x[last], x[chosen] = x[chosen], x[last]
 
 
-def _order_tasks_by(order: _Order) -> None:
+_ORDER = TaskOrder()
+"""Seeded again for each run, which takes half the time of making a generator."""
+
+
+def _order_tasks_by(order: TaskOrder) -> None:
     _trio_run._ALLOW_DETERMINISTIC_SCHEDULING = True  # type: ignore[misc]  # noqa: SLF001
     _trio_run._r = order  # noqa: SLF001

@@ -9,6 +9,10 @@ from trio.testing import assert_checkpoints
 from chaos.world.clock import VirtualClock, Waiter
 
 
+async def wait(waiter: Waiter, at: float = inf) -> None:
+    await waiter.wait_until(at)
+
+
 async def test_time_moves_to_each_deadline_exactly(clock: VirtualClock) -> None:
     for seconds in (0.1, 0.2, 0.3, 1e6):
         deadline = trio.current_time() + seconds
@@ -55,12 +59,12 @@ async def test_data_that_arrives_at_the_deadline_is_not_missed(clock: VirtualClo
 async def test_a_woken_waiter_leaves_no_timer_behind(clock: VirtualClock) -> None:
     waiter = Waiter(clock)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(waiter.wait_until, 100)
+        nursery.start_soon(wait, waiter, 100)
         await trio.sleep(1)
         waiter.wake()
     await trio.sleep(1000)
     assert clock.now == 1001
-    assert not clock._timers
+    assert not clock.timers
 
 
 async def test_a_cancelled_waiter_leaves_no_timer_behind(clock: VirtualClock) -> None:
@@ -72,7 +76,7 @@ async def test_a_cancelled_waiter_leaves_no_timer_behind(clock: VirtualClock) ->
     waiter.wake_at(50)
     await trio.sleep(1000)
     assert clock.now == 1001
-    assert not clock._timers
+    assert not clock.timers
 
 
 @pytest.mark.parametrize(("until", "brought_forward", "woken"), [(9, 5, 5), (5, 9, 5), (inf, 7, 7)])
@@ -110,7 +114,7 @@ async def test_a_deadline_that_has_passed_wakes_at_once(clock: VirtualClock) -> 
     waiter = Waiter(clock)
     waiter.wake_at(1)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(waiter.wait_until)
+        nursery.start_soon(wait, waiter)
         await trio.sleep(2)
         waiter.wake_at(1)
     assert clock.now == 2

@@ -1,6 +1,7 @@
 """One seed runs the world."""
 
 import os
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -11,8 +12,8 @@ from trio._core import _run as trio_run
 
 from chaos.runner import run_scenario
 from chaos.spec.scenario import Scenario
-from chaos.world.clock import VirtualClock
-from chaos.world.world import EPOCH_NS, World, run_in
+from chaos.world.clock import EPOCH_NS, VirtualClock
+from chaos.world.world import TaskOrder, World, run_in
 from tests.chaos.histories import digest_of, history_of
 
 SEEDS = 100
@@ -65,6 +66,18 @@ def test_the_order_of_tasks_comes_from_the_seed() -> None:
     assert with_seed(1) == with_seed(1)
     assert with_seed(1) != with_seed(2)
     assert sorted(with_seed(1)) == list(range(20))
+
+
+def test_tasks_are_shuffled_with_the_draws_of_the_generator_that_trio_has() -> None:
+    ours, theirs = TaskOrder(), random.Random(0)
+    for seed in range(50):
+        ours.seed(seed)
+        theirs.seed(seed)
+        for count in (0, 1, 2, 3, 2, 5, 8, 9, 40):
+            shuffled, expected = list(range(count)), list(range(count))
+            ours.shuffle(shuffled)
+            theirs.shuffle(expected)
+            assert shuffled == expected
 
 
 def test_trio_still_has_the_two_names_that_order_its_tasks() -> None:
