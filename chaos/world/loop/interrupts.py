@@ -9,7 +9,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from inspect import CO_COROUTINE
+from inspect import CO_COROUTINE, unwrap
 from pathlib import Path
 from types import FrameType
 
@@ -17,6 +17,11 @@ from chaos.world.loop.nursery import LoopNursery
 from chaos.world.loop.state import RUN, LoopTask, resume_with
 
 _ROOM = str(Path(__file__).parent)
+
+_get_handler = unwrap(signal.getsignal)
+_set_handler = unwrap(signal.signal)
+"""Without the wrappers of the standard library, which look for an enum member that equals the
+handler: an exception is raised and caught for each one that is a function."""
 
 
 @contextmanager
@@ -28,16 +33,16 @@ def interrupts_kept() -> Iterator[None]:
     Raises:
         KeyboardInterrupt: at the end, if none was raised in the block.
     """
-    before = signal.getsignal(signal.SIGINT)
+    before = _get_handler(signal.SIGINT)
     is_main = threading.current_thread() is threading.main_thread()
     if before is not signal.default_int_handler or not is_main:
         yield
         return
-    signal.signal(signal.SIGINT, _handle)
+    _set_handler(signal.SIGINT, _handle)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        _set_handler(signal.SIGINT, before)
         if RUN.interrupted:
             RUN.interrupted = False
             raise KeyboardInterrupt

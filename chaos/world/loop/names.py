@@ -38,7 +38,7 @@ TRIO: Final[dict[str, Any]] = {
     "fail_after": scopes.fail_after,
     "move_on_after": scopes.move_on_after,
     "move_on_at": scopes.move_on_at,
-    "open_nursery": nursery.open_nursery,
+    "open_nursery": nursery.LoopNursery,
     "sleep": scopes.sleep,
     "sleep_forever": scopes.sleep_forever,
     "sleep_until": scopes.sleep_until,

@@ -1,7 +1,6 @@
 """Nurseries: tasks that end before the block that started them does."""
 
 from collections.abc import Callable, Coroutine
-from functools import partial
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -12,7 +11,6 @@ from chaos.world.loop.state import (
     LoopTask,
     cancel_shielded_checkpoint,
     is_cancelled,
-    start,
     wait_for,
 )
 
@@ -30,9 +28,8 @@ class LoopNursery:
         "_block_ended",
         "_closed",
         "_errors",
-        "_parent",
+        "_joining",
         "_starting",
-        "_waiting",
         "cancel_scope",
         "children",
     )
@@ -42,15 +39,15 @@ class LoopNursery:
         """The tasks that run; a dict keeps their order."""
         self._block_ended = False
         self._closed = False
-        self._errors: list[BaseException] = []
+        self._errors: list[BaseException] | None = None
+        self._joining: LoopTask | None = None
+        """The task that waits at the end of the block."""
         self._starting = 0
-        self._waiting = False
 
     async def __aenter__(self) -> Self:
         self.cancel_scope = scope = LoopScope()
         scope.__enter__()
-        scope.nursery = self
-        self._parent = RUN.task
+        scope.children = self.children
         return self
 
     async def __aexit__(
@@ -62,22 +59,26 @@ class LoopNursery:
         if error is not None:
             self.fail(error)
         self._block_ended = True
-        self._close_if_done()
-        if self._closed:
-            await cancel_shielded_checkpoint()
-        else:
-            self._waiting = True
+        if self.children or self._starting:
+            self._joining = RUN.task
             await wait_for(self)
+        else:
+            self._closed = True
+            await cancel_shielded_checkpoint()
         left = self._left()
         if left is None:
             return True
-        return reraise(left)
+        try:
+            reraise(left)
+        finally:
+            del left, error, trace  # which know this frame
 
     def _left(self) -> BaseException | None:
         """Leave the scope; return the errors that it does not catch."""
         errors, scope = self._errors, self.cancel_scope
-        if not errors:
+        if errors is None:
             return scope.close(None)
+        self._errors = None  # they know frames that know the nursery
         if all(isinstance(error, LoopCancelled) for error in errors):
             # The usual end of a cancelled nursery: one of them shows whether the scope catches
             # all, and no group has to be made and split.
@@ -90,7 +91,7 @@ class LoopNursery:
         """Start a task."""
         if self._closed:
             raise RuntimeError("Nursery is closed to new arrivals")
-        start(function, args, self)
+        LoopTask(function(*args), self)
 
     async def start(self, function: _AsyncFunction, *args: Any, name: object = None) -> Any:
         """Start a task and wait until it calls ``task_status.started``."""
@@ -101,7 +102,7 @@ class LoopNursery:
         try:
             try:
                 async with LoopNursery() as status.before:
-                    start(partial(function, task_status=status), args, status.before)
+                    LoopTask(function(*args, task_status=status), status.before)
             except BaseExceptionGroup as group:
                 reraise(group.exceptions[0])
             if status.value is _NO_VALUE:
@@ -113,6 +114,8 @@ class LoopNursery:
 
     def fail(self, error: BaseException) -> None:
         """Cancel all tasks, and raise the error at the end of the block."""
+        if self._errors is None:
+            self._errors = []
         self._errors.append(error)
         self.cancel_scope.cancel()
 
@@ -126,14 +129,15 @@ class LoopNursery:
     def _close_if_done(self) -> None:
         if self._block_ended and not self.children and not self._starting:
             self._closed = True
-            if self._waiting:
-                self._waiting = False
-                self._parent.wait = None
-                RUN.ready.append(self._parent)
+            parent, self._joining = self._joining, None
+            if parent is not None:
+                parent.wait = None
+                RUN.ready.append(parent)
 
     def adopt(self, other: "LoopNursery") -> None:
         """Take over the tasks of another nursery."""
-        moved, other.children = other.children, {}
+        moved = list(other.children)
+        other.children.clear()
         for task in moved:
             task.nursery = self
             self.children[task] = None
@@ -175,8 +179,3 @@ class _Status:
         self.value = value
         if not is_cancelled(self.before.cancel_scope):
             self._after.adopt(self.before)
-
-
-def open_nursery() -> LoopNursery:
-    """Return a nursery to enter with ``async with``."""
-    return LoopNursery()

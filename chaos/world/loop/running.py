@@ -8,7 +8,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from chaos.world.loop.interrupts import raise_interrupt
-from chaos.world.loop.state import AGAIN, RUN, LoopTask, interrupt, start
+from chaos.world.loop.state import AGAIN, RUN, LoopTask, interrupt
 
 if TYPE_CHECKING:
     from chaos.world.clock import VirtualClock
@@ -21,7 +21,7 @@ STALE_MIN = 1000
 """The size of the heap of deadlines above which stale entries are removed from it."""
 
 
-def run(
+def run(  # noqa: C901  a turn makes no call that it can save
     main: Callable[..., Coroutine[Any, Any, T]],
     *args: Any,
     clock: "VirtualClock",
@@ -40,56 +40,54 @@ def run(
         BaseException: what the function raises.
     """
     RUN.begin(clock)
+    ready, deadlines = RUN.ready, RUN.deadlines
+    turn: list[LoopTask] = []
     try:
-        root = start(main, args, None)
+        root = LoopTask(main(*args), None)
         order.shuffle([0, 1])  # trio's second turn has this task and one of its own
         while True:
-            if RUN.interrupted:
-                raise_interrupt(root)
-            for task in reversed(_next_turn(clock, order)):
-                RUN.task = task
-                error = task.error
-                try:
-                    if error is None:
-                        wait = task.send(None)
-                    else:
-                        task.error = None
-                        wait = task.coroutine.throw(error)
-                except StopIteration as stop:
-                    if task is root:
-                        result: T = stop.value
-                        return result
-                    error = None
-                except BaseException as raised:
-                    if task is root:
-                        raise
-                    error = raised
+            while not turn:
+                if RUN.interrupted:
+                    raise_interrupt(root)
+                if not ready:
+                    _move_on(clock)
+                if deadlines and deadlines[0][0] <= clock.now:
+                    _expire(clock.now)
+                turn += ready
+                ready.clear()
+                if len(turn) > 1:
+                    turn.sort(key=_NUMBER)
+                    order.shuffle(turn)
+            RUN.task = task = turn.pop()
+            error = task.error
+            try:
+                if error is None:
+                    wait = task.send(None)
                 else:
-                    if wait is AGAIN:
-                        RUN.ready.append(task)
-                    else:
-                        task.wait = wait
-                        if RUN.cancelled:
-                            interrupt(task)
-                    continue
-                assert task.nursery is not None
-                task.nursery.ended(task, error)
+                    task.error = None
+                    wait = task.coroutine.throw(error)
+            except StopIteration as stop:
+                if task is root:
+                    result: T = stop.value
+                    return result
+                error = None
+            except BaseException as raised:
+                if task is root:
+                    raise
+                error = raised
+            else:
+                if wait is AGAIN:
+                    ready.append(task)
+                else:
+                    task.wait = wait
+                    if RUN.cancelled:
+                        interrupt(task)
+                continue
+            assert task.nursery is not None
+            task.nursery.ended(task, error)
     finally:
+        error = None  # the frame that an error knows would know the error
         RUN.end()
-
-
-def _next_turn(clock: "VirtualClock", order: random.Random) -> list[LoopTask]:
-    """Return the tasks of the next turn, the first one last."""
-    if not RUN.ready:
-        _move_on(clock)
-    deadlines = RUN.deadlines
-    if deadlines and deadlines[0][0] <= clock.now:
-        _expire(clock.now)
-    turn, RUN.ready = RUN.ready, []
-    if len(turn) > 1:
-        turn.sort(key=_NUMBER)
-        order.shuffle(turn)
-    return turn
 
 
 def _move_on(clock: "VirtualClock") -> None:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from heapq import heappush
 from math import inf, isnan
 from types import TracebackType
-from typing import TYPE_CHECKING, NoReturn, Self
+from typing import NoReturn, Self
 
 import trio
 from trio._core._run import collapse_exception_group
@@ -27,9 +27,6 @@ from chaos.world.loop.state import (
     is_cancelled,
 )
 
-if TYPE_CHECKING:
-    from chaos.world.loop.nursery import LoopNursery
-
 
 class LoopScope:
     """Stands in for ``trio.CancelScope``, but ``shield`` cannot be changed."""
@@ -40,7 +37,7 @@ class LoopScope:
         "_relative_deadline",
         "cancelled",
         "cancelled_caught",
-        "nursery",
+        "children",
         "parent",
         "registered",
         "shield",
@@ -50,10 +47,11 @@ class LoopScope:
     def __init__(
         self, *, deadline: float = inf, relative_deadline: float = inf, shield: bool = False
     ) -> None:
-        if deadline != deadline or relative_deadline != relative_deadline:
-            raise ValueError("deadline must not be NaN")
-        if relative_deadline < 0:
-            raise ValueError("timeout must be non-negative")
+        if not (deadline == relative_deadline == inf):
+            if deadline != deadline or relative_deadline != relative_deadline:
+                raise ValueError("deadline must not be NaN")
+            if relative_deadline < 0:
+                raise ValueError("timeout must be non-negative")
         self._deadline = deadline
         self._relative_deadline = relative_deadline
         self.shield = shield
@@ -61,11 +59,12 @@ class LoopScope:
         self.cancelled_caught = False
         self.registered = inf
         """The deadline in the heap that counts; infinity for none."""
-        self.parent: LoopScope | None = None
+        self.parent: LoopScope | None
+        """The scope around it, as soon as a task has entered it."""
         self.task: LoopTask | None = None
         """The task that is in the scope; None before and after."""
-        self.nursery: LoopNursery | None = None
-        """The nursery of the scope, if it has one."""
+        self.children: dict[LoopTask, None] | None = None
+        """The tasks of its nursery, if it has one."""
         self._entered = False
 
     def __enter__(self) -> Self:
@@ -83,16 +82,12 @@ class LoopScope:
             if deadline <= RUN.clock.now:
                 self.cancelled = True
             else:
-                self._register(deadline)
+                self.registered = deadline
+                RUN.registrations = number = RUN.registrations + 1
+                heappush(RUN.deadlines, (deadline, number, self))
         if self.cancelled:
             RUN.cancelled += 1
         return self
-
-    def _register(self, deadline: float) -> None:
-        self.registered = deadline
-        if deadline != inf:
-            RUN.registrations = number = RUN.registrations + 1
-            heappush(RUN.deadlines, (deadline, number, self))
 
     def __exit__(
         self,
@@ -145,7 +140,10 @@ class LoopScope:
         self._check_absolute()
         self._deadline = float(deadline)
         if self.task is not None and not self.cancelled and self._deadline != self.registered:
-            self._register(self._deadline)
+            self.registered = self._deadline
+            if self._deadline != inf:
+                RUN.registrations = number = RUN.registrations + 1
+                heappush(RUN.deadlines, (self._deadline, number, self))
 
     def _check_absolute(self) -> None:
         if self._relative_deadline != inf:
@@ -182,8 +180,8 @@ def interrupt_below(task: LoopTask, top: LoopScope | None) -> None:
     scope = task.scope
     while scope is not top:
         assert scope is not None
-        if scope.nursery is not None:
-            for child in scope.nursery.children:
+        if scope.children is not None:
+            for child in scope.children:
                 interrupt_below(child, scope)
         scope = scope.parent
     interrupt(task)
@@ -196,6 +194,7 @@ def reraise(error: BaseException) -> NoReturn:
         raise error
     finally:
         error.__context__ = context
+        del error, context  # which know this frame
 
 
 # --- the names of trio

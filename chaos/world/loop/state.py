@@ -40,26 +40,33 @@ class LoopCancelled(BaseException):
 
 
 class LoopTask:
-    """Stands in for ``trio.lowlevel.Task``."""
+    """Stands in for ``trio.lowlevel.Task``; runs for the first time in the next turn.
+
+    Args:
+        coroutine: what it runs.
+        nursery: the nursery that it is in; None for the task of the main function.
+    """
 
     __slots__ = ("coroutine", "error", "number", "nursery", "registered", "scope", "send", "wait")
 
-    def __init__(
-        self, coroutine: Coroutine[Any, Any, Any], nursery: "LoopNursery | None", number: int
-    ) -> None:
+    def __init__(self, coroutine: Coroutine[Any, Any, Any], nursery: "LoopNursery | None") -> None:
         self.coroutine = coroutine
         self.send = coroutine.send
         self.nursery = nursery
-        self.number = number
+        RUN.started = self.number = RUN.started + 1
         """Its position among all tasks in the order of their start; turns are sorted by it."""
-        self.scope: LoopScope | None = None if nursery is None else nursery.cancel_scope
+        self.scope: LoopScope | None = None
         """The innermost cancel scope that it is in."""
+        if nursery is not None:
+            self.scope = nursery.cancel_scope
+            nursery.children[self] = None
         self.wait: TaskWait | None = None
         """What a cancellation has to undo; None if the task runs or will be resumed."""
         self.error: BaseException | None = None
         """What to raise in the task when it is resumed."""
         self.registered = inf
         """When its sleep ends; infinity if the task does not sleep."""
+        RUN.ready.append(self)
 
     def expire(self) -> None:
         """End the sleep of the task."""
@@ -73,6 +80,7 @@ class LoopRun:
 
     __slots__ = (
         "absent",
+        "begun",
         "cancelled",
         "clock",
         "deadlines",
@@ -85,11 +93,17 @@ class LoopRun:
     )
 
     def __init__(self) -> None:
+        self.begun = False
+        """Whether a run is in progress."""
         self.clock: VirtualClock
         self.task: LoopTask
         """The task that runs."""
         self.interrupted = False
         """Whether a Ctrl-C has arrived that was not raised yet."""
+        self.ready: list[LoopTask] = []
+        """The tasks of the next turn."""
+        self.deadlines: list[tuple[float, int, LoopScope | LoopTask]] = []
+        """A heap of deadlines. An entry is stale if its owner has another deadline by now."""
         self._reset()
 
     def begin(self, clock: "VirtualClock") -> None:
@@ -98,9 +112,9 @@ class LoopRun:
         Raises:
             RuntimeError: a run is in progress.
         """
-        if hasattr(self, "clock") or in_trio_run():
+        if self.begun or in_trio_run():
             raise RuntimeError("Attempted to call run() from inside a run()")
-        self._reset()
+        self.begun = True
         self.clock = clock
 
     def end(self) -> None:
@@ -111,7 +125,10 @@ class LoopRun:
                 is raised again here, since the code that used it may have caught it.
         """
         absent = self.absent
+        self.ready.clear()
+        self.deadlines.clear()
         self._reset()
+        self.begun = False
         del self.clock
         with suppress(AttributeError):  # no task ran
             del self.task
@@ -119,10 +136,6 @@ class LoopRun:
             raise NotImplementedError(absent)
 
     def _reset(self) -> None:
-        self.ready: list[LoopTask] = []
-        """The tasks of the next turn."""
-        self.deadlines: list[tuple[float, int, LoopScope | LoopTask]] = []
-        """A heap of deadlines. An entry is stale if its owner has another deadline by now."""
         self.stale_max = 0
         """The size of the heap above which stale entries are removed from it."""
         self.registrations = 0
@@ -171,20 +184,6 @@ def resume_with(task: LoopTask, error: BaseException) -> bool:
 
 def _raise_cancelled() -> None:
     raise LoopCancelled
-
-
-def start(
-    function: Callable[..., Coroutine[Any, Any, Any]],
-    args: tuple[Any, ...],
-    nursery: "LoopNursery | None",
-) -> LoopTask:
-    """Start a task, which runs in the next turn."""
-    RUN.started = number = RUN.started + 1
-    task = LoopTask(function(*args), nursery, number)
-    if nursery is not None:
-        nursery.children[task] = None
-    RUN.ready.append(task)
-    return task
 
 
 # --- the names of trio.lowlevel

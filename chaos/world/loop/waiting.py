@@ -22,7 +22,8 @@ class LoopEvent:
 
     def __init__(self) -> None:
         self._set = False
-        self._tasks: dict[LoopTask, None] = {}
+        self._tasks: dict[LoopTask, None] | None = None
+        """The tasks that wait; most events have none."""
 
     def is_set(self) -> bool:
         """Return whether the event has occurred."""
@@ -30,8 +31,8 @@ class LoopEvent:
 
     def set(self) -> None:
         """Let the event occur, and wake all tasks that wait for it."""
-        if not self._set:
-            self._set = True
+        self._set = True
+        if self._tasks:
             _wake(self._tasks)
 
     @types.coroutine
@@ -40,8 +41,11 @@ class LoopEvent:
         if self._set:
             yield from checkpoint()
         else:
-            self._tasks[RUN.task] = None
-            yield self._tasks
+            tasks = self._tasks
+            if tasks is None:
+                tasks = self._tasks = {}
+            tasks[RUN.task] = None
+            yield tasks
 
 
 class LoopParkingLot:
@@ -113,8 +117,7 @@ class _Acquired:
         if not self._take():
             raise trio.WouldBlock
 
-    async def __aenter__(self) -> None:
-        await self.acquire()
+    __aenter__ = acquire
 
     async def __aexit__(self, *_: object) -> None:
         self.release()

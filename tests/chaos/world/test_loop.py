@@ -1,6 +1,7 @@
 """The fast loop gives the same histories as trio."""
 
 import ast
+import gc
 import inspect
 from pathlib import Path
 from typing import Any
@@ -94,6 +95,43 @@ def test_exceptions_and_abstract_classes_are_those_of_trio() -> None:
     before = kept()
     with installed():
         assert kept() == before
+
+
+async def stops_and_fails() -> None:
+    """Cancel tasks, fail in one, and let a deadline pass."""
+
+    async def fails() -> None:
+        await trio.lowlevel.checkpoint()
+        raise ValueError
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(3):
+            nursery.start_soon(trio.sleep_forever)
+        await trio.lowlevel.checkpoint()
+        nursery.cancel_scope.cancel()
+    try:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(fails)
+            nursery.start_soon(trio.sleep_forever)
+            await trio.sleep_forever()
+    except* ValueError:
+        pass
+    with trio.move_on_after(1):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(trio.sleep, 5)
+
+
+def test_a_run_leaves_nothing_for_the_garbage_collector() -> None:
+    async def main(_: World) -> None:
+        await stops_and_fails()
+
+    gc.collect()
+    gc.disable()
+    try:
+        run_in("virtual", SCENARIO, main, "fast")
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
 
 
 def test_trio_is_itself_again_after_a_run() -> None:
