@@ -9,8 +9,10 @@ is sealed later, in 4 us, by one join, one compression and one CRC; until then i
 
 **Reading.** A call of ``read_varint`` for each field takes 1.40 us a record. With varints of one
 and two bytes inlined, reading takes 0.84 us, or 0.65 us as columns; the difference is the
-construction of ``Record``. A payload is converted to ``bytes`` first, because a slice of a
-memoryview needs another copy to become a value.
+construction of ``Record``. Where the records of a batch are alike, which is usual, slices with a
+step compare them all and a ``struct`` takes their values: a third of the time, or a fifth as columns. A
+payload is converted to ``bytes`` first, because a slice of a memoryview needs another copy to
+become a value.
 
 **Trust.** The record count is compared with the remaining bytes. A slice past the end is silently
 short, but another field follows every slice, and *indexing* that field raises. So only negative
@@ -24,6 +26,7 @@ Measured on CPython 3.11 with 150 keyless records of 100 bytes; source: ``crates
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import count as count_from
 from itertools import repeat
 
@@ -64,6 +67,16 @@ SMALL_VARINTS = 2048
 """The size of the varint table, built in 1 ms on import. A batch of the default 16 KiB has at most
 2048 records, and so no larger offset delta."""
 
+ONE_BYTE_VARINTS = 64
+"""The number of varints, from 0 on, that are one byte long."""
+
+ALIKE_MIN = 4
+"""The number of records from which on it pays to look whether they are alike."""
+
+ALIKE_BYTES_MIN = 9
+"""The bytes of a record up to the length of its value, if its numbers are small."""
+
+_CODECS = tuple(Codec)
 _NO_TIME = -1  # of a record whose batch has no times
 _LEADING = struct.Struct(">qiibI")
 _COVERED = struct.Struct(">hiqqqhi")
@@ -81,6 +94,9 @@ class _Varints(dict[int, bytes]):
 
 
 _VARINT = _Varints((number, write_varint(number)) for number in range(SMALL_VARINTS))
+
+_OFFSETS = [bytes(_VARINT[number][end] for number in range(SMALL_VARINTS)) for end in (0, -1)]
+"""The first and the last byte of the varint of each offset, which is one or two bytes long."""
 
 VARINTS = tuple(_VARINT.values())
 """The same varints as a tuple, for a loop that cannot afford to call ``encode_record``. Without a
@@ -117,10 +133,10 @@ class BatchHeader:
     @property
     def codec(self) -> Codec:
         """The codec of the payload; raises WireError if that codec does not exist."""
-        try:
-            return Codec(self.attributes & CODEC_BITS)
-        except ValueError:
-            raise WireError(f"codec {self.codec_bits} does not exist") from None
+        bits = self.attributes & CODEC_BITS
+        if bits >= len(_CODECS):
+            raise WireError(f"codec {bits} does not exist")
+        return _CODECS[bits]
 
     @property
     def record_count(self) -> int:
@@ -290,23 +306,81 @@ def _parse(payload: bytes) -> BatchColumns:
         raise WireError(f"{count} records in {len(payload) - _COUNT.size} bytes")
     found = BatchColumns(len(payload), [], [], [], True)
     try:
+        at = _parse_alike(payload, count, found) if count >= ALIKE_MIN else _COUNT.size
         # A count below 1 is an empty list, as in the official decoder.
-        _parse_records(payload, count, found)
+        _parse_records(payload, at, count, found)
     except (IndexError, WireError) as error:
         why = error if isinstance(error, WireError) else "ends early"
         raise WireError(f"record {len(found.values)} of {count}: {why}") from error
     return found
 
 
+def _parse_alike(data: bytes, count: int, found: BatchColumns) -> int:
+    """Append the first records of a payload if they are alike; return where the others begin.
+
+    Alike are records in order, without keys, headers and large numbers, with values of one size.
+    Each byte around their values recurs at one distance, so one slice compares it in all records.
+    Behind the 64th record offsets take one byte more, and the distance is another one.
+    """
+    at, done = _COUNT.size, 0
+    for offset_bytes, bound in ((1, ONE_BYTE_VARINTS), (2, SMALL_VARINTS)):
+        ahead = min(count, bound) - done
+        if ahead < 1 or len(data) - at < ALIKE_BYTES_MIN:
+            break
+        # Behind the size, the attributes, the time, the offset and the key is a value's length.
+        length_at = at + (1 if data[at] < 0x80 else 2) + 3 + offset_bytes
+        zigzag = data[length_at]
+        if zigzag > 0x7F:
+            zigzag += (data[length_at + 1] << 7) - 0x80
+        step, frame = _frame_of(zigzag >> 1, offset_bytes)
+        end = at + ahead * step
+        if end > len(data):
+            break
+        for distance, byte in frame:
+            if data[at + distance : end : step].count(byte) != ahead:
+                return at
+        offset_at = length_at - 1 - offset_bytes
+        for n in range(offset_bytes):
+            if data[offset_at + n : end : step] != _OFFSETS[n][done : done + ahead]:
+                return at
+        deltas = data[offset_at - 1 : end : step]
+        if not deltas.isascii():  # a time of more than one byte
+            break
+        found.keys += [None] * ahead
+        found.values += _values_of(step, zigzag >> 1, ahead).unpack_from(data, at)
+        found.timestamp_deltas += deltas
+        at, done = end, done + ahead
+    return at
+
+
+@lru_cache(maxsize=256)
+def _frame_of(value_bytes: int, offset_bytes: int) -> tuple[int, tuple[tuple[int, int], ...]]:
+    """Return the size of a record without a key, and the distance and the value of each byte that
+    it has in common with others of its size."""
+    length = NO_KEY + write_varint(value_bytes)
+    behind = 2 + offset_bytes + len(length) + value_bytes + len(NO_HEADERS)
+    size = write_varint(behind)
+    step, length_at = len(size) + behind, len(size) + 2 + offset_bytes
+    # The last one first: it differs most often.
+    return step, ((step - 1, 0), *enumerate(size), *enumerate(length, length_at))
+
+
+@lru_cache(maxsize=64)
+def _values_of(step: int, value_bytes: int, count: int) -> struct.Struct:
+    """Return the layout of the values of records, each at the end of ``step`` bytes."""
+    return struct.Struct(f"{step - 1 - value_bytes}x{value_bytes}sx" * count)
+
+
 def _parse_records(  # noqa: C901  # varints are inlined; the module's docstring has the figures
-    data: bytes, count: int, found: BatchColumns
+    data: bytes, at: int, count: int, found: BatchColumns
 ) -> None:
-    """Append the fields of each record to ``found``; raise IndexError if the data ends early."""
-    end, at, in_order = len(data), _COUNT.size, True
+    """Append the fields of the other records, which begin at a position, to ``found``; raise
+    IndexError if the data ends early."""
+    end, in_order = len(data), True
     add_key, add_value, deltas = found.keys.append, found.values.append, found.timestamp_deltas
     add_delta = deltas.append
     # Numbers stay zig-zag encoded until they are used: the lowest bit of a length is its sign.
-    for expected in range(0, 2 * count, 2):
+    for expected in range(2 * len(found.values), 2 * count, 2):
         size = data[at]
         if size < 0x80:
             at += 1
