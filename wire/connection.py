@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from wire.api.api import Api
 from wire.api.api_versions import API_VERSIONS, ApiVersionsRequest, ApiVersionsResponse
 from wire.codec.errors import WireError
-from wire.codec.message import decode, decode_from
+from wire.codec.message import decode_from, decode_repeated
 from wire.framing import (
     LENGTH_BYTES,
     REQUEST_BYTES_MIN,
@@ -82,7 +82,7 @@ class ClientConnection:
         Raises:
             WireError: the response does not decode.
         """
-        answer = decode(ApiVersionsResponse, body, API_VERSIONS_VERSION)
+        answer = decode_repeated(ApiVersionsResponse, body, API_VERSIONS_VERSION)
         self._offered = {k.api_key: (k.min_version, k.max_version) for k in answer.api_keys}
         return answer
 

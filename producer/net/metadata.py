@@ -28,7 +28,7 @@ from wire.api.objects import (
 )
 from wire.api.partition import PartitionResolution
 from wire.api.storage import TopicCompression
-from wire.codec import decode
+from wire.codec import decode_repeated
 
 LABELS = (SPU, PARTITION, TOPIC)
 """What is watched, in the order of the official client."""
@@ -100,18 +100,18 @@ class Metadata:
         Raises:
             WireError: it does not decode.
         """
-        envelope = decode(WatchResponse, body, version).object
+        envelope = decode_repeated(WatchResponse, body, version).object
         match label:
             case "Topic":
-                topics = envelope.open(TopicUpdate, version)
+                topics = decode_repeated(TopicUpdate, envelope.body, version)
                 changes = [(c.kind, c.content) for c in topics.changes]
                 _amend(self.topics, topics.all, changes, first, self._is_wanted_topic)
             case "Partition":
-                partitions = envelope.open(PartitionUpdate, version)
+                partitions = decode_repeated(PartitionUpdate, envelope.body, version)
                 news = [(c.kind, c.content) for c in partitions.changes]
                 _amend(self.partitions, partitions.all, news, first, self._is_wanted_partition)
             case _:
-                spus = envelope.open(SpuUpdate, version)
+                spus = decode_repeated(SpuUpdate, envelope.body, version)
                 moves = [(c.kind, c.content) for c in spus.changes]
                 _amend(self.spus, spus.all, moves, first, self._has_room_for_spu)
                 if len(self.spus) >= SPUS_MAX:

@@ -8,6 +8,7 @@ task of ``watch``. A look-up borrows it, gives up by itself and takes nothing do
 
 import logging
 from collections.abc import Awaitable, Callable
+from functools import lru_cache
 from typing import TypeVar
 
 import trio
@@ -19,7 +20,7 @@ from wire.api import LIST, WATCH
 from wire.api.admin import ListFilter, ListRequest, NameFilter, WatchOptions, WatchRequest
 from wire.api.envelope import PARTITION, TOPIC, seal
 from wire.api.objects import Partitions, Topics
-from wire.codec import WireError, decode
+from wire.codec import WireError, decode_repeated
 
 RECONNECT_DELAY_S = 0.050
 RECONNECT_DELAY_MAX_S = 2.0
@@ -108,7 +109,8 @@ def _submit_list(connection: Connection, label: str, wanted: ListFilter) -> Pend
 
 def _listed(connection: Connection, body: bytes, cls: type[M]) -> M:
     version = connection.version_of(LIST)
-    return decode(LIST.response, body, version).object.open(cls, version)
+    envelope = decode_repeated(LIST.response, body, version).object
+    return decode_repeated(cls, envelope.body, version)
 
 
 async def _follow(metadata: Metadata, connection: Connection) -> None:
@@ -153,8 +155,12 @@ def _submit_watch(metadata: Metadata, connection: Connection, label: str) -> Non
             logger.warning("an update of %s objects does not decode: %s", label, error)
         first = False
 
-    request = WatchRequest(object=seal(label, WatchOptions(), version))
-    connection.submit(WATCH, request, answered=answered)
+    connection.submit(WATCH, _watch_request(label, version), answered=answered)
+
+
+@lru_cache(16)
+def _watch_request(label: str, version: int) -> WatchRequest:
+    return WatchRequest(object=seal(label, WatchOptions(), version))
 
 
 async def _reconnect(connect: Connect, seconds: float) -> Connection:

@@ -6,8 +6,18 @@ from typing import Annotated, Any
 
 import pytest
 
-from wire.codec import WireError, decode, encode, message, read_varint, since, write_varint
+from wire.codec import (
+    WireError,
+    decode,
+    decode_repeated,
+    encode,
+    message,
+    read_varint,
+    since,
+    write_varint,
+)
 from wire.codec.generate import decoder, encoder
+from wire.codec.message import REPEATED_BYTES_MAX
 from wire.codec.schema import ITEMS_MAX
 from wire.codec.types import Fixed, blob, i8, i16, i32, u8, u16, view
 
@@ -176,6 +186,21 @@ def test_the_longest_string_fits() -> None:
 
     longest = Text(text="x" * 32767)
     assert decode(Text, encode(longest, 0), 0) == longest
+
+
+def test_a_repeated_message_is_decoded_once_at_each_version_up_to_a_size() -> None:
+    inner = encode(Inner(value=1, late=2), 5)
+    first = decode_repeated(Inner, bytes(bytearray(inner)), 5)
+    assert first == decode(Inner, inner, 5)
+    assert decode_repeated(Inner, bytes(bytearray(inner)), 5) is first
+    assert decode_repeated(Inner, inner, 4) == Inner(value=1)
+    largest = inner + bytes(REPEATED_BYTES_MAX - len(inner))
+    assert decode_repeated(Inner, largest, 5) is decode_repeated(Inner, largest, 5)
+    larger = largest + b"\0"
+    assert decode_repeated(Inner, larger, 5) is not decode_repeated(Inner, larger, 5)
+    for _ in range(2):
+        with pytest.raises(WireError, match="ends in the middle of a field"):
+            decode_repeated(Inner, b"", 5)
 
 
 def test_versions_of_one_shape_share_their_code() -> None:

@@ -9,13 +9,22 @@
 """
 
 from wire.codec.errors import WireError
-from wire.codec.message import decode, decode_from, encode, encode_to, message, since
+from wire.codec.message import (
+    decode,
+    decode_from,
+    decode_repeated,
+    encode,
+    encode_to,
+    message,
+    since,
+)
 from wire.codec.varint import read_varint, write_varint
 
 __all__ = [
     "WireError",
     "decode",
     "decode_from",
+    "decode_repeated",
     "encode",
     "encode_to",
     "message",

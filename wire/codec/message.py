@@ -16,6 +16,7 @@ Answer(name='a', code=6, throttle_time_ms=5)
 import dataclasses
 from bisect import bisect_right
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, TypeVar, dataclass_transform, overload
 
 from wire.codec.errors import WireError
@@ -29,6 +30,12 @@ from wire.codec.generate import (
 )
 from wire.codec.schema import thresholds
 from wire.codec.types import Buffer
+
+REPEATED_MAX = 128
+REPEATED_BYTES_MAX = 4096
+"""How many messages ``decode_repeated`` remembers, and how large they are at most, in bytes: what a
+server offers takes some hundred, the objects of a small cluster less than a thousand. What peers
+send holds no more than some megabytes of memory."""
 
 M = TypeVar("M")
 
@@ -84,6 +91,16 @@ def decode(cls: type[M], data: bytes, version: int) -> M:
     return decode_from(cls, data, 0, version)[0]
 
 
+def decode_repeated(cls: type[M], data: bytes, version: int) -> M:
+    """As ``decode``, of a message that peers send again and again, such as what a server offers to
+    each connection: equal bytes give the same object, which therefore must not be changed."""
+    if len(data) > REPEATED_BYTES_MAX:
+        return decode(cls, data, version)
+    repeatable: Any = cls
+    value: M = _repeated(repeatable, data, version)
+    return value
+
+
 def decode_from(cls: type[M], data: bytes, start: int, version: int) -> tuple[M, int]:
     """Decode one message at ``start``; return it and the position after it."""
     end = len(data)
@@ -119,6 +136,11 @@ def encode_to(parts: list[Buffer], value: Any, version: int) -> None:
         (_encoders.get((cls, version)) or _encoder(cls, version))(parts, value)
     except ENCODING_FAILURES as error:
         raise WireError(f"{cls.__name__} at version {version}: {error}") from error
+
+
+@lru_cache(REPEATED_MAX)
+def _repeated(cls: type[Any], data: bytes, version: int) -> Any:
+    return decode(cls, data, version)
 
 
 # The peer chooses the version. Only plausible versions are cached, and all versions with the same
