@@ -10,9 +10,9 @@ is sealed later, in 4 us, by one join, one compression and one CRC; until then i
 **Reading.** A call of ``read_varint`` for each field takes 1.40 us a record. With varints of one
 and two bytes inlined, reading takes 0.84 us, or 0.65 us as columns; the difference is the
 construction of ``Record``. Where the records of a batch are alike, which is usual, slices with a
-step compare them all and a ``struct`` takes their values: a third of the time, or a fifth as columns. A
-payload is converted to ``bytes`` first, because a slice of a memoryview needs another copy to
-become a value.
+step compare them all and a ``struct`` takes their values: a third of the time, or a fifth as
+columns. A payload is converted to ``bytes`` first, because a slice of a memoryview needs another
+copy to become a value.
 
 **Trust.** The record count is compared with the remaining bytes. A slice past the end is silently
 short, but another field follows every slice, and *indexing* that field raises. So only negative

@@ -10,6 +10,7 @@ same id. The ids are unambiguous because no other request is in flight before Ap
 answered.
 """
 
+import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,14 +19,14 @@ from typing import Any, TypeVar
 from wire.api.api import Api
 from wire.api.api_versions import API_VERSIONS, ApiVersionsRequest, ApiVersionsResponse
 from wire.codec.errors import WireError
-from wire.codec.message import decode_from, decode_repeated
+from wire.codec.message import REPEATED_BYTES_MAX, decode, decode_from, decode_repeated, encode
 from wire.framing import (
     LENGTH_BYTES,
     REQUEST_BYTES_MIN,
     RESPONSE_BYTES_MIN,
     FrameReader,
     RequestHeader,
-    request_frame,
+    framed_request,
     response_frame,
 )
 
@@ -38,6 +39,8 @@ API_VERSIONS_VERSION = 2
 
 CORRELATION_ID_MAX = 0x7FFFFFFF
 """Correlation ids are i32."""
+
+_CORRELATION_ID = struct.Struct(">i")
 
 _KEY_BYTES = 2
 """The size of the API key, with which a request begins."""
@@ -70,7 +73,7 @@ class ClientConnection:
         self._client_id = client_id
         self._reader = FrameReader(RESPONSE_BYTES_MIN)
         self._next_id = 1
-        self._offered: dict[int, tuple[int, int]] = {}
+        self._offer = _NO_OFFER
 
     def hello(self) -> bytes:
         """Return the frame of the first request, ApiVersions, with correlation id 1."""
@@ -79,12 +82,14 @@ class ClientConnection:
     def welcome(self, body: bytes) -> ApiVersionsResponse:
         """Decode the response to ``hello`` and store the versions that the server offers.
 
+        Returns:
+            The response; it is shared with other connections and must not be changed.
+
         Raises:
             WireError: the response does not decode.
         """
-        answer = decode_repeated(ApiVersionsResponse, body, API_VERSIONS_VERSION)
-        self._offered = {k.api_key: (k.min_version, k.max_version) for k in answer.api_keys}
-        return answer
+        self._offer = _shared_offer(body) if len(body) <= REPEATED_BYTES_MAX else _Offer(body)
+        return self._offer.answer
 
     def version_of(self, api: Api[Q, R]) -> int:
         """Return the highest version of an API that both sides support; of an API that no server
@@ -93,40 +98,68 @@ class ClientConnection:
         Raises:
             WireError: the server does not offer the API, or no common version exists.
         """
-        if not api.listed:
-            return api.max_version
-        lowest, highest = self._offered.get(api.key, (0, -1))
-        version = min(api.max_version, highest)
-        if version < max(api.min_version, lowest):
-            offer = f"{lowest} to {highest}" if highest >= lowest else "nothing"
-            raise WireError(
-                f"no common version of {api.name}: "
-                f"here {api.min_version} to {api.max_version}, the server offers {offer}"
-            )
-        return version
+        return self._offer.versions.get(api.name) or self._offer.version_of(api)
 
     def request(self, api: Api[Q, R], body: Q, version: int) -> tuple[int, bytes]:
         """Return the next correlation id and the frame of a request."""
         correlation_id = self._next_id
         self._next_id = 1 if correlation_id == CORRELATION_ID_MAX else correlation_id + 1
-        header = RequestHeader(
-            api_key=api.key,
-            api_version=version,
-            correlation_id=correlation_id,
-            client_id=self._client_id,
-        )
-        return correlation_id, request_frame(header, body)
+        frame = framed_request(api.key, version, correlation_id, self._client_id, body)
+        return correlation_id, frame
 
     def receive(self, data: bytes) -> Iterator[tuple[int, bytes]]:
-        """Feed bytes; yield the correlation id and the undecoded body of each complete response.
+        """Feed bytes; return an iterator over the complete responses: correlation id and undecoded
+        body of each.
 
         The caller must exhaust the iterator before it feeds more bytes.
 
         Raises:
             WireError: the length of a frame is out of range.
         """
-        for frame in self._reader.feed(data):
-            yield int.from_bytes(frame[:4], "big", signed=True), frame[4:]
+        return map(_response_in, self._reader.feed(data))
+
+
+def _response_in(frame: bytes) -> tuple[int, bytes]:
+    return _CORRELATION_ID.unpack_from(frame)[0], frame[RESPONSE_BYTES_MIN:]
+
+
+class _Offer:
+    """What a server offers; servers with equal responses share one.
+
+    Args:
+        body: the response to ``hello``.
+
+    Raises:
+        WireError: the response does not decode.
+    """
+
+    def __init__(self, body: bytes) -> None:
+        self.answer = decode(ApiVersionsResponse, body, API_VERSIONS_VERSION)
+        self._ranges = {k.api_key: (k.min_version, k.max_version) for k in self.answer.api_keys}
+        self.versions: dict[str, int] = {}
+        """The highest common version of each API that was asked for, by name."""
+
+    def version_of(self, api: Api[Any, Any]) -> int:
+        """Return, and keep, the highest common version of an API; errors as in
+        ``ClientConnection.version_of``."""
+        version = api.max_version
+        if api.listed:
+            lowest, highest = self._ranges.get(api.key, (0, -1))
+            version = min(version, highest)
+            if version < max(api.min_version, lowest):
+                offer = f"{lowest} to {highest}" if highest >= lowest else "nothing"
+                raise WireError(
+                    f"no common version of {api.name}: "
+                    f"here {api.min_version} to {api.max_version}, the server offers {offer}"
+                )
+        self.versions[api.name] = version
+        return version
+
+
+_shared_offer = lru_cache(maxsize=64)(_Offer)
+
+_NO_OFFER = _Offer(encode(ApiVersionsResponse(api_keys=[], platform_version=""), 2))
+"""What is known before the response to ``hello``."""
 
 
 @lru_cache(maxsize=64)
@@ -135,13 +168,7 @@ def _hello(client_id: str, client_version: str) -> bytes:
     body = ApiVersionsRequest(
         client_version=client_version, client_os="linux", client_arch="x86_64"
     )
-    header = RequestHeader(
-        api_key=API_VERSIONS.key,
-        api_version=API_VERSIONS_VERSION,
-        correlation_id=1,
-        client_id=client_id,
-    )
-    return request_frame(header, body)
+    return framed_request(API_VERSIONS.key, API_VERSIONS_VERSION, 1, client_id, body)
 
 
 @dataclass(slots=True)
@@ -166,7 +193,7 @@ class RequestFrame:
         return self.api.min_version <= self.header.api_version <= self.api.max_version
 
     def decode(self) -> Any:
-        """Decode the body at the version in the header.
+        """Decode the body at the version in the header; it may be shared and must not be changed.
 
         A version that the server does not offer is decoded, too, if its fields are known.
 
@@ -175,8 +202,10 @@ class RequestFrame:
         """
         if self.header.api_version < self.api.known_from:
             raise WireError(f"{self.api.name} is not served in version {self.header.api_version}")
-        request, _ = decode_from(self.api.request, self.data, self.body_at, self.header.api_version)
-        return request
+        api, version = self.api, self.header.api_version
+        if api.repeats:
+            return decode_repeated(api.request, self.data[self.body_at :], version)
+        return decode_from(api.request, self.data, self.body_at, version)[0]
 
 
 class ServerConnection:
@@ -216,7 +245,7 @@ class ServerConnection:
         return (None if api is None else api.name), data
 
     def receive(self, data: bytes) -> Iterator[RequestFrame]:
-        """Feed bytes; yield each complete request.
+        """Feed bytes; return an iterator over the complete requests.
 
         The caller must exhaust the iterator before it feeds more bytes.
 
@@ -225,12 +254,14 @@ class ServerConnection:
             WireError: the length of a frame is out of range, or a header does not decode. The
                 requests before the error are yielded first; the connection is unusable afterwards.
         """
-        for frame in self._reader.feed(data):
-            header, body_at = decode_from(RequestHeader, frame, 0, 0)
-            api = self._apis.get(header.api_key)
-            if api is None:
-                raise UnknownApiError(header.api_key)
-            yield RequestFrame(header, api, frame, body_at)
+        return map(self._request_in, self._reader.feed(data))
+
+    def _request_in(self, frame: bytes) -> RequestFrame:
+        header, body_at = decode_from(RequestHeader, frame, 0, 0)
+        api = self._apis.get(header.api_key)
+        if api is None:
+            raise UnknownApiError(header.api_key)
+        return RequestFrame(header, api, frame, body_at)
 
     def response(self, header: RequestHeader, body: Any) -> bytes:
         """Return the frame of a response to the request with that header.

@@ -5,10 +5,11 @@ Source: ``crates/fluvio-protocol/src/codec/mod.rs`` and ``api/mod.rs``.
 
 import struct
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 from wire.codec.errors import WireError
-from wire.codec.message import encode_to, message
+from wire.codec.message import encode, encode_to, message
 from wire.codec.types import Buffer, i16, i32, u16
 
 FRAME_BYTES_MAX = 64 * 1024 * 1024
@@ -26,6 +27,9 @@ RESPONSE_BYTES_MIN = 4
 
 _LENGTH = struct.Struct(">i")
 _REPLY = struct.Struct(">ii")
+_REQUEST = struct.Struct(">iHhi")
+_CLIENT_ID_AT = 8
+"""Where the client id begins in the header of a request."""
 
 
 @message
@@ -69,7 +73,7 @@ class FrameReader:
         return bytes(self._held[self._consumed : self._consumed + limit])
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """Feed bytes; yield each complete frame, without its length.
+        """Feed bytes; return an iterator over the complete frames, without their lengths.
 
         The caller must exhaust the iterator before it feeds more bytes. The reader never buffers
         more bytes than have arrived.
@@ -81,8 +85,12 @@ class FrameReader:
         if not self._held and len(data) >= LENGTH_BYTES:
             (length,) = _LENGTH.unpack_from(data)
             if length + LENGTH_BYTES == len(data) and self._shortest <= length <= self._longest:
-                yield data[LENGTH_BYTES:]  # the usual read: one frame and nothing else
-                return
+                # The usual read, one frame and nothing else, needs no generator.
+                return iter((data[LENGTH_BYTES:],))
+        return self._split(data)
+
+    def _split(self, data: bytes) -> Iterator[bytes]:
+        """Yield each complete frame of what is held and of ``data``, and hold the rest."""
         if self._held or len(data) < self._missing:
             self._held += data
             self._missing -= len(data)
@@ -113,12 +121,36 @@ class FrameReader:
 
 
 def request_frame(header: RequestHeader, body: Any) -> bytes:
-    """Return the frame of a request; ``body`` is encoded at the version in the header."""
-    parts: list[Buffer] = [b""]
-    encode_to(parts, header, 0)
-    encode_to(parts, body, header.api_version)
-    parts[0] = _LENGTH.pack(sum(map(len, parts)))
+    """Return the frame of a request; ``body`` is encoded at the version in the header.
+
+    Raises:
+        WireError: a field does not fit its type.
+    """
+    return framed_request(
+        header.api_key, header.api_version, header.correlation_id, header.client_id, body
+    )
+
+
+def framed_request(
+    api_key: int, api_version: int, correlation_id: int, client_id: str, body: Any
+) -> bytes:
+    """Return the frame of a request, as ``request_frame`` does, without making a header first."""
+    client = _encoded_client_id(client_id)
+    parts: list[Buffer] = [b"", client]
+    encode_to(parts, body, api_version)
+    size = sum(map(len, parts)) + _CLIENT_ID_AT
+    try:
+        parts[0] = _REQUEST.pack(size, api_key, api_version, correlation_id)
+    except struct.error as error:
+        raise WireError(f"{RequestHeader.__name__}: {error}") from error
     return b"".join(parts)
+
+
+@lru_cache(maxsize=64)
+def _encoded_client_id(client_id: str) -> bytes:
+    """Return the end of a header, which all requests of a client have in common."""
+    header = RequestHeader(api_key=0, api_version=0, correlation_id=0, client_id=client_id)
+    return encode(header, 0)[_CLIENT_ID_AT:]
 
 
 def response_frame(correlation_id: int, body: Any, version: int) -> bytes:

@@ -37,7 +37,7 @@ from wire.api.envelope import (
     seal,
 )
 from wire.api.objects import CustomSpus, Partitions, SmartModules, Spus, Topics
-from wire.codec import WireError
+from wire.codec import WireError, decode_repeated
 
 EMPTY_LABELS = frozenset((SPU_GROUP, TABLE_FORMAT, MIRROR))
 """The types of objects of which the simulator has none."""
@@ -51,7 +51,7 @@ def handle(request: ListRequest, context: Context) -> ListResponse:
             a version that is none.
     """
     label, cluster = request.object.label, context.cluster
-    asked = request.object.open(ListFilter, context.version)
+    asked = decode_repeated(ListFilter, request.object.body, context.version)
     names = [name_filter.name for name_filter in asked.name_filters]
 
     def wanted(name: str) -> bool:

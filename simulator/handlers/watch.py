@@ -27,7 +27,7 @@ from simulator.handlers.served_api import ServedApi, register_api
 from wire.api import WATCH, objects
 from wire.api.admin import WatchOptions, WatchRequest, WatchResponse
 from wire.api.envelope import PARTITION, SMART_MODULE, SPU, SPU_GROUP, TABLE_FORMAT, TOPIC, seal
-from wire.codec import WireError
+from wire.codec import WireError, decode_repeated
 
 WATCHES_MAX = 100
 """The maximum number of watches on one connection; each of them gets its own copy of all news. The
@@ -45,7 +45,7 @@ def handle(request: WatchRequest, context: Context) -> WatchResponse:
         WireError: the label is unknown, the body does not decode, or there are too many watches.
     """
     label, version, cluster = request.object.label, context.version, context.cluster
-    summary = request.object.open(WatchOptions, version).summary
+    summary = decode_repeated(WatchOptions, request.object.body, version).summary
     if label not in _FAMILIES and label not in _SILENT:
         raise WireError(f"no watch of type {label!r}")
     if len(context.held.at_close) >= WATCHES_MAX:

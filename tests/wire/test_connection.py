@@ -65,6 +65,23 @@ def test_an_api_that_is_not_offered_is_an_error() -> None:
         offering((0, 0, 25)).version_of(LIST)
 
 
+def test_each_connection_negotiates_with_its_own_server() -> None:
+    old, new, same = offering((0, 0, 7)), offering((0, 0, 25)), offering((0, 0, 7))
+    for _ in range(2):
+        assert [each.version_of(PRODUCE) for each in (old, new, same)] == [7, 25, 7]
+        with pytest.raises(WireError, match="the server offers nothing"):
+            old.version_of(LIST)
+    with pytest.raises(WireError, match="the server offers nothing"):
+        ClientConnection().version_of(PRODUCE)
+
+
+def test_a_version_or_a_client_id_that_does_not_fit_is_refused() -> None:
+    with pytest.raises(WireError, match="RequestHeader"):
+        ClientConnection().request(PRODUCE, ProduceRequest(topics=[]), 1 << 15)
+    with pytest.raises(WireError, match="a string of 32768 bytes"):
+        ClientConnection("x" * 32768).request(PRODUCE, ProduceRequest(topics=[]), 25)
+
+
 def test_answers_come_out_with_their_correlation_ids_in_the_order_of_arrival() -> None:
     answer = API_VERSIONS.response(api_keys=[], platform_version="1.0.0")
     stream = response_frame(7, answer, 2) + response_frame(-1, answer, 2)

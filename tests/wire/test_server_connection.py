@@ -19,7 +19,7 @@ from wire.api.produce import (
     TopicResult,
 )
 from wire.codec import WireError, decode, encode
-from wire.connection import CLIENT_VERSION, RequestFrame, ServerConnection
+from wire.connection import CLIENT_VERSION, ClientConnection, RequestFrame, ServerConnection
 from wire.framing import FRAME_BYTES_MAX, RequestHeader, response_frame
 
 OFFER = ApiVersionsResponse(
@@ -163,6 +163,15 @@ def test_a_body_that_does_not_decode_raises_when_it_is_decoded() -> None:
     assert (frame.api, frame.header.correlation_id) == (PRODUCE, 9)
     with pytest.raises(WireError, match="2 instead of 0"):
         frame.decode()
+
+
+def test_equal_requests_that_clients_repeat_share_their_body_and_no_others() -> None:
+    hello = ClientConnection("one").hello(), ClientConnection("other").hello()
+    one, other = (ServerConnection(SPU).receive(data) for data in hello)
+    assert next(one).decode() is next(other).decode()
+    data = exchanges(greeted(), 1)[0][0]
+    one, other = (ServerConnection(SPU).receive(data) for _ in range(2))
+    assert next(one).decode() is not next(other).decode()
 
 
 def test_a_body_is_decoded_at_the_version_in_its_header() -> None:

@@ -165,8 +165,8 @@ CREATE = Api(
 DELETE = Api(
     "delete", 1002, 11, 19, DeleteRequest, Status, server="sc", known_from=11, has_code=True
 )
-LIST = Api("list", 1003, 15, 19, ListRequest, ListResponse, server="sc")
-WATCH = Api("watch", 1004, 15, 19, WatchRequest, WatchResponse, server="sc")
+LIST = Api("list", 1003, 15, 19, ListRequest, ListResponse, server="sc", repeats=True)
+WATCH = Api("watch", 1004, 15, 19, WatchRequest, WatchResponse, server="sc", repeats=True)
 UPDATE = Api(
     "update", 1006, 11, 19, UpdateRequest, Status, server="sc", known_from=11, has_code=True
 )

@@ -44,6 +44,9 @@ class Api(Generic[Q, R]):
     has_code: bool = False
     """Whether a fault can put an error code into the response: into one entry where requests name
     partitions, else into the response as a whole."""
+    repeats: bool = False
+    """Whether clients send few different requests, over and over, so that a server decodes equal
+    ones once."""
     declared: bool = True
     """Whether this project declares the messages; False for an API of which only the key is known,
     which is not registered."""

@@ -37,5 +37,13 @@ class ApiVersionsResponse:
 
 
 API_VERSIONS = Api(
-    "api-versions", 18, 0, 2, ApiVersionsRequest, ApiVersionsResponse, server="any", listed=False
+    "api-versions",
+    18,
+    0,
+    2,
+    ApiVersionsRequest,
+    ApiVersionsResponse,
+    server="any",
+    listed=False,
+    repeats=True,
 )

@@ -17,7 +17,7 @@ import dataclasses
 from bisect import bisect_right
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, TypeVar, dataclass_transform, overload
+from typing import Any, Generic, TypeVar, dataclass_transform, overload
 
 from wire.codec.errors import WireError
 from wire.codec.generate import (
@@ -38,6 +38,7 @@ server offers takes some hundred, the objects of a small cluster less than a tho
 send holds no more than some megabytes of memory."""
 
 M = TypeVar("M")
+F = TypeVar("F")
 
 
 def since(
@@ -105,17 +106,15 @@ def decode_from(cls: type[M], data: bytes, start: int, version: int) -> tuple[M,
     """Decode one message at ``start``; return it and the position after it."""
     end = len(data)
     try:
-        value, position = (_decoders.get((cls, version)) or _decoder(cls, version))(
-            data, start, end
-        )
+        found: tuple[M, int] = _decoders[cls][version](data, start, end)
     except WireError as error:
         raise WireError(f"{cls.__name__} at version {version}: {error}") from None
     except DECODING_FAILURES as error:
         raise WireError(f"{cls.__name__} at version {version}: {_reason(error)}") from error
     # A slice past the end of a buffer is silently short, so the end is checked here, once.
-    if position > end:
-        raise WireError(f"{cls.__name__} at version {version}: ends {position - end} bytes early")
-    return value, position
+    if found[1] > end:
+        raise WireError(f"{cls.__name__} at version {version}: ends {found[1] - end} bytes early")
+    return found
 
 
 def encode(value: Any, version: int) -> bytes:
@@ -133,7 +132,7 @@ def encode_to(parts: list[Buffer], value: Any, version: int) -> None:
     """Append the bytes of one message to ``parts`` without copying large fields."""
     cls: type = type(value)
     try:
-        (_encoders.get((cls, version)) or _encoder(cls, version))(parts, value)
+        _encoders[cls][version](parts, value)
     except ENCODING_FAILURES as error:
         raise WireError(f"{cls.__name__} at version {version}: {error}") from error
 
@@ -146,22 +145,36 @@ def _repeated(cls: type[Any], data: bytes, version: int) -> Any:
 # The peer chooses the version. Only plausible versions are cached, and all versions with the same
 # encoding share one function, so no peer can make these tables or the generated code grow.
 _VERSIONS_REMEMBERED = range(64)
-_decoders: dict[tuple[type, int], Decode] = {}
-_encoders: dict[tuple[type, int], Encode] = {}
 
 
-def _decoder(cls: type, version: int) -> Decode:
-    made = decoder(cls, _effective(cls, version))
-    if version in _VERSIONS_REMEMBERED:
-        _decoders[cls, version] = made
-    return made
+class _ByVersion(dict[int, F], Generic[F]):
+    """The functions of one message by version, each generated when it is first needed."""
+
+    def __init__(self, generate: Callable[[type, int], F], cls: type) -> None:
+        self._generate: Callable[[type, int], F] = generate
+        self._cls = cls
+
+    def __missing__(self, version: int) -> F:
+        made = self._generate(self._cls, _effective(self._cls, version))
+        if version in _VERSIONS_REMEMBERED:
+            self[version] = made
+        return made
 
 
-def _encoder(cls: type, version: int) -> Encode:
-    made = encoder(cls, _effective(cls, version))
-    if version in _VERSIONS_REMEMBERED:
-        _encoders[cls, version] = made
-    return made
+class _ByMessage(dict[type, _ByVersion[F]], Generic[F]):
+    """The functions of all messages. Two tables one inside the other: a pair of class and version
+    as the key of a single one takes four times as long to make and to hash."""
+
+    def __init__(self, generate: Callable[[type, int], F]) -> None:
+        self._generate: Callable[[type, int], F] = generate
+
+    def __missing__(self, cls: type) -> _ByVersion[F]:
+        made = self[cls] = _ByVersion(self._generate, cls)
+        return made
+
+
+_decoders: _ByMessage[Decode] = _ByMessage(decoder)
+_encoders: _ByMessage[Encode] = _ByMessage(encoder)
 
 
 def _effective(cls: type, version: int) -> int:
