@@ -20,6 +20,7 @@ handed over, and ``await_answer`` goes on from there while the next request is d
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import trio
 
@@ -85,14 +86,12 @@ class Shared:
     """What the configuration says of it, which takes a while to find out."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Transmission:
+class _Transmission(NamedTuple):
     """An attempt whose frame stands in line on a connection, or left it."""
 
     attempt: Attempt
     connection: Connection
     call: PendingCall
-    version: int
 
 
 class Request:
@@ -220,10 +219,9 @@ class Request:
         if self._abandoned:
             raise ConnectionLostError("the producer was closed")
         shared.spus[endpoint.spu] = None
-        version = connection.version_of(PRODUCE)
         body = self._body_of([self.batches[entry] for entry in attempt.entries])
         call = connection.submit(PRODUCE, body, begun=self._begun)
-        self._sent = _Transmission(attempt, connection, call, version)
+        self._sent = _Transmission(attempt, connection, call)
         return self._sent
 
     def _body_of(self, batches: list[Batch]) -> ProduceRequest:
@@ -269,7 +267,7 @@ class Request:
         Raises:
             WireError: it is not about what was asked, in shape or in range.
         """
-        response = decode(PRODUCE.response, body, sent.version)
+        response = decode(PRODUCE.response, body, sent.call.version)
         about = [(t.name, r.partition_index) for t in response.topics for r in t.partitions]
         if about != [(self._shared.topic, self._partition)] * len(sent.attempt.entries):
             raise WireError(f"an answer with {len(about)} results that are not those asked for")

@@ -23,10 +23,12 @@ import math
 
 import trio
 
+from producer.config import Isolation
 from producer.delivery.accumulator import Accumulator
 from producer.delivery.batch import Batch
 from producer.delivery.delivery import AtLeastOnce, AtMostOnce, Delivery
 from producer.request import Request, Shared
+from producer.signal import Signal
 
 __all__ = ["PartitionSender", "Shared"]
 
@@ -46,27 +48,30 @@ class PartitionSender:
     def __init__(self, shared: Shared, partition: int) -> None:
         self._shared = shared
         self._config = shared.config
+        self._retries = shared.config.delivery_semantic.retries
+        self._read_committed = shared.config.isolation is Isolation.READ_COMMITTED
         self.partition = partition
+        self._wake = Signal()
+        self._moved = Signal()
+        self._room = Signal()
         self.accumulator = Accumulator(
             shared.topic,
             partition,
             shared.limits,
             shared.now_ns,
             trio.current_time,
-            self._wake_up,
+            self._wake.send,
         )
         self.append = self.accumulator.append
         """The accumulator's method, at hand for each record."""
-        self._wake = trio.Event()
-        self._moved = trio.Event()
-        self._room = trio.Event()
         self._scope = trio.CancelScope()
-        self._answers: trio.Nursery | None = None
+        self._answers: trio.Nursery
+        """At-most-once: for the tasks that await answers, each of which holds ``_in_flight``."""
+        self._in_flight: trio.Semaphore
         self._dealt_with = 0
         self._closing = False
         self._abandoned = False
         self._active: list[Request] = []
-        self._in_flight = trio.Semaphore(IN_FLIGHT_MAX, max_value=IN_FLIGHT_MAX)
 
     # --- what the producer asks of it
 
@@ -77,7 +82,7 @@ class PartitionSender:
     def flush_soon(self) -> int:
         """Let nothing that is there linger; returns the number of the last batch."""
         self.accumulator.close_batch()
-        self._wake.set()
+        self._wake.send()
         return self.accumulator.last_number
 
     async def dealt_with(self, number: int) -> None:
@@ -99,8 +104,8 @@ class PartitionSender:
         """Take no more records; those that are there are still sent."""
         self.accumulator.close()
         self._closing = True
-        self._wake.set()
-        self._announce_room()  # a waiter learns at once that there will be none
+        self._wake.send()
+        self._room.send()  # a waiter learns at once that there will be none
 
     def abandon(self) -> None:
         """Settle everything at once; what is under way is given up."""
@@ -114,17 +119,18 @@ class PartitionSender:
             machine = AtMostOnce([math.inf] * len(batches), read_committed=False)
             self._begin(machine, batches).abandon()
         self._scope.cancel()
-        self._announce()
+        self._moved.send()
 
     # --- the task
 
     async def run(self) -> None:
         """Send until the producer is closed and nothing is left."""
         with self._scope:
-            if self._config.delivery_semantic.retries:
+            if self._retries:
                 while await self._ready():
                     await self._deliver(self.accumulator.take())
             else:
+                self._in_flight = trio.Semaphore(IN_FLIGHT_MAX, max_value=IN_FLIGHT_MAX)
                 async with trio.open_nursery() as self._answers:
                     while await self._ready():
                         await self._deliver_once(self.accumulator.take())
@@ -141,24 +147,12 @@ class PartitionSender:
                 return True
             if self._closing:
                 return False
-            self._announce_room()  # a request may have ended without an attempt
-            self._wake = trio.Event()
+            self._room.send()  # a request may have ended without an attempt
             if due == math.inf:
                 await self._wake.wait()
             else:
                 with trio.move_on_at(due):
                     await self._wake.wait()
-
-    def _wake_up(self) -> None:
-        self._wake.set()
-
-    def _announce(self) -> None:
-        self._moved.set()
-        self._moved = trio.Event()
-
-    def _announce_room(self) -> None:
-        self._room.set()
-        self._room = trio.Event()
 
     # --- delivering
 
@@ -191,7 +185,6 @@ class PartitionSender:
             if not request.handed_over:
                 self._in_flight.release()
         if request.handed_over:
-            assert self._answers is not None
             self._answers.start_soon(self._await_answer, request)
         self._deal_with(batches)
 
@@ -204,7 +197,7 @@ class PartitionSender:
     def _begin(self, machine: Delivery, batches: list[Batch]) -> Request:
         shared, partition = self._shared, self.partition
         request = Request(
-            shared, partition, machine, batches, self._announce_room, self._settled, self._done
+            shared, partition, machine, batches, self._room.send, self._settled, self._done
         )
         self._active.append(request)
         return request
@@ -212,18 +205,14 @@ class PartitionSender:
     def _settled(self, batch: Batch) -> None:
         """A batch is settled. At-most-once settles the batches of a request in order if it cannot
         hand them over: a flush does not wait for later ones that share the request."""
-        if not self._config.delivery_semantic.retries and batch.number > self._dealt_with:
+        if not self._retries and batch.number > self._dealt_with:
             self._dealt_with = batch.number
-            self._announce()
+            self._moved.send()
 
     def _done(self, request: Request) -> None:
         self._active.remove(request)
-        self._announce()
+        self._moved.send()
 
     def _deal_with(self, batches: list[Batch]) -> None:
         self._dealt_with = max(self._dealt_with, batches[-1].number)
-        self._announce()
-
-    @property
-    def _read_committed(self) -> bool:
-        return self._config.isolation.value < 0
+        self._moved.send()

@@ -73,9 +73,9 @@ class IgnoresSurplusResults(Mutant):
     """
 
     where = "producer.request:Request._results"
-    before = "response = decode(PRODUCE.response, body, sent.version)"
+    before = "response = decode(PRODUCE.response, body, sent.call.version)"
     after = """
-        response = decode(PRODUCE.response, body, sent.version)
+        response = decode(PRODUCE.response, body, sent.call.version)
         for topic in response.topics:
             topic.partitions = topic.partitions[: len(sent.attempt.entries)]
     """

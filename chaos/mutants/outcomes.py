@@ -134,10 +134,10 @@ class ReusesACorrelationId(Mutant):
     """
 
     where = "producer.net.connection:Connection.submit"
-    before = "correlation_id, frame = self._wire.request(api, body, self.version_of(api))"
+    before = "correlation_id, frame = self._wire.request(api, body, version)"
     after = """
         self._wire._next_id = next(n for n in range(2, 9999) if n not in self._calls)
-        correlation_id, frame = self._wire.request(api, body, self.version_of(api))
+        correlation_id, frame = self._wire.request(api, body, version)
     """
     caught_by = ("offset-is-true", "unprovoked-duplicate", "acked-is-stored")
     records = 2

@@ -193,7 +193,7 @@ class DoesNotNoticeALostConnection(Mutant):
     """
 
     where = "producer.net.connection:PendingCall.fail"
-    before = "self._done.set()"
+    before = "self._end()"
     after = "pass"
     semantics = (AT_LEAST_ONCE,)
     caught_by = ("retry-policy", "no-loss")

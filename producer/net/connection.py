@@ -24,6 +24,7 @@ from typing import TypeVar
 import trio
 
 from producer.errors import ConnectionLostError
+from producer.signal import Signal
 from wire.api import Api
 from wire.codec import WireError
 from wire.connection import ClientConnection
@@ -46,6 +47,7 @@ class PendingCall:
     Args:
         frame: what will be written.
         correlation_id: what the answer will carry.
+        version: at which the request was encoded.
         begun: called right before the first byte leaves.
         answered: called with each answer's body; None to keep the first one for ``answer``.
     """
@@ -56,22 +58,26 @@ class PendingCall:
         "_done",
         "_failure",
         "_hook",
+        "_is_written",
         "_written",
         "begun",
         "correlation_id",
         "displaced",
         "frame",
+        "version",
     )
 
     def __init__(
         self,
         frame: bytes,
         correlation_id: int,
+        version: int,
         begun: Callable[[], None] | None,
         answered: Callable[[bytes], None] | None,
     ) -> None:
         self.frame = frame
         self.correlation_id = correlation_id
+        self.version = version
         self.begun = False
         """Its first byte was handed to the stream."""
         self.displaced = False
@@ -80,8 +86,10 @@ class PendingCall:
         self._hook = answered
         self._body: bytes | None = None
         self._failure: Exception | None = None
-        self._written = trio.Event()
-        self._done = trio.Event()
+        self._is_written = False
+        # Made by the caller that has to wait: most never wait for the one, and watches for neither.
+        self._written: trio.Event | None = None
+        self._done: trio.Event | None = None
 
     async def written(self) -> None:
         """Wait until all of its bytes were handed over.
@@ -89,7 +97,12 @@ class PendingCall:
         Raises:
             ConnectionLostError: they were not, and will not be.
         """
-        await self._written.wait()
+        if self._is_written:
+            await trio.lowlevel.checkpoint()
+        else:
+            if self._written is None:
+                self._written = trio.Event()
+            await self._written.wait()
         if self._failure is not None and self._body is None:
             raise self._failure
 
@@ -99,7 +112,12 @@ class PendingCall:
         Raises:
             ConnectionLostError: none will come.
         """
-        await self._done.wait()
+        if self._body is not None or self._failure is not None:
+            await trio.lowlevel.checkpoint()
+        else:
+            if self._done is None:
+                self._done = trio.Event()
+            await self._done.wait()
         if self._body is None:
             assert self._failure is not None
             raise self._failure
@@ -116,7 +134,9 @@ class PendingCall:
     def write_ended(self) -> None:
         """All of it was handed over."""
         self.frame = b""
-        self._written.set()
+        self._is_written = True
+        if self._written is not None:
+            self._written.set()
 
     def take_answer(self, body: bytes) -> bool:
         """Take an answer in; returns whether more of them may come."""
@@ -124,15 +144,20 @@ class PendingCall:
             self._hook(body)
             return True
         self._body = body
-        self._written.set()
-        self._done.set()
+        self.write_ended()
+        self._end()
         return False
 
     def fail(self, error: Exception) -> None:
         """There will be no answer."""
         if self._body is None and self._failure is None:
             self._failure = error
-            self._written.set()
+            self.write_ended()
+            self._end()
+
+    def _end(self) -> None:
+        """There is an answer, or there will be none."""
+        if self._done is not None:
             self._done.set()
 
 
@@ -161,7 +186,8 @@ class Connection:
         self._calls: dict[int, PendingCall] = {}
         self._owed: dict[int, float] = {}
         """When the answer is due to each request whose owner turned away before that."""
-        self._wake = trio.Event()
+        self._wake = Signal()
+        """For the writer: there is something in line, or nothing more will come."""
         self._tasks: trio.Nursery | None = None
         self._stopped = False
         self._failure: ConnectionLostError | None = None
@@ -212,11 +238,12 @@ class Connection:
         """
         if not self.usable:
             raise self._failure or ConnectionLostError(f"{self.name}: the connection was given up")
-        correlation_id, frame = self._wire.request(api, body, self.version_of(api))
-        call = PendingCall(frame, correlation_id, begun, answered)
+        version = self._wire.version_of(api)
+        correlation_id, frame = self._wire.request(api, body, version)
+        call = PendingCall(frame, correlation_id, version, begun, answered)
         self._line.append(call)
         self._calls[correlation_id] = call
-        self._wake.set()
+        self._wake.send()
         return call
 
     def forget(self, call: PendingCall, *, overdue: bool = False, due: float | None = None) -> None:
@@ -239,16 +266,23 @@ class Connection:
 
     def retire(self) -> None:
         """Put nothing new on it; close it when no request waits for an answer on it."""
-        self._retire(ConnectionLostError(f"{self.name}: the connection was given up as overdue"))
+        self._retire(None)
 
-    def _retire(self, reason: ConnectionLostError) -> None:
-        """Give back what stands in line, for this reason: it was certainly not transmitted."""
+    def _retire(self, reason: ConnectionLostError | None) -> None:
+        """Give back what stands in line: it was certainly not transmitted.
+
+        Args:
+            reason: why; None for an overdue answer.
+        """
         self.retired = True
-        for call in self._line:
-            self._calls.pop(call.correlation_id, None)
-            call.displaced = True
-            call.fail(reason)
-        self._line.clear()
+        if self._line:
+            text = f"{self.name}: the connection was given up as overdue"
+            reason = reason or ConnectionLostError(text)
+            for call in self._line:
+                self._calls.pop(call.correlation_id, None)
+                call.displaced = True
+                call.fail(reason)
+            self._line.clear()
         if not self._calls:
             self._stop()
 
@@ -271,7 +305,7 @@ class Connection:
     def finish(self) -> None:
         """Say that no more requests will come, read the answers that do, then close."""
         self._finishing = self.retired = True
-        self._wake.set()
+        self._wake.send()
         if not self._calls:
             self._stop()
 
@@ -284,7 +318,8 @@ class Connection:
                 self._tasks.start_soon(self._write)
                 await self._read()
         finally:
-            self._end(ConnectionLostError(f"{self.name}: the connection was closed"))
+            text = f"{self.name}: the connection was closed"
+            self._end(self._failure or ConnectionLostError(text))
             try:
                 await self._close_stream()
             finally:
@@ -316,7 +351,6 @@ class Connection:
                 if self._finishing:
                     await self._send_eof()
                     return
-                self._wake = trio.Event()
                 await self._wake.wait()
         except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
             # The reader may still find answers that arrived before the end; it sees it as well,

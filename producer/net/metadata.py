@@ -14,6 +14,7 @@ import trio
 
 from producer.errors import NotFoundError
 from producer.net.connection import Connection
+from producer.signal import Signal
 from wire.address import unbracketed
 from wire.api.admin import WatchResponse
 from wire.api.envelope import PARTITION, SPU, TOPIC
@@ -76,7 +77,7 @@ class Metadata:
     """To the SC, while there is one."""
     _wanted: Counter[str] = field(default_factory=Counter)
     """The topics that producers asked for, and how many of them did."""
-    _changed: trio.Event = field(default_factory=lambda: trio.Event())
+    _changed: Signal = field(default_factory=Signal)
     _doubted: trio.Event = field(default_factory=lambda: trio.Event())
 
     def doubt(self) -> None:
@@ -146,7 +147,7 @@ class Metadata:
     def connected(self, connection: Connection | None) -> None:
         """There is a connection to the SC, or (None) there is none any more."""
         self.connection = connection
-        self._notify()
+        self._changed.send()
 
     async def usable_connection(self) -> Connection:
         """Wait for a usable connection to the SC."""
@@ -155,13 +156,9 @@ class Metadata:
         return self.connection
 
     def _tell(self) -> None:
-        self._notify()
+        self._changed.send()
         for call in tuple(self.on_change):
             call()
-
-    def _notify(self) -> None:
-        self._changed.set()
-        self._changed = trio.Event()
 
     def _is_wanted_topic(self, topic: Topic) -> bool:
         return topic.name in self._wanted
@@ -175,7 +172,7 @@ class Metadata:
 
     async def all_synced(self) -> None:
         """Wait until everything was told once."""
-        while self.synced < set(LABELS):
+        while len(self.synced) < len(LABELS):
             await self._changed.wait()
 
     def partition_count(self, topic: str) -> int:
