@@ -8,7 +8,7 @@ make, a fifth of what a whole ``send`` may take.
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import overload
+from typing import NamedTuple, overload
 
 import trio
 
@@ -16,8 +16,7 @@ from producer.delivery.batch import Accepted, Batch, BatchOutcome, Failure, Posi
 from producer.errors import DeliveryError
 
 
-@dataclass(frozen=True, slots=True)
-class RecordMetadata:
+class RecordMetadata(NamedTuple):
     """Where a record is."""
 
     offset: int

@@ -8,7 +8,6 @@ is done by one task for each partition (``sender.py``) and its requests (``reque
 
 import itertools
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 
 import trio
 
@@ -54,7 +53,7 @@ class TopicProducer:
     @property
     def counters(self) -> Counters:
         """What was done so far, as a copy."""
-        return replace(self._shared.counters)
+        return self._shared.counters.copy()
 
     # --- sending
 

@@ -28,18 +28,18 @@ from producer.config import TopicProducerConfig
 from producer.delivery.accumulator import Limits
 from producer.delivery.batch import Batch, BatchOutcome, Failure
 from producer.delivery.delivery import (
+    BEGUN,
+    DONE,
+    ELAPSED,
+    STARTED,
+    STOPPED,
     Answered,
     Attempt,
-    Begun,
     Delivery,
     DeliveryEvent,
     DeliveryStep,
-    Done,
-    Elapsed,
     Failed,
     RetryPause,
-    Started,
-    Stopped,
 )
 from producer.errors import (
     ConnectError,
@@ -148,14 +148,14 @@ class Request:
 
     async def drive(self) -> None:
         """Do what the machine says until it is done, or the request was handed over."""
-        step = self._tell(Started())
+        step = self._tell(STARTED)
         while True:
             match step.then:
                 case Attempt() as attempt:
                     event: DeliveryEvent | None = await self._attempt(attempt)
                 case RetryPause(until):
                     await trio.sleep_until(until)
-                    event = Elapsed()
+                    event = ELAPSED
                 case _:
                     return
             if event is None or self._abandoned:
@@ -182,7 +182,7 @@ class Request:
             sent = self._sent
             sent.connection.forget(sent.call, due=sent.attempt.until)
         self._sent = None
-        self._tell(Stopped())
+        self._tell(STOPPED)
 
     # --- attempts
 
@@ -243,7 +243,7 @@ class Request:
         """The next thing that happens is that its first byte leaves."""
         self._shared.counters.requests += 1
         self._begun_at = trio.current_time()
-        self._tell(Begun())
+        self._tell(BEGUN)
         self._paused()
 
     def _read(self, sent: _Transmission, body: bytes) -> Answered:
@@ -255,9 +255,11 @@ class Request:
             results = self._results(sent, body)
         except WireError as error:
             raise sent.connection.break_off(error) from error
-        counters.errors += any(result.error_code for result in results)
-        if any(result.error_code is Code.NOT_LEADER_FOR_PARTITION for result in results):
-            self._shared.metadata.doubt()
+        codes = [result.error_code for result in results if result.error_code is not Code.NONE]
+        if codes:
+            counters.errors += 1
+            if Code.NOT_LEADER_FOR_PARTITION in codes:
+                self._shared.metadata.doubt()
         self._sent = None
         return Answered(results)
 
@@ -301,7 +303,7 @@ class Request:
         step = self._machine.on(event, trio.current_time())
         for entry, outcome in step.settled:
             self._settle(self.batches[entry], outcome)
-        if isinstance(step.then, Done):
+        if step.then is DONE:
             self._done(self)
         return step
 

@@ -1,6 +1,7 @@
 """Figures for those who want to watch, and what a flush has to tell."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from operator import attrgetter
 
 from producer.delivery.batch import Batch, Failure
 from producer.errors import FlushError, Persisted
@@ -32,6 +33,13 @@ class Counters:
     """Seconds from the first byte of a request to its answer, in all."""
     answers: int = 0
     """Requests that were answered; what ``round_trip_s`` is the sum of."""
+
+    def copy(self) -> "Counters":
+        """The figures as they are now."""
+        return Counters(*_figures(self))
+
+
+_figures = attrgetter(*(each.name for each in fields(Counters)))
 
 
 UNREPORTED_MAX = 1_000

@@ -32,7 +32,8 @@ class CallbackMissingOnClose(Mutant):
             sender.close()
     """
     after = """
-        self._shared.config = replace(self._shared.config, callback=None)
+        import dataclasses
+        self._shared.config = dataclasses.replace(self._shared.config, callback=None)
         for sender in self._senders:
             sender.close()
     """

@@ -15,7 +15,7 @@ class AcknowledgesBeforeTheAnswer(Mutant):
         if self._begun and not isinstance(error, OverdueError):
             for entry in tuple(self._unsettled):
                 self._settle(entry, Accepted(0))
-            return Done()
+            return DONE
         self._close_attempt()
     """
     semantics = (AT_LEAST_ONCE,)

@@ -27,8 +27,8 @@ start only at its end or later, no further attempt fits, and the entries are giv
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import TypeAlias
+from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias
 
 from producer.delivery.batch import Accepted, BatchOutcome, Failure
 from producer.delivery.semantics import RetryPolicy
@@ -63,15 +63,13 @@ class Begun:
     """The first byte of the attempt was handed to a connection: its records may be stored."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
+class Answered(NamedTuple):
     """The SPU answered the attempt, with one result for each of its entries, in their order."""
 
     results: Sequence[PartitionResult]
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
+class Failed(NamedTuple):
     """The attempt ended without an answer."""
 
     error: BaseException
@@ -89,14 +87,15 @@ class Stopped:
     """The producer is being torn down; an attempt under way is abandoned."""
 
 
+STARTED, BEGUN, ELAPSED, STOPPED = Started(), Begun(), Elapsed(), Stopped()
+
 DeliveryEvent: TypeAlias = Started | Begun | Answered | Failed | Elapsed | Stopped
 
 
 # --- actions
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(NamedTuple):
     """Transmit these entries; without an answer the attempt fails at ``until``."""
 
     number: int
@@ -106,8 +105,7 @@ class Attempt:
     """In seconds of the driver's clock."""
 
 
-@dataclass(frozen=True, slots=True)
-class RetryPause:
+class RetryPause(NamedTuple):
     """Wait, then say ``Elapsed``."""
 
     until: float
@@ -123,12 +121,14 @@ class Done:
     """Every entry is settled."""
 
 
-@dataclass(slots=True)
-class DeliveryStep:
+AWAIT, DONE = Await(), Done()
+
+
+class DeliveryStep(NamedTuple):
     """What follows from an event: entries that are settled, and what to do next."""
 
     then: Attempt | RetryPause | Await | Done
-    settled: list[tuple[int, BatchOutcome]] = field(default_factory=list)
+    settled: Sequence[tuple[int, BatchOutcome]]
 
 
 class Delivery(ABC):
@@ -165,7 +165,7 @@ class Delivery(ABC):
         self._now, self._settled = now, []
         if self._started is None:
             self._started = now
-        then: Attempt | RetryPause | Await | Done = Await()
+        then: Attempt | RetryPause | Await | Done = AWAIT
         match event:
             case Started():
                 then = self._start()
@@ -181,7 +181,7 @@ class Delivery(ABC):
                 self._close_attempt()
                 closed = ProducerClosedError("the producer was closed before it was delivered")
                 self._give_up(self._unsettled, closed, ProducerClosedError)
-                then = Done()
+                then = DONE
         return DeliveryStep(then, self._settled)
 
     # --- what the semantics decide
@@ -282,7 +282,7 @@ class AtLeastOnce(Delivery):
             if not error.retriable:
                 self._give_up([entry], error)
                 del refused[entry]
-        return self._retry(refused) if refused else Done()
+        return self._retry(refused) if refused else DONE
 
     def _retry(
         self, errors: dict[int, BaseException] | dict[int, RefusedError]
@@ -300,7 +300,7 @@ class AtLeastOnce(Delivery):
                 return RetryPause(resume)
         for entry, error in errors.items():
             self._give_up([entry], error)
-        return Done()
+        return DONE
 
 
 class AtMostOnce(Delivery):
@@ -327,7 +327,7 @@ class AtMostOnce(Delivery):
     def _resumed(self) -> Attempt | Done:
         """Another attempt with the entries whose time is not over."""
         self._give_up_late()
-        return self._attempt() if self._unsettled else Done()
+        return self._attempt() if self._unsettled else DONE
 
     def _give_up_late(self) -> None:
         late = [entry for entry in self._unsettled if self._deadlines[entry] <= self._now]
@@ -337,11 +337,11 @@ class AtMostOnce(Delivery):
         if self._begun:
             self._close_attempt()
             self._give_up(self._unsettled, error)
-            return Done()
+            return DONE
         self._last_error = error
         self._give_up_late()
         if not self._unsettled:
-            return Done()
+            return DONE
         if displaced:
             return self._attempt(again=True)
         if isinstance(error, ConnectError):
@@ -353,7 +353,7 @@ class AtMostOnce(Delivery):
     def _answered(self, results: Sequence[PartitionResult]) -> Done:
         for entry, error in self._accept_and_refuse(results).items():
             self._give_up([entry], error)
-        return Done()
+        return DONE
 
 
 def _refusal(code: ErrorCode) -> RefusedError:

@@ -81,7 +81,7 @@ class Twice(Mutant):
     """Patches a line that occurs twice."""
 
     where = "producer.delivery.delivery:AtMostOnce._failed"
-    before = "return Done()"
+    before = "return DONE"
     after = "return None"
     caught_by = ()
 
