@@ -77,7 +77,7 @@ class Caller:
         if held is None or not self._producers.can("send"):
             return
         call, form = self._recorder.begin("send", held.number), self._possible_form(form)
-        records = (self._recorder.formed(call, form, n) for n in range(count))
+        records = self._recorder.formed(call, form, count)
         wait = wait and self._producers.can("wait")
         pause = partial(self._pause, held, wait=wait, pace=pace) if wait or pace else None
         await self._send_each(held.session, records, pause, self._possible(cancel_after))
@@ -129,7 +129,7 @@ class Caller:
         if held is None or not self._producers.can("send"):
             return
         call, form = recorder.begin("send_all", held.number), self._possible_form(form)
-        records = [recorder.formed(call, form, n) for n in range(count)]
+        records = [*recorder.formed(call, form, count)]
         recorder.open.update((record.id, record) for record in records)
         bound = send_bound(self._scenario.producer) * len(records)
         with trio.move_on_after(bound + GRACE_S):

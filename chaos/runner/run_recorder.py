@@ -1,6 +1,6 @@
 """Writes the client's side of a history: calls, records, and everything that the client reports."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from chaos.drivers import CallFailed, Recorder
 from chaos.history import (
@@ -46,22 +46,18 @@ class RunRecorder(Recorder):
 
     def begin(self, op: Op, producer: int = 0) -> Call:
         """Record that a call starts."""
-        history = self.history
-        call = Call(
-            n=len(history.calls),
-            op=op,
-            started=self.now(),
-            first=len(history.records),
-            producer=producer,
-        )
+        history, now = self.history, self._now()
+        number = len(history.calls)
+        call = Call(number, op, now, first=len(history.records), producer=producer)
         history.calls.append(call)
-        history.events.append(CallStarted(t=call.started, call=call.n, op=op))
+        history.events.append(CallStarted(t=now, call=number, op=op))
         return call
 
     def end(self, call: Call, outcome: Outcome = "ok", error: str | None = None) -> None:
         """Record that a call ended by itself."""
-        call.ended, call.outcome, call.error = self.now(), outcome, error
-        self._over(call, call.ended)
+        call.ended = now = self._now()
+        call.outcome, call.error = outcome, error
+        self._over(call, now)
 
     def fail(self, call: Call, failure: CallFailed) -> None:
         """Record that a call ended with an error."""
@@ -70,12 +66,12 @@ class RunRecorder(Recorder):
 
     def cancel(self, call: Call, cancelled_at: float) -> None:
         """Record that a call ended because its caller cancelled it."""
-        call.ended, call.cancelled_at = self.now(), cancelled_at
+        call.ended, call.cancelled_at = self._now(), cancelled_at
         self._over(call, call.ended)
 
     def give_up(self, call: Call, why: str | None = None) -> None:
         """Record that a call did not end."""
-        call.given_up, call.error = self.now(), why
+        call.given_up, call.error = self._now(), why
         self._over(call, call.given_up)
 
     def give_up_all(self, why: str) -> None:
@@ -99,10 +95,14 @@ class RunRecorder(Recorder):
 
     # --- records
 
-    def formed(self, call: Call, form: RecordForm, n: int) -> SentRecord:
-        """Return the next record of a step, the ``n``-th one of its call."""
-        number = len(self.history.records)
-        return self._new_record(call, form.key_of(n, number), form.value_of(number))
+    def formed(self, call: Call, form: RecordForm, count: int) -> Iterator[SentRecord]:
+        """Yield the records of a step; each is about to be sent when it is asked for."""
+        records, value_of = self.history.records, form.values()
+        has_keys = form.keys > 0
+        for n in range(count):
+            number = len(records)
+            key = form.key_of(n, number) if has_keys else None
+            yield self._new_record(call, key, value_of(number))
 
     def probe(self, call: Call, key: bytes) -> SentRecord:
         """Return a probe; its key chooses its partition."""
@@ -112,18 +112,17 @@ class RunRecorder(Recorder):
         self, call: Call, key: bytes | None, value: bytes, *, probe: bool = False
     ) -> SentRecord:
         """Record that a record is about to be sent."""
-        records = self.history.records
-        now = self.now()
-        record = SentRecord(
-            len(records), key, value, call.n, now, probe=probe, producer=call.producer
-        )
-        records.append(record)
-        self.history.events.append(RecordSent(t=now, record=record.id, probe=probe))
+        history, now = self.history, self._now()
+        number = len(history.records)
+        record = SentRecord(number, key, value, call.n, now, None, probe)
+        record.producer = call.producer
+        history.records.append(record)
+        history.events.append(RecordSent(t=now, record=number, probe=probe))
         return record
 
     def cancelled(self, record: SentRecord) -> None:
         """Record that the caller cancelled the send of a record."""
-        record.cancelled_at = self.now()
+        record.cancelled_at = self._now()
         self.open.pop(record.id, None)
 
     # --- reports of the client
@@ -138,7 +137,7 @@ class RunRecorder(Recorder):
     ) -> None:
         """Record that the client reported a record as stored."""
         if source == "wait" and record.waited_at is None:
-            record.waited_at = self.now()
+            record.waited_at = self._now()
         if record.outcome_at is None:
             record.partition, record.offset, record.timestamp = partition, offset, timestamp
             self._settled(record, "ok")
@@ -148,7 +147,7 @@ class RunRecorder(Recorder):
             or record.partition != partition
             or record.timestamp != timestamp
         ):
-            told = OutcomeReport(source, self.now(), "ok", partition, offset, timestamp)
+            told = OutcomeReport(source, self._now(), "ok", partition, offset, timestamp)
             record.contradictions.append(told)
 
     def failed(
@@ -156,12 +155,12 @@ class RunRecorder(Recorder):
     ) -> None:
         """Record that the client reported a record as given up."""
         if source == "wait" and record.waited_at is None:
-            record.waited_at = self.now()
+            record.waited_at = self._now()
         if record.outcome_at is None:
             record.error = error
             self._settled(record, outcome)
         elif record.outcome != outcome:
-            record.contradictions.append(OutcomeReport(source, self.now(), outcome, error=error))
+            record.contradictions.append(OutcomeReport(source, self._now(), outcome, error=error))
 
     def reported(self, report: DeliveryReported) -> None:
         """Record a call of the delivery callback."""
@@ -189,12 +188,13 @@ class RunRecorder(Recorder):
         self.history.exit, self.history.complaint = how, list(complaint)
 
     def _settled(self, record: SentRecord, outcome: Outcome) -> None:
-        record.outcome, record.outcome_at = outcome, self.now()
-        self.open.pop(record.id, None)
+        number, now = record.id, self._now()
+        record.outcome, record.outcome_at = outcome, now
+        self.open.pop(number, None)
         self.history.events.append(
             RecordSettled(
-                t=record.outcome_at,
-                record=record.id,
+                t=now,
+                record=number,
                 outcome=outcome,
                 partition=record.partition,
                 offset=record.offset,

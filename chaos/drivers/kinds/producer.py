@@ -188,7 +188,7 @@ class ProducerSession(DriverSession):
     def _note(self, record: SentRecord, output: ProduceOutput) -> None:
         self._outputs[record.id] = output
         if output.done:
-            self._tell(record)
+            self._tell(record, output)
         else:
             self._open[record.id] = record
 
@@ -206,29 +206,29 @@ class ProducerSession(DriverSession):
                 report.base_offset,
             )
         )
-        left = report.records
+        left, outputs = report.records, self._outputs
         found = []
-        for record in self._open.values():
-            if self._outputs[record.id].done:
-                found.append(record)
+        for number, record in self._open.items():
+            if (output := outputs[number]).done:
+                found.append((record, output))
                 left -= 1
                 if not left:
                     break
-        for record in found:
+        for record, output in found:
             del self._open[record.id]
-            self._tell(record)
+            self._tell(record, output)
 
     def _look(self) -> None:
         """Record the outcomes of all settled records that the callback did not report."""
         for record in tuple(self._open.values()):
-            if self._outputs[record.id].done:
+            if (output := self._outputs[record.id]).done:
                 del self._open[record.id]
-                self._tell(record)
+                self._tell(record, output)
 
-    def _tell(self, record: SentRecord) -> None:
+    def _tell(self, record: SentRecord, output: ProduceOutput) -> None:
         """Record the outcome of a record whose output is settled."""
         try:
-            metadata = self._outputs[record.id].result()
+            metadata = output.result()
         except DeliveryError as error:
             self._recorder.failed(record, _settled(error), str(error), "output")
         else:
