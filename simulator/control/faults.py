@@ -149,7 +149,8 @@ class FaultControl:
     def _close_for(self, faults: Sequence[Fault], since: float) -> None:
         """Close listeners for the faults that do so."""
         for fault in faults:
-            if isinstance(fault, Refusal) and fault.how == "refuse":
+            if fault.closes_listeners:
+                assert isinstance(fault, Refusal)
                 self._listeners.refuse(fault, since)
 
     def _faults_elapsed(self) -> float:

@@ -63,10 +63,13 @@ class Armed:
     __slots__ = (
         "_draws",
         "_effects",
+        "_match",
         "_nth",
         "_retired",
         "_seed",
         "actions",
+        "any_sender",
+        "api",
         "count",
         "fault",
         "fired",
@@ -84,6 +87,10 @@ class Armed:
         """When it was added, in seconds of the faults' clock."""
         self.ordinals: dict[tuple[str, int], int] = {}
         """By partition, the latest ordinal."""
+        self._match = match = fault.match
+        self.api = match.api
+        self.any_sender = match.spu is None and match.connection is None and match.client_id is None
+        """Whether the fault matches every client, connection and server."""
         self._nth = frozenset(fault.nth or ())
         self._seed = seed
         self._retired = False
@@ -104,7 +111,7 @@ class Armed:
 
     def concerns_sender(self, exchange: Exchange) -> bool:
         """Return whether the fault matches the client, the connection and the server."""
-        match = self.fault.match
+        match = self._match
         return (
             (match.spu is None or match.spu == exchange.spu)
             and (match.connection is None or match.connection == exchange.connection)
@@ -113,17 +120,18 @@ class Armed:
 
     def first_match(self, partitions: Sequence[tuple[str, int]]) -> tuple[str, int] | None:
         """Return the first partition that the fault matches, or None."""
-        match = self.fault.match
+        match = self._match
         if match.entry is not None:
             partitions = partitions[match.entry : match.entry + 1]
+        wanted, number = match.topic, match.partition
         for topic, index in partitions:
-            if match.topic in (None, topic) and match.partition in (None, index):
+            if (wanted is None or wanted == topic) and (number is None or number == index):
                 return topic, index
         return None
 
     def wants_partition(self, exchange: Exchange) -> bool:
         """Return whether the fault excludes a request that names no partition."""
-        match = self.fault.match
+        match = self._match
         if any(key is not None for key in (match.topic, match.partition, match.entry)):
             return True
         return exchange.carries_partitions and not self.fault.empty

@@ -146,7 +146,7 @@ class Action:
             (Effect.ALTERS_BYTES, self.flips_bit),
             (Effect.HIDES_ATTEMPTS, ends or (self.silence and request)),
         )
-        return tuple(effect for effect, there in found if there)
+        return tuple([effect for effect, there in found if there])
 
 
 DECIDING = frozenset({Effect.NOT_APPLIED, Effect.NOT_ANSWERED, Effect.ANSWERED_WITH_CODE})

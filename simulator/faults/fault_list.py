@@ -39,9 +39,9 @@ def with_names(faults: Sequence[Fault], before: int = 0) -> list[Fault]:
         fault if fault.name else fault.model_copy(update={"name": f"{fault.kind}-{n}"})
         for n, fault in enumerate(faults, before + 1)
     ]
-    for name, times in Counter(fault.name for fault in result).items():
-        if times > 1:
-            raise ValueError(f"{times} faults are named {name!r}; give each a unique name")
+    if len({fault.name for fault in result}) < len(result):
+        [(name, times)] = Counter(fault.name for fault in result).most_common(1)
+        raise ValueError(f"{times} faults are named {name!r}; give each a unique name")
     return result
 
 

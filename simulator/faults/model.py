@@ -129,9 +129,21 @@ class Fault(Strict):
         return cls.model_validate({**cls.example, **fields})
 
     @property
+    def closes_listeners(self) -> bool:
+        """Whether the fault acts by closing listeners, which leaves no event of a connect."""
+        return False
+
+    @property
     def spu_named(self) -> int | None:
         """The index of the SPU that the fault names, or None."""
         raise NotImplementedError
+
+
+_CUT_POINTS = {
+    "request": (CutPoint.REQUEST,),
+    "response": (CutPoint.RESPONSE,),
+    "both": (CutPoint.REQUEST, CutPoint.RESPONSE),
+}
 
 
 class Placed(Fault):
@@ -170,7 +182,7 @@ class Placed(Fault):
     @property
     def cut_points(self) -> tuple[CutPoint, ...]:
         """The cut points at which the fault strikes."""
-        return tuple(at for at in CutPoint if self.at in (at.value, "both"))
+        return _CUT_POINTS[self.at]
 
     @property
     def spu_named(self) -> int | None:
@@ -255,6 +267,11 @@ class Refusal(Fault):
         if written.get("nth") is not None and written.get("how", "refuse") == "refuse":
             text = "a closed listener counts no connects; write how: rst, how: hang or between"
             yield Conflict(("nth",), text)
+
+    @property
+    def closes_listeners(self) -> bool:
+        """Whether the fault closes listeners; the other ones let them accept connections."""
+        return self.how == "refuse"
 
     def covers(self, spu: int | None) -> bool:
         """Return whether the fault concerns an SPU, or the SC if ``spu`` is None."""

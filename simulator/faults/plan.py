@@ -16,7 +16,7 @@ terminal action happens after the delay.
 """
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -48,6 +48,8 @@ FAULTS_MAX = 1_000
 COUNTS_MAX = 10_000
 """The maximum number of names with a count. Beyond it the count of the earliest removed fault is
 forgotten; faults are added by a peer of the control API."""
+
+_NO_MARKS: Mapping[Armed, Mark] = {}
 
 _OTHERS = ("", -1)
 """The shared key of partitions that are not counted separately; no frame can name it."""
@@ -129,7 +131,7 @@ class FaultPlan:
         """The number of partitions that are counted, over all faults."""
         self._by_connection: dict[int, dict[Armed, int]] = {}
         self._accepted: dict[str, Counter[int | None]] = {}
-        """By the name of a fault, and by SPU, None for the SC, the connects that it counted."""
+        """By the name of a refusal, and by SPU, None for the SC, the connects that it counted."""
         self._dials_reported = False
         self.counts: dict[str, FaultCount] = {}
         """Counts by the name of the fault, in the order of adding; also of removed faults."""
@@ -204,8 +206,11 @@ class FaultPlan:
 
     def heal(self) -> None:
         """Remove all faults; none strikes until another is added."""
-        for name in tuple(self._faults):
-            self.remove(name)
+        for name in self._faults:
+            self._retire(name)
+        self._faults.clear()
+        self._since_s.clear()
+        self._arrange()
         self.active = False
         self.healings += 1
 
@@ -227,16 +232,17 @@ class FaultPlan:
         name = fault.name
         self._faults[name] = fault
         self._since_s[name] = elapsed_s
-        self._accepted[name] = Counter()
-        unknown = _closes_listeners(fault) and not self._dials_reported
+        unknown = fault.closes_listeners and not self._dials_reported
         count = self.counts.setdefault(name, FaultCount(None if unknown else 0))
         if isinstance(fault, Placed):
             self._armed[name] = Armed(fault, self._seed, count, elapsed_s)
+        else:
+            self._accepted[name] = Counter()
         if len(self.counts) > COUNTS_MAX:
             del self.counts[next(each for each in self.counts if each not in self._faults)]
 
     def _retire(self, name: str) -> None:
-        del self._accepted[name]
+        self._accepted.pop(name, None)
         armed = self._armed.pop(name, None)
         if armed is not None:
             armed.retire()
@@ -248,16 +254,18 @@ class FaultPlan:
         """Sort the faults by what they concern, after a change."""
         self.changes += 1
         armed = [self._armed[name] for name in self._faults if name in self._armed]
-        self._for_all = [each for each in armed if each.fault.match.api == ALL_APIS]
+        self._for_all = [each for each in armed if each.api == ALL_APIS]
         """The faults that concern an API that no fault names."""
         self._by_api = {
-            api: [each for each in armed if each.fault.match.api in (api, ALL_APIS)]
-            for api in {each.fault.match.api for each in armed}
+            api: [each for each in armed if each.api in (api, ALL_APIS)]
+            for api in {each.api for each in armed}
         }
         self._refusals = [
             each
-            for each in self._faults.values()
-            if isinstance(each, Refusal) and not _closes_listeners(each)
+            for name, each in self._faults.items()
+            if name not in self._armed
+            and isinstance(each, Refusal)
+            and not each.closes_listeners
         ]
 
     # --- verdicts
@@ -275,13 +283,17 @@ class FaultPlan:
         exchange.changes = self.changes
         if not self.active:
             return
-        known = {mark.armed: mark for mark in exchange.marks}
+        concerned = self._by_api.get(exchange.api, self._for_all)
+        if not concerned:
+            exchange.marks = ()
+            return
+        known = {mark.armed: mark for mark in exchange.marks} if exchange.marks else _NO_MARKS
         marks = []
-        for armed in self._by_api.get(exchange.api, self._for_all):
+        for armed in concerned:
             if armed in known:
                 marks.append(known[armed])
                 continue
-            if not armed.concerns_sender(exchange):
+            if not armed.any_sender and not armed.concerns_sender(exchange):
                 continue
             if exchange.partitions:
                 partition = armed.first_match(exchange.partitions)
@@ -305,7 +317,7 @@ class FaultPlan:
             at: whether the frame is the request or a response.
             elapsed_s: seconds since the faults' clock started.
         """
-        if not exchange.marks or not self.active:
+        if not self.active or not exchange.marks:
             return None
         striking = [
             mark for mark in exchange.marks if mark.armed.strikes(mark, exchange, at, elapsed_s)
@@ -342,7 +354,7 @@ class FaultPlan:
             return
         self._dials_reported = True
         for fault in self._faults.values():
-            if _closes_listeners(fault):
+            if fault.closes_listeners:
                 self._count(fault.name, 0)
 
     def count_refused(self, names: Collection[str]) -> None:
@@ -372,11 +384,6 @@ class FaultPlan:
         return ordinal
 
 
-def _closes_listeners(fault: Fault) -> bool:
-    """Return whether a fault acts by closing listeners, which leaves no event of a connect."""
-    return isinstance(fault, Refusal) and fault.how == "refuse"
-
-
 def _combined(
     striking: Sequence[Mark], exchange: Exchange, at: CutPoint, healings: int
 ) -> FrameVerdict:
@@ -395,7 +402,8 @@ def _combined(
         armed.fired += 1
         armed.count.fired = (armed.count.fired or 0) + 1
         verdict.delay_s += delay_s
-        verdict.duplicated_by += (armed.fault.name,) * action.copies
+        if action.copies:
+            verdict.duplicated_by += (armed.fault.name,) * action.copies
         if action.flips_bit:
             verdict.flips += ((mark.struck, armed.drawn(mark, exchange, at)[1]),)
         if action.forges is not None:
