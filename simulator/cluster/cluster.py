@@ -160,7 +160,7 @@ class Cluster:
         self.retain_bytes = retain_bytes
         self.store: Store | None = None
         """What keeps the state across restarts, if anything does; see ``keeping``."""
-        self.epochs = Counter[type[Thing]]()
+        self.epochs: Counter[type[Thing]] = Counter()
         """By type of thing, how often something was told of it."""
         self.latest_news: dict[tuple[str, int, bool], Any] = {}
         """What subscribers made of the latest change, for each other; emptied by the next one."""
@@ -170,7 +170,7 @@ class Cluster:
         self._subscribers: list[Subscriber] = []
         # A watch without objects would be a trap: a client counts an empty answer as none and waits
         # a minute for another.
-        self.create_topic(SYSTEM_TOPIC, SYSTEM_TOPIC_SPEC)
+        self._add_topic(SYSTEM_TOPIC, SYSTEM_TOPIC_SPEC)
 
     # --- looking things up
 
@@ -216,10 +216,14 @@ class Cluster:
             ClusterError: the name or the spec is not acceptable, or the topic cannot be kept.
         """
         self.check_topic(name, spec)
-        kept = entries.KeptTopic(name=name, spus=len(self.spus), spec=spec)
-        self._keep(kept, Code.TOPIC_ERROR)
+        if self.store is not None:
+            kept = entries.KeptTopic(name=name, spus=len(self.spus), spec=spec)
+            self._keep(kept, Code.TOPIC_ERROR)
         if spec.cleanup_policy is not None and not spec.system:
             self._warn_of_retention(name)
+        return self._add_topic(name, spec)
+
+    def _add_topic(self, name: str, spec: TopicSpec) -> Topic:
         self.topics[name] = topic = Topic(name, spec)
         self._tell([topic])
         self._resolve(topic, TopicResolution.PENDING)
@@ -430,9 +434,10 @@ class Cluster:
     def _tell(self, things: list[Thing], *, gone: bool = False) -> None:
         if things:
             self.epochs[type(things[0])] += 1
-            self.latest_news.clear()
-            for subscriber in tuple(self._subscribers):
-                subscriber(things, gone)
+            if self._subscribers:
+                self.latest_news.clear()
+                for subscriber in tuple(self._subscribers):
+                    subscriber(things, gone)
 
     def _tell_in_parts(self, partitions: list[Partition]) -> None:
         """Tell of each partition by itself, or of as few at a time as ``NEWS_FRAMES_MAX`` lets."""
@@ -463,9 +468,9 @@ class Cluster:
 
     def _append_partitions(self, topic: Topic, first: int) -> None:
         """Make the partitions of a topic that its spec has from ``first`` on."""
-        spec = topic.spec
-        segment = (spec.storage and spec.storage.segment_size) or SEGMENT_BYTES_DEFAULT
-        limit = None if spec.storage is None else spec.storage.max_partition_size
+        spec, storage = topic.spec, topic.spec.storage
+        segment = (storage and storage.segment_size) or SEGMENT_BYTES_DEFAULT
+        limit = None if storage is None else storage.max_partition_size
         for index, replicas in enumerate(placed(spec, len(self.spus), SPU_ID_FIRST)):
             if index >= first:
                 log = PartitionLog(self.memory, spec.compression, segment, limit, self.retain_bytes)
@@ -475,7 +480,7 @@ class Cluster:
                 topic.partitions.append(Partition(topic, index, replicas, log, served))
 
     def _check_count(self, count: int) -> None:
-        if count + sum(1 for _ in self.partitions()) > PARTITIONS_MAX:
+        if count + sum([len(topic.partitions) for topic in self.topics.values()]) > PARTITIONS_MAX:
             raise ClusterError(
                 Code.TOPIC_ERROR, f"more than {PARTITIONS_MAX} partitions in this simulator"
             )

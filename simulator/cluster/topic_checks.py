@@ -77,6 +77,8 @@ def _deduplication(uses: str, smartmodules: Container[str]) -> TopicRefusal:
 
 def _limits(spec: TopicSpec) -> str | None:
     policy, storage = spec.cleanup_policy, spec.storage
+    if policy is None and storage is None:
+        return None
     found: list[str | None] = []
     if policy is not None:
         found.append(_below("retention_secs", policy.time_in_seconds, RETENTION_SECONDS_MIN))

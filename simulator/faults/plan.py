@@ -16,7 +16,7 @@ terminal action happens after the delay.
 """
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -48,8 +48,6 @@ FAULTS_MAX = 1_000
 COUNTS_MAX = 10_000
 """The maximum number of names with a count. Beyond it the count of the earliest removed fault is
 forgotten; faults are added by a peer of the control API."""
-
-_NO_MARKS: Mapping[Armed, Mark] = {}
 
 _OTHERS = ("", -1)
 """The shared key of partitions that are not counted separately; no frame can name it."""
@@ -263,9 +261,7 @@ class FaultPlan:
         self._refusals = [
             each
             for name, each in self._faults.items()
-            if name not in self._armed
-            and isinstance(each, Refusal)
-            and not each.closes_listeners
+            if name not in self._armed and isinstance(each, Refusal) and not each.closes_listeners
         ]
 
     # --- verdicts
@@ -281,15 +277,12 @@ class FaultPlan:
         gets its ordinals of those when this is called again.
         """
         exchange.changes = self.changes
-        if not self.active:
+        candidates = self._by_api.get(exchange.api, self._for_all)
+        if not self.active or not (candidates or exchange.marks):
             return
-        concerned = self._by_api.get(exchange.api, self._for_all)
-        if not concerned:
-            exchange.marks = ()
-            return
-        known = {mark.armed: mark for mark in exchange.marks} if exchange.marks else _NO_MARKS
+        known = {mark.armed: mark for mark in exchange.marks}
         marks = []
-        for armed in concerned:
+        for armed in candidates:
             if armed in known:
                 marks.append(known[armed])
                 continue
@@ -306,8 +299,7 @@ class FaultPlan:
                 partition = None
                 ordinal = self._next_of_connection(armed, exchange.connection)
             marks.append(Mark(armed, ordinal, partition))
-        if marks or known:
-            exchange.marks = marks
+        exchange.marks = marks
 
     def verdict(self, exchange: Exchange, at: CutPoint, elapsed_s: float) -> FrameVerdict | None:
         """Return the verdict for a frame, or None if no fault strikes; count the faults.

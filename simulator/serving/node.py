@@ -170,8 +170,10 @@ class Connections:
     def dialled(self, port: int, *, refused: bool, client_id: str | None) -> None:
         """Record a connect of a client, which only its dialler can report if it was refused."""
         self._plan.expect_dials()
+        if not refused:
+            return
         node = next((node for node in self._nodes if node.port == port), None)
-        if refused and node is not None:
+        if node is not None:
             self._journal.record(DialRefused(server=node.name, client_id=client_id))
             self._plan.count_refused(node.refused_by)
 

@@ -40,7 +40,7 @@ class Recovery:
         self._cluster = cluster
         self._journal = journal
         self._duration = config.recovery
-        self._draws = Draws(config.seed, "recovery", "start")
+        self._seed = config.seed
         self._start_soon = start_soon
         self._starts: Counter[int] = Counter()
         """By SPU, how often it was started."""
@@ -63,7 +63,8 @@ class Recovery:
         self._starts[spu.index] += 1
         start, now = self._starts[spu.index], trio.current_time()
         self._under_way[spu.index] = start
-        timed = [(now + self._seconds(each, start), each) for each in self._cluster.led(spu)]
+        draws = Draws(self._seed, "recovery", "start")
+        timed = [(now + self._seconds(each, draws, start), each) for each in self._cluster.led(spu)]
         timed.sort(key=lambda due: due[0])
         self._serve(spu, [partition for due, partition in timed if due <= now])
         if later := [each for each in timed if each[0] > now]:
@@ -76,8 +77,8 @@ class Recovery:
         while self._under_way:
             await self._ended.wait()
 
-    def _seconds(self, partition: Partition, start: int) -> float:
-        draw, _ = self._draws.of_partition(partition.topic.name, partition.index, start)
+    def _seconds(self, partition: Partition, draws: Draws, start: int) -> float:
+        draw, _ = draws.of_partition(partition.topic.name, partition.index, start)
         return self._duration.sample(draw)
 
     async def _recover(self, spu: Spu, start: int, timed: list[tuple[float, Partition]]) -> None:
