@@ -50,6 +50,10 @@ class Journal:
 
         return end
 
+    def close(self) -> None:
+        """Let go of the sinks: no further event reaches them."""
+        self._sinks, self.active = [], False
+
     def restart(self) -> None:
         """Start all counts from nothing; the numbers of events go on."""
         self.connections = self.frames = self.unanswered_records = 0

@@ -12,6 +12,7 @@ from simulator.faults.plan import FaultPlan
 from simulator.journal import Journal
 from simulator.options import FaultOptions, SimulatorError
 from simulator.serving.listeners import Listeners
+from simulator.serving.timers import Elapsed
 
 
 class FaultSettings(Protocol):
@@ -46,13 +47,15 @@ class FaultControl:
         self._time = clock
         self._plan = FaultPlan(settings.faults, settings.seed)
         self._plan.active = False
-        self._faults_since = clock()
+        self._faults_clock = Elapsed(clock)
+        self._faults_elapsed = self._faults_clock.seconds
+        """Returns the seconds since the faults' clock started."""
 
     def begin_faults(self) -> None:
         """Activate the faults; their clock and their ordinals start now."""
-        self._faults_since = self._time()
+        self._faults_clock.since = now = self._time()
         self._plan.active = True
-        self._close_for(self._plan.faults, self._faults_since)
+        self._close_for(self._plan.faults, now)
 
     def list_faults(self) -> list[Fault]:
         """Return the faults in the order in which they are evaluated, each with its name."""
@@ -152,9 +155,6 @@ class FaultControl:
             if fault.closes_listeners:
                 assert isinstance(fault, Refusal)
                 self._listeners.refuse(fault, since)
-
-    def _faults_elapsed(self) -> float:
-        return self._time() - self._faults_since
 
 
 @contextmanager

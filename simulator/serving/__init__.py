@@ -12,7 +12,7 @@
 ``recovery``: SPUs that start listen before they serve.
 ``replicating``: the task that replicates, and its events.
 ``topic_events``: the events of topics.
-``timers``: calls at a time.
+``timers``: calls at a time, and the time since a moment.
 ``listeners``: listeners opened, closed, and kept closed by faults.
 ``transport``: real sockets: streams, listening, resets.
 ``server``: the simulator as a whole; the only nursery.

@@ -41,7 +41,7 @@ from simulator.serving.listeners import Listeners
 from simulator.serving.node import Connections, Node
 from simulator.serving.recovery import Recovery
 from simulator.serving.replicating import replicate
-from simulator.serving.timers import calls_at
+from simulator.serving.timers import Elapsed, calls_at
 from simulator.serving.topic_events import TopicEvents
 from simulator.serving.transit import Transit
 from simulator.serving.transport import Bound, Listen, Stream, listen_on_tcp
@@ -74,8 +74,10 @@ class Simulator(FaultControl, TopicControl):
         self._kept = KeptEvents()
         self.events = self._kept.events
         """All events, unless other sinks receive them; with the bytes of applied requests only."""
-        self._ready_at = self._time()
-        self.cluster.consumer_offsets.epoch_s = config.started_s - self._time()
+        self._ready = Elapsed(clock)
+        self.elapsed = self._ready.seconds
+        """Returns the seconds since the simulator was ready, which is the time of events."""
+        self.cluster.consumer_offsets.epoch_s = config.started_s - clock()
         self._journal = Journal(self.elapsed, [self._kept] if sinks is None else [*sinks])
         self._state = SimulatorState(
             self._plan,
@@ -97,11 +99,16 @@ class Simulator(FaultControl, TopicControl):
             for spu in self.cluster.spus
         ]
         self._nodes = (self._sc, *self._spus)
+        state, transit, start_soon = self._state, self._transit, nursery.start_soon
+
+        def new_task(node: Node, bound: Bound, stream: Stream, number: int) -> ApplyingTask:
+            return ApplyingTask(state, number, stream, bound.reset, node.spu, start_soon, transit)
+
         self._connections = Connections(
-            self._nodes, self._plan, self._journal, self._faults_elapsed, self._new_task
+            self._nodes, self._plan, self._journal, self._faults_elapsed, new_task
         )
         self._listeners = Listeners(
-            self._nodes, listen, self._journal, nursery.start_soon, self._connections.accepted
+            self._nodes, listen, self._journal, start_soon, self._connections.accepted
         )
 
     async def start(self) -> None:
@@ -116,7 +123,7 @@ class Simulator(FaultControl, TopicControl):
             if node.spu is not None:
                 node.spu.host = bracketed(self._advertised)
                 node.spu.port = node.port
-        self._ready_at = trio.current_time()
+        self._ready.since = self._time()
         topics = TopicEvents(self._journal)
         topics([*self.cluster.topics.values()], False)
         self.cluster.subscribe(topics)
@@ -204,10 +211,6 @@ class Simulator(FaultControl, TopicControl):
     def fault_counts(self) -> Mapping[str, FaultCount]:
         """By name, how often each fault fired so far; what ``summary`` says of them."""
         return dict(self._plan.counts)
-
-    def elapsed(self) -> float:
-        """Return the seconds since the simulator was ready, which is the time of events."""
-        return self._time() - self._ready_at
 
     # --- control
 
@@ -333,6 +336,11 @@ class Simulator(FaultControl, TopicControl):
                     node.stopped = False
                     await self._listeners.open(node)
 
+    def ended(self) -> None:
+        """Let go of the data directory and of the sinks, when no task runs any more."""
+        release(self.cluster)
+        self._journal.close()
+
     def _begin_anew(self) -> None:
         """Return to the state of the start, without connections and with closed listeners."""
         self._kept.clear()
@@ -362,10 +370,6 @@ class Simulator(FaultControl, TopicControl):
             count = len(self._spus)
             raise SimulatorError(f"no SPU {index}; there are {count}, numbered from 0")
         return self._spus[index]
-
-    def _new_task(self, node: Node, bound: Bound, stream: Stream, number: int) -> ApplyingTask:
-        start_soon, transit = self._nursery.start_soon, self._transit
-        return ApplyingTask(self._state, number, stream, bound.reset, node.spu, start_soon, transit)
 
 
 @asynccontextmanager
@@ -409,7 +413,7 @@ async def open_simulator(
             nursery.cancel_scope.cancel()
     finally:
         if simulator is not None:
-            release(simulator.cluster)
+            simulator.ended()
     if failure is None and simulator is not None:
         failure = simulator.connections_defect
     if failure is not None:

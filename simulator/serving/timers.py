@@ -1,8 +1,28 @@
-"""Calls at a time, for state that has no tasks of its own."""
+"""Calls at a time, for state that has no tasks of its own, and the time since a moment."""
 
 from collections.abc import Callable
 
 import trio
+
+
+class Elapsed:
+    """The time since a moment. It refers to a clock alone, so that what keeps ``seconds`` does not
+    refer back to a simulator that owns it.
+
+    Args:
+        clock: the time in seconds.
+    """
+
+    __slots__ = ("_clock", "since")
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self.since = clock()
+        """The moment, by the clock; at first that of the creation."""
+
+    def seconds(self) -> float:
+        """Return the seconds since the moment."""
+        return self._clock() - self.since
 
 
 def calls_at(nursery: trio.Nursery) -> Callable[[float, Callable[[], None]], None]:

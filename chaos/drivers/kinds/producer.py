@@ -57,12 +57,14 @@ async def open_producer(
     try:
         async with Fluvio.connect(address, dial=world.dial, now_ns=world.now_ns) as fluvio:
             client = ProducerSession(recorder, fluvio, scenario, 0, address)
-            async with fluvio.topic_producer(scenario.topic.name, client.config) as client.producer:
+            topic, config = scenario.topic.name, client.config()
+            async with fluvio.topic_producer(topic, config) as client.producer:
                 connected = True
                 try:
                     yield client
                 finally:
                     client.producer.abandon()
+                    del client.producer  # whose callback refers to the session
     except FluvioError as error:
         if not connected:
             raise CallFailed(str(error)) from error
@@ -96,8 +98,10 @@ class ProducerSession(DriverSession):
         self._open: dict[int, SentRecord] = {}
         """The accepted records whose outcome was not recorded yet."""
         self._told = recorder.producer(number)
-        self.config = config_of(scenario.producer, self.settled)
-        """The configuration of the producer."""
+
+    def config(self) -> TopicProducerConfig:
+        """Return the configuration of the producer."""
+        return config_of(self._scenario.producer, self.settled)
 
     async def send(self, record: SentRecord) -> None:
         """Send one record."""
@@ -170,7 +174,7 @@ class ProducerSession(DriverSession):
         )
         topic, leaving = self._scenario.topic.name, False
         try:
-            async with self._fluvio.topic_producer(topic, client.config) as client.producer:
+            async with self._fluvio.topic_producer(topic, client.config()) as client.producer:
                 try:
                     yield client
                 finally:
