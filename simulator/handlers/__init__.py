@@ -14,7 +14,7 @@ Importing this package registers all handlers.
 import sys
 
 from simulator.handlers.context import CommitWait, Context, Held, Pause, WaitUntil
-from simulator.handlers.served_api import SERVED_APIS, Handler, ServedApi, served_by
+from simulator.handlers.served_api import SERVED_APIS, Handler, ServedApi, apis_of, served_by
 from wire.registry import import_all
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "Pause",
     "ServedApi",
     "WaitUntil",
+    "apis_of",
     "served_by",
 ]
 

@@ -111,6 +111,18 @@ def served_by(server: Literal["sc", "spu"]) -> dict[int, ServedApi]:
     return _by_key(server, tuple(SERVED_APIS.values()))
 
 
+def apis_of(server: Literal["sc", "spu"]) -> dict[int, Api[Any, Any]]:
+    """Return the declarations of the APIs that a server answers, by API key."""
+    return _apis_by_key(server, tuple(SERVED_APIS.values()))
+
+
+@lru_cache
+def _apis_by_key(
+    server: Literal["sc", "spu"], served: tuple[ServedApi, ...]
+) -> dict[int, Api[Any, Any]]:
+    return {key: each.api for key, each in _by_key(server, served).items()}
+
+
 @lru_cache
 def _by_key(server: Literal["sc", "spu"], served: tuple[ServedApi, ...]) -> dict[int, ServedApi]:
     offered = [each for each in served if each.api.offered_by(server)]

@@ -26,6 +26,7 @@ from simulator.serving.pending import PendingAnswer, PendingEnd, PendingRequest
 from simulator.serving.states import WritingState
 from simulator.serving.transit import Transit
 from simulator.serving.transport import Stream
+from simulator.signal import Signal
 from wire.codec import WireError
 
 ANSWERS_S = 5.0
@@ -65,8 +66,8 @@ class ProxiedTask(ConnectionTask):
         self._know = know
         self._upstream: UpstreamStream
         self._heard = trio.Event()
-        self._moved = trio.Event()
-        """Set when an answer was passed on, or no more will come; then replaced."""
+        self._moved = Signal()
+        """Sent when an answer was passed on, or no more will come."""
 
     async def serve(self, port: int) -> None:
         """Serve the connection to its end; the caller closes the client's stream.
@@ -77,13 +78,12 @@ class ProxiedTask(ConnectionTask):
         exchanges = self._proxied
         exchanges.opened(port)
         try:
-            with self._life:
-                try:
-                    self._upstream = await self._connect()
-                except UnreachableError as error:
-                    self._carry_out(exchanges.unreachable(str(error)))
-                else:
-                    await self._serve()
+            try:
+                self._upstream = await self._connect()
+            except UnreachableError as error:
+                self._carry_out(exchanges.unreachable(str(error)))
+            else:
+                await self._serve()
         finally:
             self._share.close()
             exchanges.closed()
@@ -185,22 +185,18 @@ class ProxiedTask(ConnectionTask):
         await self._put(self._proxied.answered(heard))
         if self._proxied.calls.holding:
             await self._release()
-        self._has_moved()
+        self._moved.send()
 
     def _carry_out(self, actions: Iterable[StreamAction]) -> None:
         """Carry out actions; nothing waits for the upstream once the connection is reset."""
         super()._carry_out(actions)
-        self._has_moved()
-
-    def _has_moved(self) -> None:
-        self._moved.set()
-        self._moved = trio.Event()
+        self._moved.send()
 
     async def _release(self, *, all_of_them: bool = False) -> None:
         """Pass on what waited for earlier requests and need not wait any longer."""
         for item in self._proxied.calls.released(all_of_them=all_of_them):
             await self._put(item)
-        self._has_moved()
+        self._moved.send()
 
     async def _put(self, item: PendingAnswer | PendingEnd) -> None:
         if isinstance(item, PendingEnd):

@@ -9,12 +9,12 @@ it, nor an address be found in its answer; ApiVersions offers no such version.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from simulator.cluster.cluster import Spu
 from simulator.events import ClosedBy, CloseReason
 from simulator.faults.effects import CutPoint
-from simulator.handlers import served_by
+from simulator.handlers import apis_of, served_by
 from simulator.handlers.codes import code_of
 from simulator.proxying.calls import Calls, ForwardedCall, sent_entries, without_records
 from simulator.proxying.rewriting import ADDRESSED, SpuNews, narrowed, spu_news
@@ -70,11 +70,12 @@ class ProxiedExchanges(Exchanges):
     def __init__(
         self, shared: ProxyState, number: int, spu: Spu | None, address_of: AddressOf
     ) -> None:
-        declared = served_by("sc" if spu is None else "spu")
-        super().__init__(shared, number, spu, EveryServedApi(declared))
+        server: Literal["sc", "spu"] = "sc" if spu is None else "spu"
+        declared = served_by(server)
+        wire = ServerConnection(EveryApi(apis_of(server)))
+        super().__init__(shared, number, spu, EveryServedApi(declared), wire)
         self._state = shared
         self._declared = declared
-        self._wire = ServerConnection(EveryApi({k: each.api for k, each in declared.items()}))
         self._address_of = address_of
         self.calls = Calls()
         self._upstream = FrameReader(RESPONSE_BYTES_MIN)

@@ -3,14 +3,24 @@
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from types import GeneratorType
-from typing import Any
+from typing import Any, Literal
 
 from simulator.cluster.cluster import Cluster, Partition, Spu
 from simulator.faults.effects import CutPoint, StruckEntries
-from simulator.handlers import CommitWait, Context, Held, Pause, ServedApi, WaitUntil, served_by
+from simulator.handlers import (
+    CommitWait,
+    Context,
+    Held,
+    Pause,
+    ServedApi,
+    WaitUntil,
+    apis_of,
+    served_by,
+)
 from simulator.handlers.codes import code_of
 from simulator.serving.exchange import Exchanges, SharedState
 from simulator.serving.pending import Application, PendingAnswer, PendingRequest
+from wire.connection import ServerConnection
 
 
 @dataclass(slots=True)
@@ -43,7 +53,8 @@ class AppliedExchanges(Exchanges):
         push: Callable[[PendingAnswer], None],
         when_room: Callable[[Callable[[], None]], None],
     ) -> None:
-        super().__init__(shared, number, spu, served_by("sc" if spu is None else "spu"))
+        server: Literal["sc", "spu"] = "sc" if spu is None else "spu"
+        super().__init__(shared, number, spu, served_by(server), ServerConnection(apis_of(server)))
         self._state = shared
         self._push = push
         self._held = Held(shared.clock, shared.call_at, when_room)

@@ -67,7 +67,6 @@ class ConnectionTask:
         self._requests: DelayLine[PendingRequest] = DelayLine(self._deliver, start_soon)
         self._answers: DelayLine[PendingAnswer | PendingEnd] = DelayLine(self._answer, start_soon)
         self._reader = trio.CancelScope()
-        self._life = trio.CancelScope()
         self._cut = trio.Event()
 
     @property
@@ -89,18 +88,24 @@ class ConnectionTask:
         exchanges = self._exchanges
         exchanges.opened(port)
         try:
-            with self._life:
-                with self._reader:
-                    await self._read()
+            with self._reader:
+                await self._read()
+            if not self._all_passed:  # usually there is nothing to wait for
                 await self._close_when_drained()
                 await self._requests.drained()
                 await self._answers.drained()
                 await self._close_when_drained()  # for an end that was queued after answers
-                if self.stalled:
-                    await self._cut.wait()
+            if self.stalled:
+                await self._cut.wait()
         finally:
             self._share.close()
             exchanges.closed()
+
+    @property
+    def _all_passed(self) -> bool:
+        """Whether neither a frame nor the input behind a FIN of ours is left to deal with."""
+        draining = self._exchanges.reading is ReadingState.DRAINING
+        return self._requests.idle and self._answers.idle and not draining
 
     def cut(self, by: ClosedBy, reason: CloseReason) -> None:
         """Reset the connection; requests that were read are still applied."""
@@ -111,7 +116,7 @@ class ConnectionTask:
         self.cut(ClosedBy.SIMULATOR, reason)
         self._requests.abort()
         self._answers.abort()
-        self._life.cancel()
+        self._reader.cancel()  # also while it applies a request
 
     def _cut_unread(self) -> None:
         self.cut(ClosedBy.SIMULATOR, CloseReason.ANSWERS_UNREAD)

@@ -14,6 +14,8 @@ from typing import Generic, TypeVar
 
 import trio
 
+from simulator.signal import Signal
+
 HELD_MAX = 10_000
 """The maximum number of held frames; beyond it the reader waits, and TCP makes the peer wait."""
 
@@ -45,8 +47,8 @@ class DelayLine(Generic[T]):
         self._held: deque[tuple[float, T, int]] = deque()
         self._held_bytes = 0
         self._busy = False
-        self._moved = trio.Event()
-        self._pumping = trio.CancelScope()
+        self._moved = Signal()
+        self._pumping: trio.CancelScope | None = None
 
     async def put(self, item: T, size: int, delay_s: float = 0.0) -> None:
         """Deliver an item after a delay and after all earlier items.
@@ -82,16 +84,22 @@ class DelayLine(Generic[T]):
             raise DelayLineFullError
         self._hold(item, size, delay_s)
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is held or being delivered."""
+        return not (self._busy or self._held)
+
     async def drained(self) -> None:
         """Wait until nothing is held or being delivered."""
-        while self._busy or self._held:
+        while not self.idle:
             await self._moved.wait()
 
     def abort(self) -> None:
         """Discard what is held, and end a delivery that waits."""
         self._held.clear()
         self._held_bytes = 0
-        self._pumping.cancel()
+        if self._pumping is not None:
+            self._pumping.cancel()
 
     def _full(self, size: int) -> bool:
         held = len(self._held)
@@ -119,9 +127,7 @@ class DelayLine(Generic[T]):
                     self._held.popleft()
                     self._held_bytes -= size
                     await self._deliver(item)
-                    self._moved.set()
-                    self._moved = trio.Event()
+                    self._moved.send()
         finally:
             self._busy = False
-            self._moved.set()
-            self._moved = trio.Event()
+            self._moved.send()

@@ -81,16 +81,22 @@ class Exchanges:
         number: the number of the connection, from 1 in the order in which they are accepted.
         spu: the SPU that the client connected to, or None for the SC.
         served: the APIs that the server knows, by key.
+        wire: splits the input into requests for these APIs.
     """
 
     def __init__(
-        self, shared: SharedState, number: int, spu: Spu | None, served: Mapping[int, ServedApi]
+        self,
+        shared: SharedState,
+        number: int,
+        spu: Spu | None,
+        served: Mapping[int, ServedApi],
+        wire: ServerConnection,
     ) -> None:
         self._shared = shared
         self._number = number
         self._spu = spu
         self._endpoints = served
-        self._wire = ServerConnection({key: each.api for key, each in served.items()})
+        self._wire = wire
         self._server = "sc" if spu is None else f"spu:{spu.index}"
         self._events = ConnectionEvents(shared.journal, number, self._server)
         self._closed = (ClosedBy.SIMULATOR, CloseReason.SHUTDOWN)

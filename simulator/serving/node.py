@@ -13,6 +13,7 @@ from simulator.journal import Journal
 from simulator.options import SimulatorError
 from simulator.serving.connection import ConnectionTask
 from simulator.serving.transport import Bound, Stream
+from simulator.signal import Signal
 
 CONNECTIONS_MAX = 4096
 """The maximum number of open connections; one more is reset. Each costs a task and a few kilobytes,
@@ -124,7 +125,7 @@ class Connections:
         self._elapsed = elapsed
         self._new_task = new_task
         self._connected = 0
-        self._left = trio.Event()
+        self._left = Signal()
         self.defect: Exception | None = None
         """An unexpected error on a connection, a defect of ours."""
 
@@ -163,8 +164,7 @@ class Connections:
         finally:
             node.connections.pop(stream, None)
             self._connected -= 1
-            self._left.set()
-            self._left = trio.Event()
+            self._left.send()
             await trio.aclose_forcefully(stream)
 
     def dialled(self, port: int, *, refused: bool, client_id: str | None) -> None:

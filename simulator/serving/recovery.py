@@ -18,6 +18,7 @@ from simulator.config import Config
 from simulator.events import PartitionServed, SpuStarted
 from simulator.faults.draws import Draws
 from simulator.journal import Journal
+from simulator.signal import Signal
 
 
 class Recovery:
@@ -46,7 +47,7 @@ class Recovery:
         """By SPU, how often it was started."""
         self._under_way: dict[int, int] = {}
         """By SPU that recovers, the number of the start; an earlier start is over."""
-        self._ended = trio.Event()
+        self._ended = Signal()
 
     def start(self, spu: Spu) -> None:
         """Bring an SPU that listens back into the cluster, unless it is there.
@@ -94,8 +95,7 @@ class Recovery:
 
     def _end(self, spu: Spu) -> None:
         del self._under_way[spu.index]
-        self._ended.set()
-        self._ended = trio.Event()
+        self._ended.send()
 
     def _waits(self, partition: Partition, spu: Spu) -> bool:
         """Return whether a partition exists, is still led by an SPU, and is not served yet."""

@@ -19,6 +19,8 @@ from collections.abc import Callable
 
 import trio
 
+from simulator.signal import Signal
+
 COPIES = 2
 """The copies of each byte of a request: it is received, and copied into the split batches."""
 
@@ -57,7 +59,7 @@ class Transit:
         self._waiting: deque[tuple[int, bool, trio.Event]] = deque()
         self._unread: dict[TransitShare, float] = {}
         """Who writes an answer, and since when, the earliest first."""
-        self._left = trio.Event()
+        self._left = Signal()
 
     @property
     def contended(self) -> bool:
@@ -110,8 +112,7 @@ class Transit:
         was_full = self.answers > self.half
         self.answers -= size
         if was_full and self.answers <= self.half:
-            self._left.set()
-            self._left = trio.Event()
+            self._left.send()
 
     def _evict(self) -> None:
         over, now = self.answers - self.half, trio.current_time()
@@ -164,7 +165,7 @@ class TransitShare:
         self._held = 0
         """Bytes that were received, of requests that are not dealt with."""
         self._reserved = 0
-        self._left = trio.Event()
+        self._left = Signal()
         self._closed = False
 
     @property
@@ -219,8 +220,7 @@ class TransitShare:
         had_no_room = self.answers > STREAMED_BYTES_MAX
         self.answers -= charge
         if had_no_room and self.answers <= STREAMED_BYTES_MAX:
-            self._left.set()
-            self._left = trio.Event()
+            self._left.send()
         self._transit.answer_left(charge)
 
     @property
