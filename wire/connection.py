@@ -217,17 +217,8 @@ class ServerConnection:
 
     def __init__(self, apis: Mapping[int, Api[Any, Any]]) -> None:
         self._apis = apis
-        self._reader = FrameReader(REQUEST_BYTES_MIN)
-
-    @property
-    def missing(self) -> int:
-        """The bytes missing from the incomplete request, or from the next length prefix."""
-        return self._reader.missing
-
-    @property
-    def held(self) -> int:
-        """The bytes of the incomplete request that have arrived."""
-        return self._reader.held
+        self.frames = FrameReader(REQUEST_BYTES_MIN)
+        """Splits the input into frames; the caller does not feed it."""
 
     def partial(self, limit: int) -> tuple[str | None, bytes]:
         """Return what arrived of the incomplete request.
@@ -239,7 +230,7 @@ class ServerConnection:
             The name of its API, or None if it is unknown so far, and its first bytes, its length
             included.
         """
-        data = self._reader.partial(limit)
+        data = self.frames.partial(limit)
         key = data[LENGTH_BYTES : LENGTH_BYTES + _KEY_BYTES]
         api = self._apis.get(int.from_bytes(key, "big")) if len(key) == _KEY_BYTES else None
         return (None if api is None else api.name), data
@@ -254,7 +245,7 @@ class ServerConnection:
             WireError: the length of a frame is out of range, or a header does not decode. The
                 requests before the error are yielded first; the connection is unusable afterwards.
         """
-        return map(self._request_in, self._reader.feed(data))
+        return map(self._request_in, self.frames.feed(data))
 
     def _request_in(self, frame: bytes) -> RequestFrame:
         header, body_at = decode_from(RequestHeader, frame, 0, 0)

@@ -36,6 +36,8 @@ a socket with unread input sends a reset instead of a FIN."""
 FIN_DRAIN_PIECES = 1024
 """The maximum number of such chunks, so that a client that never stops cannot prevent the end."""
 
+_RECEIVING = ReadingState.RECEIVING
+
 _GONE = (trio.BrokenResourceError, trio.ClosedResourceError)
 
 
@@ -124,18 +126,14 @@ class ConnectionTask:
     # --- reading
 
     async def _read(self) -> None:
-        exchanges, share = self._exchanges, self._share
+        exchanges, share, frames = self._exchanges, self._share, self._exchanges.frames
         try:
-            while exchanges.receiving:
-                missing = exchanges.missing
-                size = max(RECEIVE_BYTES_MIN, min(missing, RECEIVE_BYTES_MAX))
-                if share.must_reserve(missing):
-                    await share.reserve(missing)
-                if share.reserves:
-                    data = await self._receive_in_time(size)
+            while exchanges.reading is _RECEIVING:
+                if share.is_large(frames.missing):
+                    data = await self._receive_large(frames.missing)
                 else:
-                    data = await self._stream.receive_some(size)
-                share.received(len(data))
+                    data = await self._stream.receive_some(RECEIVE_BYTES_MIN)
+                share.held += len(data)
                 for request in exchanges.receive(bytes(data)):
                     await self._requests.put(request, request.frame.size, request.delay_s)
         except trio.BrokenResourceError:
@@ -144,10 +142,14 @@ class ConnectionTask:
             pass  # we closed the stream and recorded the reason
         finally:
             exchanges.reader_ended()
-            share.dealt_with(exchanges.held)
+            share.dealt_with(frames.held)
 
-    async def _receive_in_time(self, size: int) -> bytes | bytearray:
-        """Receive more of a large request; end it if it stalls while others wait for memory."""
+    async def _receive_large(self, missing: int) -> bytes | bytearray:
+        """Receive more of a large request, with a reservation; end it if it stalls while others
+        wait for memory."""
+        if self._share.must_reserve(missing):
+            await self._share.reserve(missing)
+        size = max(RECEIVE_BYTES_MIN, min(missing, RECEIVE_BYTES_MAX))
         while True:
             with trio.move_on_after(IDLE_S):
                 return await self._stream.receive_some(size)
@@ -165,12 +167,13 @@ class ConnectionTask:
 
     async def _answer(self, item: PendingAnswer | PendingEnd) -> None:
         """Process an answer that is due, or the end of the connection."""
-        exchanges, transit, share = self._exchanges, self._transit, self._share
+        exchanges, share = self._exchanges, self._share
         try:
             for action in exchanges.answer_due(item):
                 if isinstance(action, bytes):
                     assert isinstance(item, PendingAnswer)
-                    transit.writing(share)
+                    unread = self._transit.unread
+                    unread[share] = trio.current_time()
                     try:
                         await self._stream.send_all(action)
                     except _GONE:
@@ -178,7 +181,7 @@ class ConnectionTask:
                     else:
                         exchanges.written(item, len(action))
                     finally:
-                        transit.written(share)
+                        unread.pop(share, None)
                 elif action is StreamAction.SEND_FIN:
                     try:
                         await self._stream.send_eof()

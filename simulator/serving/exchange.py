@@ -34,7 +34,7 @@ from simulator.serving.pending import Application, PendingAnswer, PendingEnd, Pe
 from simulator.serving.states import READING, WRITING, Cause, ReadingState, WritingState
 from wire.codec import WireError
 from wire.connection import RequestFrame, ServerConnection, UnknownApiError
-from wire.framing import RequestHeader
+from wire.framing import FrameReader, RequestHeader
 
 FOREIGN_ID_BIT = 1 << 30
 """Flipped in a correlation id, it gives one that no request of the connection uses: clients count
@@ -118,19 +118,10 @@ class Exchanges:
     # --- reading
 
     @property
-    def receiving(self) -> bool:
-        """Whether the reader should wait for input."""
-        return self.reading is _RECEIVING
-
-    @property
-    def missing(self) -> int:
-        """The bytes missing from the incomplete request, or from the next length prefix."""
-        return self._wire.missing
-
-    @property
-    def held(self) -> int:
-        """The bytes of the incomplete request that have arrived."""
-        return self._wire.held
+    def frames(self) -> FrameReader:
+        """What splits the input into frames: how much of the next one has arrived and is missing.
+        """
+        return self._wire.frames
 
     def receive(self, data: bytes) -> Iterator[PendingRequest]:
         """Feed input; yield requests, each to be applied after its ``delay_s``.
@@ -163,26 +154,22 @@ class Exchanges:
 
     def client_reset(self) -> None:
         """Record that the client reset the connection."""
-        if self.receiving:
+        if self.reading is _RECEIVING:
             self._read_on(Cause.CLIENT_RESET)
             self._client_left(CloseReason.RESET)
 
     def reader_ended(self) -> None:
         """Record that the reader has returned."""
-        if self._wire.held and not self._stopped_reading:
+        if self.frames.held and not self._stopped_reading:
             self._events.partly_read(self._wire)
 
     def _received(self, frame: RequestFrame) -> PendingRequest:
         shared, api = self._shared, frame.api
         shared.transmissions += 1
         shared.journal.frames += 1
+        spu = None if self._spu is None else self._spu.index
         exchange = Exchange(
-            connection=self._number,
-            spu=None if self._spu is None else self._spu.index,
-            api=api.name,
-            client_id=frame.header.client_id,
-            partitions=(),
-            carries_partitions=api.names_partitions,
+            self._number, spu, api.name, frame.header.client_id, (), api.names_partitions
         )
         served_api = self._endpoints[api.key]
         request = PendingRequest(exchange, frame, served_api, shared.transmissions)

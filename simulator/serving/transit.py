@@ -57,9 +57,10 @@ class Transit:
         self._reserved = 0
         """Connections that hold a reservation."""
         self._waiting: deque[tuple[int, bool, trio.Event]] = deque()
-        self._unread: dict[TransitShare, float] = {}
-        """Who writes an answer, and since when, the earliest first."""
-        self._left = Signal()
+        self.unread: dict[TransitShare, float] = {}
+        """Who writes an answer, and since when, the earliest first; who writes it keeps this."""
+        self.left = Signal()
+        """Sent when there is room for answers again."""
 
     @property
     def contended(self) -> bool:
@@ -105,35 +106,16 @@ class Transit:
         while self.answers > self.half:
             self._evict()
             with trio.move_on_after(UNREAD_S):
-                await self._left.wait()
-
-    def answer_left(self, size: int) -> None:
-        """An answer was written, or never will be."""
-        was_full = self.answers > self.half
-        self.answers -= size
-        if was_full and self.answers <= self.half:
-            self._left.send()
+                await self.left.wait()
 
     def _evict(self) -> None:
         over, now = self.answers - self.half, trio.current_time()
-        for share, since in tuple(self._unread.items()):
+        for share, since in tuple(self.unread.items()):
             if over <= 0 or now < since + UNREAD_S:
                 return
             over -= share.answers
-            del self._unread[share]
+            del self.unread[share]
             share.cut()
-
-    def writing(self, share: "TransitShare") -> None:
-        """A connection begins to write an answer."""
-        self._unread.setdefault(share, trio.current_time())
-
-    def written(self, share: "TransitShare") -> None:
-        """It has written it."""
-        self._unread.pop(share, None)
-
-    def is_unread(self, share: "TransitShare") -> bool:
-        """Whether a connection is writing an answer."""
-        return share in self._unread
 
     def _fits(self, size: int) -> bool:
         return self.requests + size <= self.half or not self._reserved
@@ -162,16 +144,19 @@ class TransitShare:
         self.cut = cut
         self.answers = 0
         """Bytes that its answers are charged with."""
-        self._held = 0
+        self.held = 0
         """Bytes that were received, of requests that are not dealt with."""
         self._reserved = 0
         self._left = Signal()
         self._closed = False
 
-    @property
-    def reserves(self) -> bool:
-        """Whether it holds a reservation."""
-        return self._reserved > 0
+    def is_large(self, missing: int) -> bool:
+        """Whether the rest of a request is not simply read: it is large, or others are held.
+
+        Args:
+            missing: how many bytes it has.
+        """
+        return self._reserved > 0 or self.held + missing > FREE_BYTES
 
     def must_reserve(self, missing: int) -> bool:
         """Whether the rest of a request may only be read after ``reserve``.
@@ -179,29 +164,26 @@ class TransitShare:
         Args:
             missing: how many bytes it has.
         """
-        wanted = self._held + missing
+        wanted = self.held + missing
         return wanted > FREE_BYTES and wanted * COPIES > self._reserved
 
     async def reserve(self, missing: int) -> None:
         """Wait for the room that the rest of a request needs."""
-        needed = max((self._held + missing) * COPIES - self._reserved, FREE_BYTES)
-        await self._transit.reserve(needed, more=self.reserves)
+        needed = max((self.held + missing) * COPIES - self._reserved, FREE_BYTES)
+        await self._transit.reserve(needed, more=self._reserved > 0)
         self._reserved += needed
-
-    def received(self, size: int) -> None:
-        """Bytes have arrived."""
-        self._held += size
 
     def dealt_with(self, size: int) -> None:
         """So many bytes were applied, or never will be."""
-        self._held -= size
+        self.held -= size
         if self._reserved:
-            self._shrink(self._held * COPIES if self._held > FREE_BYTES else 0)
+            self._shrink(self.held * COPIES if self.held > FREE_BYTES else 0)
 
     def answer_made(self, size: int) -> None:
         """An answer of so many bytes is on its way."""
-        self.answers += size + FRAME_OVERHEAD_BYTES
-        self._transit.answers += size + FRAME_OVERHEAD_BYTES
+        charge = size + FRAME_OVERHEAD_BYTES
+        self.answers += charge
+        self._transit.answers += charge
 
     async def answers_fit(self) -> None:
         """Wait until there is room for a response of a stream."""
@@ -217,24 +199,26 @@ class TransitShare:
             self._answers_left(size + FRAME_OVERHEAD_BYTES)
 
     def _answers_left(self, charge: int) -> None:
-        had_no_room = self.answers > STREAMED_BYTES_MAX
-        self.answers -= charge
-        if had_no_room and self.answers <= STREAMED_BYTES_MAX:
+        transit, own, all_of_them = self._transit, self.answers, self._transit.answers
+        self.answers = own - charge
+        transit.answers = all_of_them - charge
+        if own - charge <= STREAMED_BYTES_MAX < own:
             self._left.send()
-        self._transit.answer_left(charge)
+        if all_of_them - charge <= transit.half < all_of_them:
+            transit.left.send()
 
     @property
     def overdue(self) -> bool:
         """Whether it must not get one more answer that it did not ask for."""
         transit = self._transit
-        return transit.answers > transit.half and transit.is_unread(self)
+        return transit.answers > transit.half and self in transit.unread
 
     def close(self) -> None:
         """The connection has ended."""
         self._closed = True  # an answer may be under way until its task is cancelled
         self._shrink(0)
         self._answers_left(self.answers)
-        self._transit.written(self)
+        self._transit.unread.pop(self, None)
 
     def _shrink(self, to: int) -> None:
         if to < self._reserved:

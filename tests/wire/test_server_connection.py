@@ -99,9 +99,9 @@ def test_byte_by_byte_a_request_comes_out_with_its_last_byte_and_not_before() ->
     server = ServerConnection(SPU)
     for number, data in enumerate(asked):
         for byte in data[:-1]:
-            assert server.missing > 0
+            assert server.frames.missing > 0
             assert list(server.receive(bytes([byte]))) == []
-        assert server.missing == 1
+        assert server.frames.missing == 1
         (frame,) = server.receive(data[-1:])
         assert frame.decode() == asking(bytes(number))
 

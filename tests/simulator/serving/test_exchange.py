@@ -431,7 +431,7 @@ class AnyOrder(RuleBasedStateMachine):
         """The rest of what arrived together, while the reader has it applied."""
 
     def waits(self) -> bool:
-        return self.reader is None and self.exchanges.receiving
+        return self.reader is None and self.exchanges.reading is R.RECEIVING
 
     @precondition(waits)
     @rule(kind=st.sampled_from(["requests", "no meaning", "no frame"]))

@@ -39,7 +39,7 @@ def test_the_usual_read_needs_no_reservation_and_a_larger_request_does() -> None
     _, (share,), _ = shares(1)
     assert not share.must_reserve(FREE_BYTES)
     assert share.must_reserve(FREE_BYTES + 1)
-    share.received(FREE_BYTES)
+    share.held += FREE_BYTES
     assert not share.must_reserve(0)
     assert share.must_reserve(1)
 
@@ -61,7 +61,7 @@ async def test_large_requests_wait_for_room_in_order(autojump_clock: MockClock) 
         await wait_all_tasks_blocked()
         assert transit.contended
         assert order == []
-        first.received(HALF // COPIES)
+        first.held += HALF // COPIES
         assert not first.must_reserve(0)
         first.dealt_with(HALF // COPIES)
         await wait_all_tasks_blocked()
@@ -91,7 +91,7 @@ async def test_requests_that_are_held_keep_their_room_until_they_are_dealt_with(
     transit, (share,), _ = shares(1)
     for _ in range(3):
         await share.reserve(100_000)
-        share.received(100_000)
+        share.held += 100_000
     assert transit.requests >= 3 * COPIES * 100_000
     share.dealt_with(100_000)
     assert transit.requests == 2 * COPIES * 100_000
@@ -106,7 +106,7 @@ async def test_who_reads_no_answer_is_reset_when_others_need_the_room(
     size = HALF // 2 - FRAME_OVERHEAD_BYTES
     for share in (stuck, slow):
         share.answer_made(size)
-        transit.writing(share)
+        transit.unread[share] = trio.current_time()
     await transit.answers_fit()  # just
     other.answer_made(1)  # held back by a fault, not by the client
     assert not other.overdue
@@ -115,14 +115,13 @@ async def test_who_reads_no_answer_is_reset_when_others_need_the_room(
         await transit.answers_fit()
     assert scope.cancelled_caught
     assert cut == []
-    transit.writing(late)
-    begun = trio.current_time()
+    transit.unread[late] = begun = trio.current_time()
 
     async def clear() -> None:
         await trio.sleep(UNREAD_S + 0.1)
         assert cut == [0]
         stuck.answer_left(size)
-        transit.written(stuck)
+        transit.unread.pop(stuck, None)
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(clear)
