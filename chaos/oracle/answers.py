@@ -8,7 +8,6 @@ of the connection does; one that no request is waiting for is as good as none.
 """
 
 from bisect import bisect_left
-from collections import Counter
 from collections.abc import Iterator
 from math import inf
 
@@ -57,36 +56,35 @@ class Answers:
         }
         self._hits: dict[int, list[FaultHit]] = {}
         """By request, the hits that forged an answer or gave it an error code."""
-        for hit in evidence.events_of(FaultHit):
-            if (
-                hit.topic == topic
-                and not hit.shadowed
-                and (hit.code is not None or Effect.FORGES_ANSWER in hit.effects)
-            ):
-                self._hits.setdefault(hit.transmission, []).append(hit)
-        self._copies: Counter[int] = Counter()
+        self._copies: dict[int, int] = {}
         """By request, how many answers a fault repeated; all copies have the same content."""
         self._repeated: set[int] = set()
         """The requests that a fault repeated, so that they have several answers of their own."""
         for hit in evidence.events_of(FaultHit):
-            if hit.shadowed or Effect.REPEATED not in hit.effects:
+            if hit.shadowed:
+                continue
+            number, effects = hit.transmission, hit.effects
+            if hit.topic == topic and (hit.code is not None or Effect.FORGES_ANSWER in effects):
+                self._hits.setdefault(number, []).append(hit)
+            if Effect.REPEATED not in effects:
                 continue
             if hit.at is CutPoint.RESPONSE:
-                self._copies[hit.transmission] += 1
+                self._copies[number] = self._copies.get(number, 0) + 1
             else:
-                self._repeated.add(hit.transmission)
-        self._written: Counter[int] = Counter()
+                self._repeated.add(number)
+        self._written = dict.fromkeys(self._hits, 0)
         """By request that was hit, how many answers were written in full."""
         if self._hits:
-            written = evidence.events_of(FrameWritten)
-            self._written.update(frame.transmission for frame in written if frame.whole)
+            for frame in evidence.events_of(FrameWritten):
+                if frame.transmission in self._hits and frame.whole:
+                    self._written[frame.transmission] += 1
 
     def at(self, transmission: Transmission) -> float:
         """Return when the first answer to a request was written in full; infinity if none was."""
         number = transmission.number
         if hits := self._hits.get(number):
             missing = sum(Effect.NOT_ANSWERED in hit.effects for hit in hits)
-            if missing and missing + self._copies[number] >= self._written[number]:
+            if missing and missing + self._copies.get(number, 0) >= self._written[number]:
                 return inf
         return self._at.get(number, inf)
 
@@ -95,10 +93,12 @@ class Answers:
         number = transmission.number
         if self._committed.get(number) is False and number not in self._repeated:
             return False
+        if number not in self._at:
+            return False
+        if number not in self._hits:
+            return True
         wrong = sum(1 for _ in self._concerning(transmission))
-        return number in self._at and (
-            not wrong or self._written[number] > wrong + self._copies[number]
-        )
+        return not wrong or self._written[number] > wrong + self._copies.get(number, 0)
 
     def is_ok(self, transmission: Transmission) -> bool:
         """Return whether an answer, if there was one, certainly reported success."""
@@ -115,10 +115,11 @@ class Answers:
         )
 
     def _is_stored(self, transmission: Transmission) -> bool:
-        return (
-            self.is_appended(transmission)
-            and self.code(transmission) is None
-            and not any(hit.code is None for hit in self._hits.get(transmission.number, ()))
+        if not self.is_appended(transmission):
+            return False
+        hits = self._hits.get(transmission.number)
+        return hits is None or (
+            self.code(transmission) is None and not any(hit.code is None for hit in hits)
         )
 
     def _is_uncertain(self, transmission: Transmission) -> bool:
@@ -176,6 +177,8 @@ class Answers:
 
     def code(self, transmission: Transmission) -> str | None:
         """Return the error code that a fault put into the answer; None if no fault did."""
+        if transmission.number not in self._hits:
+            return None
         codes = [hit.code for hit in self._concerning(transmission) if hit.code is not None]
         return codes[-1] if codes else None
 

@@ -87,7 +87,7 @@ def record_groups(evidence: Evidence) -> list[RecordGroup]:
     for group in found.values():
         group.ids = [record.id for record in group.records]
         group.earliest = group.records[-1].sent_at
-    if evidence.scenario.producer.retries:
+    if evidence.retries:
         _wait_for_predecessors(list(found.values()))
     return list(found.values())
 

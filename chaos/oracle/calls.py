@@ -79,7 +79,7 @@ class _GivenUp:
     def __init__(self, evidence: Evidence, producer: int) -> None:
         self._calls = evidence.history.calls
         self._transmissions = evidence.transmissions
-        self._retries = evidence.scenario.producer.retries
+        self._retries = evidence.retries
         given_up = [
             record
             for record in evidence.unacknowledged

@@ -3,11 +3,10 @@
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from heapq import merge
 from math import inf
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from chaos.history import CLIENT_EVENTS, History, Need, Outcome, SentRecord
 from chaos.oracle.frames.consumers import ConsumerEvents
@@ -31,8 +30,7 @@ T = TypeVar("T")
 E = TypeVar("E", bound=Event)
 
 
-@dataclass(frozen=True, slots=True)
-class Transmission:
+class Transmission(NamedTuple):
     """One request frame that carried a record, as the simulator read it."""
 
     number: int
@@ -84,6 +82,10 @@ class Phantom(NamedTuple):
     incarnation: int
 
 
+_Append: TypeAlias = tuple[int, int, int, str | None, int]
+"""First offset, offset after the last, request frame, copying fault, entry."""
+
+
 class _Stored(NamedTuple):
     """What is stored; the properties of ``Evidence`` describe the fields."""
 
@@ -92,6 +94,7 @@ class _Stored(NamedTuple):
     phantoms: list[Phantom]
     other_keys: list[tuple[int, Copy]]
     unbrought: list[tuple[int, Copy]]
+    several: set[int]
 
 
 class Evidence:
@@ -104,6 +107,8 @@ class Evidence:
     def __init__(self, history: History) -> None:
         self.history = history
         self.scenario = history.scenario
+        self.retries = history.scenario.producer.retries
+        """Whether the delivery semantic is at-least-once."""
         self.records = history.records
         self.sees_calls = Need.CALLS not in history.lacks
         """Whether the calls of the client are known; if not, nor are the keys and the partitions
@@ -119,16 +124,17 @@ class Evidence:
         for happened in self.server_events:
             self._by_class[type(happened)].append(happened)
         self.record_ids = RecordIds(history.records)
+        self.without_id = self.record_ids.without_id
+        """The ids of the records that have neither a value nor a key, and are equal."""
         self._ids_by_transmission: dict[int, list[int]] = {}
         self._made: dict[Callable[[Evidence], Any], Any] = {}
 
     def once(self, make: "Callable[[Evidence], T]") -> T:
         """Return the result of a function of this evidence, computed on the first call only."""
-        if make in self._made:
-            found: T = self._made[make]
-            return found
-        made = self._made[make] = make(self)
-        return made
+        found: T | None = self._made.get(make)
+        if found is None:
+            found = self._made[make] = make(self)
+        return found
 
     def events_of(self, cls: type[E]) -> list[E]:
         """Return all events of one class of the servers' events, in order."""
@@ -233,22 +239,28 @@ class Evidence:
         """Ids and copies of records that are stored where no request brought them."""
         return self._stored.unbrought
 
+    @property
+    def several_copies(self) -> set[int]:
+        """The ids of the records with more than one copy."""
+        return self._stored.several
+
     @cached_property
     def _stored(self) -> _Stored:
         """What is stored, from one pass over the logs."""
         records, (trails, trail_of) = self.records, self.trails
-        found = _Stored([()] * len(records), [None] * len(records), [], [], [])
+        found = _Stored([()] * len(records), [None] * len(records), [], [], [], set())
         copies, reported, new = found.copies, found.reported, tuple.__new__
+        several = found.several
         altered = self.altered_requests
         for incarnation, partition, log in self.logs:
             appends = iter(self._appends[0].get((incarnation, partition), ()))
-            base, end, number, fault = next(appends, _NOWHERE)
+            base, end, number, fault, _ = next(appends, _NOWHERE)
             brought = -1  # a trail with the request of the current append
             known = self.record_ids.of_values([record.value for record in log])
             for record, record_id in zip(log, known, strict=True):
                 offset, key = record.offset, record.key
                 while offset >= end:
-                    base, end, number, fault = next(appends, _NOWHERE)
+                    base, end, number, fault, _ = next(appends, _NOWHERE)
                     brought = -1
                 if record_id is None:
                     if not record.value:
@@ -266,7 +278,11 @@ class Evidence:
                     else Copy(partition, offset, None, None, incarnation, record.timestamp_ms)
                 )
                 others, sent = copies[record_id], records[record_id]
-                copies[record_id] = (*others, copy) if others else (copy,)
+                if others:
+                    copies[record_id] = (*others, copy)
+                    several.add(record_id)
+                else:
+                    copies[record_id] = (copy,)
                 if sent.offset == offset and sent.partition == partition:
                     reported[record_id] = copy
                 if key != sent.key and (sent.key is not None or key) and self.sees_calls:
@@ -283,11 +299,6 @@ class Evidence:
         """Whether a stored record came with an altered request that did not carry it: a flipped bit
         can make the value of another record."""
         return number in self.altered_requests and record_id not in self.ids_by_transmission[number]
-
-    @property
-    def without_id(self) -> frozenset[int]:
-        """The ids of the records that are equal to others."""
-        return self.record_ids.without_id
 
     @cached_property
     def stored_equal(self) -> Mapping[bytes, int]:
@@ -308,10 +319,10 @@ class Evidence:
         """Return the number of the request frame that carried the record at an offset; None if no
         event shows it."""
         appends = self._appends[0].get((incarnation, partition), [])
-        place = bisect_right(appends, float(offset), key=_base) - 1
+        place = bisect_right(appends, offset, key=_base) - 1
         if place < 0:
             return None
-        _, end, transmission, _ = appends[place]
+        _, end, transmission, _, _ = appends[place]
         return transmission if offset < end else None
 
     @property
@@ -320,14 +331,10 @@ class Evidence:
         return self._appends[1]
 
     @cached_property
-    def _appends(
-        self,
-    ) -> tuple[
-        dict[tuple[int, int], list[tuple[float, float, int | None, str | None]]], list[LeftOut]
-    ]:
-        """By incarnation and partition, the appends: first offset, offset after the last, request
-        frame, copying fault; and those that elections left out, which are not among them."""
-        kept: defaultdict[tuple[int, int], list[Appended]] = defaultdict(list)
+    def _appends(self) -> tuple[dict[tuple[int, int], list[_Append]], list[LeftOut]]:
+        """By incarnation and partition, the appends, and those that elections left out, which are
+        not among them."""
+        kept: dict[tuple[int, int], list[_Append]] = {}
         left_out: list[LeftOut] = []
         topic = self.scenario.topic.name
         ends = [each.n for each in self.events_of(TopicDeleted) if each.topic == topic]
@@ -339,18 +346,18 @@ class Evidence:
                 continue
             assert change.partition is not None
             place = (bisect_left(ends, change.n) if ends else 0), change.partition
-            appends = kept[place]
+            appends = kept.get(place)
+            if appends is None:
+                appends = kept[place] = []
             if isinstance(change, Appended):
-                appends.append(change)
+                base, number = change.base_offset, change.transmission
+                end = base + change.records
+                appends.append((base, end, number, change.copied_by, change.entry))
                 continue
-            while appends and appends[-1].end > change.kept_to:
-                gone = appends.pop()
-                left_out.append(LeftOut(gone.transmission, gone.entry, gone.base_offset, gone.end))
-        found: dict[tuple[int, int], list[tuple[float, float, int | None, str | None]]] = {
-            place: [(a.base_offset, a.end, a.transmission, a.copied_by) for a in appends]
-            for place, appends in kept.items()
-        }
-        return found, left_out
+            while appends and appends[-1][1] > change.kept_to:
+                base, end, number, _, entry = appends.pop()
+                left_out.append(LeftOut(number, entry, base, end))
+        return kept, left_out
 
     @cached_property
     def altered_requests(self) -> frozenset[int]:
@@ -376,8 +383,8 @@ class Evidence:
         """By number of the request frame, when the first answer to it was written in full."""
         found: dict[int, float] = {}
         for written in self.events_of(FrameWritten):
-            if written.whole:
-                found.setdefault(written.transmission, written.t)
+            if written.size == written.frame_size and written.transmission not in found:
+                found[written.transmission] = written.t
         return found
 
     # --- figures
@@ -419,15 +426,19 @@ class Evidence:
     @cached_property
     def by_producer(self) -> dict[int, list[SentRecord]]:
         """By the number of the producer, its records."""
-        found: defaultdict[int, list[SentRecord]] = defaultdict(list)
+        found: dict[int, list[SentRecord]] = {}
+        number, of_number = -1, list[SentRecord]()  # of the record before
         for record in self.records:
-            found[record.producer].append(record)
+            if record.producer != number:
+                number = record.producer
+                of_number = found.setdefault(number, [])
+            of_number.append(record)
         return found
 
     @cached_property
     def figures(self) -> Mapping[str, int]:
         """How many workload records were ``sent`` and how many had each outcome, by the keys of
-        ``Expectations``."""
+        ``Expectations``, in the order of reports."""
         outcome = {name: len(records) for name, records in self.by_outcome.items()}
         for probe in self.probes:
             outcome[probe.outcome] -= 1
@@ -452,19 +463,15 @@ class Evidence:
             "duplicated": duplicated,
         }
 
-    def count(self, what: str) -> int:
-        """Return one of the ``figures``."""
-        return self.figures[what]
-
 
 def _number(event: Event) -> int:
     return event.n
 
 
-def _base(append: tuple[float, float, int | None, str | None]) -> float:
+def _base(append: _Append) -> int:
     return append[0]
 
 
 _OF_CLIENT = frozenset(CLIENT_EVENTS)
 
-_NOWHERE = (float("inf"), float("inf"), None, None)
+_NOWHERE = (inf, inf, None, None, 0)

@@ -26,9 +26,10 @@ class Violation:
     """The ids of the records concerned; their narratives give the details."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Finding:
-    """The result of one check on one run."""
+    """The result of one check on one run; not frozen, since there are twenty in each judgement and
+    a frozen one takes three times as long to make."""
 
     check: str
     """The name of the check, for example ``no-loss``."""
@@ -48,7 +49,7 @@ class Finding:
     @property
     def blind(self) -> int:
         """How many records or calls the check could not judge."""
-        return sum(self.unseen.values())
+        return sum(self.unseen.values()) if self.unseen else 0
 
     @property
     def judged_none(self) -> bool:
@@ -120,14 +121,19 @@ class Violations:
     _unseen: dict[str, int] = field(default_factory=dict)
     _count: int = 0
     _settled: list[Violation] = field(default_factory=list)
+    set_aside: bool = field(init=False)
+    """Whether some records are not judged."""
+
+    def __post_init__(self) -> None:
+        self.set_aside = bool(self.blind_records or self.excused_records)
 
     def sees(self, *ids: int) -> bool:
         """Return whether records can be judged; count them as excused or blind if not."""
+        if not self.set_aside:
+            return True
         if self.excused_records and not self.excused_records.isdisjoint(ids):
             self.excuse(ACROSS_DELETION, len(ids))
             return False
-        if not self.blind_records:
-            return True
         cause = next((self.blind_records[n] for n in ids if n in self.blind_records), None)
         if cause is None:
             return True
@@ -146,19 +152,14 @@ class Violations:
 
     def take(self, ruling: Ruling, times: int = 1) -> str | None:
         """Count records or calls as a rule says; return the text of the violation, if it is one."""
-        match ruling.kind:
-            case "excused":
-                self.excuse(ruling.text, times)
-            case "blind":
-                self.blind(ruling.text, times)
-            case _:
-                self.judged += times
-        return ruling.text if ruling.kind == "violated" else None
-
-    @property
-    def set_aside(self) -> bool:
-        """Whether some records are not judged."""
-        return bool(self.blind_records or self.excused_records)
+        kind = ruling.kind
+        if kind == "excused":
+            self.excuse(ruling.text, times)
+        elif kind == "blind":
+            self.blind(ruling.text, times)
+        else:
+            self.judged += times
+        return ruling.text if kind == "violated" else None
 
     @property
     def wanted(self) -> bool:
@@ -179,18 +180,15 @@ class Violations:
 
     def finding(self) -> Finding:
         """Return the finding with all violations so far."""
+        excused, unseen = self._excused, self._unseen
         return Finding(
             self.check,
             self.judged,
             self._count,
             tuple(self._settled),
-            _by_name(self._excused),
-            _by_name(self._unseen),
+            dict(sorted(excused.items())) if excused else {},
+            dict(sorted(unseen.items())) if unseen else {},
         )
-
-
-def _by_name(counts: dict[str, int]) -> dict[str, int]:
-    return dict(sorted(counts.items()) if len(counts) > 1 else counts)
 
 
 def listed(ids: Sequence[int]) -> str:

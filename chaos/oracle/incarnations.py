@@ -27,6 +27,7 @@ from simulator.events import (
     ConnectionClosed,
     ConnectionOpened,
     ConnectRefused,
+    Event,
     FaultHit,
     FrameWritten,
     ListenerClosed,
@@ -63,10 +64,7 @@ class Incarnations:
     """
 
     def __init__(self, evidence: Evidence) -> None:
-        news = _News(evidence)
-        self.known_by = news.known_by
-        """When the client certainly knew what changed at a time; infinity if that is not
-        certain."""
+        self._evidence = evidence
         self.lives: list[Incarnation] = []
         self._counts: list[tuple[float, float, int]] = []
         """From when until when a client may have taken which number of partitions for the current
@@ -77,14 +75,15 @@ class Incarnations:
             *evidence.events_of(PartitionsAdded),
             *evidence.events_of(TopicDeleted),
         ]
+        changes = [change for change in changes if change.topic == topic]
         self._changes = [each.t for each in evidence.events_of(AddressChanged)]
-        for change in sorted(changes, key=lambda change: change.n):
-            if change.topic != topic:
-                continue
+        if len(changes) > 1:
+            changes.sort(key=_number)
+        for change in changes:
             if isinstance(change, TopicDeleted):
                 self.lives[-1].deleted = change.t
                 continue
-            known = news.known_by(change.t)
+            known = self.known_by(change.t) if self._counts else inf
             count = change.first if isinstance(change, PartitionsAdded) else 0
             count += len(change.leaders)
             if isinstance(change, TopicCreated):
@@ -97,15 +96,16 @@ class Incarnations:
                 self._counts[-1] = start, known, before
             self._counts.append((change.t, inf, count))
 
-    @property
-    def partitions_fixed(self) -> bool:
+        counts = {count for _, _, count in self._counts}
+        self.partitions_fixed = len(counts) <= 1
         """Whether the topic always had the same number of partitions."""
-        return len({count for _, _, count in self._counts}) <= 1
-
-    @property
-    def partitions_max(self) -> int:
+        self.partitions_max = max(counts, default=1)
         """The largest number of partitions that the topic ever had."""
-        return max((count for _, _, count in self._counts), default=1)
+
+    def known_by(self, t: float) -> float:
+        """Return when the client certainly knew what changed at a time; infinity if that is not
+        certain."""
+        return self._evidence.once(_news).known_by(t)
 
     @property
     def news_uncertain(self) -> bool:
@@ -165,6 +165,15 @@ class _News:
         ``last``."""
         renewed = max(t, last) + RENEWAL_S + self._timing.trip
         return self._timing.noticed_by(renewed)
+
+
+def _news(evidence: Evidence) -> _News:
+    """Return what the SC had told; for ``Evidence.once``: most clusters do not change."""
+    return _News(evidence)
+
+
+def _number(change: Event) -> int:
+    return change.n
 
 
 def incarnations(evidence: Evidence) -> Incarnations:

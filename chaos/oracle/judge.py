@@ -69,9 +69,10 @@ def judge(history: History, *, example: bool = False) -> Result:
         history.defect is None and history.not_started is None
     ):  # a history with a defect of the harness is not reliable
         semantic = history.scenario.producer.delivery_semantic
-        findings = tuple(_finding(c, evidence) for c in CHECKS.values() if semantic in c.semantics)
+        checks = [check for check in CHECKS.values() if semantic in check.semantics]
+        findings = tuple([_finding(check, evidence) for check in checks])
         expectations = evidence.once(assessed)
-    figures = {what: evidence.count(what) for what in FIGURES}
+    figures = evidence.figures
     fired = {name: count.fired for name, count in history.faults.items()}
     notes = tuple(
         f"fault {name}: the client dials by itself, which hides whether it was refused"
@@ -134,9 +135,12 @@ def _reasons(evidence: Evidence, *, example: bool) -> Iterator[str]:
 def _unfired(evidence: Evidence) -> Iterator[str]:
     """Yield the faults that never fired and had to."""
     history = evidence.history
+    unfired = [name for name, count in history.faults.items() if count.fired == 0]
+    if not unfired:
+        return
     optional = {fault.name for fault in history.scenario.faults if fault.optional}
-    for name, count in history.faults.items():
-        if count.fired == 0 and name not in optional:
+    for name in unfired:
+        if name not in optional:
             yield f"fault {name} never struck{_shadow_over(evidence, name) or _too_late(history)}"
 
 
@@ -146,8 +150,10 @@ def _blind(findings: tuple[Finding, ...], *, example: bool) -> Iterator[str]:
     promise = [finding for finding in findings if finding.check in PROMISE]
     if promise and all(finding.not_applicable is not None for finding in promise):
         yield f"the promise cannot be checked: {promise[0].not_applicable}"
+    if example:
+        return
     for finding in findings:
-        if finding.blind and not finding.judged and not example:
+        if finding.unseen and not finding.judged:
             causes = ", ".join(f"{cause} {times:,}" for cause, times in finding.unseen.items())
             yield f"{finding.check} judged none, blind for: {causes}"
 

@@ -49,16 +49,12 @@ class Timing:
             size = sum(len(r.value) + len(r.key or b"") + RECORD_BYTES for r in evidence.records)
             most = min(size, WINDOW_BYTES + producer.max_request_size)
             self.transfer = most / network.bandwidth
-        self.wait = (
-            min(attempt_timeout(producer), producer.retry.timeout)
-            if producer.retries
-            else producer.response_timeout
-        )
-        """The longest duration of an attempt; under at-most-once, of a batch."""
-        self.patience = self.wait if producer.retries else producer.linger + self.wait
-        """How long after a failure of a connection no new request goes out on it."""
-        self.dial = attempt_timeout(producer) if producer.retries else producer.response_timeout
+        self.dial = attempt_timeout(producer) if evidence.retries else producer.response_timeout
         """The longest duration of a dial, which is not ended by the policy of one record."""
+        self.wait = min(self.dial, producer.retry.timeout) if evidence.retries else self.dial
+        """The longest duration of an attempt; under at-most-once, of a batch."""
+        self.patience = self.wait if evidence.retries else producer.linger + self.wait
+        """How long after a failure of a connection no new request goes out on it."""
         self.trip = LEGS * self.leg + 2 * self.transfer
         """The longest duration of an attempt without a fault."""
         self._commit_max = min(self.wait, producer.timeout)

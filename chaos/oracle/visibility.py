@@ -15,7 +15,9 @@ anywhere the client may have to ask the SC. The blind spots of other servers do 
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from math import inf
+from typing import NamedTuple
 
 from chaos.oracle.blind_records import has_unknown_effect, may_end_connection
 from chaos.oracle.blind_spots import (
@@ -94,6 +96,14 @@ class ConnectionSpan:
     did."""
 
 
+class _Unseen(NamedTuple):
+    """Where attempts may leave no event."""
+
+    spots: BlindSpots
+    backoffs: list[tuple[float, float, str]]
+    """Intervals in which a client may wait before it dials a server again."""
+
+
 class Visibility:
     """Connections, leaders, and blind spots of one run.
 
@@ -124,7 +134,6 @@ class Visibility:
         ended."""
         self._failed_dials: list[tuple[float, float, str]] = []
         """Intervals in which a dial may have failed, with the server."""
-        self._backoffs: list[tuple[float, float, str]] = []
         self._stalled: dict[str, None] = {}
         """The servers with a silent connection, or one that is left hanging."""
         self._healed_at = inf
@@ -133,18 +142,24 @@ class Visibility:
                 self._add(happened)
         for key in tuple(self._closed):
             self._reopened(key, inf)
-        room = 4 * self.timing.leg + self.timing.transfer + self.timing.slack
-        self._news = self.timing.patience + room
+        self._room = 4 * self.timing.leg + self.timing.transfer + self.timing.slack
+        self._news = self.timing.patience + self._room
         """How long after a leader moved a client may still go to the old one."""
-        self._spots = BlindSpots(
-            spot._replace(start=spot.start - room, end=spot.end + room)
-            for spot in (
+
+    @cached_property
+    def _unseen(self) -> _Unseen:
+        """Where attempts may leave no event; most runs do not ask."""
+        room, backoffs = self._room, list[tuple[float, float, str]]()
+        spots = BlindSpots(
+            BlindSpot(start - room, end + room, server, cause, connection)
+            for start, end, server, cause, connection in (
                 *self._lost_connections(),
                 *self._held_requests(),
-                *self._failures(),
+                *self._failures(backoffs),
                 *(BlindSpot(*gone, SC, SC_UNREACHABLE) for gone in self._incarnations.gone()),
             )
         )
+        return _Unseen(spots, backoffs)
 
     # --- queries
 
@@ -165,7 +180,8 @@ class Visibility:
         """
         if self.timing.too_slow:
             return TOO_SLOW
-        return self._spots.cause((*self.servers(partitions, start, end), SC), start, end, but)
+        servers = (*self.servers(partitions, start, end), SC)
+        return self._unseen.spots.cause(servers, start, end, but)
 
     def servers(self, partitions: Collection[int], start: float, end: float) -> Collection[str]:
         """Return the SPUs to which a client may have gone for some partitions in an interval."""
@@ -186,7 +202,7 @@ class Visibility:
         servers = self.servers(partitions, start, end)
         return any(
             since <= start and until + trip >= end and server in servers
-            for since, until, server in self._backoffs
+            for since, until, server in self._unseen.backoffs
         )
 
     def leads(self, server: str | None, partition: int, n: int) -> bool:
@@ -245,8 +261,9 @@ class Visibility:
             ) or period.end - period.start > self.timing.wait / 2:
                 yield BlindSpot(period.start, period.end, period.server, HELD_REQUEST, number)
 
-    def _failures(self) -> Iterator[BlindSpot]:
-        """Yield a blind spot from each dial that may have failed until the end of its backoff.
+    def _failures(self, backoffs: list[tuple[float, float, str]]) -> Iterator[BlindSpot]:
+        """Yield a blind spot from each dial that may have failed until the end of its backoff, and
+        add it to ``backoffs``.
 
         The number of failed dials is not known. But the pauses between them add up to no more than
         the time since the first one, and the next pause is at most as long as all of them and the
@@ -259,7 +276,7 @@ class Visibility:
                 continue
             since = failing.setdefault(server, start)
             until = end + min(DIAL_BACKOFF_MAX_S, end - since + DIAL_BACKOFF_S)
-            self._backoffs.append((start, until, server))
+            backoffs.append((start, until, server))
             yield BlindSpot(start, until, server, UNREACHABLE)
 
     def _add(self, happened: Event) -> None:

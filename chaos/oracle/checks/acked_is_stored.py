@@ -47,9 +47,8 @@ def check(evidence: Evidence) -> Finding:
         found.add(text, ids)
     for text in lost_commits(evidence):
         found.add(text)
-    copies, unreasoned = evidence.copies, _without_reason(evidence)
+    copies, acknowledged = evidence.copies, evidence.acknowledged
     _, trail_of = evidence.trails
-    acknowledged, elections = evidence.acknowledged, evidence.once(replicas)
     if found.set_aside:
         acknowledged = [
             record
@@ -57,18 +56,20 @@ def check(evidence: Evidence) -> Finding:
             if record.id not in evidence.without_id and found.sees(record.id)
         ]
     found.judged = len(acknowledged)
-    if not evidence.sees_calls:
-        unreasoned = frozenset()  # its status is no answer to a request
+    unreasoned = frozenset[int]()
+    if evidence.sees_calls:  # else its status is no answer to a request
+        unreasoned = _without_reason(evidence, {trail_of[record.id] for record in acknowledged})
+    else:
         others = (r.id for r in evidence.unacknowledged if r.id not in evidence.without_id)
         absent = [record_id for record_id in others if not copies[record_id]]
         found.blind(EXIT_STATUS, sum(map(found.sees, absent)))
     how = "acknowledged" if evidence.sees_calls else "acknowledged by status 0"
     for record in acknowledged:
-        if copies[record.id] and trail_of[record.id] not in unreasoned:
+        if copies[record.id] and (not unreasoned or trail_of[record.id] not in unreasoned):
             continue
         subject = f"{listed([record.id])} {were([record.id])} {how}"
         when = at(record.outcome_at or 0.0)
-        lost = not copies[record.id] and elections.lost(record)
+        lost = not copies[record.id] and evidence.once(replicas).lost(record)
         if lost:
             found.judged -= 1
             found.excuse(LOST_IN_ELECTION)
@@ -78,17 +79,17 @@ def check(evidence: Evidence) -> Finding:
         elif trail_of[record.id] in unreasoned:
             text = f"{subject} {when}, but no answer to a request with it said so"
             found.add(text, [record.id])
-    _count_equal_ones(evidence, found)
+    if evidence.without_id:
+        _count_equal_ones(evidence, found)
     return found.finding()
 
 
-def _without_reason(evidence: Evidence) -> frozenset[int]:
-    """Return the trails with a request of which no answer may have reported success."""
-    may_acknowledge = evidence.once(answers).may_acknowledge
+def _without_reason(evidence: Evidence, concerned: set[int]) -> frozenset[int]:
+    """Return the trails with a request, of some trails, of which no answer may have reported
+    success."""
+    may_acknowledge, trails = evidence.once(answers).may_acknowledge, evidence.trails[0]
     return frozenset(
-        trail
-        for trail, sent in enumerate(evidence.trails[0])
-        if sent and not any(map(may_acknowledge, sent))
+        [n for n in concerned if trails[n] and not any(map(may_acknowledge, trails[n]))]
     )
 
 

@@ -27,7 +27,6 @@ from chaos.oracle.frames.record_ids import TransmittedBatch
 from chaos.oracle.frames.routing import asked_too_often, missed_turns, wrong_leaders
 from chaos.oracle.frames.waiting import late_requests, overfull_queues
 from chaos.oracle.timing import READ_UNCOMMITTED, timing
-from chaos.spec.bounds import attempt_timeout
 from simulator.events import FrameRead
 from wire.compression import Codec
 
@@ -41,6 +40,8 @@ TIMEOUT_SHARE_MIN = 0.5
 """The least part of its longest value that a ``timeout`` has; a client may keep time for the
 answer."""
 
+_CODEC_BITS = {codec.name.lower(): int(codec) for codec in Codec}
+
 _RULES = (overfull_queues, late_requests, missed_turns, wrong_leaders, asked_too_often)
 
 
@@ -48,13 +49,18 @@ def check(evidence: Evidence) -> Finding:
     """Check every request, and every record in the first request that carried it."""
     found = Violations(NAME, evidence.once(blind_records))
     ids_by_transmission = evidence.ids_by_transmission
+    limits: dict[int, tuple[int, int]] = {}
+    """By number of entries, the limits of the ``timeout`` of a request."""
     for read in evidence.events_of(FrameRead):
         if read.offered and read.acks is None:
             continue  # nothing else is asked of a request without records
         ids = ids_by_transmission.get(read.transmission, [])
-        if not found.blind_records.keys().isdisjoint(ids):
+        if found.set_aside and not found.blind_records.keys().isdisjoint(ids):
             continue  # counted below, with its batches
-        for text in _wrong_in_request(evidence, read, len(ids)):
+        entries = len(read.carried)
+        if entries not in limits:
+            limits[entries] = _limits(evidence, entries)
+        for text in _wrong_in_request(evidence, read, len(ids), *limits[entries]):
             found.add(f"{_named(read)} {text}", ids[:1])
     for sent in evidence.once(sent_batches).batches:
         ids = sent.batch.ids
@@ -65,7 +71,7 @@ def check(evidence: Evidence) -> Finding:
             found.add(f"a batch in {_named(sent.read)} {text}", concerned)
     for rule in _RULES:
         for text, concerned in rule(evidence):
-            if found.blind_records.keys().isdisjoint(concerned):
+            if not found.set_aside or found.blind_records.keys().isdisjoint(concerned):
                 found.add(text, concerned)
     return found.finding()
 
@@ -74,7 +80,22 @@ def _named(read: FrameRead) -> str:
     return f"the {read.api} request {at(read.t)} on connection {read.connection}"
 
 
-def _wrong_in_request(evidence: Evidence, read: FrameRead, records: int) -> Iterator[str]:
+def _limits(evidence: Evidence, entries: int) -> tuple[int, int]:
+    """Return the limits of the ``timeout`` of a request with some entries, in milliseconds."""
+    producer = evidence.scenario.producer
+    shared = min(producer.timeout, _share(evidence, entries))
+    committed = producer.isolation != READ_UNCOMMITTED
+    return _ms(TIMEOUT_SHARE_MIN * shared), _ms(shared if committed else producer.timeout)
+
+
+def _share(evidence: Evidence, entries: int) -> float:
+    """Return the share of an entry in the wait of an attempt, in seconds."""
+    return evidence.once(timing).dial / max(1, entries)
+
+
+def _wrong_in_request(
+    evidence: Evidence, read: FrameRead, records: int, least: int, most: int
+) -> Iterator[str]:
     producer = evidence.scenario.producer
     if not read.offered:
         yield f"has version {read.api_version}, which {read.server} does not offer"
@@ -83,11 +104,8 @@ def _wrong_in_request(evidence: Evidence, read: FrameRead, records: int) -> Iter
     committed = producer.isolation != READ_UNCOMMITTED
     if (read.acks < 0) != committed:
         yield f"has acks {read.acks}, but the isolation is {producer.isolation}"
-    wait = attempt_timeout(producer) if producer.retries else producer.response_timeout
-    share = wait / max(1, len(read.carried))
-    most = _ms(min(producer.timeout, share) if committed else producer.timeout)
-    least = _ms(TIMEOUT_SHARE_MIN * min(producer.timeout, share))
     if not least <= read.timeout_ms <= most:
+        share = _share(evidence, len(read.carried))
         yield (
             f"has a timeout of {read.timeout_ms} ms, not {least} to {most} ms; the option is "
             f"{lasting(producer.timeout)}, the share of each entry {lasting(share)}"
@@ -107,10 +125,10 @@ def _ms(seconds: float) -> int:
 def _wrong_in_batch(evidence: Evidence, sent: SentBatch) -> Iterator[tuple[str, Sequence[int]]]:
     producer, batch = evidence.scenario.producer, sent.batch
     header, first = batch.header, batch.ids[:1]
-    if header.codec is not Codec[producer.compression.upper()]:
+    if header.codec_bits != _CODEC_BITS[producer.compression]:
         codec = header.codec.name.lower()
         yield f"is compressed with {codec}, not {producer.compression}", first
-    if sent.size > producer.batch_size and batch.count > 1:
+    if batch.count > 1 and sent.size > producer.batch_size:
         sizes = f"{sent.size:,} bytes before compression and {batch.count} records"
         yield f"has {sizes}; batch_size is {producer.batch_size:,}", first
     if header.record_count != batch.count:
@@ -120,9 +138,9 @@ def _wrong_in_batch(evidence: Evidence, sent: SentBatch) -> Iterator[tuple[str, 
     deltas = batch.timestamp_deltas
     if not deltas:
         return
-    base = header.first_timestamp_ms
-    if header.max_timestamp_ms not in (base + deltas[-1], base + max(deltas)):
-        largest = f"has the largest timestamp {header.max_timestamp_ms}"
+    base, latest = header.first_timestamp_ms, header.max_timestamp_ms
+    if latest != base + deltas[-1] and latest != base + max(deltas):
+        largest = f"has the largest timestamp {latest}"
         yield f"{largest}; that of its last record is {base + deltas[-1]}", first
     if len(batch.ids) == len(deltas):  # else it holds records that were not sent
         yield from _wrong_timestamps(evidence, batch)

@@ -23,9 +23,9 @@ from chaos.oracle.evidence import Evidence
 from chaos.oracle.finding import Finding, Violations, at
 from chaos.oracle.holds import holds
 from chaos.oracle.timing import Timing, timing
-from chaos.oracle.visibility import visibility
+from chaos.oracle.visibility import SC, visibility
 from chaos.spec.bounds import DIAL_SILENCE_S
-from simulator.events import FaultHit, FrameWritten
+from simulator.events import ConnectionClosed, ConnectionOpened, FaultHit, FrameWritten
 from simulator.faults.effects import CutPoint, Effect
 
 NAME = "connections"
@@ -65,6 +65,10 @@ class _Use:
 def check(evidence: Evidence) -> Finding:
     """Check every dial to an SPU, and every request on a connection that has a successor."""
     found = Violations(NAME)
+    if _one_after_the_other(evidence):
+        opened = evidence.events_of(ConnectionOpened)
+        found.judged = sum(each.server != SC for each in opened)
+        return found.finding()
     times = evidence.once(timing)
     for server, uses in _uses(evidence, times).items():
         earlier: list[_Use] = []
@@ -82,6 +86,21 @@ def check(evidence: Evidence) -> Finding:
             earlier.append(use)
         _look_at_older(uses, times, server, found)
     return found.finding()
+
+
+def _one_after_the_other(evidence: Evidence) -> bool:
+    """Return whether each connection to an SPU had ended before the SPU accepted the next one: then
+    none was dialled, and no request was begun, while another one was in use."""
+    closed = {each.connection: each.t for each in evidence.events_of(ConnectionClosed)}
+    until: dict[str, float] = {}
+    for opened in evidence.events_of(ConnectionOpened):
+        server = opened.server
+        if server == SC:
+            continue
+        if until.get(server, -inf) > opened.t:
+            return False
+        until[server] = closed.get(opened.connection, inf)
+    return all([closed.get(read.connection, inf) >= read.t for read in evidence.requests])
 
 
 def _look_at_older(uses: list[_Use], times: Timing, server: str, found: Violations) -> None:
@@ -113,7 +132,7 @@ def _uses(evidence: Evidence, times: Timing) -> dict[str, list[_Use]]:
     uses = {
         span.number: _Use(span.number, span.opened, closed=span.closed)
         for span in view.connections.values()
-        if span.server != "sc"
+        if span.server != SC
     }
     _greet(evidence, times, uses)
     _note_hits(evidence, times, uses)
@@ -193,7 +212,7 @@ def _begun(evidence: Evidence) -> dict[int, float]:
     ends with the policy at the latest.
     At-most-once: the time of a batch begins with its first record.
     """
-    retries = evidence.scenario.producer.retries
+    retries = evidence.retries
     found: dict[int, float] = {}
     for number, ids in evidence.ids_by_transmission.items():
         sent = [evidence.records[n].sent_at for n in ids]

@@ -23,7 +23,7 @@ from bisect import bisect_left, bisect_right
 from math import inf
 
 from chaos.history import Call, Need, SentRecord
-from chaos.oracle.calls import EndedFlush, flushes, overlap
+from chaos.oracle.calls import FLUSHING, EndedFlush, flushes, overlap
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.finding import Finding, Violations, at, listed, were
 from chaos.oracle.holds import holds
@@ -49,8 +49,12 @@ def check(evidence: Evidence) -> Finding:
         else:
             found.judged += 1
             _look_at_open(evidence, call, call.ended, found)
-            if evidence.scenario.producer.retries and call.outcome == "ok":
+            if evidence.retries and call.outcome == "ok":
                 _look_at_answers(evidence, call, found)
+    if not evidence.unacknowledged and all(
+        call.outcome == "ok" for call in evidence.history.calls if call.op in FLUSHING
+    ):
+        return found.finding()  # there is nothing that a flush had to report
     every = list(flushes(evidence))
     for flush in every:
         if flush.call.outcome != "ok":
@@ -63,10 +67,10 @@ def check(evidence: Evidence) -> Finding:
 def _look_at_open(evidence: Evidence, call: Call, ended: float, found: Violations) -> None:
     """Report records that were unsettled, or not handed over, when a flush returned."""
     late = list(call.open_after)
-    if not evidence.scenario.producer.retries:
+    if not evidence.retries:
         late = [n for n in late if not _had_left(evidence, n, ended)]
     if late:
-        what = "unsettled" if evidence.scenario.producer.retries else "not handed over"
+        what = "unsettled" if evidence.retries else "not handed over"
         found.add(
             f"{listed(late)} {were(late)} still {what} when the flush {at(call.started)} "
             f"returned {at(ended)}",

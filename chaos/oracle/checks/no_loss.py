@@ -35,21 +35,22 @@ def check(evidence: Evidence) -> Finding:
     if not evidence.history.drained:
         found.blind(NOT_DRAINED, len(evidence.sent))
         return found.finding()
-    copies, timeline = evidence.copies, evidence.once(retry_timeline)
-    elections = evidence.once(replicas)
+    copies = evidence.copies
     for group in evidence.once(record_groups):
-        if not found.sees(*group.ids):
+        if found.set_aside and not found.sees(*group.ids):
             continue
         lost, left_out = [], 0
         if group.outcome != "ok":
             lost = [record.id for record in group.records if not copies[record.id]]
         elif evidence.left_out:
-            left_out = sum(elections.lost(r) for r in group.records if not copies[r.id])
+            absent = [record for record in group.records if not copies[record.id]]
+            left_out = sum(map(evidence.once(replicas).lost, absent))
             found.excuse(LOST_IN_ELECTION, left_out)
         found.judged += len(group.records) - len(lost) - left_out
         if not lost:
             continue
-        unused_budget = found.take(timeline.unused_budget(group), len(lost))
+        ruling = evidence.once(retry_timeline).unused_budget(group)
+        unused_budget = found.take(ruling, len(lost))
         if unused_budget is not None:
             end = "never" if group.outcome_at is None else at(group.outcome_at)
             last = group.attempts[-1] if group.attempts else None

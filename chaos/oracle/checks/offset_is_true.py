@@ -27,10 +27,9 @@ def check(evidence: Evidence) -> Finding:
     records = [r for r in evidence.acknowledged if r.offset is not None and copies[r.id]]
     if found.set_aside:
         records = [record for record in records if found.sees(record.id)]
-    elections = evidence.once(replicas)
     found.judged = len(records)
     for record in [record for record in records if reported[record.id] is None]:
-        if elections.lost(record):
+        if evidence.once(replicas).lost(record):
             found.judged -= 1
             found.excuse(LOST_IN_ELECTION)
             continue

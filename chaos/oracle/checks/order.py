@@ -38,7 +38,7 @@ CAUSES = RECORD_CAUSES
 def check(evidence: Evidence) -> Finding:
     """Check the first copies of all acknowledged records, in the order of sending."""
     found = Violations(NAME, evidence.once(blind_records), evidence.once(open_across_deletion))
-    once = not evidence.scenario.producer.retries
+    once = not evidence.retries
     connection_of: dict[int | None, int] = {
         read.transmission: read.connection for read in evidence.requests if once
     }

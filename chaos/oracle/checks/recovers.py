@@ -61,14 +61,15 @@ class _Quiet(NamedTuple):
 def check(evidence: Evidence) -> Finding:
     """Check every quiet interval of every partition."""
     found = Violations(NAME, evidence.once(blind_records), evidence.once(open_across_deletion))
-    struck = evidence.once(disturbances)
+    struck, recovery = evidence.once(disturbances), _Recovery(evidence)
+    stop = _end(evidence, struck)
     too_slow = evidence.once(timing).is_too_slow(evidence.once(holds).longest_s)
     for partition, records in _by_partition(evidence).items():
         if too_slow:
             found.excuse(TOO_SLOW, len(records))
             continue
         place = 0
-        for quiet in _quiet(evidence, struck, partition):
+        for quiet in _quiet(struck, recovery, stop, partition):
             before = place
             while place < len(records) and records[place].sent_at < quiet.start:
                 place += 1
@@ -91,14 +92,16 @@ def _look_at(
     records: list[SentRecord],
 ) -> None:
     """Check one quiet interval, from the time at which the client has learned of the leader."""
-    records = [record for record in records if found.sees(record.id)]
-    given_up = [r for r in records if _was_given_up(evidence, r, quiet.end)]
-    if not given_up and all(record.outcome != "ok" for record in records):
+    if found.set_aside:
+        records = [record for record in records if found.sees(record.id)]
+    others = [record for record in records if record.outcome != "ok"]
+    given_up = [r for r in others if _was_given_up(evidence, r, quiet.end)]
+    if not given_up and len(others) == len(records):
         found.excuse(NO_TIME, len(records))
         return
-    found.excuse(SC_UNREACHABLE, sum(record.sent_at < learned for record in records))
-    records = [record for record in records if record.sent_at >= learned]
+    every, records = records, [record for record in records if record.sent_at >= learned]
     given_up = [record for record in given_up if record.sent_at >= learned]
+    found.excuse(SC_UNREACHABLE, len(every) - len(records))
     found.judged += len(records)
     if not given_up or any(map(evidence.once(replicas).was_stored, records)):
         return
@@ -118,15 +121,16 @@ def _learned(evidence: Evidence, quiet: _Quiet, records: list[SentRecord]) -> fl
     """Return when a client has learned of a leader of which the SC could not tell it."""
     since = quiet.start - quiet.recovery
     for record in records:
-        if record.sent_at >= since and record.outcome != "ok" and knew_no_leader(evidence, record):
+        if record.outcome != "ok" and record.sent_at >= since and knew_no_leader(evidence, record):
             return (record.outcome_at or record.sent_at) + quiet.recovery
     return quiet.start
 
 
 def _was_given_up(evidence: Evidence, record: SentRecord, end: float) -> bool:
-    """Return whether the client gave a record up before the end of an interval."""
+    """Return whether the client gave up a record, which was not acknowledged, before the end of an
+    interval."""
     settled = record.outcome_at
-    if record.taken_at is None or record.outcome == "ok" or settled is None:
+    if record.taken_at is None or settled is None:
         return False
     if evidence.once(closings).was_cancelled(record.producer, settled):
         return False  # its caller gave it up
@@ -150,30 +154,31 @@ def _by_partition(evidence: Evidence) -> dict[int | None, list[SentRecord]]:
     only = 0 if lives.partitions_max == 1 else None
     trails, trail_of = evidence.trails
     first = [trail[0].partition if trail else None for trail in trails]
-    of_key: dict[bytes | None, int | None] = {}
-    if lives.partitions_fixed:
-        keyed = [record for record in evidence.sent if record.key and trails[trail_of[record.id]]]
-        of_key = {record.key: first[trail_of[record.id]] for record in keyed}
+    of_key: dict[bytes | None, int | None] | None = None
     found: defaultdict[int | None, list[SentRecord]] = defaultdict(list)
     for record in evidence.sent:
         partition = first[trail_of[record.id]]
         if partition is None:
+            if of_key is None:
+                keyed = [each for each in evidence.sent if each.key and trail_of[each.id]]
+                keyed = keyed if lives.partitions_fixed else []
+                of_key = {each.key: first[trail_of[each.id]] for each in keyed}
             partition = of_key.get(record.key or None, only)
         found[partition].append(record)
     return found
 
 
-def _quiet(evidence: Evidence, struck: Disturbances, partition: int | None) -> Iterator[_Quiet]:
-    """Yield the intervals in which a client has recovered from every disturbance."""
-    stop = _end(evidence, struck)
+def _quiet(
+    struck: Disturbances, recovery: "_Recovery", stop: float, partition: int | None
+) -> Iterator[_Quiet]:
+    """Yield the intervals until ``stop`` in which a client has recovered from every disturbance."""
     began = 0.0
     last = 0.0
-    sc = sorted(struck.by_server.get(SC, ()))
-    first_sc = sc[0][0] if sc else inf
+    first_sc = min([start for start, _ in struck.by_server.get(SC, ())], default=inf)
     first: float | None = None
     for start, end in [*struck.of(partition), (stop, stop)]:
         start = min(start, stop)
-        recovered = began + _recovery_s(evidence, last, first)
+        recovered = began + recovery.after(last, first)
         if began >= first_sc:
             recovered += SC_STRUCK_S
         if recovered < start:
@@ -192,23 +197,38 @@ def _end(evidence: Evidence, struck: Disturbances) -> float:
     return min(ends)
 
 
-def _recovery_s(evidence: Evidence, last: float, first: float | None) -> float:
-    """Return R after a disturbance that ended at ``last``, the first one having begun at ``first``.
+class _Recovery:
+    """R in one run.
 
     A pause is only reached when the pauses before it are over, all of them since the first
     disturbance.
+
+    Args:
+        evidence: the run.
     """
-    times, producer = evidence.once(timing), evidence.scenario.producer
-    elapsed = 0.0 if first is None else last + times.dial - first
-    pause = 0.0
-    if producer.retries:
-        sequence = delays(producer.retry)
-        passed = 0.0
-        for retry in range(1, min(producer.retry.max_retries, len(sequence.rising) + 1) + 1):
+
+    def __init__(self, evidence: Evidence) -> None:
+        self._times, retry = evidence.once(timing), evidence.scenario.producer.retry
+        self._pauses: list[tuple[float, float]] = []
+        """For each retry, the sum of the pauses before its own, and the longest one with its own.
+        """
+        if evidence.retries:
+            sequence, passed, longest = delays(retry), 0.0, 0.0
+            for pause in (*sequence.rising, sequence.steady)[: retry.max_retries]:
+                longest = max(longest, pause)
+                self._pauses.append((passed, longest))
+                passed += pause
+
+    def after(self, last: float, first: float | None) -> float:
+        """Return R after a disturbance that ended at ``last``, the first one having begun at
+        ``first``."""
+        times = self._times
+        elapsed = 0.0 if first is None else last + times.dial - first
+        pause = 0.0
+        for passed, longest in self._pauses:
             if passed > elapsed:
                 break
-            pause = max(pause, sequence.before(retry))
-            passed += sequence.before(retry)
-    backoff = min(DIAL_BACKOFF_MAX_S, elapsed + DIAL_BACKOFF_S)
-    silence = min(times.dial, DIAL_SILENCE_S)
-    return times.wait + pause + backoff + silence + times.trip + times.slack
+            pause = longest
+        backoff = min(DIAL_BACKOFF_MAX_S, elapsed + DIAL_BACKOFF_S)
+        silence = min(times.dial, DIAL_SILENCE_S)
+        return times.wait + pause + backoff + silence + times.trip + times.slack

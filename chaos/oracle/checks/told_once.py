@@ -66,7 +66,7 @@ class _Tally(NamedTuple):
     all: list[SentRecord]
     offsets: dict[int, list[int]]
     """By partition, the offsets of the acknowledged records."""
-    outcomes: Counter[str]
+    outcomes: dict[str, int]
     """How many accepted records had each outcome; ``open`` for those that have none."""
     uncertain: list[SentRecord]
     """Records that the client may have accepted although their send did not return."""
@@ -74,7 +74,7 @@ class _Tally(NamedTuple):
 
 def _tally(records: list[SentRecord]) -> _Tally:
     """Return what the calls told of some records."""
-    outcomes: Counter[str] = Counter()
+    outcomes = {"ok": 0, "failed": 0, "unknown": 0, "open": 0}
     offsets: defaultdict[int, list[int]] = defaultdict(list)
     uncertain: list[SentRecord] = []
     acknowledged = 0
@@ -118,7 +118,6 @@ def _words(outcome: str, partition: int | None, offset: int | None, timestamp: i
 
 def _look_at_timestamps(evidence: Evidence, found: Violations) -> None:
     """Report records whose stored timestamp is not the one that the client reported."""
-    elections = evidence.once(replicas)
     stored_at: dict[tuple[int, int], list[int]] | None = None
     for record, copy in zip(evidence.records, evidence.reported_copies, strict=True):
         if (copy is not None and copy[5] == record.timestamp) or record.timestamp is None:
@@ -130,7 +129,7 @@ def _look_at_timestamps(evidence: Evidence, found: Violations) -> None:
         here = stored_at.get((record.partition, record.offset), [])
         if not here or record.timestamp in here:
             continue
-        if elections.lost(record):
+        if evidence.once(replicas).lost(record):
             found.excuse(LOST_IN_ELECTION)  # what is stored there now is another record
             continue
         stored = here[-1]
@@ -158,7 +157,7 @@ def _look_at_reports(
     callback = f"the delivery callback of producer {number}"
     spare = len(tally.uncertain)
     told: dict[int, list[range]] = {}
-    sums: Counter[str] = Counter()
+    sums = {"ok": 0, "failed": 0, "unknown": 0}
     for report in reports:
         sums[report.outcome] += report.records
         if report.offset is not None:

@@ -49,9 +49,9 @@ def check(evidence: Evidence) -> Finding:
     found = Violations(NAME, evidence.once(blind_records), evidence.once(open_across_deletion))
     ruling = _ruling if evidence.sees_calls else _ruling_of_application
     for group in evidence.once(record_groups):
-        if not group.attempts or not found.sees(*group.ids):
-            continue
         ids = group.ids
+        if not group.attempts or (found.set_aside and not found.sees(*ids)):
+            continue
         if (why := found.take(ruling(evidence, group), len(ids))) is not None:
             found.add(f"{listed(ids)} {were(ids)} {why}", ids)
     for record_id, text in surplus(evidence):

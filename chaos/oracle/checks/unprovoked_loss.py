@@ -62,15 +62,16 @@ def check(evidence: Evidence) -> Finding:
     if not evidence.history.drained:
         found.blind(NOT_DRAINED, len(evidence.sent))
         return found.finding()
-    copies, elections = evidence.copies, evidence.once(replicas)
+    copies = evidence.copies
     for group in evidence.once(record_groups):
-        if not found.sees(*group.ids):
+        if found.set_aside and not found.sees(*group.ids):
             continue
         lost, left_out = [], 0
         if group.outcome != "ok":
             lost = [record.id for record in group.records if not copies[record.id]]
         elif evidence.left_out:
-            left_out = sum(elections.lost(r) for r in group.records if not copies[r.id])
+            absent = [record for record in group.records if not copies[record.id]]
+            left_out = sum(map(evidence.once(replicas).lost, absent))
             found.excuse(LOST_IN_ELECTION, left_out)
         found.judged += len(group.records) - len(lost) - left_out
         if lost and (why := found.take(_ruling(evidence, group), len(lost))) is not None:

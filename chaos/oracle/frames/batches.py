@@ -17,7 +17,7 @@ from wire.batch import HEADER, SCHEMA_BIT
 _SCHEMA_ID_BYTES = 4
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SentBatch:
     """One batch, as its first request carried it."""
 
@@ -32,7 +32,7 @@ class SentBatch:
         return HEADER.size + schema + self.batch.payload_bytes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class CarryingRequest:
     """One produce request and the records of one partition in it."""
 

@@ -11,7 +11,6 @@ from chaos.oracle.timing import ROUNDING_S
 from simulator.events import (
     Appended,
     FrameWritten,
-    LeaderElected,
     LeaderMoved,
     ReplicaCaughtUp,
     TopicDeleted,
@@ -26,6 +25,8 @@ def early_answers(evidence: Evidence) -> Iterator[tuple[str, Sequence[int]]]:
     the timeout of its request is over, as an error.
     """
     due = _due(evidence)
+    if not due:
+        return
     for written in evidence.events_of(FrameWritten):
         committed_at = due.pop(written.transmission, -inf)
         if written.t < committed_at - ROUNDING_S:
@@ -36,14 +37,14 @@ def early_answers(evidence: Evidence) -> Iterator[tuple[str, Sequence[int]]]:
 
 def _due(evidence: Evidence) -> dict[int, float]:
     """Return when the requests that ask for the commit are answered at the earliest."""
-    asking = [read for read in evidence.requests if read.acks is not None and read.acks < 0]
     elections = evidence.once(replicas)
+    delay, due = evidence.scenario.cluster.commit_delay, dict[int, float]()
+    if not delay and not elections.is_replicated:
+        return due
+    asking = [read for read in evidence.requests if read.acks is not None and read.acks < 0]
     if elections.is_replicated:
         turns = {read.transmission: list(elections.turns(read)) for read in asking}
         return {number: waits[-1].end for number, waits in turns.items() if waits}
-    delay, due = evidence.scenario.cluster.commit_delay, dict[int, float]()
-    if not delay:
-        return due
     waits = {read.transmission: min(delay, (read.timeout_ms or 0) / 1000) for read in asking}
     for append in evidence.events_of(Appended):
         if append.transmission in waits:
@@ -61,36 +62,35 @@ def lost_commits(evidence: Evidence) -> Iterator[str]:
         if isinstance(change, TopicDeleted):
             marks.clear()
             continue
-        mark = marks.setdefault(change.partition, _Mark())
-        where = f"partition {change.partition}"
-        match change:
-            case LeaderElected(kept_to=kept_to) if kept_to < mark.offset:
-                yield (
-                    f"spu:{change.spu} was elected {at(change.t)} to lead {where} with {kept_to} "
-                    f"records, although {mark.offset} were committed"
-                )
-            case Appended(high_watermark=now) | ReplicaCaughtUp(high_watermark=now):
+        mark = marks.get(change.partition)
+        if mark is None:
+            mark = marks[change.partition] = _Mark()
+        if isinstance(change, Appended | ReplicaCaughtUp):
+            now, before = change.high_watermark, mark.offset
+            mark.offset = now
+            if now < before:
                 what = "append" if isinstance(change, Appended) else "fetch of a follower"
-                if now < mark.offset:
-                    yield (
-                        f"the high watermark of {where} moved back from {mark.offset} to {now}, "
-                        f"as of the {what} {at(change.t)}"
-                    )
-        match change:
-            case ReplicaCaughtUp(high_watermark=now):
+                yield (
+                    f"the high watermark of partition {change.partition} moved back from {before} "
+                    f"to {now}, as of the {what} {at(change.t)}"
+                )
+            if isinstance(change, ReplicaCaughtUp):
                 mark.ends[change.spu] = change.end
-                if now > mark.offset and not mark.allows(now, followers):
+                if now > before and not mark.allows(now, followers):
                     yield (
-                        f"the high watermark of {where} moved from {mark.offset} to {now} "
-                        f"{at(change.t)}, although not every replica had as much"
+                        f"the high watermark of partition {change.partition} moved from {before} "
+                        f"to {now} {at(change.t)}, although not every replica had as much"
                     )
-                mark.offset = now
-            case Appended(high_watermark=now):
-                mark.offset = now
-            case LeaderMoved(spu=spu):
-                mark.ends.pop(spu, None)  # it may have led before
-            case LeaderElected():
-                mark.ends.clear()
+        elif isinstance(change, LeaderMoved):
+            mark.ends.pop(change.spu, None)  # it may have led before
+        else:
+            if change.kept_to < mark.offset:
+                yield (
+                    f"spu:{change.spu} was elected {at(change.t)} to lead partition "
+                    f"{change.partition} with {change.kept_to} records, although {mark.offset} "
+                    "were committed"
+                )
+            mark.ends.clear()
 
 
 @dataclass(slots=True)

@@ -17,8 +17,8 @@ def surplus(evidence: Evidence) -> Iterator[tuple[int, str]]:
     request carried, which are phantoms.
     """
     transmissions = evidence.transmissions
-    several = [(n, copies) for n, copies in enumerate(evidence.copies) if len(copies) > 1]
-    for record_id, copies in several:
+    for record_id in sorted(evidence.several_copies):
+        copies = evidence.copies[record_id]
         if evidence.records[record_id].probe:
             continue
         own = [c for c in copies if c.copied_by is None and c.transmission is not None]

@@ -24,7 +24,7 @@ SLICE = 128
 """How many values are compared at once: a batch of 16 KiB holds as many of 100 bytes."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class TransmittedBatch:
     """One batch that was transmitted, perhaps in several requests; compared by identity."""
 

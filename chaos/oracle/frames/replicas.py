@@ -147,14 +147,17 @@ class ReplicaHistory:
 def log_events(evidence: Evidence) -> list[LogEvent]:
     """Return the events about the log of the topic, in order; for ``Evidence.once``."""
     topic = evidence.scenario.topic.name
-    changes: list[LogEvent] = [
-        *evidence.events_of(Appended),
+    appends = evidence.events_of(Appended)
+    others: list[LogEvent] = [
         *evidence.events_of(ReplicaCaughtUp),
         *evidence.events_of(LeaderElected),
         *evidence.events_of(LeaderMoved),
         *evidence.events_of(TopicDeleted),
     ]
-    return sorted((change for change in changes if change.topic == topic), key=_number)
+    changes = [change for change in (*appends, *others) if change.topic == topic]
+    if others:  # else the appends are in order
+        changes.sort(key=_number)
+    return changes
 
 
 def replicas(evidence: Evidence) -> ReplicaHistory:

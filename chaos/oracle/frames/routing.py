@@ -8,11 +8,12 @@ know.
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from math import inf
 
 from chaos.history import CLIENT_EVENTS, SentRecord
+from chaos.oracle.disturbances import disturbances
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.finding import at, listed
 from chaos.oracle.frames.batches import begun_from
@@ -170,6 +171,8 @@ def wrong_leaders(evidence: Evidence) -> Iterator[Complaint]:
     Judged where no dial can lie between the look-up and the request: on a connection that had
     carried a request before the news arrived, and that no fault struck.
     """
+    if not _may_be_misled(evidence):
+        return
     told = evidence.once(news)
     struck = {hit.connection for hit in evidence.events_of(FaultHit) if not hit.shadowed}
     used_from: dict[int, float] = {}
@@ -190,6 +193,18 @@ def wrong_leaders(evidence: Evidence) -> Iterator[Complaint]:
                 knew = f"the client knew from {since:.3f} s on that spu:{leader} leads it"
                 yield f"{went}, although {knew}", evidence.record_ids.in_batches(data)
                 break
+
+
+def _may_be_misled(evidence: Evidence) -> bool:
+    """Return whether a request went to another SPU than the only one that ever led its partition,
+    or to one of several: most partitions have one leader, whatever the client knew."""
+    topic, led = evidence.scenario.topic.name, evidence.once(disturbances).leaders
+    only = {partition: {spu for _, spu in leaders} for partition, leaders in led.items()}
+    for read in evidence.requests:
+        for name, partition, _ in read.carried:
+            if name == topic and only.get(partition, {read.server}) != {read.server}:
+                return True
+    return False
 
 
 def missed_turns(evidence: Evidence) -> Iterator[Complaint]:
@@ -269,20 +284,24 @@ def asked_too_often(evidence: Evidence) -> Iterator[Complaint]:
     """Yield when the SC was asked more often than a client has reason to."""
     asked = [read.t for read in evidence.events_of(FrameRead) if read.server == "sc"]
     first = evidence.requests[0].t if evidence.requests else inf
-    idle = [t for t in asked if first < t < evidence.once(struck_at)]
-    for times, burst, rate, why in (
-        (idle, IDLE_LOOK_UPS, IDLE_LOOK_UPS, "although nothing had happened"),
-        (
-            [t for t in asked if t < evidence.once(visibility).leaders_unknown_from],
-            LOOK_UPS_BURST,
-            LOOK_UPS_PER_S,
-            "although no fault had struck it",
-        ),
-    ):
-        for count, t in enumerate(times, 1):
-            if count > burst + rate * (t - times[0]):
-                yield f"the SC was asked {count} times until {t:.3f} s, {why}", ()
-                break
+    idle = [t for t in asked if t > first]
+    if len(idle) > IDLE_LOOK_UPS:
+        struck = evidence.once(struck_at)
+        idle = [t for t in idle if t < struck]
+        yield from _too_many(idle, IDLE_LOOK_UPS, IDLE_LOOK_UPS, "although nothing had happened")
+    if len(asked) > LOOK_UPS_BURST:
+        unknown_from = evidence.once(visibility).leaders_unknown_from
+        asked = [t for t in asked if t < unknown_from]
+        why = "although no fault had struck it"
+        yield from _too_many(asked, LOOK_UPS_BURST, LOOK_UPS_PER_S, why)
+
+
+def _too_many(times: Sequence[float], burst: int, rate: int, why: str) -> Iterator[Complaint]:
+    """Yield when the SC was asked more often than so many times at once and then in a second."""
+    for count, t in enumerate(times, 1):
+        if count > burst + rate * (t - times[0]):
+            yield f"the SC was asked {count} times until {t:.3f} s, {why}", ()
+            break
 
 
 def _number(event: Event) -> int:

@@ -59,6 +59,8 @@ def overfull_queues(evidence: Evidence) -> Iterator[Complaint]:
     records = evidence.records
     for (_, partition), requests in evidence.once(sent_batches).requests.items():
         firsts = [request for request in requests if request.is_first]
+        if sum([len(request.first_ids) for request in firsts]) <= most:
+            continue  # all of them together are not too many
         firsts.sort(key=lambda request: request.begun_from)
         opened = sorted(
             (taken, n, record_id)

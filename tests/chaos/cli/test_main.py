@@ -61,7 +61,7 @@ def strict(history: History, *, example: bool = False) -> Result:
     violations = tuple(Violation(f"record {n} is there twice", (n,)) for n in ids)
     fired = {name: count.fired for name, count in history.faults.items()}
     idle = () if example else tuple(f"{n} never struck" for n, times in fired.items() if not times)
-    figures = {w: len(evidence.sent) if w == "sent" else evidence.count(w) for w in FIGURES}
+    figures = {w: len(evidence.sent) if w == "sent" else evidence.figures[w] for w in FIGURES}
     found = (Finding("no-duplicates", len(evidence.sent), len(ids), violations),)
     verdict: Any = "invalid" if ids else "inconclusive" if idle else "valid"
     return Result(verdict, found, () if ids else idle, figures, fired)

@@ -423,7 +423,7 @@ CASES: dict[tuple[str, str], list[Case]] = {
         Case(
             before_recovery,
             "checks.recovers:_quiet",
-            "recovered = began + _recovery_s(evidence, last, first)",
+            "recovered = began + recovery.after(last, first)",
             "recovered = began",
         )
     ],
