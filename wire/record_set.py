@@ -69,6 +69,14 @@ def iter_batches(record_set: Buffer) -> Iterator[tuple[BatchHeader, memoryview]]
         start = end
 
 
+def is_one_batch(record_set: Buffer) -> bool:
+    """Return whether a record set is exactly one batch, as most of them are."""
+    size = len(record_set)
+    return size >= EMPTY_BATCH_BYTES and _BATCH_LEN.unpack_from(record_set) == (
+        size - PREAMBLE_BYTES,
+    )
+
+
 def iter_outlines(record_set: Buffer) -> Iterator[tuple[int, int, memoryview]]:
     """Yield the codec and schema bits, the claimed record count and all bytes of each batch of a
     record set, as ``iter_batches`` does."""

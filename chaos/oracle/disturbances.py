@@ -62,10 +62,11 @@ class Disturbances:
         self._now = Leaders(self._topic)
         self._unserved: dict[int, float] = {}
         """By partition, since when no SPU serves it."""
+        stops = bool(evidence.events_of(SpuStopped))  # else each leader serves
         for happened in evidence.server_events:
             if type(happened) in _RELEVANT:
                 self._add(happened)
-                if isinstance(happened, LEADER_EVENTS):
+                if stops and isinstance(happened, LEADER_EVENTS):
                     self._serve(happened)
         for partition, since in self._unserved.items():
             self.by_partition[partition].append((since, inf))

@@ -3,14 +3,13 @@
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import cached_property
 from heapq import merge
 from math import inf
-from typing import Any, NamedTuple, TypeAlias, TypeVar
+from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 from chaos.history import CLIENT_EVENTS, History, Need, Outcome, SentRecord
 from chaos.oracle.frames.consumers import ConsumerEvents
-from chaos.oracle.frames.record_ids import RecordIds, TransmittedBatch
+from chaos.oracle.frames.record_ids import RecordIds, TransmittedBatch, ids_of
 from simulator.events import (
     Appended,
     Event,
@@ -28,6 +27,20 @@ MODELLED = frozenset(Effect) - {Effect.ALTERS_BYTES}
 
 T = TypeVar("T")
 E = TypeVar("E", bound=Event)
+
+
+class computed(Generic[T]):  # noqa: N801  # it is read like ``property``
+    """A property that is computed when it is first read. ``functools.cached_property`` takes a lock
+    for that, up to Python 3.11, which a judgement would do twenty times."""
+
+    def __init__(self, make: Callable[[Any], T]) -> None:
+        self.__doc__ = make.__doc__
+        self._make, self._name = make, make.__name__
+
+    def __get__(self, instance: Any, owner: type | None = None) -> T:
+        made: T = self._make(instance)
+        instance.__dict__[self._name] = made  # found first from then on
+        return made
 
 
 class Transmission(NamedTuple):
@@ -127,6 +140,7 @@ class Evidence:
         self.without_id = self.record_ids.without_id
         """The ids of the records that have neither a value nor a key, and are equal."""
         self._ids_by_transmission: dict[int, list[int]] = {}
+        self._batches_by_transmission: dict[int, list[tuple[int, list[TransmittedBatch]]]] = {}
         self._made: dict[Callable[[Evidence], Any], Any] = {}
 
     def once(self, make: "Callable[[Evidence], T]") -> T:
@@ -135,6 +149,11 @@ class Evidence:
         if found is None:
             found = self._made[make] = make(self)
         return found
+
+    def forget(self) -> None:
+        """Forget the results of ``once``. Some of them refer to the evidence: a judgement that kept
+        them would be left to the garbage collector as a whole."""
+        self._made.clear()
 
     def events_of(self, cls: type[E]) -> list[E]:
         """Return all events of one class of the servers' events, in order."""
@@ -146,18 +165,18 @@ class Evidence:
         others = (e[0].t for cls, e in self._by_class.items() if not issubclass(cls, known))
         return min(others, default=inf)
 
-    @cached_property
+    @computed
     def requests(self) -> list[FrameRead]:
         """The frames of produce requests that carried records."""
         return [read for read in self.events_of(FrameRead) if read.carried]
 
-    @cached_property
+    @computed
     def transmissions(self) -> list[list[Transmission]]:
         """By record id, the request frames that carried the record, in order."""
         trails, trail_of = self.trails
         return [trails[trail] for trail in trail_of]
 
-    @cached_property
+    @computed
     def trails(self) -> tuple[list[list[Transmission]], list[int]]:
         """The distinct sequences of transmissions (trails), and by record id the index of its
         trail.
@@ -170,6 +189,7 @@ class Evidence:
         topic = self.scenario.topic.name
         for read in self.requests:
             carried = self._ids_by_transmission.setdefault(read.transmission, [])
+            entries = self._batches_by_transmission.setdefault(read.transmission, [])
             for entry, (name, partition, data) in enumerate(read.carried):
                 if name != topic:
                     continue
@@ -184,7 +204,9 @@ class Evidence:
                 )
                 led_on: dict[int, int] = {}
                 latest, onward = -1, 0  # most records were in the trail of the one before them
-                ids = self.record_ids.in_batches(data)
+                batches = self.record_ids.batches_in(data)
+                entries.append((partition, batches))
+                ids = ids_of(batches)
                 carried += ids
                 for record_id in ids:
                     trail = trail_of[record_id]
@@ -207,6 +229,12 @@ class Evidence:
         """By number of the request frame, the ids of its records."""
         assert self.trails
         return self._ids_by_transmission
+
+    @property
+    def batches_by_transmission(self) -> dict[int, list[tuple[int, list[TransmittedBatch]]]]:
+        """By number of the request frame, partition and batches of each entry for the topic."""
+        assert self.trails
+        return self._batches_by_transmission
 
     @property
     def copies(self) -> list[tuple[Copy, ...]]:
@@ -244,7 +272,7 @@ class Evidence:
         """The ids of the records with more than one copy."""
         return self._stored.several
 
-    @cached_property
+    @computed
     def _stored(self) -> _Stored:
         """What is stored, from one pass over the logs."""
         records, (trails, trail_of) = self.records, self.trails
@@ -263,8 +291,7 @@ class Evidence:
                     base, end, number, fault, _ = next(appends, _NOWHERE)
                     brought = -1
                 if record_id is None:
-                    if not record.value:
-                        record_id = self.record_ids.of_key(key)
+                    record_id = self.record_ids.of_key(key, record.value)
                     if record_id is None and self.record_ids.is_equal(key, record.value):
                         continue  # counted by stored_equal
                 if record_id is None or (altered and self._is_altered(record_id, number)):
@@ -300,7 +327,7 @@ class Evidence:
         can make the value of another record."""
         return number in self.altered_requests and record_id not in self.ids_by_transmission[number]
 
-    @cached_property
+    @computed
     def stored_equal(self) -> Mapping[bytes, int]:
         """By value, how many stored records are among those that are equal; 0 for others."""
         if not self.without_id:
@@ -330,7 +357,7 @@ class Evidence:
         """The appends that elections left out of the partition."""
         return self._appends[1]
 
-    @cached_property
+    @computed
     def _appends(self) -> tuple[dict[tuple[int, int], list[_Append]], list[LeftOut]]:
         """By incarnation and partition, the appends, and those that elections left out, which are
         not among them."""
@@ -359,7 +386,7 @@ class Evidence:
                 left_out.append(LeftOut(number, entry, base, end))
         return kept, left_out
 
-    @cached_property
+    @computed
     def altered_requests(self) -> frozenset[int]:
         """The numbers of the requests whose records may be stored in altered form."""
         return frozenset(
@@ -370,7 +397,7 @@ class Evidence:
             and not MODELLED.issuperset(hit.effects)
         )
 
-    @cached_property
+    @computed
     def hits_by_transmission(self) -> dict[int, list[FaultHit]]:
         """By number of the request frame, the fault hits on the request or on an answer to it."""
         found: dict[int, list[FaultHit]] = {}
@@ -378,7 +405,7 @@ class Evidence:
             found.setdefault(hit.transmission, []).append(hit)
         return found
 
-    @cached_property
+    @computed
     def answered_at(self) -> dict[int, float]:
         """By number of the request frame, when the first answer to it was written in full."""
         found: dict[int, float] = {}
@@ -389,12 +416,12 @@ class Evidence:
 
     # --- figures
 
-    @cached_property
+    @computed
     def sent(self) -> list[SentRecord]:
         """The records of the workload, without probes."""
         return [r for r in self.records if not r.probe] if self.probes else self.records
 
-    @cached_property
+    @computed
     def by_outcome(self) -> dict[Outcome, list[SentRecord]]:
         """The records with each outcome, probes included."""
         found: dict[Outcome, list[SentRecord]] = {"ok": [], "failed": [], "unknown": []}
@@ -407,35 +434,23 @@ class Evidence:
         """The records that the client reported as stored, probes included."""
         return self.by_outcome["ok"]
 
-    @cached_property
+    @computed
     def unacknowledged(self) -> list[SentRecord]:
         """The records that the client did not report as stored, probes included."""
         others = (*self.by_outcome["failed"], *self.by_outcome["unknown"])
         return sorted(others, key=lambda record: record.id)
 
-    @cached_property
+    @computed
     def unaccepted(self) -> list[SentRecord]:
         """The records whose send did not return as accepted, probes included."""
         return [record for record in self.records if record.taken_at is None]
 
-    @cached_property
+    @computed
     def probes(self) -> list[SentRecord]:
         """The records that were sent after healing."""
         return [record for record in self.records if record.probe]
 
-    @cached_property
-    def by_producer(self) -> dict[int, list[SentRecord]]:
-        """By the number of the producer, its records."""
-        found: dict[int, list[SentRecord]] = {}
-        number, of_number = -1, list[SentRecord]()  # of the record before
-        for record in self.records:
-            if record.producer != number:
-                number = record.producer
-                of_number = found.setdefault(number, [])
-            of_number.append(record)
-        return found
-
-    @cached_property
+    @computed
     def figures(self) -> Mapping[str, int]:
         """How many workload records were ``sent`` and how many had each outcome, by the keys of
         ``Expectations``, in the order of reports."""

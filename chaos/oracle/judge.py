@@ -63,6 +63,13 @@ def judge(history: History, *, example: bool = False) -> Result:
             inconclusive: both are judged over all examples (``chaos/search/exploration.py``).
     """
     evidence = Evidence(history)
+    result = _judged(evidence, example=example)
+    evidence.forget()
+    return result
+
+
+def _judged(evidence: Evidence, *, example: bool) -> Result:
+    history = evidence.history
     findings: tuple[Finding, ...] = ()
     expectations: tuple[Assessed, ...] = ()
     if (

@@ -69,7 +69,11 @@ class ConnectionEvents:
         api, data = wire.partial(PARTLY_READ_BYTES_MAX)
         self._journal.record(
             FramePartlyRead(
-                connection=self._connection, server=self._server, size=wire.frames.held, api=api, data=data
+                connection=self._connection,
+                server=self._server,
+                size=wire.frames.held,
+                api=api,
+                data=data,
             )
         )
 

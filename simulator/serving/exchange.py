@@ -119,8 +119,7 @@ class Exchanges:
 
     @property
     def frames(self) -> FrameReader:
-        """What splits the input into frames: how much of the next one has arrived and is missing.
-        """
+        """What splits the input into frames: how much of the next has arrived and is missing."""
         return self._wire.frames
 
     def receive(self, data: bytes) -> Iterator[PendingRequest]:

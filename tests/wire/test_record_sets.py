@@ -8,7 +8,14 @@ from tests.wire.test_batch import ONE_RECORD, TWO_RECORDS, assert_refused, batch
 from wire.batch import SCHEMA_BIT, decode_batch, encode_record
 from wire.codec import WireError
 from wire.compression import Codec
-from wire.record_set import as_stored, iter_batches, iter_outlines, spu_reads, whole_batches
+from wire.record_set import (
+    as_stored,
+    is_one_batch,
+    iter_batches,
+    iter_outlines,
+    spu_reads,
+    whole_batches,
+)
 
 
 def test_a_record_set_is_walked_without_copies() -> None:
@@ -50,9 +57,18 @@ def both_walks(record_set: bytes) -> list[bytes]:
     walked = [bytes(view) for _, view in iter_batches(record_set)]
     assert walked == [bytes(view) for *_, view in iter_outlines(record_set)]
     assert sum(map(len, walked)) == ends - 8
+    if is_one_batch(record_set):
+        assert walked == [record_set]
     for header, view in iter_batches(record_set):
         assert header.batch_len == len(view) - 12 == struct.unpack_from(">i", view, 8)[0]
     return walked
+
+
+def test_a_record_set_is_one_batch_or_not() -> None:
+    assert is_one_batch(TWO_RECORDS)
+    assert is_one_batch(memoryview(ONE_RECORD))
+    for other in (b"", TWO_RECORDS[:-1], TWO_RECORDS + b"x", ONE_RECORD + TWO_RECORDS):
+        assert not is_one_batch(other)
 
 
 FULL = len(TWO_RECORDS) - 12  # the right batch_len

@@ -100,7 +100,7 @@ def _one_after_the_other(evidence: Evidence) -> bool:
         if until.get(server, -inf) > opened.t:
             return False
         until[server] = closed.get(opened.connection, inf)
-    return all([closed.get(read.connection, inf) >= read.t for read in evidence.requests])
+    return all(closed.get(read.connection, inf) >= read.t for read in evidence.requests)
 
 
 def _look_at_older(uses: list[_Use], times: Timing, server: str, found: Violations) -> None:

@@ -15,7 +15,7 @@ saying which records were accepted, leaves that many records open in each sum.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import NamedTuple
 
@@ -41,7 +41,7 @@ def check(evidence: Evidence) -> Finding:
     reports: dict[int, list[DeliveryReported]] = {}
     for report in evidence.history.reports:
         reports.setdefault(report.producer, []).append(report)
-    for number, records in evidence.by_producer.items():
+    for number, records in _by_producer(evidence.records).items():
         if number >= len(evidence.history.producers):
             found.excuse("no-other-source", len(records))
             continue
@@ -58,6 +58,18 @@ def check(evidence: Evidence) -> Finding:
         for text in _miscounted(evidence, number, tally) if told.counters else ():
             found.add(f"the counters of producer {number}: {text}")
     return found.finding()
+
+
+def _by_producer(records: Sequence[SentRecord]) -> dict[int, list[SentRecord]]:
+    """Return the records of each producer, by its number."""
+    found: dict[int, list[SentRecord]] = {}
+    number, of_number = -1, list[SentRecord]()  # of the record before
+    for record in records:
+        if record.producer != number:
+            number = record.producer
+            of_number = found.setdefault(number, [])
+        of_number.append(record)
+    return found
 
 
 class _Tally(NamedTuple):

@@ -59,14 +59,12 @@ class SentBatches:
         self.requests: dict[tuple[int, int], list[CarryingRequest]] = {}
         """By producer and partition, in the order of reading."""
         known: set[TransmittedBatch] = set()
-        topic = evidence.scenario.topic.name
+        carried = evidence.batches_by_transmission
         for read in evidence.requests:
             found: dict[int, list[int]] = {}
             new: dict[int, bool] = {}
-            for name, partition, data in read.carried:
-                if name != topic:
-                    continue
-                for batch in evidence.record_ids.batches_in(data):
+            for partition, batches in carried[read.transmission]:
+                for batch in batches:
                     is_new = batch not in known
                     if is_new:
                         known.add(batch)

@@ -87,5 +87,6 @@ class Leaders:
     def _assign(self, leaders: dict[int, int]) -> Collection[int]:
         self.assigned.update(leaders)
         self._unserved.difference_update(leaders)
-        self._unserved.update(p for p, spu in leaders.items() if spu in self._stopped)
+        if self._stopped:
+            self._unserved.update(p for p, spu in leaders.items() if spu in self._stopped)
         return leaders

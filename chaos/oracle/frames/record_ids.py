@@ -13,12 +13,13 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import cast
 
 from chaos.history import SentRecord
 from wire.batch import BatchColumns, BatchHeader, decode_columns
 from wire.codec import WireError
 from wire.codec.types import Buffer
-from wire.record_set import iter_outlines
+from wire.record_set import is_one_batch, iter_outlines
 
 SLICE = 128
 """How many values are compared at once: a batch of 16 KiB holds as many of 100 bytes."""
@@ -39,6 +40,13 @@ class TransmittedBatch:
     """Of each record, in milliseconds."""
     in_order: bool
     """Whether the offset deltas of the records are 0, 1, 2 and so on."""
+
+
+def ids_of(batches: Sequence[TransmittedBatch]) -> list[int]:
+    """Return the ids of the records of some batches, in order; the list is not for changing."""
+    if len(batches) == 1:
+        return batches[0].ids
+    return [record_id for batch in batches for record_id in batch.ids]
 
 
 class RecordIds:
@@ -68,7 +76,7 @@ class RecordIds:
         self.without_id = frozenset(n for ids in self.equal.values() for n in ids)
         """The ids of all records that are equal to others."""
         self._batches: dict[bytes, TransmittedBatch] = {}
-        self._sets: dict[Buffer, list[TransmittedBatch]] = {}
+        self._sets: dict[bytes, list[TransmittedBatch]] = {}
         """By record set, its batches."""
 
     @property
@@ -80,9 +88,10 @@ class RecordIds:
         """Return whether a key and a value are those of records that are equal."""
         return value in self.equal and bool(value or not key)
 
-    def of_key(self, key: bytes | None) -> int | None:
-        """Return the id of the record without a value that has a key; None if there is none."""
-        return self._id_of_key.get(key)
+    def of_key(self, key: bytes | None, value: bytes = b"") -> int | None:
+        """Return the id of the record that has a key and no value; None if there is a value, or no
+        such record."""
+        return None if value else self._id_of_key.get(key)
 
     def of_values(self, values: Sequence[bytes]) -> list[int | None]:
         """Return the id of each value; None for one that was never sent, is empty, or is that of
@@ -105,27 +114,30 @@ class RecordIds:
         The CRC may be wrong: an SPU replaces it. A retry carries the same batches again, perhaps
         fewer of them; each batch is decoded once.
         """
-        found = self._sets.get(data)
+        raw = bytes(data)  # a memoryview compares one byte after the other
+        found = self._sets.get(raw)
         if found is None:
-            found = self._sets[data] = [*self._cut(data)]
+            found = self._sets[raw] = []
+            try:
+                if is_one_batch(raw):
+                    found.append(self._batch(raw))
+                else:
+                    for *_, view in iter_outlines(raw):
+                        found.append(self._batch(bytes(view)))
+            except WireError:
+                pass  # a batch that does not decode has no records
         return found
 
-    def _cut(self, data: Buffer) -> Iterator[TransmittedBatch]:
-        try:
-            for *_, view in iter_outlines(data):
-                # One batch in one piece has its hash already.
-                raw = data if isinstance(data, bytes) and len(view) == len(data) else bytes(view)
-                batch = self._batches.get(raw)
-                if batch is None:
-                    batch = self._batches[raw] = self._decoded(raw)
-                yield batch
-        except WireError:
-            pass  # a batch that does not decode has no records
+    def _batch(self, raw: bytes) -> TransmittedBatch:
+        batch = self._batches.get(raw)
+        if batch is None:
+            batch = self._batches[raw] = self._decoded(raw)
+        return batch
 
     def in_batches(self, data: Buffer) -> list[int]:
         """Return the ids of the records in a record set; records that were never sent are left
         out."""
-        return [record_id for batch in self.batches_in(data) for record_id in batch.ids]
+        return ids_of(self.batches_in(data))
 
     def equal_in(self, data: Buffer) -> Iterator[bytes]:
         """Yield the values in a record set that are those of several records, as often as they are
@@ -158,6 +170,8 @@ class RecordIds:
 
     def _ids_in(self, columns: BatchColumns) -> list[int]:
         known = self.of_values(columns.values)
+        if self._all_differ and None not in known:
+            return cast("list[int]", known)
         if self._id_of_key:
             known = [
                 record_id if value else self.of_key(key)

@@ -9,7 +9,6 @@ know.
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
 from math import inf
 
 from chaos.history import CLIENT_EVENTS, SentRecord
@@ -226,23 +225,28 @@ def missed_turns(evidence: Evidence) -> Iterator[Complaint]:
 def _missed_turns_of(evidence: Evidence, records: list[SentRecord]) -> Iterator[Complaint]:
     """Yield such records of one producer; sends that overlap take turns in any order, and after one
     that may have taken its turn in vain the turns begin anew."""
-    told = evidence.once(news)
-    # Records that are sent together have the same times.
-    known_at, is_just_told = lru_cache(2)(told.known_at), lru_cache(2)(told.is_just_told)
+    told, times = evidence.once(news), None
     latest: dict[int, int] = {}
     """By partition, the turn in which it got its latest record."""
     before, overlapping = -inf, _overlapping(evidence, records)
+    known: tuple[float, dict[int, int]] | None = None
+    uncertain = True
     for turn, record in enumerate(records):
         if record.call in overlapping:
             latest.clear()
             continue
-        known = known_at(record.sent_at)
         taken = record.taken_at
-        if known is None or taken is None or is_just_told(before, taken):
+        if times != (before, record.sent_at, taken):  # records that are sent together have the same
+            times = before, record.sent_at, taken
+            known = told.known_at(record.sent_at)
+            uncertain = known is None or taken is None or told.is_just_told(before, taken)
+            if known is not None and (taken is None or told.known_at(taken) != known):
+                known = None
+        if uncertain:
             latest.clear()
         before = record.sent_at
         partition = _partition_of(evidence, record)
-        if known is None or taken is None or partition is None or known_at(taken) != known:
+        if known is None or partition is None:
             continue
         leaders = known[1]
         if leaders and partition not in leaders:

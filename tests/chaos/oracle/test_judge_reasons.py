@@ -1,5 +1,6 @@
 """The reasons of an inconclusive verdict, from which an author mends a scenario."""
 
+import gc
 from dataclasses import replace
 from typing import Any
 
@@ -91,3 +92,18 @@ def test_whether_a_closed_listener_struck_a_client_that_dials_by_itself_is_unkno
     assert result.notes == (
         "fault closed: the client dials by itself, which hides whether it was refused",
     )
+
+
+def test_a_judgement_leaves_nothing_to_the_garbage_collector() -> None:
+    lossy = {"faults": [{"drop": {"at": "response", "nth": 1}}]}
+    history = run_scenario(
+        Scenario.model_validate({"name": "x", **lossy, "workload": ["send", "flush"]})
+    )
+    judge(history)
+    gc.collect()
+    gc.disable()
+    try:
+        assert judge(history).verdict == "valid"
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
