@@ -100,6 +100,8 @@ class Assessed:
 def assessed(evidence: Evidence) -> tuple[Assessed, ...]:
     """Return every expectation of a run that can be judged in its world; for ``Evidence.once``."""
     scenario = evidence.scenario
+    if not (scenario.always.model_fields_set or scenario.sometimes.model_fields_set):
+        return ()
     times = evidence.history.world == "virtual" or len(scenario.worlds) == 1
     found: list[Assessed] = []
     groups: tuple[tuple[ExpectationKind, Expectations], ...] = (

@@ -7,6 +7,7 @@ the evidence cannot tell (*blind*), for a cause that is named. A rule of a check
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 VIOLATIONS_MAX = 20
@@ -102,30 +103,47 @@ NOT_DRAINED = "not-drained"
 """The cause where the logs were read too early to say that a record is absent."""
 
 
-@dataclass(slots=True)
 class Violations:
     """Collects the violations of a check; those after the first ``VIOLATIONS_MAX`` are only
     counted.
 
     A broken promise counts once for each record. Where several records share one narrative, because
     they were in one batch, one sentence describes all of them.
+
+    Args:
+        check: the name of the check.
+        blind_records: the ids of blind records, each with its cause.
+        excused_records: the ids of records that were open across a deletion of the topic.
     """
 
-    check: str
-    blind_records: Mapping[int, str] = field(default_factory=dict)
-    """The ids of blind records, each with its cause."""
-    excused_records: frozenset[int] = frozenset()
-    """The ids of records that were open across a deletion of the topic."""
-    judged: int = 0
-    _excused: dict[str, int] = field(default_factory=dict)
-    _unseen: dict[str, int] = field(default_factory=dict)
-    _count: int = 0
-    _settled: list[Violation] = field(default_factory=list)
-    set_aside: bool = field(init=False)
-    """Whether some records are not judged."""
+    __slots__ = (
+        "_count",
+        "_excused",
+        "_settled",
+        "_unseen",
+        "blind_records",
+        "check",
+        "excused_records",
+        "judged",
+        "set_aside",
+    )
 
-    def __post_init__(self) -> None:
-        self.set_aside = bool(self.blind_records or self.excused_records)
+    def __init__(
+        self,
+        check: str,
+        blind_records: Mapping[int, str] = MappingProxyType({}),
+        excused_records: frozenset[int] = frozenset(),
+    ) -> None:
+        self.check = check
+        self.blind_records = blind_records
+        self.excused_records = excused_records
+        self.set_aside = bool(blind_records or excused_records)
+        """Whether some records are not judged."""
+        self.judged = 0
+        self._excused: dict[str, int] = {}
+        self._unseen: dict[str, int] = {}
+        self._count = 0
+        self._settled: list[Violation] = []
 
     def sees(self, *ids: int) -> bool:
         """Return whether records can be judged; count them as excused or blind if not."""

@@ -77,7 +77,10 @@ def _judged(evidence: Evidence, *, example: bool) -> Result:
     ):  # a history with a defect of the harness is not reliable
         semantic = history.scenario.producer.delivery_semantic
         checks = [check for check in CHECKS.values() if semantic in check.semantics]
-        findings = tuple([_finding(check, evidence) for check in checks])
+        if lacks := history.lacks:
+            findings = tuple([_finding(check, evidence, lacks) for check in checks])
+        else:
+            findings = tuple([check.run(evidence) for check in checks])
         expectations = evidence.once(assessed)
     figures = evidence.figures
     fired = {name: count.fired for name, count in history.faults.items()}
@@ -88,7 +91,7 @@ def _judged(evidence: Evidence, *, example: bool) -> Result:
     )
     if history.exit is not None:
         notes = (*notes, f"the application {history.exit}")
-    if any(finding.count for finding in findings):
+    if sum([finding.count for finding in findings]):
         notes = (*notes, *_complaint(history))
         return Result("invalid", findings, (), figures, fired, notes, expectations)
     reasons = (*_reasons(evidence, example=example), *_blind(findings, example=example))
@@ -165,12 +168,11 @@ def _blind(findings: tuple[Finding, ...], *, example: bool) -> Iterator[str]:
             yield f"{finding.check} judged none, blind for: {causes}"
 
 
-def _finding(check: Check, evidence: Evidence) -> Finding:
+def _finding(check: Check, evidence: Evidence, lacks: Mapping[str, str]) -> Finding:
     """Return the finding of a check, or why it is not applicable."""
-    if lacks := evidence.history.lacks:
-        missing = [f"{need}: {lacks[need]}" for need in check.needs if need in lacks]
-        if missing:
-            return Finding(check.name, 0, not_applicable="; ".join(missing))
+    missing = [f"{need}: {lacks[need]}" for need in check.needs if need in lacks]
+    if missing:
+        return Finding(check.name, 0, not_applicable="; ".join(missing))
     return check.run(evidence)
 
 

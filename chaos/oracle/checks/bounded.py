@@ -103,9 +103,7 @@ def _look_at_long_sends(evidence: Evidence, found: Violations) -> None:
     bound = send_bound(evidence.scenario.producer)
     slack = evidence.once(timing).slack
     calls = evidence.history.calls
-    for call in calls:
-        if call.op != "send_all":
-            continue
+    for call in [call for call in calls if call.op == "send_all"]:
         end = _end(evidence, call, found)
         if end is None or end <= call.started + bound + slack:
             continue

@@ -67,7 +67,7 @@ def check(evidence: Evidence) -> Finding:
 def _look_at_open(evidence: Evidence, call: Call, ended: float, found: Violations) -> None:
     """Report records that were unsettled, or not handed over, when a flush returned."""
     late = list(call.open_after)
-    if not evidence.retries:
+    if late and not evidence.retries:
         late = [n for n in late if not _had_left(evidence, n, ended)]
     if late:
         what = "unsettled" if evidence.retries else "not handed over"
@@ -84,6 +84,8 @@ def _look_at_answers(evidence: Evidence, call: Call, found: Violations) -> None:
     Only for a client that reports outcomes when it is asked: it is asked once its flush has ended.
     """
     every = evidence.once(_asked)
+    if not every:
+        return
     first = bisect_left(every, call.started, key=_asked_at)
     last = bisect_right(every, inf if call.ended is None else call.ended, key=_asked_at)
     asked = [(at, record) for at, record in every[first:last] if record.id < call.first]

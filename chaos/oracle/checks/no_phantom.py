@@ -81,9 +81,13 @@ def _look_at_requests(evidence: Evidence, found: Violations) -> None:
     lives = evidence.once(incarnations)
     only = evidence.scenario.topic.partitions if lives.partitions_fixed else None
     across = evidence.once(open_across_deletion)
-    moved = {n for n, sent in enumerate(trails) if len({each.partition for each in sent}) > 1}
+    moved = {
+        n
+        for n, sent in enumerate(trails)
+        if len(sent) > 1 and len({each.partition for each in sent}) > 1
+    }
     for record in evidence.records:
-        if record.key is None and trail_of[record.id] not in moved:
+        if record.key is None and (not moved or trail_of[record.id] not in moved):
             continue
         trail = trails[trail_of[record.id]]
         if not trail or record.id in across:

@@ -39,9 +39,9 @@ def check(evidence: Evidence) -> Finding:
     """Check the first copies of all acknowledged records, in the order of sending."""
     found = Violations(NAME, evidence.once(blind_records), evidence.once(open_across_deletion))
     once = not evidence.retries
-    connection_of: dict[int | None, int] = {
-        read.transmission: read.connection for read in evidence.requests if once
-    }
+    connection_of: dict[int | None, int] = {}
+    if once:
+        connection_of = {read.transmission: read.connection for read in evidence.requests}
     lines: dict[tuple[int, int, int, int | None], _Line] = {}
     """By producer, incarnation, partition and connection."""
     elections = evidence.once(replicas) if evidence.left_out else None

@@ -40,12 +40,13 @@ _ALTERING = frozenset({Effect.ALTERS_BYTES, Effect.FORGES_ANSWER})
 def check(evidence: Evidence) -> Finding:
     """Check each consumption."""
     found = Violations(NAME)
+    if not evidence.history.consumptions:
+        return found.finding()
     happened: defaultdict[int, list[RecordsConsumed | OffsetSent]] = defaultdict(list)
     totals: Counter[int] = Counter()
-    if evidence.history.consumptions:
-        for event in evidence.history.events:
-            if isinstance(event, RecordsConsumed | OffsetSent):
-                happened[event.consumption].append(event)
+    for event in evidence.history.events:
+        if isinstance(event, RecordsConsumed | OffsetSent):
+            happened[event.consumption].append(event)
     for each in evidence.history.consumptions:
         reading = _Reading(evidence, each, found)
         reading.judge(happened[each.n])

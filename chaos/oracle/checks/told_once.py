@@ -176,10 +176,9 @@ def _look_at_reports(
             covered = range(report.offset, report.offset + report.records)
             told.setdefault(report.partition, []).append(covered)
     for partition in sorted({*told, *tally.offsets}):
-        offsets = sorted(tally.offsets.get(partition, ()))
-        ranges = sorted(told.get(partition, ()), key=lambda covered: covered.start)
+        offsets, ranges = tally.offsets.get(partition, []), told.get(partition, [])
         reported = list(chain.from_iterable(ranges))
-        if offsets == reported:
+        if offsets == reported or sorted(offsets) == sorted(reported):
             continue
         more, fewer = Counter(reported), Counter(offsets)
         extra, missing = more - fewer, fewer - more

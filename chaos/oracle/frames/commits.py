@@ -37,11 +37,12 @@ def early_answers(evidence: Evidence) -> Iterator[tuple[str, Sequence[int]]]:
 
 def _due(evidence: Evidence) -> dict[int, float]:
     """Return when the requests that ask for the commit are answered at the earliest."""
-    elections = evidence.once(replicas)
-    delay, due = evidence.scenario.cluster.commit_delay, dict[int, float]()
-    if not delay and not elections.is_replicated:
+    cluster, due = evidence.scenario.cluster, dict[int, float]()
+    delay = cluster.commit_delay
+    if not delay and cluster.replication is None:
         return due
     asking = [read for read in evidence.requests if read.acks is not None and read.acks < 0]
+    elections = evidence.once(replicas)
     if elections.is_replicated:
         turns = {read.transmission: list(elections.turns(read)) for read in asking}
         return {number: waits[-1].end for number, waits in turns.items() if waits}

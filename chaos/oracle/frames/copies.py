@@ -16,9 +16,9 @@ def surplus(evidence: Evidence) -> Iterator[tuple[int, str]]:
     Copies that a fault made by duplicating a request are not counted, nor are copies that no
     request carried, which are phantoms.
     """
-    transmissions = evidence.transmissions
+    transmissions, every = evidence.transmissions, evidence.copies
     for record_id in sorted(evidence.several_copies):
-        copies = evidence.copies[record_id]
+        copies = every[record_id]
         if evidence.records[record_id].probe:
             continue
         own = [c for c in copies if c.copied_by is None and c.transmission is not None]
