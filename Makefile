@@ -71,6 +71,7 @@ zoo: setup       ## every mutant, small defects that the judge must catch, and n
 certify: setup   ## every placement of up to two faults in small workloads: docs/certificates/
 	rm -f .chaos/certificates/*.md
 	$(BIN)/python -m chaos certify scenarios/certificates/*.yaml --out .chaos/certificates
+	$(BIN)/python -m chaos.search.recheck .chaos/certificates/at-most-once-one-record.jsonl
 	mkdir -p docs/certificates && cp .chaos/certificates/*.md docs/certificates
 
 EVERYTHING := scenarios/certificates/everything.alphabet

@@ -161,6 +161,9 @@ def _not_covered(done: Certificate) -> Iterator[str]:
         lines.append("changes of the cluster (`steps` of an alphabet)")
     else:
         lines.append("changes of the cluster inside a step")
+    if done.left_out:
+        letters = "; ".join(_steps(steps) for steps in done.left_out)
+        lines.append(f"letters that this scenario cannot have, which were not placed: {letters}")
     lines.append(f"orders of tasks other than {bound.schedules} (`--schedules`)")
     yield "\n".join(f"- {line}" for line in lines)
 
@@ -190,11 +193,14 @@ def _sentence(row: Row) -> str:
     words = []
     for letter in row.placement:
         if BEFORE in letter:
-            steps = ", ".join(_short(step) for step in letter["steps"])
-            words.append(f"{steps} before step {letter[BEFORE] + 1}")
+            words.append(f"{_steps(letter['steps'])} before step {letter[BEFORE] + 1}")
         else:
             words.append(_short(letter))
     return ", then ".join(words) or "none"
+
+
+def _steps(steps: Sequence[Any]) -> str:
+    return ", ".join(map(_short, steps))
 
 
 def _short(letter: Any) -> str:

@@ -141,6 +141,12 @@ class Certificate:
         return sum(len(row.following or ()) for row in self.rows if not row.placement)
 
     @property
+    def left_out(self) -> tuple[list[Any], ...]:
+        """The letters that the scenario cannot have, which are not placed: lists of steps."""
+        placed = Placing.of(self.prop.data, self.bound.alphabet).alphabet.steps
+        return tuple(steps for steps in self.bound.alphabet.steps if steps not in placed)
+
+    @property
     def distinct(self) -> int:
         """The number of runs that differ in frames, outcomes or logs."""
         return len({json.dumps([r.frames, r.outcomes, r.logs], sort_keys=True) for r in self.rows})

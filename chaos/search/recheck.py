@@ -2,7 +2,6 @@
 
 import json
 import sys
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from chaos.runner import run_scenario
 from chaos.spec.loader import parse_scenario
 from simulator.documents.emitter import to_yaml
 from simulator.faults.effects import CutPoint
-from simulator.faults.model import FAULTS, Placed, Refusal
+from simulator.faults.model import FAULTS, Placed
 
 
 def differences(text: str) -> Iterator[str]:
@@ -42,17 +41,10 @@ def _run(data: dict[str, Any], placement: list[Any], seed: int) -> list[Any]:
         steps += data["workload"][n : n + 1]
     whole = {**data, "seed": seed, "faults": data.get("faults", []) + named, "workload": steps}
     history = run_scenario(parse_scenario(to_yaml(whole), "placement").scenario())
-    frames = [e for _, e in _events(history) if isinstance(e, ev.FrameRead | ev.FrameWritten)]
-    words = [f"{type(e).__name__} {e.connection} {e.server} {e.api} {e.partition}" for e in frames]
     ids = {record.value or record.key: record.id for record in history.records}
     logs = {str(p): [ids.get(r.value or r.key, -1) for r in history.logs[p]] for p in history.logs}
     verdict = judge(history, example=True).verdict
-    return [history, verdict, words, [record.outcome for record in history.records], logs]
-
-
-def _events(history: History) -> list[tuple[int, Any]]:
-    kinds = [type(e) for e in history.events]
-    return list(enumerate(history.events[kinds.index(CallEnded) : kinds.index(ev.Healed)]))
+    return [history, verdict, _points(history)[2], [r.outcome for r in history.records], logs]
 
 
 def _letters(header: Any, placement: list[Any], history: History) -> Iterator[Any]:
@@ -60,39 +52,48 @@ def _letters(header: Any, placement: list[Any], history: History) -> Iterator[An
     last = placement[-1]["before"] if placement and not faults else 0
     for n in range(last, 0 if faults else len(header["scenario"]["workload"]) + 1):
         yield from ({"before": n, "steps": steps} for steps in header["steps"])
-    points, struck = _points(history)
+    points, struck, _ = _points(history)
+    begun = [e for (_, at), (_, e) in points.items() if at == "request"]
     after = max((points[k][0] for k in struck if struck[k] == f"placed-{faults}"), default=-1)
-    for key, (n, names, place) in points.items():
+    for key, (n, e) in points.items():
         for letter in header["letters"] if n > after and key not in struck else ():
             kind, fields = next(iter(letter.items()))
-            fault, at = FAULTS[kind].model_validate(fields), CutPoint(key[1])
-            if isinstance(fault, Refusal) and fault.server in names:
-                yield {kind: {**fields, **place}}
-            if isinstance(fault, Placed) and fault.match.api in names and at in fault.cut_points:
-                yield {kind: {**fault.pinned(fields, at, None), **place, "at": at}}
+            fault, at, way = FAULTS[kind].model_validate(fields), CutPoint(key[1]), _way(fields, e)
+            if way[:1] == ("server",):
+                nth = 1 + [c for c in begun if _way({"server": e.server}, c) == way].index(e)
+                yield {kind: {**fields, "server": e.server, "nth": nth}}
+            elif way and isinstance(fault, Placed) and at in fault.cut_points:
+                match = {**fields.get("match", {}), "api": e.api, way[0]: way[1]}
+                nth = 1 + [r for r in begun if _way({"match": match}, r) == way].index(e)
+                keys = {"nth": nth, "match": {k: v for k, v in match.items() if v != "produce"}}
+                yield {kind: {**fault.pinned(fields, at, None), **keys, "at": at}}
 
 
-def _points(history: History) -> tuple[dict[Any, Any], dict[Any, str]]:
-    points, struck, count = dict[Any, Any](), dict[Any, str](), Counter[Any]()
-    for n, e in _events(history):
-        key = getattr(e, "transmission", -n), getattr(e, "at", "response")
-        if isinstance(e, ev.ConnectionOpened | ev.ConnectRefused):
-            count[e.server] += 1
-            points[key] = n, (e.server, e.server[:3]), {"server": e.server, "nth": count[e.server]}
-        elif isinstance(e, ev.FrameRead):
-            named = [c[1] for c in e.carried] or [p for p in [e.partition] if p is not None]
-            ways: list[Any] = [{"partition": p} for p in dict.fromkeys(named)]
-            ways = ways or [{"connection": e.connection}][e.api == "produce" :]
-            count.update((e.api, *way.items()) for way in ways)
-            for way in ways[:1]:
-                match = way if e.api == "produce" else {**way, "api": e.api}
-                keys = {"nth": count[e.api, *way.items()], "match": match}
-                points[e.transmission, "request"] = n, (e.api, "all"), keys
-        elif (key[0], "request") in points:
-            points.setdefault(key, (n, *points[key[0], "request"][1:]))
+def _way(fields: Any, e: Any) -> tuple[Any, ...]:
+    if not isinstance(e, ev.FrameRead):
+        return ("server", e.server) if fields.get("server") in (e.server, e.server[:3]) else ()
+    wanted = {"api": "produce", **fields.get("match", {})}.items()
+    for n, (topic, p, *_) in enumerate(e.carried or [(e.topic, e.partition, b"")]):
+        has = {"entry": n, "topic": topic, "partition": p, "spu": e.server[4:]}
+        alike = all(str(v) in ("all", str(has.get(k, getattr(e, k, 0)))) for k, v in wanted)
+        if alike and (p is not None or e.api not in ("produce", "fetch")):
+            return ("connection", e.connection) if p is None else ("partition", p, topic)
+    return ()
+
+
+def _points(history: History) -> tuple[dict[Any, Any], dict[Any, str], list[str]]:
+    points, struck, words = dict[Any, Any](), dict[Any, str](), list[str]()
+    kinds = [type(e) for e in history.events]
+    for n, e in enumerate(history.events[kinds.index(CallEnded) : kinds.index(ev.Healed)]):
+        begins = isinstance(e, ev.FrameRead | ev.ConnectionOpened | ev.ConnectRefused)
+        key = getattr(e, "transmission", -n), getattr(e, "at", "request" if begins else "response")
+        if begins or (key[0], "request") in points:
+            points.setdefault(key, (n, e if begins else points[key[0], "request"][1]))
         if isinstance(e, ev.FaultHit | ev.ConnectRefused):
             struck[key] = e.fault
-    return points, struck
+        if isinstance(e, ev.FrameRead | ev.FrameWritten):
+            words.append(f"{type(e).__name__} {e.connection} {e.server} {e.api} {e.partition}")
+    return points, struck, words
 
 
 if __name__ == "__main__":

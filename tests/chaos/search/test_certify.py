@@ -56,6 +56,29 @@ steps:
 """
 
 
+TWO = """
+name: two partitions
+worlds: [virtual]
+cluster: {spus: 2}
+topic: {partitions: 3}
+producer: {delivery_semantic: at-most-once, response_timeout: 800ms}
+workload:
+  - send: {count: 3}
+  - flush
+  - send: {count: 2, wait: true}
+"""
+
+MATCHING = """
+faults:
+  - drop: {match: {partition: 2}}
+  - drop: {at: request, match: {entry: 0}}
+  - stall: {at: response, match: {spu: 1}}
+  - disconnect: {at: request, match: {topic: greetings, connection: 3}}
+  - delay: {by: 1s, at: request, match: {api: all, client_id: nobody}}
+  - drop: {at: response, match: {api: api-versions, client_id: fluvio}}
+"""
+
+
 def scenario(text: str) -> Property:
     return parse_scenario(text, "mine.yaml")
 
@@ -147,6 +170,12 @@ def test_steps_that_a_scenario_cannot_have_are_no_letters(tmp_path: Path) -> Non
     assert len(Placing.of(scenario(MOST).data, tried.letters).alphabet.steps) == 1
 
 
+def test_the_page_names_the_letters_that_a_scenario_cannot_have(tmp_path: Path) -> None:
+    words = "cannot have, which were not placed: `move_leader: {to: 1}`, `sleep: 1s`\n"
+    assert words in page(done(scenario(MOST), bound(tmp_path, LETTERS, 1)))
+    assert "cannot have" not in page(done(scenario(CLUSTER), bound(tmp_path, LETTERS, 1)))
+
+
 def test_all_apis_have_greetings_too(tmp_path: Path) -> None:
     few = done(scenario(MOST), bound(tmp_path, "faults: [drop]", 1))
     all_apis = done(scenario(MOST), bound(tmp_path, "faults: [drop]", 1, all_apis=True))
@@ -212,6 +241,7 @@ def test_the_hash_covers_what_each_placement_did() -> None:
         ),
         (CLUSTER, LETTERS, False),
         (MOST, "faults: [drop, {disconnect: {how: half-close, after_bytes: 3}}]", True),
+        (TWO, MATCHING, False),
     ],
 )
 def test_the_recheck_finds_the_same(
