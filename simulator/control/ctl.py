@@ -11,13 +11,13 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 import click
-from pydantic import BaseModel
 
 from simulator.control.command_options import AddressType
 from simulator.control.guard import CONTROL_PORT, TOKEN_VARIABLE, read_token
 from simulator.control.operations import OPERATIONS, Operation
 from simulator.documents.diagnostic import printable
 from simulator.documents.reader import YamlError, parse
+from simulator.documents.strict_model import Strict
 from simulator.options import SimulatorError
 from wire.address import Address
 
@@ -193,15 +193,16 @@ def _command(operation: Operation) -> click.Command:
 def _fields(operation: Operation) -> list[click.Parameter] | None:
     """Return the fields of a body that is one model; None for another body."""
     model = operation.body_type
-    if not (isinstance(model, type) and issubclass(model, BaseModel)) or hasattr(model, "kind"):
+    if not (isinstance(model, type) and issubclass(model, Strict)) or hasattr(model, "kind"):
         return None
     found: list[click.Parameter] = []
+    texts = model.described()
     for name, field in model.model_fields.items():
         kind: Any = str if field.annotation is str else int
         if field.is_required():
             found.append(click.Argument([name], type=kind))
         else:
-            found.append(click.Option([f"--{name}"], type=kind, help=field.description))
+            found.append(click.Option([f"--{name}"], type=kind, help=texts.get(name)))
     return found
 
 

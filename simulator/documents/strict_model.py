@@ -6,18 +6,24 @@ inspect the unvalidated input, and their errors are reported with those of the f
 key is reported with the known keys.
 """
 
+import ast
 import difflib
+import inspect
+import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import pairwise
 from typing import Any, NamedTuple, Self, TypeVar
 
 from pydantic import (
     BaseModel,
     ConfigDict,
+    GetJsonSchemaHandler,
     ModelWrapValidatorHandler,
     ValidationError,
     model_validator,
 )
-from pydantic_core import ErrorDetails, InitErrorDetails
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, ErrorDetails, InitErrorDetails
 
 SHOWN_CHARS_MAX = 60
 """The longest part of an invalid value that a message repeats, so that the message stays short."""
@@ -37,9 +43,7 @@ class Conflict(NamedTuple):
 class Strict(BaseModel):
     """An immutable model that rejects unknown keys and reports all errors together."""
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, use_attribute_docstrings=True, defer_build=True
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     def to_data(self) -> dict[str, Any]:
         """Return the model as plain data, without fields that equal their defaults."""
@@ -53,6 +57,26 @@ class Strict(BaseModel):
             written: the fields before validation.
         """
         yield from ()
+
+    @classmethod
+    def described(cls) -> dict[str, str]:
+        """Return the docstrings of the fields, those of the base classes among them.
+
+        pydantic would look for them in the sources whenever a class is made, which takes longer
+        than everything else about it. Only pages, schemas and help texts show them.
+        """
+        inherited = (base for base in cls.__mro__[:0:-1] if issubclass(base, Strict))
+        return dict(text for model in (*inherited, cls) for text in _docstrings(model))
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler, /
+    ) -> JsonSchemaValue:
+        found = handler(schema)
+        fields = handler.resolve_ref_schema(found).get("properties", {})
+        for name, text in cls.described().items():
+            fields.get(name, {}).setdefault("description", text)
+        return found
 
     @classmethod
     def unknown_key(cls, key: str) -> str:
@@ -69,6 +93,19 @@ class Strict(BaseModel):
             Conflict((str(key),), cls.unknown_key(str(key))) for key in value if key not in fields
         ]
         return with_conflicts(cls.__name__, handler, value, [*found, *cls.conflicts(value)])
+
+
+def _docstrings(model: type) -> Iterator[tuple[str, str]]:
+    """Yield name and docstring of each field that the body of a class declares."""
+    try:
+        source = inspect.getsource(model)
+    except (OSError, TypeError):  # made without a source file
+        return
+    [made] = ast.parse(textwrap.dedent(source)).body
+    for field, below in pairwise(made.body if isinstance(made, ast.ClassDef) else ()):
+        match field, below:
+            case ast.AnnAssign(target=ast.Name(name)), ast.Expr(ast.Constant(str(text))):
+                yield name, inspect.cleandoc(text)
 
 
 def with_conflicts(

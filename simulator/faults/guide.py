@@ -37,12 +37,13 @@ def kinds() -> str:
 def _kind(kind: type[Fault]) -> str:
     parts = [_text(paragraph) for paragraph in (inspect.getdoc(kind) or "").split("\n\n")]
     own = [name for name in kind.model_fields if name not in Placed.model_fields]
-    parts.append("\n".join(_key(name, kind.model_fields[name]) for name in own))
+    texts = kind.described()
+    parts.append("\n".join(_key(name, kind.model_fields[name], texts[name]) for name in own))
     parts.append(_text(" ".join(_effects(kind))))
     return "\n\n".join(filter(None, parts))
 
 
-def _key(name: str, field: FieldInfo) -> str:
+def _key(name: str, field: FieldInfo, text: str) -> str:
     words = []
     if get_origin(field.annotation) is Literal:
         words.append(", ".join(f"`{word}`" for word in get_args(field.annotation)))
@@ -51,7 +52,7 @@ def _key(name: str, field: FieldInfo) -> str:
     elif field.default not in (None, ""):
         words.append(f"default `{field.default}`")
     about = f" ({'; '.join(words)})" if words else ""
-    return _text(f"- `{name}`{about}: {field.description}", below="  ")
+    return _text(f"- `{name}`{about}: {text}", below="  ")
 
 
 def _effects(kind: type[Fault]) -> Iterator[str]:

@@ -33,10 +33,10 @@ class Wait(Strict, Step):
 
     @classmethod
     def __get_pydantic_json_schema__(
-        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler, /
     ) -> JsonSchemaValue:
         """Describe the list of ids alone as a second form."""
-        keys = handler(schema)
+        keys = super().__get_pydantic_json_schema__(schema, handler)
         model = handler.resolve_ref_schema(keys)
         ids = [form for form in model["properties"]["ids"]["anyOf"] if form["type"] == "array"]
         return {"description": model["description"], "anyOf": [keys, *ids]}
