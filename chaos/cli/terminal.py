@@ -10,13 +10,17 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from threading import Timer
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console, RenderableType
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 from rich.text import Text
 
 from chaos.world.stopwatch import Stopwatch
+
+if TYPE_CHECKING:
+    # rich.progress is imported by a bar only, since a pipe gets none.
+    from rich.progress import Progress, TaskID
 
 REDIRECTED_COLUMNS = 120
 """The width of tables, in columns, if standard output is not a terminal."""
@@ -96,25 +100,24 @@ class Terminal:
             unit: what a step is, in the singular.
         """
         console = Console(stderr=True, highlight=False)
+        if not console.is_terminal:
+            yield Progressing(None, what, total, unit)
+            return
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
         columns = TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn()
-        with Progress(
-            *columns,
-            console=console,
-            transient=True,
-            auto_refresh=False,
-            disable=not console.is_terminal,
-        ) as bar:
-            yield Progressing(bar, bar.add_task(what, total=total), what, total, unit)
+        with Progress(*columns, console=console, transient=True, auto_refresh=False) as bar:
+            yield Progressing((bar, bar.add_task(what, total=total)), what, total, unit)
 
 
 class Progressing:
     """Shows the progress of one piece of work."""
 
     def __init__(
-        self, bar: Progress, task: TaskID, what: str, total: int | None, unit: str
+        self, bar: "tuple[Progress, TaskID] | None", what: str, total: int | None, unit: str
     ) -> None:
         self._bar = bar
-        self._task = task
+        """The bar and its only task; None in a pipe."""
         self._what = what
         self._total = total
         self._unit = unit
@@ -123,15 +126,19 @@ class Progressing:
 
     def reached(self, done: int) -> None:
         """Show the number of completed steps."""
-        self._bar.update(self._task, completed=done, refresh=True)
-        if self._bar.disable and self._since.seconds >= SAY_S:
+        if self._bar is not None:
+            bar, task = self._bar
+            bar.update(task, completed=done, refresh=True)
+        elif self._since.seconds >= SAY_S:
             whole = "" if self._total is None else f" of {self._total:,}"
             self._say(f"{done:,}{whole} {self._unit}s")
 
     def stage(self, text: str) -> None:
         """Show what happens now, for some time without completed steps."""
-        self._bar.update(self._task, description=f"{self._what}: {text}", refresh=True)
-        if self._bar.disable:
+        if self._bar is not None:
+            bar, task = self._bar
+            bar.update(task, description=f"{self._what}: {text}", refresh=True)
+        else:
             self._say(text)
 
     def _say(self, text: str) -> None:

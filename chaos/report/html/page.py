@@ -2,12 +2,15 @@
 characters, no marks that change the direction of what follows."""
 
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from simulator.documents.diagnostic import printable
+
+if TYPE_CHECKING:
+    # jinja2 is imported when a page is made, since most commands make none.
+    from jinja2 import Environment
 
 TEXT_CHARS_MAX = 600
 """The longest text of a page that comes from a run; a value or an error may have 64 KiB."""
@@ -41,7 +44,9 @@ def _number(value: float) -> str:
 
 
 @cache
-def _environment() -> Environment:
+def _environment() -> "Environment":
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
     environment = Environment(
         loader=PackageLoader("chaos.report.html"),
         autoescape=True,
