@@ -134,7 +134,7 @@ def control(turn: int, seed: int = 0, loop: LoopName = "trio") -> Catch:
 
 def control_turns(examples: int) -> int:
     """Return the number of turns that run at least this many examples; at least 1."""
-    return max(1, -(-examples // (TURN * len(properties(BOTH)))))
+    return max(1, -(-examples // (TURN * len(_files(BOTH)))))
 
 
 def combined(turns: Sequence[Catch]) -> Catch:
@@ -155,26 +155,27 @@ def properties(semantics: Sequence[str], regimes: Sequence[str] | None = None) -
         semantics: the delivery semantics.
         regimes: the last words of their file names; None for all.
     """
-    return [
-        prop
-        for regime, prop in _properties()
-        if prop.data["producer"]["delivery_semantic"] in semantics
-        and (regimes is None or regime in regimes)
-    ]
+    return [_property(file) for file in _files(semantics, regimes)]
+
+
+def _files(semantics: Sequence[str], regimes: Sequence[str] | None = None) -> list[str]:
+    """Return the file names of these properties, ``SEMANTIC-REGIME.yaml``, in order of their turns.
+
+    The order is that of their names, and not of the directory, which differs among machines.
+    """
+    found = []
+    for file in sorted(each.name for each in files("chaos.mutants").iterdir()):
+        semantic, _, regime = file.removesuffix(".yaml").rpartition("-")
+        if semantic in semantics and (regimes is None or regime in regimes):
+            found.append((regime, file))
+    return [file for _, file in sorted(found, key=lambda pair: pair[0], reverse=True)]
 
 
 @cache
-def _properties() -> tuple[tuple[str, Property], ...]:
-    """Return all properties, each with its regime."""
-    found = [
-        (file.name.removesuffix(".yaml").rpartition("-")[2], file)
-        for file in files("chaos.mutants").iterdir()
-        if file.name.endswith(".yaml")
-    ]
-    return tuple(
-        (regime, parse_scenario(file.read_text(encoding="utf-8"), file.name))
-        for regime, file in sorted(found, key=lambda pair: pair[0], reverse=True)
-    )
+def _property(file: str) -> Property:
+    """Return one property; to parse all of them takes longer than many a hunt."""
+    text = files("chaos.mutants").joinpath(file).read_text(encoding="utf-8")
+    return parse_scenario(text, file)
 
 
 def _at_the_first(catch: Catch, first: Catch | None) -> Catch:

@@ -124,6 +124,16 @@ def test_each_semantic_has_its_own_properties() -> None:
     first, second = (properties([semantic]) for semantic in (AT_LEAST_ONCE, AT_MOST_ONCE))
     assert min(len(first), len(second)) >= 4
     assert len(properties(BOTH)) == len(first) + len(second)
+    for semantic, props in ((AT_LEAST_ONCE, first), (AT_MOST_ONCE, second)):
+        assert {prop.data["producer"]["delivery_semantic"] for prop in props} == {semantic}
+
+
+def test_the_turns_have_the_order_of_the_names() -> None:
+    names = [prop.filename for prop in properties(BOTH, ["copies", "topics"])]
+    last, first = (
+        [f"{semantic}-{word}.yaml" for semantic in BOTH] for word in ("copies", "topics")
+    )
+    assert names == [*first, *last]
 
 
 def test_a_mutant_is_hunted_in_its_regimes_only() -> None:
