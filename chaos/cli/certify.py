@@ -4,7 +4,7 @@ import json
 import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Self
 
@@ -261,7 +261,7 @@ class _Results:
             self._file = self._path.open("w", encoding="utf-8")
             self._write(self._header)
             for row in self.known:
-                self._write(json.dumps(asdict(row)))
+                self._write(row.line)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -271,8 +271,8 @@ class _Results:
     def add(self, row: Row) -> None:
         """Add a row to the list, unless it has it."""
         self.rows += 1
-        if row.key not in self._keys:
-            self._write(json.dumps(asdict(row)))
+        if self._file is not None and row.key not in self._keys:
+            self._write(row.line)
 
     def _write(self, line: str) -> None:
         if self._file is not None:

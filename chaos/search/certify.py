@@ -12,7 +12,7 @@ says the same in one word: ``recheck.py`` runs each row again, on its own.
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import lru_cache, partial
 from hashlib import sha256
 from itertools import islice
@@ -99,6 +99,11 @@ class Row:
         return self.fired < sum("steps" not in letter for letter in self.placement)
 
     @property
+    def line(self) -> str:
+        """All of it, as one line of JSON."""
+        return json.dumps({each.name: getattr(self, each.name) for each in fields(self)})
+
+    @property
     def essence(self) -> str:
         """The part that the hash covers, as one line of JSON."""
         return json.dumps(
@@ -161,7 +166,7 @@ class Certificate:
         """Yield the list of placements as JSON Lines: a header, then a line for each run."""
         yield json.dumps(header_of(self.prop, self.bound, self.stage))
         for row in self.rows:
-            yield json.dumps(asdict(row))
+            yield row.line
 
 
 def header_of(prop: Property, bound: CertificateBound, stage: Stage) -> dict[str, Any]:

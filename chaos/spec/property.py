@@ -181,10 +181,11 @@ class Property:
         scenario = Scenario.model_validate(data)
         faults = list(self._faults(data, substitution))
         pinned = [fault for fault, floating in faults if floating is None]
-        if isinstance(self.data.get("faults"), Faults):
+        if isinstance(written := self.data.get("faults"), Faults):
             choices.takes_all = True
             substitution = Substitution(choices)
-            faults = list(self._faults(substitution.value(self.data), substitution))
+            every = {"faults": substitution.value(written, ("faults",), ("faults",))}
+            faults = list(self._faults(every, substitution))
         return Example(data, scenario, tuple(pinned), tuple(f for _, f in faults if f is not None))
 
     def _faults(
