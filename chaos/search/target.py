@@ -65,11 +65,12 @@ class TargetedExample:
     def scenario(self) -> tuple[Data, Scenario]:
         """Return the example with the faults placed so far, as plain data and as a scenario.
 
-        Raises:
-            ValidationError: the values of the example make no valid scenario.
+        Only the faults are validated: the rest of the example was, when it was drawn.
         """
-        data = {**self._example.data, "faults": [*self._example.pinned, *self._placed]}
-        return data, Scenario.model_validate(data)
+        faults = [*self._example.pinned, *self._placed]
+        models = {"faults": _FAULTS.validate_python(faults)}
+        scenario = self._example.scenario.model_copy(update=models)
+        return {**self._example.data, "faults": faults}, scenario
 
     def place(self, history: History) -> bool:
         """Pin one more fault to an injection point of the last run.
