@@ -219,6 +219,12 @@ class Substitution:
         if node.__class__ in _PLAIN:
             return node
         match node:
+            case dict():
+                return {
+                    key: self.value(item, (*path, key), (*here, key)) for key, item in node.items()
+                }
+            case list():
+                return [self.value(item, (*path, n), (*here, n)) for n, item in enumerate(node)]
             case Range():
                 return self._choices.value_in(node)
             case AnyOf():
@@ -226,12 +232,6 @@ class Substitution:
                 return self.value(node.options[index], node.option_path(index), here)
             case Faults():
                 return list(self._members(node, here))
-            case dict():
-                return {
-                    key: self.value(item, (*path, key), (*here, key)) for key, item in node.items()
-                }
-            case list():
-                return [self.value(item, (*path, n), (*here, n)) for n, item in enumerate(node)]
         return node
 
     def _members(self, faults: Faults, here: PathInFile) -> Iterator[Any]:

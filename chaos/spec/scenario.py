@@ -264,6 +264,10 @@ class Scenario(Strict):
         printer.text(f"<scenario {self.name!r}, seed {self.seed}>")
 
 
+_REPLICAS, _TOPIC = ReplicationOptions().replicas, TopicOptions().name
+"""Defaults; each draw of an example asks for them."""
+
+
 def _whole(value: object, default: int) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) else default
 
@@ -296,7 +300,7 @@ def _beyond_cluster(written: Mapping[str, Any], steps: Sequence[WrittenStep]) ->
     no_spu = f"cluster.spus is {spus}, numbered from 0"
     cluster = _fields(written, "cluster")
     replicas = _fields(cluster, "replication").get("replicas")
-    replicas = _whole(replicas, ReplicationOptions().replicas)
+    replicas = _whole(replicas, _REPLICAS)
     if cluster.get("replication") is not None and replicas > spus:
         text = f"{replicas} replicas need as many SPUs, but cluster.spus is {spus}"
         yield Conflict(("cluster", "replication", "replicas"), text)
@@ -318,7 +322,7 @@ def _beyond_cluster(written: Mapping[str, Any], steps: Sequence[WrittenStep]) ->
         if _whole(match.get("spu"), 0) >= spus:
             text = f"there is no SPU {shown(match['spu'])}; {no_spu}"
             yield Conflict(("faults", n, kind, "match", "spu"), text)
-        elsewhere = match.get("topic") not in (None, topic.get("name", TopicOptions().name))
+        elsewhere = match.get("topic") not in (None, topic.get("name", _TOPIC))
         if _whole(match.get("partition"), 0) >= partitions and not elsewhere:
             text = f"there is no partition {shown(match['partition'])}; {no_partition}"
             yield Conflict(("faults", n, kind, "match", "partition"), text)
@@ -352,14 +356,14 @@ def _too_much(steps: Sequence[WrittenStep]) -> Iterator[Conflict]:
     """Yield a conflict if there are more records than fit in memory."""
     records = size = 0
     for step in steps:
-        if not step.sends:
+        if not (sent := step.sends):
             continue
-        records += step.sends
+        records += sent
         try:
             sizes = (
                 parse_size(step.fields.get(key, least)) for key, least in _RECORD_SIZES.items()
             )
-            size += step.sends * sum(sizes)
+            size += sent * sum(sizes)
         except ValueError:
             continue
         if records > RECORDS_MAX:
