@@ -73,7 +73,8 @@ class _ReceiveSide:
         self.reset_at = inf
         self.closed = False
         self.reader = Waiter(clock)
-        self.writer = Waiter(clock)
+        self.writer: Waiter | None = None
+        """The task that waits for the peer's window; few streams ever have one."""
 
     def cut(self, limit: int, now: float) -> bytes:
         """Take arrived data out of the queue, up to ``limit`` bytes."""
@@ -105,14 +106,16 @@ class _ReceiveSide:
         if self.eof_at > cut_at:
             self.eof_at = inf
         self.reader.wake_at(at)
-        self.writer.wake_at(at)
+        if self.writer is not None:
+            self.writer.wake_at(at)
 
     def close(self) -> None:
         """Receive nothing more, and wake waiting tasks."""
         self.closed = True
         self.queue.clear()
         self.reader.wake()
-        self.writer.wake()
+        if self.writer is not None:
+            self.writer.wake()
 
 
 class VirtualStream(trio.abc.HalfCloseableStream):
@@ -190,8 +193,9 @@ class VirtualStream(trio.abc.HalfCloseableStream):
                 first = own.queue[0][0] if own.queue else inf
                 if first <= now:
                     data = own.cut(limit, now)
-                    if own.unread <= WINDOW_LOW_BYTES:
-                        self._peer.writer.wake()
+                    writer = self._peer.writer
+                    if writer is not None and own.unread <= WINDOW_LOW_BYTES:
+                        writer.wake()
                 elif eof_at <= now or reset_at <= now:
                     data = self._read_end(is_reset=eof_at > now)
                 else:
@@ -306,7 +310,10 @@ class VirtualStream(trio.abc.HalfCloseableStream):
         return _broken(errno.ECONNRESET if is_unreported else errno.EPIPE)
 
     def _wait_for_window(self) -> Awaitable[Any]:
-        return self._own.writer.wait_until(self._own.reset_at)
+        own = self._own
+        if own.writer is None:
+            own.writer = Waiter(self._clock)
+        return own.writer.wait_until(own.reset_at)
 
     def _put(self, data: bytes) -> None:
         peer = self._peer
