@@ -4,6 +4,7 @@ import os
 import socket
 import ssl
 from collections.abc import Awaitable, Callable
+from functools import lru_cache
 from typing import Any
 
 import trio
@@ -22,6 +23,9 @@ KEEPALIVE_EVERY_S = 10
 KEEPALIVE_TRIES = 3
 """A peer that vanished without a word is noticed after a minute of silence; the watches of the SC
 have no other way to notice, and two hours, as systems have it, is too late for a moved leader."""
+
+NAMES_REMEMBERED = 128
+"""Servers whose names are kept: those of a large cluster."""
 
 _FAILURES = (OSError, WireError, trio.BrokenResourceError, EOFError, UnicodeError)
 """What dialling, shaking hands and greeting raise; UnicodeError is what a host that no name server
@@ -73,7 +77,7 @@ async def open_connection(
     Raises:
         ConnectError: any of it fails; the text says what.
     """
-    name = str(Address(host, port))
+    name = _name_of(host, port)
     stream: trio.abc.Stream | None = None
     try:
         stream = await dial(host, port)
@@ -91,6 +95,12 @@ async def open_connection(
             raise ConnectError(f"cannot connect to {name}: {_reason(error)}") from error
         raise
     return Connection(stream, wire, name, answered)
+
+
+@lru_cache(NAMES_REMEMBERED)
+def _name_of(host: str, port: int) -> str:
+    """Name a server for errors, which most connections to it do not have."""
+    return str(Address(host, port))
 
 
 def _secured(stream: trio.abc.Stream, tls: ssl.SSLContext, name: str) -> trio.SSLStream[Any]:

@@ -8,7 +8,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import trio
 
@@ -45,8 +45,7 @@ logger = logging.getLogger("producer")
 T = TypeVar("T", Topic, Partition, Spu)
 
 
-@dataclass(frozen=True, slots=True)
-class SpuEndpoint:
+class SpuEndpoint(NamedTuple):
     """Where an SPU listens."""
 
     spu: int

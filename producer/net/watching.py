@@ -14,7 +14,7 @@ from typing import TypeVar
 import trio
 
 from producer.errors import ConnectError, ConnectionLostError, FluvioError
-from producer.net.connection import Connection, PendingCall
+from producer.net.connection import Connection
 from producer.net.metadata import LABELS, Metadata
 from wire.api import LIST, WATCH
 from wire.api.admin import ListFilter, ListRequest, NameFilter, WatchOptions, WatchRequest
@@ -88,27 +88,30 @@ async def look_up(metadata: Metadata, topic: str, seconds: float) -> None:
 
 
 async def _look_up_on(metadata: Metadata, connection: Connection, topic: str) -> None:
+    version = connection.version_of(LIST)
     for system in (False, True):
-        wanted = ListFilter(name_filters=[NameFilter(name=topic)], system=system)
-        calls = [_submit_list(connection, label, wanted) for label in (TOPIC, PARTITION)]
+        calls = [
+            connection.submit(LIST, _list_request(label, topic, system, version))
+            for label in (TOPIC, PARTITION)
+        ]
         try:
             topics, partitions = [await call.answer() for call in calls]
         finally:
             for call in calls:
                 connection.forget(call)
-        found = _listed(connection, topics, Topics).objects
+        found = _listed(topics, Topics, version).objects
         if any(each.name == topic for each in found):
-            metadata.learn(found, _listed(connection, partitions, Partitions).objects)
+            metadata.learn(found, _listed(partitions, Partitions, version).objects)
             return
 
 
-def _submit_list(connection: Connection, label: str, wanted: ListFilter) -> PendingCall:
-    version = connection.version_of(LIST)
-    return connection.submit(LIST, ListRequest(object=seal(label, wanted, version)))
+@lru_cache(64)
+def _list_request(label: str, topic: str, system: bool, version: int) -> ListRequest:
+    wanted = ListFilter(name_filters=[NameFilter(name=topic)], system=system)
+    return ListRequest(object=seal(label, wanted, version))
 
 
-def _listed(connection: Connection, body: bytes, cls: type[M]) -> M:
-    version = connection.version_of(LIST)
+def _listed(body: bytes, cls: type[M], version: int) -> M:
     envelope = decode_repeated(LIST.response, body, version).object
     return decode_repeated(cls, envelope.body, version)
 
