@@ -21,6 +21,7 @@ whether it may be stored all the same: ``DeliveryError.persisted``.
 ``net``: connections, who shares them, and what the SC says of the cluster.
 ``errors``: the errors that a caller may meet.
 ``stats``: counters.
+``signal``: wakes the tasks that wait now.
 ``profile``: Fluvio's profile file.
 ``cli``: the options of the command ``spu-producer``.
 ``console``: what that command does with lines.
