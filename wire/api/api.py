@@ -46,7 +46,7 @@ class Api(Generic[Q, R]):
     partitions, else into the response as a whole."""
     repeats: bool = False
     """Whether clients send few different requests, over and over, so that a server decodes equal
-    ones once."""
+    ones once; no handler changes what it gets."""
     declared: bool = True
     """Whether this project declares the messages; False for an API of which only the key is known,
     which is not registered."""
