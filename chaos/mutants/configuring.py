@@ -191,8 +191,8 @@ class SpeaksANewerVersion(Mutant):
     """
 
     where = "wire.connection:ClientConnection.version_of"
-    before = "version = min(api.max_version, highest)"
-    after = "version = api.max_version + 1"
+    before = "return self._offer.versions.get(api.name) or self._offer.version_of(api)"
+    after = "return api.max_version + 1"
     regimes = ("basics",)
     caught_by = CAUGHT_BY
     records = 0
