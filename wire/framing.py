@@ -120,6 +120,12 @@ class FrameReader:
         return position + LENGTH_BYTES + int(length)
 
 
+class EncodedBody(bytes):
+    """The body of a response that is encoded already, at the version of its request."""
+
+    __slots__ = ()
+
+
 def request_frame(header: RequestHeader, body: Any) -> bytes:
     """Return the frame of a request; ``body`` is encoded at the version in the header.
 
@@ -154,13 +160,17 @@ def _encoded_client_id(client_id: str) -> bytes:
 
 
 def response_frame(correlation_id: int, body: Any, version: int) -> bytes:
-    """Return the frame of a response; ``body`` is encoded at the version of its request.
+    """Return the frame of a response; ``body`` is encoded at the version of its request, unless it
+    is an ``EncodedBody``.
 
     Raises:
         WireError: a field does not fit its type, or the frame would be too long.
     """
     parts: list[Buffer] = [b""]
-    encode_to(parts, body, version)
+    if body.__class__ is EncodedBody:
+        parts.append(body)
+    else:
+        encode_to(parts, body, version)
     size = sum(map(len, parts)) + RESPONSE_BYTES_MIN
     if size > FRAME_BYTES_MAX:
         raise WireError(f"a response of {size} bytes; at most {FRAME_BYTES_MAX}")

@@ -14,7 +14,8 @@ from simulator.handlers.context import Context
 from simulator.handlers.served_api import ServedApi, register_api, served_by
 from wire.api import API_VERSIONS
 from wire.api.api_versions import ApiVersionRange, ApiVersionsRequest, ApiVersionsResponse
-from wire.codec import WireError
+from wire.codec import WireError, encode
+from wire.framing import EncodedBody
 from wire.semver import is_semver
 
 SC_PLATFORM_VERSION = "0.18.1"
@@ -24,7 +25,7 @@ SPU_PLATFORM_VERSION = "0.0.0"
 """The platform version of every real SPU."""
 
 
-def handle(request: ApiVersionsRequest, context: Context) -> ApiVersionsResponse:
+def handle(request: ApiVersionsRequest, context: Context) -> EncodedBody:
     """Return the APIs that this server offers.
 
     Raises:
@@ -34,16 +35,13 @@ def handle(request: ApiVersionsRequest, context: Context) -> ApiVersionsResponse
         raise WireError(f"client version {request.client_version[:40]!r} is not semver")
     server: Literal["sc", "spu"] = "sc" if context.spu is None else "spu"
     platform_version = SC_PLATFORM_VERSION if context.spu is None else SPU_PLATFORM_VERSION
-    return ApiVersionsResponse(
-        api_keys=_ranges_of(tuple(served_by(server).values())), platform_version=platform_version
-    )
+    return _answer(tuple(served_by(server).values()), platform_version, context.version)
 
 
-@lru_cache
-def _ranges_of(served: tuple[ServedApi, ...]) -> list[ApiVersionRange]:
-    """Return the ranges of versions that a server lists; made once, since all servers of a process
-    offer the same, and no caller changes them."""
-    return [
+@lru_cache(maxsize=16)
+def _answer(served: tuple[ServedApi, ...], platform_version: str, version: int) -> EncodedBody:
+    """Return the answer of a server, encoded: it is the same on every connection."""
+    api_keys = [
         ApiVersionRange(
             api_key=each.api.key,
             min_version=each.api.min_version,
@@ -52,6 +50,8 @@ def _ranges_of(served: tuple[ServedApi, ...]) -> list[ApiVersionRange]:
         for each in served
         if each.api.listed
     ]
+    response = ApiVersionsResponse(api_keys=api_keys, platform_version=platform_version)
+    return EncodedBody(encode(response, version))
 
 
 register_api(ServedApi(api=API_VERSIONS, handle=handle))

@@ -85,6 +85,9 @@ class ServedApi:
     def __post_init__(self) -> None:
         if self.api.names_partitions != (self.partitions is not _nothing):
             raise ValueError(f"{self.api.name}: partitions= goes with an API that names_partitions")
+        carries = self.carried is not _nothing or self.commit_terms is not _no_terms
+        if carries and not self.api.names_partitions:
+            raise ValueError(f"{self.api.name}: carried= goes with an API that names_partitions")
         if self.api.has_code != (self.codes is not None):
             raise ValueError(f"{self.api.name}: codes= goes with an API that has_code")
 

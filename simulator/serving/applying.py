@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from types import GeneratorType
 from typing import Any, Literal
 
@@ -79,28 +80,39 @@ class AppliedExchanges(Exchanges):
         Raises:
             WireError: the handler rejects the request as invalid.
         """
-        shared, request = self._state, application.request
-
-        def appended(partition: Partition, base_offset: int, records: int, entry: int) -> None:
-            application.stored += records
-            shared.journal.unanswered_records += records
-            self._events.appended(application, partition, base_offset, records, now, entry)
-            if partition.log.evict(now):
-                self._events.evicted(partition)
-
+        request = application.request
         context = Context(
-            cluster=shared.cluster,
-            spu=self._spu,
-            version=request.frame.header.api_version,
-            now=now,
-            appended=appended,
-            push=lambda response: self._push(self._news(request, response)),
-            held=self._held,
+            self._state.cluster,
+            self._spu,
+            request.frame.header.api_version,
+            now,
+            partial(self._appended, application, now),
+            partial(self._push_news, request),
+            self._held,
         )
         if application.code is None:
             return request.served_api.handle(request.body, context)
         target = request.verdict.target if request.verdict else None
         return partly_refused(request.served_api, request.body, context, application.code, target)
+
+    def _appended(
+        self,
+        application: Application,
+        now: float,
+        partition: Partition,
+        base_offset: int,
+        records: int,
+        entry: int,
+    ) -> None:
+        """Record an append, and remove what the log may not hold any longer."""
+        application.stored += records
+        self._state.journal.unanswered_records += records
+        self._events.appended(application, partition, base_offset, records, now, entry)
+        if partition.log.evict(now):
+            self._events.evicted(partition)
+
+    def _push_news(self, request: PendingRequest, response: Any) -> None:
+        self._push(self._news(request, response))
 
     def answered(self, application: Application, response: Any) -> PendingAnswer:
         """Frame a response; the answer must be written after its ``delay_s``.

@@ -81,26 +81,25 @@ class ConnectionEvents:
         """Record that a request was read."""
         if not self._journal.active:
             return
-        topic, partition = request.first_partition
-        frame, terms = request.frame, request.commit_terms
-        self._journal.record(
-            FrameRead(
-                connection=self._connection,
-                server=self._server,
-                api=frame.api.name,
-                api_version=frame.header.api_version,
-                correlation_id=frame.header.correlation_id,
-                client_id=frame.header.client_id,
-                transmission=request.transmission,
-                topic=topic,
-                partition=partition,
-                size=frame.size,
-                offered=frame.offered,
-                acks=None if terms is None else terms.acks,
-                timeout_ms=None if terms is None else terms.timeout_ms,
-                carried=request.carried,
-            )
+        frame, header = request.frame, request.frame.header
+        read = FrameRead(
+            connection=self._connection,
+            server=self._server,
+            api=frame.api.name,
+            api_version=header.api_version,
+            correlation_id=header.correlation_id,
+            client_id=header.client_id,
+            transmission=request.transmission,
+            size=frame.size,
+            offered=frame.offered,
         )
+        if frame.api.names_partitions:  # else it carries nothing, either
+            read.topic, read.partition = request.first_partition
+            read.carried = request.carried
+            terms = request.commit_terms
+            if terms is not None:
+                read.acks, read.timeout_ms = terms
+        self._journal.record(read)
 
     def hit(self, request: PendingRequest, at: CutPoint, decision: Decision) -> None:
         """Record that a fault struck the request or an answer to it."""

@@ -119,7 +119,7 @@ class Exchanges:
 
     @property
     def frames(self) -> FrameReader:
-        """What splits the input into frames: how much of the next has arrived and is missing."""
+        """What splits the input into frames: how much of the next one arrived, and is missing."""
         return self._wire.frames
 
     def receive(self, data: bytes) -> Iterator[PendingRequest]:
@@ -199,7 +199,8 @@ class Exchanges:
             WireError: it does not decode.
         """
         request.body = request.frame.decode()
-        request.exchange.partitions = request.served_api.partitions(request.body)
+        if request.frame.api.names_partitions:
+            request.exchange.partitions = request.served_api.partitions(request.body)
 
     # --- applying
 

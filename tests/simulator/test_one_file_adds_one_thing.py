@@ -20,7 +20,7 @@ from simulator.handlers.context import Context
 from simulator.handlers.served_api import SERVED_APIS, ServedApi, register_api
 from tests.simulator.client import Client, batch, produce_request
 from tests.simulator.memory import MemoryNetwork, dial
-from wire.api import APIS, CREATE, PRODUCE, Api
+from wire.api import APIS, CREATE, LIST, PRODUCE, Api
 from wire.codec import decode
 from wire.codec.message import message
 from wire.codec.types import i64
@@ -206,6 +206,8 @@ def test_an_endpoint_does_what_its_api_says_of_itself() -> None:
         fits_not(api=CREATE)
     with pytest.raises(ValueError, match="produce: partitions= goes with"):
         fits_not(api=PRODUCE, codes=SERVED_APIS["produce"].codes)
+    with pytest.raises(ValueError, match="list: carried= goes with an API that names_partitions"):
+        fits_not(api=LIST, carried=lambda request: ())
 
 
 def test_two_apis_of_one_server_cannot_have_one_key() -> None:
