@@ -17,7 +17,6 @@ The equivalent in trio is ``async with simulator.open_simulator(drop=0.1, seed=7
 ``serving``: listeners and connections.
 ``events``: typed events.
 ``journal``: numbers events and hands them to sinks.
-``signal``: wakes tasks that wait for a change.
 ``control``: looking at a running simulator, and changing it.
 ``reporting``: where events go: console, journal, summary.
 ``proxying``: ``spu-simulator proxy``, the same faults before a real cluster.

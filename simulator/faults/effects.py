@@ -7,6 +7,7 @@ from the action: they say what a client and the judge must expect. Checks read e
 
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import compress
 from typing import Literal, NamedTuple, Protocol, TypeAlias
 
 
@@ -134,23 +135,26 @@ class Action:
             self.swallow or self.silence or self.code or self.ending in ("rst", "fin")
         )
         unanswered = self.swallow or self.silence or ends or self.forges == "correlation-id"
-        found = (
-            (Effect.NOT_APPLIED, not applied),
-            (Effect.NOT_ANSWERED, unanswered),
-            (Effect.LATE, self.delay is not None),
-            (Effect.REPEATED, self.copies > 0),
-            (Effect.ANSWERED_WITH_CODE, self.code is not None),
-            (Effect.ENDS_CONNECTION, ends),
-            (Effect.SILENCES, self.silence),
-            (Effect.FORGES_ANSWER, self.forges is not None),
-            (Effect.ALTERS_BYTES, self.flips_bit),
-            (Effect.HIDES_ATTEMPTS, ends or (self.silence and request)),
+        there = (
+            not applied,
+            unanswered,
+            self.delay is not None,
+            self.copies > 0,
+            self.code is not None,
+            ends,
+            self.silence,
+            self.forges is not None,
+            self.flips_bit,
+            ends or (self.silence and request),
         )
-        return tuple([effect for effect, there in found if there])
+        return tuple(compress(_EFFECTS, there))
 
 
 DECIDING = frozenset({Effect.NOT_APPLIED, Effect.NOT_ANSWERED, Effect.ANSWERED_WITH_CODE})
 """The effects of terminal actions."""
+
+_EFFECTS = tuple(Effect)
+"""The effects in the order in which ``Action.effects`` decides about them."""
 
 NOTHING = Action()
 """The frame is delivered unchanged."""

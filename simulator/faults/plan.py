@@ -230,6 +230,8 @@ class FaultPlan:
         name = fault.name
         self._faults[name] = fault
         self._since_s[name] = elapsed_s
+        if isinstance(fault, Refusal):
+            self._accepted[name] = Counter()
         unknown = fault.closes_listeners and not self._dials_reported
         count = self.counts.setdefault(name, FaultCount(None if unknown else 0))
         if isinstance(fault, Placed):
@@ -380,7 +382,11 @@ def _combined(
     striking: Sequence[Mark], exchange: Exchange, at: CutPoint, healings: int
 ) -> FrameVerdict:
     """Combine the decisions of the striking faults, and count the faults."""
-    winner = next((mark for mark in striking if mark.armed.actions[at].terminal), None)
+    winner = None
+    for mark in striking:
+        if mark.armed.actions[at].terminal:
+            winner = mark
+            break
     verdict = FrameVerdict(healings=healings)
     decisions = []
     for mark in striking:

@@ -24,9 +24,9 @@ from simulator.serving.connection import RECEIVE_BYTES_MAX, RECEIVE_BYTES_MIN, C
 from simulator.serving.exchange import StreamAction
 from simulator.serving.pending import PendingAnswer, PendingEnd, PendingRequest
 from simulator.serving.states import WritingState
+from simulator.serving.timers import Signal
 from simulator.serving.transit import Transit
 from simulator.serving.transport import Stream
-from simulator.signal import Signal
 from wire.codec import WireError
 
 ANSWERS_S = 5.0

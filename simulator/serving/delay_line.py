@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 
 import trio
 
-from simulator.signal import Signal
+from simulator.serving.timers import Signal
 
 HELD_MAX = 10_000
 """The maximum number of held frames; beyond it the reader waits, and TCP makes the peer wait."""

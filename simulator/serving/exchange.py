@@ -302,8 +302,9 @@ class Exchanges:
     def written(self, answer: PendingAnswer, size: int) -> None:
         """Record that ``size`` bytes of an answer were written."""
         if size == len(answer.frame):
-            self._shared.journal.frames += 1
-            self._shared.journal.unanswered_records -= answer.stored
+            journal = self._shared.journal
+            journal.frames += 1
+            journal.unanswered_records -= answer.stored
             answer.stored = 0  # a second copy of the answer acknowledges nothing new
         self._events.written(answer, size)
 

@@ -12,8 +12,8 @@ from simulator.faults.plan import FaultPlan
 from simulator.journal import Journal
 from simulator.options import SimulatorError
 from simulator.serving.connection import ConnectionTask
+from simulator.serving.timers import Signal
 from simulator.serving.transport import Bound, Stream
-from simulator.signal import Signal
 
 CONNECTIONS_MAX = 4096
 """The maximum number of open connections; one more is reset. Each costs a task and a few kilobytes,

@@ -18,7 +18,7 @@ from simulator.config import Config
 from simulator.events import PartitionServed, SpuStarted
 from simulator.faults.draws import Draws
 from simulator.journal import Journal
-from simulator.signal import Signal
+from simulator.serving.timers import Signal
 
 
 class Recovery:

@@ -19,7 +19,7 @@ from collections.abc import Callable
 
 import trio
 
-from simulator.signal import Signal
+from simulator.serving.timers import Signal
 
 COPIES = 2
 """The copies of each byte of a request: it is received, and copied into the split batches."""
