@@ -24,7 +24,7 @@ from simulator.serving.connection import RECEIVE_BYTES_MAX, RECEIVE_BYTES_MIN, C
 from simulator.serving.exchange import StreamAction
 from simulator.serving.pending import PendingAnswer, PendingEnd, PendingRequest
 from simulator.serving.states import WritingState
-from simulator.serving.timers import Signal
+from simulator.serving.timers import ChangeSignal
 from simulator.serving.transit import Transit
 from simulator.serving.transport import Stream
 from wire.codec import WireError
@@ -66,7 +66,7 @@ class ProxiedTask(ConnectionTask):
         self._know = know
         self._upstream: UpstreamStream
         self._heard = trio.Event()
-        self._moved = Signal()
+        self._moved = ChangeSignal()
         """Sent when an answer was passed on, or no more will come."""
 
     async def serve(self, port: int) -> None:

@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 
 import trio
 
-from simulator.serving.timers import Signal
+from simulator.serving.timers import ChangeSignal
 
 HELD_MAX = 10_000
 """The maximum number of held frames; beyond it the reader waits, and TCP makes the peer wait."""
@@ -47,7 +47,7 @@ class DelayLine(Generic[T]):
         self._held: deque[tuple[float, T, int]] = deque()
         self._held_bytes = 0
         self._busy = False
-        self._moved = Signal()
+        self._moved = ChangeSignal()
         self._pumping: trio.CancelScope | None = None
 
     async def put(self, item: T, size: int, delay_s: float = 0.0) -> None:

@@ -12,7 +12,7 @@ from simulator.faults.plan import FaultPlan
 from simulator.journal import Journal
 from simulator.options import SimulatorError
 from simulator.serving.connection import ConnectionTask
-from simulator.serving.timers import Signal
+from simulator.serving.timers import ChangeSignal
 from simulator.serving.transport import Bound, Stream
 
 CONNECTIONS_MAX = 4096
@@ -125,7 +125,7 @@ class Connections:
         self._elapsed = elapsed
         self._new_task = new_task
         self._connected = 0
-        self._left = Signal()
+        self._left = ChangeSignal()
         self.defect: Exception | None = None
         """An unexpected error on a connection, a defect of ours."""
 

@@ -18,7 +18,7 @@ from simulator.config import Config
 from simulator.events import PartitionServed, SpuStarted
 from simulator.faults.draws import Draws
 from simulator.journal import Journal
-from simulator.serving.timers import Signal
+from simulator.serving.timers import ChangeSignal
 
 
 class Recovery:
@@ -47,7 +47,7 @@ class Recovery:
         """By SPU, how often it was started."""
         self._under_way: dict[int, int] = {}
         """By SPU that recovers, the number of the start; an earlier start is over."""
-        self._ended = Signal()
+        self._ended = ChangeSignal()
 
     def start(self, spu: Spu) -> None:
         """Bring an SPU that listens back into the cluster, unless it is there.

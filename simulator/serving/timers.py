@@ -39,8 +39,10 @@ def calls_at(nursery: trio.Nursery) -> Callable[[float, Callable[[], None]], Non
     return call_at
 
 
-class Signal:
+class ChangeSignal:
     """Wakes tasks that wait for a change.
+
+    ``producer.signal`` has the same for the producer, which shares nothing with the simulator.
 
     It holds an event only while a task waits: most changes of a connection have no waiter.
     """

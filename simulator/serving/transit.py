@@ -19,7 +19,7 @@ from collections.abc import Callable
 
 import trio
 
-from simulator.serving.timers import Signal
+from simulator.serving.timers import ChangeSignal
 
 COPIES = 2
 """The copies of each byte of a request: it is received, and copied into the split batches."""
@@ -59,7 +59,7 @@ class Transit:
         self._waiting: deque[tuple[int, bool, trio.Event]] = deque()
         self.unread: dict[TransitShare, float] = {}
         """Who writes an answer, and since when, the earliest first; who writes it keeps this."""
-        self.left = Signal()
+        self.left = ChangeSignal()
         """Sent when there is room for answers again."""
 
     @property
@@ -147,7 +147,7 @@ class TransitShare:
         self.held = 0
         """Bytes that were received, of requests that are not dealt with."""
         self._reserved = 0
-        self._left = Signal()
+        self._left = ChangeSignal()
         self._closed = False
 
     def is_large(self, missing: int) -> bool:
