@@ -14,8 +14,8 @@
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any
 
 from chaos.consumption import Consumption, ConsumptionEnd
@@ -182,15 +182,15 @@ class DriverSession(ABC):
     (nothing is read), ``isolation of consumers`` (they read uncommitted records), ``keys`` (records
     have none), ``values of any bytes`` (values are text)."""
 
-    @asynccontextmanager
-    async def working(self) -> AsyncIterator[None]:
-        """Enclose the workload, while faults strike; most drivers have nothing to do around it.
+    def working(self) -> AbstractAsyncContextManager[None]:
+        """Return what encloses the workload, while faults strike; most drivers have nothing to do
+        around it.
 
         Raises:
             NotStarted: the client could not be started.
             Silent: it did not end in time.
         """
-        yield
+        return nullcontext()
 
     @abstractmethod
     async def send(self, record: SentRecord) -> None:

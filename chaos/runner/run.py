@@ -9,8 +9,8 @@ A client in a process of its own that does not answer is killed, since no furthe
 The records that it sent are judged all the same.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from functools import lru_cache, partial
 from itertools import count
@@ -111,6 +111,7 @@ class _Run:
         history = self._history
         async with self._opened(world) as cluster:
             self._cluster = cluster
+            self._scenario = history.scenario  # a topic has another name in a real cluster
             self._recorder = RunRecorder(history, cluster.elapsed)
             started_ns = self._zero_ns(world)
             await self._let_client_work(world)
@@ -124,16 +125,11 @@ class _Run:
             history.logs = await cluster.read_logs()
             history.faults = cluster.fault_counts
 
-    @asynccontextmanager
-    async def _opened(self, world: World) -> AsyncIterator[RunCluster]:
-        """Open the cluster of the run."""
+    def _opened(self, world: World) -> AbstractAsyncContextManager[RunCluster]:
+        """Return the context of the cluster of the run."""
         if self._address is None:
-            async with open_simulated(self._scenario, world, self._history) as simulated:
-                yield simulated
-            return
-        async with open_real(self._scenario, self._address, world, self._history) as real:
-            self._scenario = self._history.scenario  # the topic has another name there
-            yield real
+            return open_simulated(self._scenario, world, self._history)
+        return open_real(self._scenario, self._address, world, self._history)
 
     def _zero_ns(self, world: World) -> int:
         """Return the time of day at the time 0 of the run, by the clock of now."""

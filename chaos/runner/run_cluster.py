@@ -1,7 +1,9 @@
 """The cluster of a run: the simulator, or a real one behind the proxy."""
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import lru_cache
+from itertools import count
 from typing import Protocol
 
 from chaos.history import History, Unreadable
@@ -11,10 +13,14 @@ from chaos.spec.step import AnyCluster
 from chaos.world.world import World
 from simulator import Config, Simulator, open_simulator
 from simulator.cluster.cluster import Partition, Topic
+from simulator.cluster.log import StoredBatch
 from simulator.cluster.replication import ReplicationTerms
 from simulator.faults.armed import FaultCount
-from wire.batch import Record, decode_batch
+from wire.batch import BASE_OFFSET_BYTES, Record, decode_batch
 from wire.codec import WireError
+
+DECODED_BYTES_MAX = 8 * 1024
+"""The largest batch whose fields are kept for further runs: 128 of them take a few megabytes."""
 
 
 class RunCluster(AnyCluster, Protocol):
@@ -142,7 +148,7 @@ class SimulatedCluster:
         incarnation = len(self._history.removed)
         for batch in self._evicted.and_what_is_left(partition):
             try:
-                records += decode_batch(batch.data)[1]
+                records += _decoded(batch)
             except WireError as error:
                 self._history.unreadable.append(
                     Unreadable(
@@ -150,6 +156,29 @@ class SimulatedCluster:
                     )
                 )
         return records
+
+
+def _decoded(batch: StoredBatch) -> Iterable[Record]:
+    """Return the records of a stored batch.
+
+    A search runs one workload again and again, most runs store the same batches, and a batch that
+    is sent again is stored twice: the latest small ones are decoded once.
+    """
+    data = batch.data
+    if len(data) > DECODED_BYTES_MAX:
+        return decode_batch(data)[1]
+    return map(Record, *_columns(data[BASE_OFFSET_BYTES:]), count(batch.base_offset))
+
+
+@lru_cache(maxsize=128)
+def _columns(body: bytes) -> tuple[list[bytes | None], list[bytes], list[int]]:
+    """Return the keys, values and timestamps of a batch, of which the base offset is cut off."""
+    records = decode_batch(bytes(BASE_OFFSET_BYTES) + body)[1]
+    return (
+        [record.key for record in records],
+        [record.value for record in records],
+        [record.timestamp_ms for record in records],
+    )
 
 
 @asynccontextmanager

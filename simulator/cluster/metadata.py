@@ -1,5 +1,6 @@
 """The cluster's state as the SC's messages describe it."""
 
+from functools import lru_cache
 from math import inf
 
 from simulator.cluster.cluster import Cluster, Partition, Spu, Topic
@@ -89,15 +90,20 @@ def partition_object(cluster: Cluster, partition: Partition) -> objects.Partitio
 
 def spu_object(_cluster: Cluster, spu: Spu) -> objects.Spu:
     """An SPU with the address that clients are told."""
+    return _spu_object(spu.id, spu.host, spu.port, spu.online)
+
+
+@lru_cache(maxsize=64)
+def _spu_object(number: int, host: str, port: int, online: bool) -> objects.Spu:
     return objects.Spu(
-        name=f"custom-spu-{spu.id}",
+        name=f"custom-spu-{number}",
         spec=SpuSpec(
-            id=spu.id,
+            id=number,
             spu_type=SpuType.CUSTOM,
-            public_endpoint=IngressEndpoint(port=spu.port, ingress=[Ingress(hostname=spu.host)]),
-            private_endpoint=Endpoint(port=spu.port, host=spu.host),
+            public_endpoint=IngressEndpoint(port=port, ingress=[Ingress(hostname=host)]),
+            private_endpoint=Endpoint(port=port, host=host),
         ),
-        status=SpuStatus(resolution=SpuResolution.ONLINE if spu.online else SpuResolution.OFFLINE),
+        status=SpuStatus(resolution=SpuResolution.ONLINE if online else SpuResolution.OFFLINE),
     )
 
 
