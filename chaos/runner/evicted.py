@@ -27,7 +27,8 @@ class EvictedBatches:
     def _hear(self, things: list[Thing], gone: bool) -> None:
         for thing in things:
             if isinstance(thing, Partition) and thing not in self._evicted:
-                self._evicted[thing] = kept = list[StoredBatch]()
+                kept: list[StoredBatch] = []
+                self._evicted[thing] = kept
                 thing.log.on_evict = kept.extend
 
     def and_what_is_left(self, partition: Partition) -> Sequence[StoredBatch]:

@@ -74,6 +74,7 @@ class SimulatedCluster:
         self._evicted = EvictedBatches(simulator.cluster)
         self.elapsed: Callable[[], float] = simulator.elapsed
         self.begin_faults: Callable[[], None] = simulator.begin_faults
+        self.dialled = simulator.dialled
         self.heal = simulator.heal
         self.drained = simulator.drained
         self.stop_spu = simulator.stop_spu
@@ -95,10 +96,6 @@ class SimulatedCluster:
     def partitions(self) -> int | None:
         """The number of partitions of the topic."""
         return None if self._topic is None else len(self._topic.partitions)
-
-    def dialled(self, port: int, *, refused: bool, client_id: str | None = None) -> None:
-        """Record a connect of a client."""
-        self._simulator.dialled(port, refused=refused, client_id=client_id)
 
     async def read_logs(self) -> dict[int, Sequence[Record]]:
         """Return the records of each partition."""

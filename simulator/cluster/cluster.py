@@ -44,14 +44,12 @@ SPU_ID_FIRST = 5001
 PARTITIONS_MAX = 10_000
 """Partitions in the whole cluster: a watch sends all of them in one frame, of about 1 MB then."""
 
-
 TOPIC_WAIT_S = 90.0
 """How long a real SC waits for the partitions of a new topic unless told otherwise."""
 
 NEWS_FRAMES_MAX = 64
 """The most frames in which the SC tells of all partitions of one SPU. A real SC tells of 168 of
 them in 52 frames when their SPU stops; a client that reads has room for thousands of frames."""
-
 
 NOT_WRITTEN = "the data directory of this simulator cannot be written"
 """Why a change is refused that cannot be kept."""
@@ -216,9 +214,8 @@ class Cluster:
             ClusterError: the name or the spec is not acceptable, or the topic cannot be kept.
         """
         self.check_topic(name, spec)
-        if self.store is not None:
-            kept = entries.KeptTopic(name=name, spus=len(self.spus), spec=spec)
-            self._keep(kept, Code.TOPIC_ERROR)
+        kept = entries.KeptTopic(name=name, spus=len(self.spus), spec=spec)
+        self._keep(kept, Code.TOPIC_ERROR)
         if spec.cleanup_policy is not None and not spec.system:
             self._warn_of_retention(name)
         return self._add_topic(name, spec)
@@ -434,10 +431,9 @@ class Cluster:
     def _tell(self, things: list[Thing], *, gone: bool = False) -> None:
         if things:
             self.epochs[type(things[0])] += 1
-            if self._subscribers:
-                self.latest_news.clear()
-                for subscriber in tuple(self._subscribers):
-                    subscriber(things, gone)
+            self.latest_news.clear()
+            for subscriber in tuple(self._subscribers):
+                subscriber(things, gone)
 
     def _tell_in_parts(self, partitions: list[Partition]) -> None:
         """Tell of each partition by itself, or of as few at a time as ``NEWS_FRAMES_MAX`` lets."""

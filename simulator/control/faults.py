@@ -12,7 +12,7 @@ from simulator.faults.plan import FaultPlan
 from simulator.journal import Journal
 from simulator.options import FaultOptions, SimulatorError
 from simulator.serving.listeners import Listeners
-from simulator.serving.timers import Elapsed
+from simulator.serving.timers import TimeSince
 
 
 class FaultSettings(Protocol):
@@ -47,7 +47,7 @@ class FaultControl:
         self._time = clock
         self._plan = FaultPlan(settings.faults, settings.seed)
         self._plan.active = False
-        self._faults_clock = Elapsed(clock)
+        self._faults_clock = TimeSince(clock)
         self._faults_elapsed = self._faults_clock.seconds
         """Returns the seconds since the faults' clock started."""
 

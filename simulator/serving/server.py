@@ -41,7 +41,7 @@ from simulator.serving.listeners import Listeners
 from simulator.serving.node import Connections, Node
 from simulator.serving.recovery import Recovery
 from simulator.serving.replicating import replicate
-from simulator.serving.timers import Elapsed, calls_at
+from simulator.serving.timers import TimeSince, calls_at
 from simulator.serving.topic_events import TopicEvents
 from simulator.serving.transit import Transit
 from simulator.serving.transport import Bound, Listen, Stream, listen_on_tcp
@@ -74,7 +74,7 @@ class Simulator(FaultControl, TopicControl):
         self._kept = KeptEvents()
         self.events = self._kept.events
         """All events, unless other sinks receive them; with the bytes of applied requests only."""
-        self._ready = Elapsed(clock)
+        self._ready = TimeSince(clock)
         self.elapsed = self._ready.seconds
         """Returns the seconds since the simulator was ready, which is the time of events."""
         self.cluster.consumer_offsets.epoch_s = config.started_s - clock()

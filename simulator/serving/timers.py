@@ -5,7 +5,7 @@ from collections.abc import Callable
 import trio
 
 
-class Elapsed:
+class TimeSince:
     """The time since a moment. It refers to a clock alone, so that what keeps ``seconds`` does not
     refer back to a simulator that owns it.
 
