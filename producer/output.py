@@ -8,7 +8,7 @@ make, a fifth of what a whole ``send`` may take.
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, overload
+from typing import overload
 
 import trio
 
@@ -16,7 +16,8 @@ from producer.delivery.batch import Accepted, Batch, BatchOutcome, Failure, Posi
 from producer.errors import DeliveryError
 
 
-class RecordMetadata(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class RecordMetadata:
     """Where a record is."""
 
     offset: int

@@ -29,7 +29,6 @@ from producer.delivery.accumulator import Limits
 from producer.delivery.batch import Batch, BatchOutcome, Failure
 from producer.delivery.delivery import (
     BEGUN,
-    DONE,
     ELAPSED,
     STARTED,
     STOPPED,
@@ -38,6 +37,7 @@ from producer.delivery.delivery import (
     Delivery,
     DeliveryEvent,
     DeliveryStep,
+    Done,
     Failed,
     RetryPause,
 )
@@ -303,7 +303,7 @@ class Request:
         step = self._machine.on(event, trio.current_time())
         for entry, outcome in step.settled:
             self._settle(self.batches[entry], outcome)
-        if step.then is DONE:
+        if isinstance(step.then, Done):
             self._done(self)
         return step
 

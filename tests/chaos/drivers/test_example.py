@@ -45,7 +45,7 @@ SERVERS_SIDE = {
     "at-least-once": dropped(
         "checks.flush_settles:check",
         """
-        if evidence.scenario.producer.retries and call.outcome == "ok":
+        if evidence.retries and call.outcome == "ok":
             _look_at_answers(evidence, call, found)
         """,
     ),
