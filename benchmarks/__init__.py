@@ -4,6 +4,7 @@
 ``streaming``: stored records to a raw reader.
 ``producers``: our producer beside the official client.
 ``chaos``: scenarios in virtual time, and the judge.
+``instructions``: machine instructions of a run, also of another commit.
 ``loop``: single steps on both event loops.
 ``exploring``: the effect of targeting on the search for ten defects.
 ``defects``: those ten defects of a producer.

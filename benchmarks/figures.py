@@ -24,7 +24,7 @@ class Figure:
 def table_of(measured: Iterable[tuple[Figure, Sequence[float]]], rounds: int) -> Table:
     """Return a table of the medians and ranges of all figures."""
     table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column(f"{rounds} interleaved rounds", no_wrap=True)
+    table.add_column(f"{rounds} interleaved rounds", overflow="fold")
     for column in ("median", "lowest", "highest", "target"):
         table.add_column(column, justify="right", no_wrap=True)
     for figure, samples in measured:
