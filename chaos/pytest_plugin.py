@@ -233,7 +233,10 @@ def _account(excinfo: pytest.ExceptionInfo[BaseException]) -> str:
             if isinstance(value, module.History):
                 from chaos.report.replay import account_of
 
-                return account_of(value)
+                try:
+                    return account_of(value)
+                except Exception as error:  # the test may hold a history that it has cut
+                    return f"its history cannot be judged: {error!r}"
     return ""
 
 

@@ -138,7 +138,8 @@ class Evidence:
             self._by_class[type(happened)].append(happened)
         self.record_ids = RecordIds(history.records)
         self.without_id = self.record_ids.without_id
-        """The ids of the records that have neither a value nor a key, and are equal."""
+        """The ids of the records that are equal to others: by their value, or with neither a value
+        nor a key."""
         self._ids_by_transmission: dict[int, list[int]] = {}
         self._batches_by_transmission: dict[int, list[tuple[int, list[TransmittedBatch]]]] = {}
         self._made: dict[Callable[[Evidence], Any], Any] = {}

@@ -49,14 +49,12 @@ def not_possible(scenario: Scenario) -> str | None:
     """Return why a scenario cannot run in a real cluster; None if it can."""
     if scenario.cluster != ClusterOptions():
         keys = ", ".join(sorted(scenario.cluster.model_fields_set))
-        return f"a real cluster decides what its key cluster says: {keys}"
+        return f"a real cluster decides the keys of cluster: {keys}"
     for step in every_step(scenario.workload):
         if step.simulator_only:
             return f"its step {step.kind} needs the simulator"
         if isinstance(step, Consume) and step.consumer_id is not None:
-            return (
-                "a real cluster keeps what its consumer_id stores, also when the topic is deleted"
-            )
+            return "a real cluster keeps the offsets of a consumer_id when the topic is deleted"
     return None
 
 

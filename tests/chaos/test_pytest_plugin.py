@@ -257,6 +257,16 @@ def test_without_a_broken_promise_it_tells_of_records_that_a_fault_struck(
     assert " s  stored again at greetings/0@" in section
 
 
+def test_a_history_that_cannot_be_judged_fails_its_own_test_alone(
+    tests: pytest.Pytester,
+) -> None:
+    (tests.path / "scenario.yaml").write_text(BAD)
+    cut = "history.events.__delitem__(slice(6))"  # None, so that the assertion fails
+    tests.makepyfile(SCENARIO_TEST.format(cut) + "\ndef test_other():\n    pass\n")
+    output = ran(tests, failed=1, passed=1)
+    assert "its history cannot be judged: " in output
+
+
 @pytest.mark.parametrize("options", [(), ("-n", "2"), ("-p", "randomly")])
 def test_a_random_seed_is_one_for_the_whole_run(
     tests: pytest.Pytester, options: tuple[str, ...]

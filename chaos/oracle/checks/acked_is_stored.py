@@ -95,9 +95,11 @@ def _without_reason(evidence: Evidence, concerned: set[int]) -> frozenset[int]:
 
 def _count_equal_ones(evidence: Evidence, found: Violations) -> None:
     """Check the records that are equal by their number."""
-    excused = found.excused_records
+    how = "acknowledged" if evidence.sees_calls else "acknowledged by status 0"
     for value, ids in evidence.record_ids.equal.items():
-        acked = [n for n in ids if evidence.records[n].outcome == "ok" and n not in excused]
+        every = [n for n in ids if evidence.records[n].outcome == "ok"]
+        acked = [n for n in every if n not in found.excused_records]
+        found.excuse(ACROSS_DELETION, len(every) - len(acked))
         if evidence.once(has_unmodelled_effects) or evidence.left_out:
             found.blind(WITHOUT_ID, len(acked))
             continue
@@ -106,5 +108,5 @@ def _count_equal_ones(evidence: Evidence, found: Violations) -> None:
         if not evidence.sees_calls:
             found.blind(EXIT_STATUS, max(0, len(ids) - max(stored, len(acked))))
         if (missing := len(acked) - stored) > 0:
-            text = f"{len(acked)} records {with_value(value)} were acknowledged, but {stored}"
+            text = f"{len(acked)} records {with_value(value)} were {how}, but {stored}"
             found.add(f"{text} {'is' if stored == 1 else 'are'} stored", acked[-missing:])

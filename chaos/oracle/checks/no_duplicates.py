@@ -58,8 +58,10 @@ def _count_equal_ones(evidence: Evidence, found: Violations) -> None:
         if evidence.once(has_unmodelled_effects):
             found.blind(WITHOUT_ID, len(ids))
             continue
+        excused = len(found.excused_records.intersection(ids))
+        found.excuse(ACROSS_DELETION, excused)
         times = carried[value]
-        found.judged += min(times, len(ids))
+        found.judged += min(times, len(ids) - excused)
         if times > len(ids):
             text = f"{len(ids)} records {with_value(value)} were transmitted {times} times"
             found.add(text, ids[: times - len(ids)])

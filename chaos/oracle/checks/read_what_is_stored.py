@@ -4,10 +4,10 @@ Each delivered record has the bytes that the log held at its offset, in an incar
 that existed while the consumer read. The first one is where the consumer was to begin, or behind an
 offset that was stored for its id; each later one is at the next offset, also after the consumer
 connected again. Under read-committed a record is committed before it is delivered. A consumer that
-ended because it had read enough has read that much, which is nothing only if nothing lay behind any
-place where it may have begun. After healing, each partition can be read to its end. A response that
-the network copied may be delivered twice. Under read-uncommitted a consumer may have read what an
-election left out later.
+ended because it had read enough has read that much; it may have read nothing if nothing was
+committed behind the last place where it may have begun. After healing, each partition can be read
+to its end. A response that the network copied may be delivered twice. Under read-uncommitted a
+consumer may have read what an election left out later.
 """
 
 from collections import Counter, defaultdict

@@ -6,7 +6,7 @@ It belongs to each consumption of that consumer that was under way, unless a con
 told that it dialled from the connection's port. A port tells less than a client id: real sockets
 use one again after a connection, and for two connections to different servers. It alone decides
 for a connection without a frame, which otherwise counts as the producer's; of several connections
-from the port, one whose frames have no other client id is meant, and the nearest in time of those.
+from the port whose frames have no other client id, the nearest in time is meant.
 """
 
 from collections import defaultdict
@@ -67,15 +67,16 @@ class ConsumerEvents:
         }
         spoken = {connection: frame.client_id for connection, frame in first_frames.items()}
         for dialled in history.events:
-            if isinstance(dialled, ConsumerDialled) and (possible := opened.get(dialled.port)):
-                client_id = history.consumptions[dialled.consumption].client_id
-                meant = min(
-                    possible,
-                    key=lambda each: (
-                        spoken.get(each.connection, client_id) != client_id,
-                        abs(each.t - dialled.t),
-                    ),
-                )
+            if not isinstance(dialled, ConsumerDialled):
+                continue
+            client_id = history.consumptions[dialled.consumption].client_id
+            possible = [
+                each
+                for each in opened.get(dialled.port, ())
+                if spoken.get(each.connection, client_id) == client_id
+            ]
+            if possible:
+                meant = min(possible, key=lambda each: abs(each.t - dialled.t))
                 found[meant.connection] = frozenset({dialled.consumption})
         hits: defaultdict[int, list[FaultHit]] = defaultdict(list)
         for hit in struck:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from chaos.history import History
-from chaos.oracle.checks import acked_is_stored, always, no_phantom
+from chaos.oracle.checks import acked_is_stored, always, no_duplicates, no_phantom
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.judge import judge
 from tests.chaos.oracle.checks.playing import judged, played, said, with_logs
@@ -102,3 +102,12 @@ def test_values_of_two_records_that_change_places_are_seen_by_their_keys() -> No
     one, two, *rest = history.logs[0]
     swapped = [replace(one, value=two.value), replace(two, value=one.value), *rest]
     assert len(said(no_phantom, with_logs(history, {0: swapped}))) == 2
+
+
+def test_equal_records_that_are_open_across_a_deletion_are_excused() -> None:
+    steps = [{"send": EQUAL}, "delete_topic", {"sleep": "50ms"}, "create_topic", {"send": EQUAL}]
+    history = played(producer={"delivery_semantic": "at-most-once"}, workload=[*steps, "flush"])
+    for check in (acked_is_stored, no_duplicates):
+        [finding] = [each for each in judge(history).findings if each.check == check.NAME]
+        assert finding.excused["open-across-deletion"] >= 3
+        assert finding.judged + sum(finding.excused.values()) <= len(history.records)

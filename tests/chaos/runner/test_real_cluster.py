@@ -153,14 +153,14 @@ def test_an_address_goes_with_the_world_cluster(world: Any, cluster: str | None)
 def test_what_a_real_cluster_cannot_do_is_named() -> None:
     for text, why in {
         "cluster: {spus: 2}\nworkload: [send]": (
-            "a real cluster decides what its key cluster says: spus"
+            "a real cluster decides the keys of cluster: spus"
         ),
         "workload: [send, {stop_spu: {spu: 0}}]": "its step stop_spu needs the simulator",
         "workload: [{concurrently: [[send], [{move_leader: {partition: 0, to: 0}}]]}]": (
             "its step move_leader needs the simulator"
         ),
         "workload: [send, {consume: {consumer_id: group}}]": (
-            "a real cluster keeps what its consumer_id stores, also when the topic is deleted"
+            "a real cluster keeps the offsets of a consumer_id when the topic is deleted"
         ),
     }.items():
         assert not_possible(scenario_in(f"name: x\n{text}\n")) == why

@@ -79,3 +79,10 @@ def test_of_two_connections_without_a_frame_the_nearer_one_was_dialled() -> None
     )
     assert Evidence(same_port).consumers == Evidence(silent).consumers
     assert last.connection in Evidence(silent).consumers.consumptions
+
+
+def test_a_dial_that_no_server_accepted_takes_no_connection_of_the_producer() -> None:
+    history = consumed("consume")
+    of_producer = next(e for e in history.events if isinstance(e, ConnectionOpened))
+    unheard = ConsumerDialled(t=of_producer.t + 1, consumption=0, port=of_producer.port)
+    assert judge(replace(history, events=[*history.events, unheard])) == judge(history)
