@@ -8,7 +8,11 @@ import trio
 
 
 class Signal:
-    """Tasks wait for it after they looked at what it is about, without a checkpoint between."""
+    """Wakes the tasks that wait for a change.
+
+    A task checks its condition and then calls ``wait``, without a checkpoint between the two: a
+    ``send`` at that checkpoint would be lost.
+    """
 
     __slots__ = ("_event",)
 

@@ -165,8 +165,10 @@ def _files(semantics: Sequence[str], regimes: Sequence[str] | None = None) -> li
     """
     found = []
     for file in sorted(each.name for each in files("chaos.mutants").iterdir()):
-        semantic, _, regime = file.removesuffix(".yaml").rpartition("-")
-        if semantic in semantics and (regimes is None or regime in regimes):
+        stem, _, suffix = file.rpartition(".")
+        semantic, _, regime = stem.rpartition("-")
+        wanted = semantic in semantics and (regimes is None or regime in regimes)
+        if wanted and suffix == "yaml":
             found.append((regime, file))
     return [file for _, file in sorted(found, key=lambda pair: pair[0], reverse=True)]
 

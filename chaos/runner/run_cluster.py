@@ -16,11 +16,15 @@ from simulator.cluster.cluster import Partition, Topic
 from simulator.cluster.log import StoredBatch
 from simulator.cluster.replication import ReplicationTerms
 from simulator.faults.armed import FaultCount
-from wire.batch import BASE_OFFSET_BYTES, Record, decode_batch
+from wire.batch import BASE_OFFSET_BYTES, CODEC_BITS, CRC_START, Record, decode_batch
 from wire.codec import WireError
 
 DECODED_BYTES_MAX = 8 * 1024
-"""The largest batch whose fields are kept for further runs: 128 of them take a few megabytes."""
+"""The largest batch whose fields are kept for further runs: 128 of them take a few megabytes. No
+compressed batch is kept, since a kilobyte may hold 32 MiB of values."""
+
+_CODEC_AT = CRC_START + 1
+"""Where the codec of a batch is: in the lower byte of its attributes."""
 
 
 class RunCluster(AnyCluster, Protocol):
@@ -162,7 +166,7 @@ def _decoded(batch: StoredBatch) -> Iterable[Record]:
     is sent again is stored twice: the latest small ones are decoded once.
     """
     data = batch.data
-    if len(data) > DECODED_BYTES_MAX:
+    if len(data) > DECODED_BYTES_MAX or data[_CODEC_AT] & CODEC_BITS:
         return decode_batch(data)[1]
     return map(Record, *_columns(data[BASE_OFFSET_BYTES:]), count(batch.base_offset))
 

@@ -88,6 +88,7 @@ class Stopped:
 
 
 STARTED, BEGUN, ELAPSED, STOPPED = Started(), Begun(), Elapsed(), Stopped()
+"""The events without fields."""
 
 DeliveryEvent: TypeAlias = Started | Begun | Answered | Failed | Elapsed | Stopped
 
@@ -122,6 +123,7 @@ class Done:
 
 
 AWAIT, DONE = Await(), Done()
+"""The actions without fields."""
 
 
 class DeliveryStep(NamedTuple):

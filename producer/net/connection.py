@@ -87,7 +87,8 @@ class PendingCall:
         self._body: bytes | None = None
         self._failure: Exception | None = None
         self._is_written = False
-        # Made by the caller that has to wait: most never wait for the one, and watches for neither.
+        # The first caller that waits makes an event. Few callers wait until a frame is written, and
+        # the callers of watches wait for neither.
         self._written: trio.Event | None = None
         self._done: trio.Event | None = None
 
@@ -132,7 +133,7 @@ class PendingCall:
             self._begun_hook()
 
     def write_ended(self) -> None:
-        """All of it was handed over."""
+        """The connection is done with the frame: it was handed over, or never will be."""
         self.frame = b""
         self._is_written = True
         if self._written is not None:

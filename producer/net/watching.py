@@ -35,6 +35,9 @@ RENEW_S = 2.0
 """How long a connection to the SC is given at least: an SPU that is down makes producers doubt with
 every attempt, and the SC should not suffer for it."""
 
+REQUESTS_REMEMBERED = 64
+"""Requests to the SC that are kept: those of the few topics that a process looks up."""
+
 Connect = Callable[[float], Awaitable[Connection]]
 """Connects to the SC within so many seconds; raises ConnectError if that fails."""
 
@@ -105,7 +108,7 @@ async def _look_up_on(metadata: Metadata, connection: Connection, topic: str) ->
             return
 
 
-@lru_cache(64)
+@lru_cache(REQUESTS_REMEMBERED)
 def _list_request(label: str, topic: str, system: bool, version: int) -> ListRequest:
     wanted = ListFilter(name_filters=[NameFilter(name=topic)], system=system)
     return ListRequest(object=seal(label, wanted, version))
@@ -161,7 +164,7 @@ def _submit_watch(metadata: Metadata, connection: Connection, label: str) -> Non
     connection.submit(WATCH, _watch_request(label, version), answered=answered)
 
 
-@lru_cache(16)
+@lru_cache(REQUESTS_REMEMBERED)
 def _watch_request(label: str, version: int) -> WatchRequest:
     return WatchRequest(object=seal(label, WatchOptions(), version))
 

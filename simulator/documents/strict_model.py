@@ -66,7 +66,9 @@ class Strict(BaseModel):
         than everything else about it. Only pages, schemas and help texts show them.
         """
         inherited = (base for base in cls.__mro__[:0:-1] if issubclass(base, Strict))
-        return dict(text for model in (*inherited, cls) for text in _docstrings(model))
+        found = dict(text for model in (*inherited, cls) for text in _docstrings(model))
+        given = {n: f.description for n, f in cls.model_fields.items() if f.description}
+        return found | given
 
     @classmethod
     def __get_pydantic_json_schema__(

@@ -38,7 +38,9 @@ def _kind(kind: type[Fault]) -> str:
     parts = [_text(paragraph) for paragraph in (inspect.getdoc(kind) or "").split("\n\n")]
     own = [name for name in kind.model_fields if name not in Placed.model_fields]
     texts = kind.described()
-    parts.append("\n".join(_key(name, kind.model_fields[name], texts[name]) for name in own))
+    parts.append(
+        "\n".join(_key(name, kind.model_fields[name], texts.get(name, "")) for name in own)
+    )
     parts.append(_text(" ".join(_effects(kind))))
     return "\n\n".join(filter(None, parts))
 

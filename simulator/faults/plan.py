@@ -230,8 +230,6 @@ class FaultPlan:
         name = fault.name
         self._faults[name] = fault
         self._since_s[name] = elapsed_s
-        if isinstance(fault, Refusal):
-            self._accepted[name] = Counter()
         unknown = fault.closes_listeners and not self._dials_reported
         count = self.counts.setdefault(name, FaultCount(None if unknown else 0))
         if isinstance(fault, Placed):

@@ -42,9 +42,10 @@ def calls_at(nursery: trio.Nursery) -> Callable[[float, Callable[[], None]], Non
 class ChangeSignal:
     """Wakes tasks that wait for a change.
 
-    ``producer.signal`` has the same for the producer, which shares nothing with the simulator.
-
-    It holds an event only while a task waits: most changes of a connection have no waiter.
+    A task checks its condition and then calls ``wait``, without a checkpoint between the two: a
+    ``send`` at that checkpoint would be lost. It holds an event only while a task waits: most
+    changes of a connection have no waiter. ``producer.signal`` has the same for the producer, which
+    shares nothing with the simulator.
     """
 
     __slots__ = ("_event",)

@@ -58,7 +58,8 @@ class Transit:
         """Connections that hold a reservation."""
         self._waiting: deque[tuple[int, bool, trio.Event]] = deque()
         self.unread: dict[TransitShare, float] = {}
-        """Who writes an answer, and since when, the earliest first; who writes it keeps this."""
+        """By connection that is writing an answer, when the write began, the earliest first;
+        ``ConnectionTask._answer`` adds and removes the entries."""
         self.left = ChangeSignal()
         """Sent when there is room for answers again."""
 
@@ -151,7 +152,8 @@ class TransitShare:
         self._closed = False
 
     def is_large(self, missing: int) -> bool:
-        """Whether the rest of a request is not simply read: it is large, or others are held.
+        """Return whether a read must be reserved: more than ``FREE_BYTES`` would be held, or the
+        connection has a reservation.
 
         Args:
             missing: how many bytes it has.

@@ -32,10 +32,12 @@ from wire.codec.schema import thresholds
 from wire.codec.types import Buffer
 
 REPEATED_MAX = 128
+"""The number of messages that ``decode_repeated`` remembers."""
+
 REPEATED_BYTES_MAX = 4096
-"""How many messages ``decode_repeated`` remembers, and how large they are at most, in bytes: what a
-server offers takes some hundred, the objects of a small cluster less than a thousand. What peers
-send holds no more than some megabytes of memory."""
+"""The largest of them in bytes: what a server offers takes some hundred, the objects of a small
+cluster less than a thousand. A peer that sends lists of empty names makes 100 kB of objects from
+each, and so 13 MB in all."""
 
 M = TypeVar("M")
 F = TypeVar("F")

@@ -18,10 +18,10 @@ from chaos.world.loop.state import RUN, LoopTask, resume_with
 
 _ROOM = str(Path(__file__).parent)
 
+# Without the wrappers of the standard library, which look for an enum member that equals the
+# handler: an exception is raised and caught for each handler that is a function.
 _get_handler = unwrap(signal.getsignal)
 _set_handler = unwrap(signal.signal)
-"""Without the wrappers of the standard library, which look for an enum member that equals the
-handler: an exception is raised and caught for each one that is a function."""
 
 
 @contextmanager

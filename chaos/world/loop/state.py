@@ -114,6 +114,7 @@ class LoopRun:
         """
         if self.begun or in_trio_run():
             raise RuntimeError("Attempted to call run() from inside a run()")
+        self._reset()  # a coroutine of an earlier run may have been finalized since its end
         self.begun = True
         self.clock = clock
 
@@ -125,8 +126,6 @@ class LoopRun:
                 is raised again here, since the code that used it may have caught it.
         """
         absent = self.absent
-        self.ready.clear()
-        self.deadlines.clear()
         self._reset()
         self.begun = False
         del self.clock
@@ -136,6 +135,8 @@ class LoopRun:
             raise NotImplementedError(absent)
 
     def _reset(self) -> None:
+        self.ready.clear()
+        self.deadlines.clear()
         self.stale_max = 0
         """The size of the heap above which stale entries are removed from it."""
         self.registrations = 0

@@ -2,6 +2,7 @@
 
 import pytest
 
+from chaos.runner import run_cluster
 from tests.chaos.oracle.checks.playing import played
 
 
@@ -19,3 +20,11 @@ def test_a_batch_that_is_stored_twice_has_the_offsets_of_both_places() -> None:
     log = played(workload=[{"send": {"count": 3}}, "flush"], faults=twice).logs[0]
     assert [record.offset for record in log[:6]] == [*range(6)]
     assert [record.value for record in log[:3]] == [record.value for record in log[3:6]]
+
+
+@pytest.mark.parametrize(("compression", "kept"), [("none", True), ("gzip", False)])
+def test_no_compressed_batch_is_kept_for_further_runs(compression: str, kept: bool) -> None:
+    """A kilobyte of such a batch may hold 32 MiB of values."""
+    run_cluster._columns.cache_clear()
+    played(workload=["send", "flush"], producer={"compression": compression})
+    assert (run_cluster._columns.cache_info().currsize > 0) is kept

@@ -3,6 +3,8 @@
 import ast
 import gc
 import inspect
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +13,11 @@ import trio
 
 import simulator
 from chaos.spec.scenario import Scenario
+from chaos.world.clock import VirtualClock
 from chaos.world.loop import names
 from chaos.world.loop.names import LoopName, installed
-from chaos.world.world import World, run_in
+from chaos.world.loop.running import run
+from chaos.world.world import TaskOrder, World, run_in
 from tests.chaos.world import programs
 from tests.chaos.world.arbitrary_programs import arbitrary
 from tests.chaos.world.programs import PROGRAMS, Log, Program, main_of
@@ -177,6 +181,43 @@ def test_a_run_that_would_wait_forever_ends() -> None:
 
     with pytest.raises(RuntimeError, match="no task can run"):
         run_in("virtual", SCENARIO, waits, "fast")
+
+
+async def sleeps(_: World) -> str:
+    await trio.sleep(1)
+    return "slept"
+
+
+def test_a_coroutine_that_is_finalized_after_its_run_leaves_the_next_one_alone() -> None:
+    """Its run found no task that could run; it wakes another one as it is finalized."""
+
+    async def waits_forever(_: World) -> None:
+        event = trio.Event()
+
+        async def waits() -> None:
+            await event.wait()
+
+        async def sets_at_last() -> None:
+            try:
+                await trio.Event().wait()
+            finally:
+                event.set()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(waits)
+            nursery.start_soon(sets_at_last)
+
+    with suppress(RuntimeError):
+        run_in("virtual", SCENARIO, waits_forever, "fast")
+    gc.collect()
+    assert run_in("virtual", SCENARIO, sleeps, "fast") == "slept"
+
+
+def test_a_name_that_is_refused_before_a_run_does_not_fail_the_run() -> None:
+    with installed():
+        with pytest.raises(NotImplementedError):
+            trio.lowlevel.spawn_system_task(trio.sleep, 1)
+        assert run(partial(trio.sleep, 1), clock=VirtualClock(), order=TaskOrder(1)) is None
 
 
 def test_a_run_inside_a_run_is_refused() -> None:
