@@ -134,9 +134,9 @@ def power_page(alphabet: str, files: Sequence[str], found: Sequence[Noticed]) ->
     runs = statistics.median([each.runs for each in caught] or [0])
     text = (
         f"The placements of up to {FAULTS} letters of the alphabet `{alphabet}` catch "
-        f"{len(caught)} of these {len(found)} mutants of [the zoo](../zoo.md), the median with "
-        f"run {runs:g}. Each mutant is tried in up to {RUNS_MAX:,} runs: the files in this order "
-        "with up to one letter, then, the smallest first, with two."
+        f"{len(caught)} of these {len(found)} mutants of [the zoo](../zoo.md), the median of these "
+        f"with run {runs:g}. Each mutant is tried in up to {RUNS_MAX:,} runs: the files in this "
+        "order with up to one letter, then, the smallest first, with two."
     )
     files_listed = "\n".join(f"{n}. `{Path(file).stem}`" for n, file in enumerate(files, 1))
     rows = "| mutant | runs | letters | check | scenario |\n|---|---|---|---|---|"
