@@ -193,7 +193,7 @@ class DoesNotNoticeALostConnection(Mutant):
     """
 
     where = "producer.net.connection:PendingCall.fail"
-    before = "self._end()"
+    before = "self._done.send()"
     after = "pass"
     semantics = (AT_LEAST_ONCE,)
     caught_by = ("retry-policy", "no-loss")

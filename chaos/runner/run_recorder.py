@@ -97,12 +97,9 @@ class RunRecorder(Recorder):
 
     def formed(self, call: Call, form: RecordForm, count: int) -> Iterator[SentRecord]:
         """Yield the records of a step; each is about to be sent when it is asked for."""
-        records, value_of = self.history.records, form.values()
-        has_keys = form.keys > 0
         for n in range(count):
-            number = len(records)
-            key = form.key_of(n, number) if has_keys else None
-            yield self._new_record(call, key, value_of(number))
+            number = len(self.history.records)
+            yield self._new_record(call, form.key_of(n, number), form.value_of(number))
 
     def probe(self, call: Call, key: bytes) -> SentRecord:
         """Return a probe; its key chooses its partition."""
@@ -114,8 +111,7 @@ class RunRecorder(Recorder):
         """Record that a record is about to be sent."""
         history, now = self.history, self._now()
         number = len(history.records)
-        record = SentRecord(number, key, value, call.n, now, None, probe)
-        record.producer = call.producer
+        record = SentRecord(number, key, value, call.n, now, probe=probe, producer=call.producer)
         history.records.append(record)
         history.events.append(RecordSent(t=now, record=number, probe=probe))
         return record

@@ -5,7 +5,7 @@ hexadecimal digits. An empty value has no room for it; then the key holds the id
 neither has none: it is judged by count.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, PlainValidator, WithJsonSchema
@@ -78,17 +78,9 @@ class RecordForm(Strict):
 
     def value_of(self, record_id: int) -> bytes:
         """Return the value of a record."""
-        return self.values()(record_id)
-
-    def values(self) -> Callable[[int], bytes]:
-        """Return a function from the id of a record to its value."""
-        filling, size = self.value, self.size
-        match filling:
-            case "text":
-                return lambda record_id: (b"%08x" % record_id).ljust(size, b".")
-            case "empty":
-                return lambda _: b""
-        return lambda record_id: filled(b"%08x" % record_id, filling, size)
+        if self.value == "empty":
+            return b""
+        return filled(b"%08x" % record_id, self.value, self.size)
 
     def key_of(self, n: int, record_id: int) -> bytes | None:
         """Return the key of a record.

@@ -87,10 +87,8 @@ class PendingCall:
         self._body: bytes | None = None
         self._failure: Exception | None = None
         self._is_written = False
-        # The first caller that waits makes an event. Few callers wait until a frame is written, and
-        # the callers of watches wait for neither.
-        self._written: trio.Event | None = None
-        self._done: trio.Event | None = None
+        self._written = Signal()
+        self._done = Signal()
 
     async def written(self) -> None:
         """Wait until all of its bytes were handed over.
@@ -101,8 +99,6 @@ class PendingCall:
         if self._is_written:
             await trio.lowlevel.checkpoint()
         else:
-            if self._written is None:
-                self._written = trio.Event()
             await self._written.wait()
         if self._failure is not None and self._body is None:
             raise self._failure
@@ -116,8 +112,6 @@ class PendingCall:
         if self._body is not None or self._failure is not None:
             await trio.lowlevel.checkpoint()
         else:
-            if self._done is None:
-                self._done = trio.Event()
             await self._done.wait()
         if self._body is None:
             assert self._failure is not None
@@ -136,8 +130,7 @@ class PendingCall:
         """The connection is done with the frame: it was handed over, or never will be."""
         self.frame = b""
         self._is_written = True
-        if self._written is not None:
-            self._written.set()
+        self._written.send()
 
     def take_answer(self, body: bytes) -> bool:
         """Take an answer in; returns whether more of them may come."""
@@ -146,7 +139,7 @@ class PendingCall:
             return True
         self._body = body
         self.write_ended()
-        self._end()
+        self._done.send()
         return False
 
     def fail(self, error: Exception) -> None:
@@ -154,12 +147,7 @@ class PendingCall:
         if self._body is None and self._failure is None:
             self._failure = error
             self.write_ended()
-            self._end()
-
-    def _end(self) -> None:
-        """There is an answer, or there will be none."""
-        if self._done is not None:
-            self._done.set()
+            self._done.send()
 
 
 class Connection:

@@ -8,7 +8,6 @@ and only if some scope is cancelled. Cancelling a scope visits the tasks below i
 import types
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
-from heapq import heappush
 from math import inf, isnan
 from types import TracebackType
 from typing import NoReturn, Self
@@ -82,9 +81,7 @@ class LoopScope:
             if deadline <= RUN.clock.now:
                 self.cancelled = True
             else:
-                self.registered = deadline
-                RUN.registrations = number = RUN.registrations + 1
-                heappush(RUN.deadlines, (deadline, number, self))
+                RUN.register(self, deadline)
         if self.cancelled:
             RUN.cancelled += 1
         return self
@@ -140,10 +137,7 @@ class LoopScope:
         self._check_absolute()
         self._deadline = float(deadline)
         if self.task is not None and not self.cancelled and self._deadline != self.registered:
-            self.registered = self._deadline
-            if self._deadline != inf:
-                RUN.registrations = number = RUN.registrations + 1
-                heappush(RUN.deadlines, (self._deadline, number, self))
+            RUN.register(self, self._deadline)
 
     def _check_absolute(self) -> None:
         if self._relative_deadline != inf:
@@ -245,10 +239,7 @@ def sleep_until(deadline: float) -> Generator[object, None, None]:
     if deadline <= RUN.clock.now:
         yield AGAIN
     else:
-        if deadline != inf:
-            task.registered = deadline
-            RUN.registrations = number = RUN.registrations + 1
-            heappush(RUN.deadlines, (deadline, number, task))
+        RUN.register(task, deadline)
         yield INTERRUPTIBLE
     if RUN.cancelled and is_cancelled(task.scope):
         raise LoopCancelled

@@ -8,6 +8,7 @@ constants. The run loop knows nothing else of what a task waits for.
 import types
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import suppress
+from heapq import heappush
 from math import inf
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -147,6 +148,13 @@ class LoopRun:
         """How many tasks were started."""
         self.absent = ""
         """What to say of a name of trio that was used and does not exist here."""
+
+    def register(self, owner: "LoopScope | LoopTask", deadline: float) -> None:
+        """Let a scope or a sleeping task expire at a time; infinity for never."""
+        owner.registered = deadline
+        if deadline != inf:
+            self.registrations = number = self.registrations + 1
+            heappush(self.deadlines, (deadline, number, owner))
 
 
 RUN: Final = LoopRun()

@@ -74,7 +74,7 @@ faults:
   - drop: {at: request, match: {entry: 0}}
   - stall: {at: response, match: {spu: 1}}
   - disconnect: {at: request, match: {topic: greetings, connection: 3}}
-  - delay: {by: 1s, at: request, match: {api: all, client_id: nobody}}
+  - delay: {by: 1s, at: request, match: {api: all, client_id: another}}
   - drop: {at: response, match: {api: api-versions, client_id: fluvio}}
 """
 
