@@ -3,9 +3,10 @@
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from heapq import merge
 from math import inf
-from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from chaos.history import CLIENT_EVENTS, History, Need, Outcome, SentRecord
 from chaos.oracle.frames.consumers import ConsumerEvents
@@ -27,20 +28,6 @@ MODELLED = frozenset(Effect) - {Effect.ALTERS_BYTES}
 
 T = TypeVar("T")
 E = TypeVar("E", bound=Event)
-
-
-class computed(Generic[T]):  # noqa: N801  # it is read like ``property``
-    """A property that is computed when it is first read. ``functools.cached_property`` takes a lock
-    for that, up to Python 3.11, which a judgement would do twenty times."""
-
-    def __init__(self, make: Callable[[Any], T]) -> None:
-        self.__doc__ = make.__doc__
-        self._make, self._name = make, make.__name__
-
-    def __get__(self, instance: Any, owner: type | None = None) -> T:
-        made: T = self._make(instance)
-        instance.__dict__[self._name] = made  # found first from then on
-        return made
 
 
 class Transmission(NamedTuple):
@@ -166,18 +153,18 @@ class Evidence:
         others = (e[0].t for cls, e in self._by_class.items() if not issubclass(cls, known))
         return min(others, default=inf)
 
-    @computed
+    @cached_property
     def requests(self) -> list[FrameRead]:
         """The frames of produce requests that carried records."""
         return [read for read in self.events_of(FrameRead) if read.carried]
 
-    @computed
+    @cached_property
     def transmissions(self) -> list[list[Transmission]]:
         """By record id, the request frames that carried the record, in order."""
         trails, trail_of = self.trails
         return [trails[trail] for trail in trail_of]
 
-    @computed
+    @cached_property
     def trails(self) -> tuple[list[list[Transmission]], list[int]]:
         """The distinct sequences of transmissions (trails), and by record id the index of its
         trail.
@@ -273,7 +260,7 @@ class Evidence:
         """The ids of the records with more than one copy."""
         return self._stored.several
 
-    @computed
+    @cached_property
     def _stored(self) -> _Stored:
         """What is stored, from one pass over the logs."""
         records, (trails, trail_of) = self.records, self.trails
@@ -328,7 +315,7 @@ class Evidence:
         can make the value of another record."""
         return number in self.altered_requests and record_id not in self.ids_by_transmission[number]
 
-    @computed
+    @cached_property
     def stored_equal(self) -> Mapping[bytes, int]:
         """By value, how many stored records are among those that are equal; 0 for others."""
         if not self.without_id:
@@ -358,7 +345,7 @@ class Evidence:
         """The appends that elections left out of the partition."""
         return self._appends[1]
 
-    @computed
+    @cached_property
     def _appends(self) -> tuple[dict[tuple[int, int], list[_Append]], list[LeftOut]]:
         """By incarnation and partition, the appends, and those that elections left out, which are
         not among them."""
@@ -387,7 +374,7 @@ class Evidence:
                 left_out.append(LeftOut(number, entry, base, end))
         return kept, left_out
 
-    @computed
+    @cached_property
     def altered_requests(self) -> frozenset[int]:
         """The numbers of the requests whose records may be stored in altered form."""
         return frozenset(
@@ -398,7 +385,7 @@ class Evidence:
             and not MODELLED.issuperset(hit.effects)
         )
 
-    @computed
+    @cached_property
     def hits_by_transmission(self) -> dict[int, list[FaultHit]]:
         """By number of the request frame, the fault hits on the request or on an answer to it."""
         found: dict[int, list[FaultHit]] = {}
@@ -406,23 +393,23 @@ class Evidence:
             found.setdefault(hit.transmission, []).append(hit)
         return found
 
-    @computed
+    @cached_property
     def answered_at(self) -> dict[int, float]:
         """By number of the request frame, when the first answer to it was written in full."""
         found: dict[int, float] = {}
         for written in self.events_of(FrameWritten):
-            if written.size == written.frame_size and written.transmission not in found:
-                found[written.transmission] = written.t
+            if written.whole:
+                found.setdefault(written.transmission, written.t)
         return found
 
     # --- figures
 
-    @computed
+    @cached_property
     def sent(self) -> list[SentRecord]:
         """The records of the workload, without probes."""
         return [r for r in self.records if not r.probe] if self.probes else self.records
 
-    @computed
+    @cached_property
     def by_outcome(self) -> dict[Outcome, list[SentRecord]]:
         """The records with each outcome, probes included."""
         found: dict[Outcome, list[SentRecord]] = {"ok": [], "failed": [], "unknown": []}
@@ -435,23 +422,23 @@ class Evidence:
         """The records that the client reported as stored, probes included."""
         return self.by_outcome["ok"]
 
-    @computed
+    @cached_property
     def unacknowledged(self) -> list[SentRecord]:
         """The records that the client did not report as stored, probes included."""
         others = (*self.by_outcome["failed"], *self.by_outcome["unknown"])
         return sorted(others, key=lambda record: record.id)
 
-    @computed
+    @cached_property
     def unaccepted(self) -> list[SentRecord]:
         """The records whose send did not return as accepted, probes included."""
         return [record for record in self.records if record.taken_at is None]
 
-    @computed
+    @cached_property
     def probes(self) -> list[SentRecord]:
         """The records that were sent after healing."""
         return [record for record in self.records if record.probe]
 
-    @computed
+    @cached_property
     def figures(self) -> Mapping[str, int]:
         """How many workload records were ``sent`` and how many had each outcome, by the keys of
         ``Expectations``, in the order of reports."""

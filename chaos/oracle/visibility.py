@@ -15,6 +15,7 @@ anywhere the client may have to ask the SC. The blind spots of other servers do 
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from math import inf
 from typing import NamedTuple
 
@@ -27,7 +28,7 @@ from chaos.oracle.blind_spots import (
     BlindSpot,
     BlindSpots,
 )
-from chaos.oracle.evidence import Evidence, computed
+from chaos.oracle.evidence import Evidence
 from chaos.oracle.frames.leaders import LEADER_EVENTS, Leaders
 from chaos.oracle.holds import Holds, holds
 from chaos.oracle.incarnations import Incarnations, incarnations
@@ -145,7 +146,7 @@ class Visibility:
         self._news = self.timing.patience + self._room
         """How long after a leader moved a client may still go to the old one."""
 
-    @computed
+    @cached_property
     def _unseen(self) -> _Unseen:
         """Where attempts may leave no event; most runs do not ask."""
         room, backoffs = self._room, list[tuple[float, float, str]]()
