@@ -33,6 +33,10 @@ FIN_DRAIN_S = 0.001
 """The time, in seconds, for which a ``fin`` waits for each chunk of input that has arrived. Closing
 a socket with unread input sends a reset instead of a FIN."""
 
+FIN_REST_S = 0.05
+"""The same for the rest of a request of which a part has arrived: the operating system, or a client
+on a busy machine, may take longer to send it on."""
+
 FIN_DRAIN_PIECES = 1024
 """The maximum number of such chunks, so that a client that never stops cannot prevent the end."""
 
@@ -213,15 +217,17 @@ class ConnectionTask:
             self._exchanges.drained()
 
     async def _drain_input(self) -> None:
+        frames = self._exchanges.frames
+        rest = frames.missing if frames.held else 0
         for _ in range(FIN_DRAIN_PIECES):
-            with trio.move_on_after(FIN_DRAIN_S) as scope:
+            with trio.move_on_after(FIN_REST_S if rest > 0 else FIN_DRAIN_S) as scope:
                 try:
-                    if not await self._stream.receive_some(RECEIVE_BYTES_MAX):
-                        return
+                    data = await self._stream.receive_some(RECEIVE_BYTES_MAX)
                 except _GONE:
                     return
-            if scope.cancelled_caught:
+            if scope.cancelled_caught or not data:
                 return
+            rest -= len(data)
 
 
 class ApplyingTask(ConnectionTask):

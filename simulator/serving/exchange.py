@@ -15,7 +15,9 @@ The caller carries out each action before it takes the next one from the iterato
 action after a write depends on the success of the write.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
@@ -138,10 +140,13 @@ class Exchanges:
             return
         self.reading = _INPUT[self.reading]
         try:
-            for frame in self._wire.receive(data):
+            frames = self._wire.receive(data)
+            for frame in frames:
                 yield self._received(frame)
                 if self.reading is not _APPLYING:
                     self._stopped_reading = True
+                    with suppress(WireError):  # until it is known what the last frame lacks
+                        deque(frames, maxlen=0)
                     return
         except WireError as error:
             if isinstance(error, UnknownApiError):

@@ -67,6 +67,25 @@ async def test_a_fault_at_the_second_exchange(
     assert fired >= 1
 
 
+@pytest.mark.parametrize(("begun", "patience"), [(b"", 0.001), (bytes(10), 0.05)])
+async def test_a_fin_waits_for_the_rest_of_a_request_that_has_begun(
+    network: MemoryNetwork, autojump_clock: MockClock, begun: bytes, patience: float
+) -> None:
+    fault = Disconnect(at="request", how="fin")
+    async with open_simulator(listen=network.listen, faults=[fault]) as sim:
+        client = await dial(network, sim.spu_addresses[0])
+        request = produce_request(("greetings", 0, batch(b"a")))
+        _, frame = client.wire.request(PRODUCE, request, PRODUCE.max_version)
+        await client.stream.send_all(frame + frame[: len(begun)])
+        assert await client.stream.receive_some() == b""
+        for at in range(len(begun), len(begun) + 5):
+            await trio.sleep(0.9 * patience)
+            await client.stream.send_all(frame[at : at + 1])
+        await trio.sleep(1.1 * patience)
+        with pytest.raises(trio.BrokenResourceError):
+            await client.stream.send_all(b"too late")
+
+
 @pytest.mark.parametrize("size", [0, 1, 5, 20])
 async def test_an_answer_is_cut_after_so_many_bytes(
     network: MemoryNetwork, autojump_clock: MockClock, size: int

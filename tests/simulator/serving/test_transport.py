@@ -16,8 +16,11 @@ pytestmark = pytest.mark.filterwarnings("error")
 
 
 async def send(client: Client, *contents: bytes) -> None:
-    for content in contents:
-        await client.send(PRODUCE, produce_request(("greetings", 0, batch(content))))
+    """Send requests at once."""
+    requests = [produce_request(("greetings", 0, batch(content))) for content in contents]
+    version = client.wire.version_of(PRODUCE)
+    frames = [client.wire.request(PRODUCE, request, version)[1] for request in requests]
+    await client.stream.send_all(b"".join(frames))
 
 
 async def test_records_arrive_over_tcp_at_the_offsets_that_were_answered(connect: Connect) -> None:
