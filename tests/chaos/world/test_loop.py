@@ -21,6 +21,7 @@ from chaos.world.world import TaskOrder, World, run_in
 from tests.chaos.world import programs
 from tests.chaos.world.arbitrary_programs import arbitrary
 from tests.chaos.world.programs import PROGRAMS, Log, Program, main_of
+from tests.garbage import garbage_of
 
 SCENARIO = Scenario.model_validate({"name": "x", "workload": ["flush"]})
 ROOT = Path(__file__).parents[3]
@@ -129,13 +130,7 @@ def test_a_run_leaves_nothing_for_the_garbage_collector() -> None:
     async def main(_: World) -> None:
         await stops_and_fails()
 
-    gc.collect()
-    gc.disable()
-    try:
-        run_in("virtual", SCENARIO, main, "fast")
-        assert gc.collect() == 0
-    finally:
-        gc.enable()
+    assert garbage_of(lambda: run_in("virtual", SCENARIO, main, "fast")) == 0
 
 
 def test_trio_is_itself_again_after_a_run() -> None:
