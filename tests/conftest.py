@@ -1,10 +1,14 @@
-"""Settings for all tests: the same examples on every run, and no deadline on a real clock."""
+"""Settings for all tests: the same examples and the same order of trio's tasks on every run, and no
+deadline on a real clock.
+"""
 
 import signal
 from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from chaos.world.world import TaskOrder, order_tasks_by
 
 settings.register_profile(
     "project",
@@ -21,6 +25,18 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell ignores it for what it starts in the background, and every child would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--task-order", default="0", help="the seed of the order in which trio resumes tasks"
+    )
+
+
+@pytest.fixture(autouse=True)
+def _task_order(request: pytest.FixtureRequest) -> None:
+    """Each test has its own order, so that a test that depends on it fails always or never."""
+    order_tasks_by(TaskOrder(f"{request.config.getoption('--task-order')} {request.node.nodeid}"))
 
 
 @pytest.fixture(autouse=True)

@@ -83,7 +83,7 @@ def run_in(
     if loop == "fast" and refusal() is None:
         with interrupts_kept(), installed():
             return run(main, world, clock=clock, order=order)
-    _order_tasks_by(order)
+    order_tasks_by(order)
     return trio.run(main, world, clock=clock)
 
 
@@ -107,6 +107,7 @@ class TaskOrder(random.Random):
             x[last], x[chosen] = x[chosen], x[last]
 
 
-def _order_tasks_by(order: TaskOrder) -> None:
+def order_tasks_by(order: TaskOrder) -> None:
+    """Let trio shuffle runnable tasks by this order from now on, in all of the process."""
     _trio_run._ALLOW_DETERMINISTIC_SCHEDULING = True  # type: ignore[misc]  # noqa: SLF001
     _trio_run._r = order  # noqa: SLF001
