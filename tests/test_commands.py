@@ -159,7 +159,8 @@ def test_worker_processes_import_nothing_from_the_working_directory(tmp_path: Pa
     done = ran(tmp_path, script("spu-chaos"), "run", "one.yaml", "two.yaml", "--jobs", "2")
     assert "a file of the working directory" not in done.stdout
     assert "2 runs: 2 valid" in done.stdout
-    assert (done.returncode, done.stderr) == (0, "")
+    slow = "running: 1 of 2 runs\n"  # a machine so slow that the progress is told
+    assert (done.returncode, done.stderr.replace(slow, "")) == (0, "")
 
 
 def test_a_program_on_trial_still_imports_the_files_beside_it(tmp_path: Path) -> None:
