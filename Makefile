@@ -2,6 +2,9 @@ NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for p in python3.11 python3; do $$p -c '$(NEW_ENOUGH)' 2>&- && echo $$p && break; done)
 BIN := .venv/bin
 
+# Tests start hundreds of processes, and each would compile every module again, as in many containers.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help setup check test conformance official-tests fluvio-client-python chaos zoo rust rusttest node nodetest editors trial certify certify-deep certify-official coverage soak bench docs browser pictures
 
