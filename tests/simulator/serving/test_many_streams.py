@@ -254,8 +254,11 @@ async def test_a_stream_is_charged_to_the_memory_until_its_connection_ends(
 ) -> None:
     long = "c" * 10_000
     async with open_simulator(listen=network.listen, memory="1MiB") as sim:
-        client = await dial(network, sim.spu_addresses[0])
         request = StreamFetchRequest(topic=TOPIC, fetch_offset=0, consumer_id=long)
+        other = await dial(network, sim.spu_addresses[0])
+        await other.send(STREAM_FETCH, request)  # the first one of a process makes more
+        await trio.sleep(1)
+        client = await dial(network, sim.spu_addresses[0])
         before, stored = tracing(), sim.cluster.memory.stored
         for _ in range(20):
             await client.send(STREAM_FETCH, request)
