@@ -145,7 +145,7 @@ class Exchanges:
                 yield self._received(frame)
                 if self.reading is not _APPLYING:
                     self._stopped_reading = True
-                    with suppress(WireError):  # until it is known what the last frame lacks
+                    with suppress(WireError):  # so that ``frames`` knows what the last one lacks
                         deque(frames, maxlen=0)
                     return
         except WireError as error:

@@ -23,8 +23,8 @@ class Disconnect(Placed):
     kind: ClassVar[str] = "disconnect"
 
     how: Ending = "rst"
-    """``rst``: reset. ``fin``: read the input that has arrived, then close. ``half-close``: stop
-    sending, continue to read and apply requests."""
+    """``rst``: reset. ``fin``: read the input that has arrived, and the rest of a request that has
+    begun, then close. ``half-close``: stop sending, continue to read and apply requests."""
     after_bytes: Size = 0
     """The number of response bytes that are sent before the end; applies only at the response."""
 
