@@ -100,5 +100,6 @@ def _placed(placement: Placement) -> Iterator[tuple[str, str, tuple[Any, ...]]]:
 def _step(step: Any) -> str:
     if isinstance(step, str):
         return step
-    ((kind, fields),) = step.items()
-    return " ".join((kind, *map(str, fields.values())))
+    ((kind, written),) = step.items()
+    values = written.values() if isinstance(written, Mapping) else (written,)
+    return " ".join((kind, *map(str, values)))

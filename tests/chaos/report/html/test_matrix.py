@@ -16,7 +16,8 @@ from tests.chaos.report.html.pages import assert_sound
 DROP = {"drop": {"at": "request", "nth": 1, "match": {"partition": 0}}}
 LATER = {"drop": {"at": "response", "nth": 2, "match": {"partition": 0}}}
 CODE = {"error": {"code": "<b>", "at": "request", "nth": 1, "match": {"partition": 0}}}
-STEP = {"before": 1, "steps": [{"stop_spu": {"spu": 1}}, "cut"]}
+STEP = {"before": 1, "steps": [{"stop_spu": {"spu": 1}}, {"sleep": "1ms"}, "cut"]}
+"""A step with fields, one with a value, and one with nothing."""
 
 
 def row(verdict: Verdict, *placement: dict[str, Any]) -> Row:
@@ -39,7 +40,7 @@ DONE = certificate(
 
 def test_a_cell_counts_the_placements_that_hold_it_and_has_the_worst_verdict() -> None:
     matrix = matrix_of(DONE)
-    assert matrix.letters == ("drop", "error <b>", "stop_spu 1, cut")
+    assert matrix.letters == ("drop", "error <b>", "stop_spu 1, sleep 1ms, cut")
     points = [point for point, _ in matrix.rows]
     assert points == ["request 1 partition 0", "response 2 partition 0", "before step 2"]
     found = [
