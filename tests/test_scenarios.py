@@ -3,7 +3,6 @@
 import io
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,16 +15,15 @@ from chaos.report.scenario_report import ScenarioReport
 from chaos.report.table import table
 from chaos.runner import run_scenario
 from chaos.spec.generators import AnyOf, Faults, Range, SomeOf
-from chaos.spec.loader import load_scenario_file
 from chaos.spec.property import Property
 from chaos.spec.scenario import ProducerOptions, RetryOptions, Scenario
 from chaos.spec.step import STEPS
 from simulator.faults.kinds.disconnect import Disconnect
 from simulator.faults.kinds.refuse import Refuse
 from simulator.faults.model import FAULTS, Placed
+from tests.scenario_files import DIRECTORY, loaded
 
-DIRECTORY = Path(__file__).parents[1] / "scenarios"
-FILES = {path.stem: load_scenario_file(path) for path in sorted(DIRECTORY.glob("*.yaml"))}
+FILES = {path.stem: loaded(path) for path in sorted(DIRECTORY.glob("*.yaml"))}
 CONCRETE = {stem: each.scenario() for stem, each in FILES.items() if each.concrete}
 PROPERTIES = {stem: each for stem, each in FILES.items() if not each.concrete}
 
@@ -78,7 +76,7 @@ def struck(scenario: Scenario) -> Iterator[tuple[object, ...]]:
             yield semantic, fault.kind, fault.at, *trigger
 
 
-CERTIFICATES = [load_scenario_file(path) for path in sorted(DIRECTORY.glob("certificates/*.yaml"))]
+CERTIFICATES = [loaded(path) for path in sorted(DIRECTORY.glob("certificates/*.yaml"))]
 
 # --- what they cover
 

@@ -1,7 +1,6 @@
 """A history that was written and read back gives the same verdict."""
 
 import json
-from pathlib import Path
 
 import pytest
 
@@ -9,16 +8,16 @@ from chaos.history import VERSION, History, HistoryError
 from chaos.oracle.judge import judge
 from chaos.runner import run_scenario
 from chaos.search.known import KNOWN_FILES
-from chaos.spec.loader import load_scenario_file
 from chaos.spec.scenario import Scenario
 from tests.chaos.histories import history_of
+from tests.scenario_files import DIRECTORY, loaded
 
-FILES = sorted((Path(__file__).parents[2] / "scenarios").rglob("*.yaml"))
+FILES = sorted(DIRECTORY.rglob("*.yaml"))
 SCENARIOS = [path for path in FILES if not path.match(KNOWN_FILES)]
 
 
 def concrete() -> list[Scenario]:
-    files = [load_scenario_file(path) for path in SCENARIOS]
+    files = [loaded(path) for path in SCENARIOS]
     scenarios = [file.scenario() for file in files if file.concrete]
     return [scenario for scenario in scenarios if "virtual" in scenario.worlds]
 

@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import trio
@@ -36,12 +37,15 @@ KEPT = {f"{module}.{name}" for module in ("trio", "trio.lowlevel") for name in n
 }
 
 
-TREES = {
-    path.relative_to(ROOT).as_posix(): ast.parse(path.read_text(encoding="utf-8"))
-    for package in ("wire", "simulator", "producer", "chaos")
-    for path in sorted((ROOT / package).rglob("*.py"))
-    if ROOT / "chaos/world/loop" not in path.parents
-}
+@cache
+def trees() -> dict[str, ast.Module]:
+    """The modules that run on the fast loop, by path."""
+    return {
+        path.relative_to(ROOT).as_posix(): ast.parse(path.read_text(encoding="utf-8"))
+        for package in ("wire", "simulator", "producer", "chaos")
+        for path in sorted((ROOT / package).rglob("*.py"))
+        if ROOT / "chaos/world/loop" not in path.parents
+    }
 
 
 def name_of(node: ast.AST) -> str:
@@ -68,7 +72,7 @@ def is_kept(name: str) -> bool:
 def test_what_runs_in_virtual_time_uses_names_that_the_fast_loop_has() -> None:
     others = {
         path: found
-        for path, tree in TREES.items()
+        for path, tree in trees().items()
         if (found := {name for name in used(tree) - PROVIDED if not is_kept(name)})
     }
     assert others.keys() == WITH_REAL_IO.keys(), others
@@ -89,7 +93,7 @@ def evaluated_at_import(node: ast.AST) -> Iterator[str]:
 
 
 def test_no_module_keeps_a_name_that_the_fast_loop_replaces() -> None:
-    kept = {path: PROVIDED & set(evaluated_at_import(tree)) for path, tree in TREES.items()}
+    kept = {path: PROVIDED & set(evaluated_at_import(tree)) for path, tree in trees().items()}
     assert not {path: found for path, found in kept.items() if found}
 
 
@@ -103,7 +107,7 @@ def test_a_name_that_is_kept_is_seen() -> None:
 def test_no_module_imports_a_name_from_trio() -> None:
     found = [
         (path, node.module)
-        for path, tree in TREES.items()
+        for path, tree in trees().items()
         for node in ast.walk(tree)
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "trio"
     ]

@@ -9,17 +9,14 @@ import pytest
 
 import chaos.world.world
 from chaos.runner import run_scenario
-from chaos.spec.loader import load_scenario_file
 from chaos.spec.property import Property
 from chaos.spec.scenario import Scenario
 from chaos.world.loop.running import run
+from tests.scenario_files import DIRECTORY, loaded
 
-ROOT = Path(__file__).parents[3]
 SEEDS = range(20)
 PROPERTIES = [
-    prop
-    for prop in map(load_scenario_file, sorted((ROOT / "scenarios").glob("*.yaml")))
-    if "virtual" in prop.worlds
+    prop for prop in map(loaded, sorted(DIRECTORY.glob("*.yaml"))) if "virtual" in prop.worlds
 ]
 
 
