@@ -219,6 +219,15 @@ class FrameRead(ExchangeEvent):
     carried: tuple[tuple[str, int, Payload], ...] = ()
     """Topic, partition and batches of each entry of a produce request, as they arrived."""
 
+    def commit_wait_s(self, commit_delay_s: float) -> float:
+        """Return the longest time, in seconds, from the append to the answer, which may wait for
+        the commit."""
+        if self.acks is None or self.acks >= 0:
+            return 0.0
+        if self.timeout_ms is None:
+            return commit_delay_s
+        return min(commit_delay_s, self.timeout_ms / 1000)
+
 
 @event
 class FramePartlyRead(ConnectionEvent):

@@ -8,6 +8,7 @@ nothing before it, so that the points before it are those of the run without tha
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any
 
 from chaos.history import CallEnded, History
@@ -42,6 +43,8 @@ class _Seen:
     reached: dict[CutPoint, tuple[int, float]]
     """By cut point that the exchange reached, the position of the event among all events, and its
     time in seconds of the faults' clock."""
+    commit_s: float = 0.0
+    """The longest time in seconds from the append to the answer, which waits for the commit."""
     struck: set[CutPoint] = field(default_factory=set)
 
 
@@ -94,6 +97,9 @@ class InjectionPoints:
         self._connects: list[ConnectPoint] = []
         self._struck_by: dict[str, int] = {}
         """By the name of a fault, the position of the first point that it struck."""
+        self._commit_delay_s = history.scenario.cluster.commit_delay
+        healed = (event.t for event in history.events if isinstance(event, Healed))
+        self._healed_t = next(healed, inf)
         since: float | None = None
         for order, event in enumerate(history.events):
             if since is None:
@@ -109,7 +115,9 @@ class InjectionPoints:
 
     def _add(self, event: ExchangeEvent, reached: tuple[int, float]) -> None:
         if isinstance(event, FrameRead):
-            self._seen[event.transmission] = _Seen(_exchange(event), {CutPoint.REQUEST: reached})
+            commit_s = event.commit_wait_s(self._commit_delay_s)
+            reached_at = {CutPoint.REQUEST: reached}
+            self._seen[event.transmission] = _Seen(_exchange(event), reached_at, commit_s)
             return
         seen = self._seen.get(event.transmission)
         if seen is None:
@@ -118,7 +126,10 @@ class InjectionPoints:
             seen.struck.add(event.at)
             order, _ = seen.reached.setdefault(event.at, reached)
             self._struck_by.setdefault(event.fault, order)
-        elif isinstance(event, Appended | FrameWritten):
+        elif isinstance(event, FrameWritten) or (
+            # Its answer may never be written, but is made; after healing no fault strikes it.
+            isinstance(event, Appended) and event.t + seen.commit_s < self._healed_t
+        ):
             seen.reached.setdefault(CutPoint.RESPONSE, reached)
 
     def _add_connect(self, event: ConnectionOpened | ConnectRefused, order: int) -> None:

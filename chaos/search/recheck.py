@@ -18,17 +18,16 @@ from simulator.faults.model import FAULTS, Placed
 
 def differences(text: str) -> Iterator[str]:
     """Yield what is wrong with the list of placements of a certificate, one line for each."""
-    header, *rows = map(json.loads, text.splitlines())
+    head, *rows = map(json.loads, text.splitlines())
     listed = {json.dumps([row["seed"], row["placement"]], sort_keys=True) for row in rows}
-    roots = [[header["scenario"].get("seed", 0) + n, []] for n in range(header["schedules"])]
+    roots = [[head["scenario"].get("seed", 0) + n, []] for n in range(head["schedules"])]
     yield from (f"{root} is not in the list" for root in roots if json.dumps(root) not in listed)
     for seed, placement, row in ((each["seed"], each["placement"], each) for each in rows):
-        history, *found = _run(header["scenario"], placement, seed)
+        history, *found = _run(head["scenario"], placement, seed)
         if found != [row[key] for key in ("verdict", "frames", "outcomes", "logs")]:
             yield f"{placement} differs: {found}"
-        for letter in _letters(header, placement, history):
-            child = json.dumps([seed, [*placement, letter]], sort_keys=True)
-            if len(placement) < header["faults"] and child not in listed:
+        for letter in _letters(head, placement, history) if len(placement) < head["faults"] else ():
+            if (child := json.dumps([seed, [*placement, letter]], sort_keys=True)) not in listed:
                 yield f"{child} is not in the list"
 
 
@@ -47,16 +46,16 @@ def _run(data: dict[str, Any], placement: list[Any], seed: int) -> list[Any]:
     return [history, verdict, _points(history)[2], [r.outcome for r in history.records], logs]
 
 
-def _letters(header: Any, placement: list[Any], history: History) -> Iterator[Any]:
+def _letters(head: Any, placement: list[Any], history: History) -> Iterator[Any]:
     faults = sum("steps" not in letter for letter in placement)
     last = placement[-1]["before"] if placement and not faults else 0
-    for n in range(last, 0 if faults else len(header["scenario"]["workload"]) + 1):
-        yield from ({"before": n, "steps": steps} for steps in header["steps"])
+    for n in range(last, 0 if faults else len(head["scenario"]["workload"]) + 1):
+        yield from ({"before": n, "steps": steps} for steps in head["steps"])
     points, struck, _ = _points(history)
     begun = [e for (_, at), (_, e) in points.items() if at == "request"]
     after = max((points[k][0] for k in struck if struck[k] == f"placed-{faults}"), default=-1)
     for key, (n, e) in points.items():
-        for letter in header["letters"] if n > after and key not in struck else ():
+        for letter in head["letters"] if n > after and key not in struck else ():
             kind, fields = next(iter(letter.items()))
             fault, at, way = FAULTS[kind].model_validate(fields), CutPoint(key[1]), _way(fields, e)
             if way[:1] == ("server",):
@@ -83,14 +82,15 @@ def _way(fields: Any, e: Any) -> tuple[Any, ...]:
 
 def _points(history: History) -> tuple[dict[Any, Any], dict[Any, str], list[str]]:
     points, struck, words = dict[Any, Any](), dict[Any, str](), list[str]()
-    kinds = [type(e) for e in history.events]
+    kinds, delay = [type(e) for e in history.events], history.scenario.cluster.commit_delay
+    end = history.events[kinds.index(ev.Healed)]
     for n, e in enumerate(history.events[kinds.index(CallEnded) : kinds.index(ev.Healed)]):
         begins = isinstance(e, ev.FrameRead | ev.ConnectionOpened | ev.ConnectRefused)
         key = getattr(e, "transmission", -n), getattr(e, "at", "request" if begins else "response")
-        if begins or (key[0], "request") in points:
-            points.setdefault(key, (n, e if begins else points[key[0], "request"][1]))
-        if isinstance(e, ev.FaultHit | ev.ConnectRefused):
-            struck[key] = e.fault
+        asked: Any = e if begins else points.get((key[0], "request"), (0, None))[1]
+        if asked and not (isinstance(e, ev.Appended) and e.t + asked.commit_wait_s(delay) >= end.t):
+            points.setdefault(key, (n, asked))
+        struck |= {key: e.fault} if isinstance(e, ev.FaultHit | ev.ConnectRefused) else {}
         if isinstance(e, ev.FrameRead | ev.FrameWritten):
             words.append(f"{type(e).__name__} {e.connection} {e.server} {e.api} {e.partition}")
     return points, struck, words

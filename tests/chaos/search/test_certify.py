@@ -112,6 +112,30 @@ def test_every_placement_of_up_to_two_faults_is_tried_once_and_each_fault_fires(
     assert (found.verdict, found.hollow, found.first_letters) == ("valid", 0, 16)
 
 
+CUT = """
+name: an answer that is due only after healing
+worlds: [virtual]
+cluster: {commit_delay: 50ms}
+producer: {delivery_semantic: at-most-once, isolation: read-committed}
+workload:
+  - send: {count: 1, wait: true}
+  - send
+  - sleep: 10ms
+  - cut: {server: spu}
+  - wait
+"""
+
+
+def test_no_fault_is_placed_at_an_answer_that_is_due_only_after_healing() -> None:
+    prop = scenario(CUT)
+    found = done(prop, CertificateBound(load_alphabet("small"), 1))
+    read = [sum(f.startswith("FrameRead") for f in row.frames) for row in found.rows]
+    written = [sum(f.startswith("FrameWritten") for f in row.frames) for row in found.rows]
+    assert read[0] > written[0], "the cut connection has an answer that is not written"
+    assert (found.verdict, found.hollow) == ("valid", 0)
+    assert [*differences("\n".join(found.listed()))] == []
+
+
 def test_the_second_fault_goes_where_the_first_one_leads(tmp_path: Path) -> None:
     found = done(scenario(ONE), bound(tmp_path, "faults: [drop]", 2))
     ordinals = [
