@@ -123,6 +123,35 @@ class LingersTwice(Mutant):
     faults = 0
 
 
+class FlushesAfterTheLinger(Mutant):
+    """A flush waits until the linger of the open batch is over.
+
+    It waits for the last batch by its number, and does not close the batch, which closes by itself.
+    """
+
+    where = "producer.sender:PartitionSender.flush_soon"
+    before = "self.accumulator.close_batch()"
+    after = "pass"
+    regimes = ("basics",)
+    caught_by = CAUGHT_BY
+    faults = 0
+
+
+class LingersAlthoughFull(Mutant):
+    """A full batch waits for the linger of the batch behind it.
+
+    The linger is the time for which the task of the partition sleeps, whatever wakes it.
+    """
+
+    where = "producer.sender:PartitionSender._ready"
+    before = "if accumulator.has_full:"
+    after = "if accumulator.has_full and (due <= now or since is None or self._closing):"
+    regimes = ("basics",)
+    caught_by = CAUGHT_BY
+    records = 2
+    faults = 0
+
+
 class StampsWhenItCloses(Mutant):
     """Records have the time at which their batch was closed.
 

@@ -8,7 +8,8 @@
 - The timestamp of a record is the time of its ``send``. The largest one of a batch is that of its
   last record or of its latest one. Offsets in a batch count 0, 1, 2, as many as its header says.
 - No more than ``batch_queue_size`` batches of a partition wait to be sent.
-- A batch is sent once ``linger`` is over, if nothing holds the client up.
+- A batch is sent once it is full, a flush or a close covers it, or ``linger`` is over, if nothing
+  holds the client up.
 - Records without a key take turns among the partitions that have a leader.
 - A request goes to the leader of its partition, as far as the SC's news had reached the client.
 - The SC is not asked without a reason.

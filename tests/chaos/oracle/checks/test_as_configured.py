@@ -65,6 +65,14 @@ BROKEN: dict[str, tuple[dict[str, Any], str]] = {
         {"producer": LINGERING, "workload": ["send", {"sleep": "1s"}]},
         "although nothing held it up; linger is 20.000 ms",
     ),
+    "flushes-after-the-linger": (
+        {"producer": LINGERING},
+        "although nothing held it up; the flush at 0.004 s covers it",
+    ),
+    "lingers-although-full": (
+        {"producer": {**LINGERING, "batch_size": 300}, "workload": [SLOWLY, {"sleep": "1s"}]},
+        "although nothing held it up; record 2, accepted at 0.003 s, began the next batch",
+    ),
     "stamps-when-it-closes": (
         {"producer": LINGERING, "workload": ["send", {"sleep": "1s"}]},
         "sent at 0.001 s, taken at 0.001 s, the timestamp 170000000002",
@@ -208,6 +216,26 @@ def test_a_change_of_the_cluster_before_the_linger_is_over_excuses_the_wait() ->
         struck = played(workload=["send", "start_spu", {"sleep": "1s"}], producer=LINGERING)
     assert said(as_configured, lingered)
     assert said(as_configured, struck) == []
+
+
+def test_a_flush_that_is_cancelled_or_of_another_producer_ends_no_linger() -> None:
+    producer = {"linger": "100ms"}
+    cancelled = {"flush": {"cancel_after": "1ms"}}
+    others = {"with_producer": ["flush"]}
+    with MUTANTS["flushes-after-the-linger"].applied():
+        flushed = played(workload=["send", "flush"], producer=producer)
+        given_up = played(workload=["send", cancelled, {"sleep": "1s"}], producer=producer)
+        beside = played(workload=["send", others, {"sleep": "1s"}], producer=producer)
+    assert said(as_configured, flushed)
+    assert said(as_configured, given_up) == []
+    assert said(as_configured, beside) == []
+
+
+def test_a_record_lingers_if_its_send_had_not_returned_when_a_flush_began() -> None:
+    workload = [{"concurrently": [["send"], ["flush"]]}, {"sleep": "1s"}]
+    assert said(as_configured, played(workload=workload, producer={"linger": "100ms"})) == []
+    workload = [{"concurrently": [["flush"], ["send"]]}, {"sleep": "1s"}]
+    assert said(as_configured, played(workload=workload, producer={"linger": "100ms"})) == []
 
 
 @pytest.mark.parametrize("producer", [{}, AT_MOST_ONCE], ids=["at least once", "at most once"])
