@@ -60,3 +60,32 @@ class RenewsTheMetadataWhenItIsQuiet(Mutant):
     records = 35
     faults = 4
     examples = 2_000
+
+
+class DialsWithoutAPause(Mutant):
+    """A refused dial is followed by the next one at once.
+
+    An attempt of at-least-once pauses by itself, and at-most-once, whose pauses are those of the
+    pool, is forgotten.
+    """
+
+    where = "producer.net.pool:_Spu.failed"
+    before = "self.next_dial_at = trio.current_time() + self._backoff_s"
+    after = "self.next_dial_at = trio.current_time()"
+    semantics = (AT_MOST_ONCE,)
+    regimes = ("exchanges", "cluster")
+    caught_by = ("connections",)
+
+
+class PausesBetweenDialsNeverGrow(Mutant):
+    """Every pause behind a refused dial is as long as the first one.
+
+    A pause of 20 ms seems to be long enough, and a server that is down for minutes is forgotten.
+    """
+
+    where = "producer.net.pool:_Spu.failed"
+    before = "self._backoff_s = min(2 * self._backoff_s, BACKOFF_MAX_S)"
+    after = "self._backoff_s = BACKOFF_S"
+    semantics = (AT_MOST_ONCE,)
+    regimes = ("exchanges", "cluster")
+    caught_by = ("connections",)

@@ -1,4 +1,5 @@
-"""A client has at most one dial under way and one connection in use to each SPU.
+"""A client has at most one dial under way and one connection in use to each SPU, and dials again
+only after a pause.
 
 A client begins no dial to an SPU while an earlier dial or connection of its own to that SPU is
 usable, and begins no request on the older of two greeted connections. One connection serves every
@@ -11,6 +12,9 @@ is overdue, a fault on it ends, silences, repeats or forges, its SPU stops, or t
 A dial counts from one network leg before its accept, and the end of a connection counts one leg and
 the slack before the event that shows it. Only events of SPUs count, since the SC is asked by each
 look-up in its own way.
+
+Behind a refused dial the next one waits for the dial backoff, which doubles until the SPU answers a
+request. It is judged in virtual time.
 """
 
 from collections import defaultdict
@@ -21,6 +25,7 @@ from chaos.history import Need
 from chaos.oracle.attempts import record_groups, retry_timeline
 from chaos.oracle.evidence import Evidence
 from chaos.oracle.finding import Finding, Violations, at
+from chaos.oracle.frames.dials import hasty_dials
 from chaos.oracle.holds import holds
 from chaos.oracle.timing import Timing, timing
 from chaos.oracle.visibility import SC, visibility
@@ -65,6 +70,8 @@ class _Use:
 def check(evidence: Evidence) -> Finding:
     """Check every dial to an SPU, and every request on a connection that has a successor."""
     found = Violations(NAME)
+    for text in hasty_dials(evidence):
+        found.add(text)
     if _one_after_the_other(evidence):
         opened = evidence.events_of(ConnectionOpened)
         found.judged = sum(each.server != SC for each in opened)

@@ -5,6 +5,7 @@
 ``waiting``: how many batches wait for their request, and for how long.
 ``leaders``: which SPU leads each partition, and whether it serves it.
 ``routing``: which partition, which leader, and how often the SC is asked.
+``dials``: the pauses behind failed dials.
 ``partial``: the records of requests that were read in part.
 ``copies``: stored copies that no frame explains.
 ``replicas``: when the replicas commit records, and which ones an election leaves out.

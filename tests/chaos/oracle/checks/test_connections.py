@@ -3,11 +3,17 @@
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from chaos.history import History
-from chaos.mutants.connecting import DialsAlthoughOneIsUnderWay
+from chaos.mutants.connecting import (
+    DialsAlthoughOneIsUnderWay,
+    DialsWithoutAPause,
+    PausesBetweenDialsNeverGrow,
+)
 from chaos.oracle.checks import connections
-from simulator.events import ConnectionOpened, FrameRead
-from tests.chaos.oracle.checks.playing import AT_MOST_ONCE, judged, played, requests, said
+from simulator.events import ConnectionOpened, FrameRead, FrameWritten
+from tests.chaos.oracle.checks.playing import AT_MOST_ONCE, judged, played, requests, said, without
 
 MANY = {
     "topic": {"partitions": 8},
@@ -127,3 +133,55 @@ def test_a_connection_that_was_finished_behind_an_answer_with_two_delays_may_hav
     history = played(*delays, workload=workload, producer=AT_MOST_ONCE)
     assert judged(connections, history) == 2
     assert said(connections, history) == []
+
+
+def refusing(how: str, *steps: Any, **more: Any) -> History:
+    fault = {"refuse": {"server": "spu", "how": how, "between": ["0ms", "1s"]}}
+    producer = {"delivery_semantic": "at-most-once", "response_timeout": "5s"}
+    return played(fault, workload=["send", *steps, "wait"], producer=producer, **more)
+
+
+@pytest.mark.parametrize("how", ["refuse", "rst"])
+def test_a_dial_at_once_behind_a_refused_one_is_reported(how: str) -> None:
+    assert said(connections, refusing(how)) == []
+    with DialsWithoutAPause.applied():
+        text, *_ = said(connections, refusing(how))
+    assert text.startswith("spu:0 was dialled again at 0.001 s, 0.")
+    assert text.endswith("after it had refused a dial, where a client waits 20.000 ms")
+
+
+@pytest.mark.parametrize("how", ["refuse", "rst"])
+def test_a_pause_behind_a_refused_dial_that_does_not_grow_is_reported(how: str) -> None:
+    with PausesBetweenDialsNeverGrow.applied():
+        text, *_ = said(connections, refusing(how))
+    assert text.endswith("after it had refused a dial, where a client waits 40.000 ms")
+
+
+def test_an_answer_to_a_request_makes_the_pause_short_again() -> None:
+    again = {"refuse": {"name": "again", "server": "spu", "how": "rst", "between": ["2s", "3s"]}}
+    first = {"refuse": {"server": "spu", "how": "rst", "between": ["0ms", "1s"]}}
+    workload = ["send", "wait", {"sleep": "1s"}, {"cut": {"server": "spu"}}]
+    producer = {"delivery_semantic": "at-most-once", "response_timeout": "5s"}
+    workload += [{"sleep": "10ms"}, "send", "wait"]
+    history = played(first, again, workload=workload, producer=producer)
+    assert said(connections, history) == []
+    unanswered = without(history, lambda each: isinstance(each, FrameWritten))
+    assert any("dialled again" in text for text in said(connections, unanswered))
+
+
+def test_a_new_address_is_dialled_at_once() -> None:
+    steps = [{"sleep": "500ms"}, {"change_address": {"spu": 0}}]
+    assert said(connections, refusing("refuse", *steps)) == []
+    fault = {"refuse": {"server": "spu", "how": "refuse", "between": ["0ms", "1s"]}}
+    producer = {"delivery_semantic": "at-most-once", "response_timeout": "5s"}
+    workload = [{"change_address": {"spu": 0}}, "send", "wait"]
+    with DialsWithoutAPause.applied():
+        history = played(fault, workload=workload, producer=producer)
+    assert said(connections, history) == []
+
+
+def test_the_pauses_are_judged_in_virtual_time_only() -> None:
+    with DialsWithoutAPause.applied():
+        history = refusing("rst")
+    assert said(connections, history)
+    assert said(connections, replace(history, world="tcp")) == []
