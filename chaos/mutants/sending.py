@@ -292,3 +292,42 @@ class ReadsValuesAsText(Mutant):
     caught_by = ("no-phantom", "acked-is-stored")
     faults = 0
     examples = 1_000
+
+
+class TakesWhatFits(Mutant):
+    """A batch that does not fit into a request is passed by smaller ones behind it.
+
+    Requests are packed as full as possible, which saves round trips, and the order is lost.
+    """
+
+    where = "producer.delivery.accumulator:Accumulator.take"
+    before = "batch = self._queue.popleft()"
+    after = """
+        fits = [b for b in self._queue if not taken or len(b.data) + ENTRY_BYTES <= left]
+        batch = max(fits, key=lambda each: (len(each.data), -each.number))
+        self._queue.remove(batch)
+    """
+    semantics = (AT_LEAST_ONCE,)
+    regimes = ("queues",)
+    caught_by = ("order",)
+    records = 2
+    faults = 0
+
+
+class DropsTheBatchBeforeALargeRecord(Mutant):
+    """A record that is too large takes the open batch with it.
+
+    The error leaves the accumulator as it is after an append that failed, without an open batch.
+    """
+
+    where = "producer.delivery.accumulator:Accumulator._too_large"
+    before = "return RecordTooLargeError("
+    after = """
+        self._batch, self._room = self._none, _CLOSED
+        return RecordTooLargeError(
+    """
+    semantics = (AT_LEAST_ONCE,)
+    regimes = ("queues",)
+    caught_by = ("no-loss", "bounded")
+    records = 2
+    faults = 0
