@@ -208,6 +208,14 @@ def test_a_command_that_ignores_interrupts_goes_on_ignoring_them(tmp_path: Path)
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_mistake_that_cannot_be_told_has_its_status(command: str, tmp_path: Path) -> None:
+    module = f'"{sys.executable}" -m {PACKAGES[command]}'
+    done = ran(tmp_path, "sh", "-c", f"{module} --no-such-option 2>/dev/full")
+    assert done.returncode == 2
+
+
 # --- help
 
 WRITTEN_BY_INIT = "mine.yaml"

@@ -10,9 +10,13 @@ The imports of a command take half a second. A KeyboardInterrupt during an impor
 anywhere, also where Python prints and ignores it. So until a command runs, SIGINT ends the process.
 SIGTERM and SIGHUP do so too, whenever a command has no handler of its own: the exit status is 130,
 and the process does not die by the signal, which a caller could take for a crash.
+
+What a command writes to standard error is for people. Where it cannot be written, because the disk
+is full or the reader of a pipe is gone, the command goes on, and its status says what it found.
 """
 
 import atexit
+import io
 import os
 import signal
 import sys
@@ -47,6 +51,7 @@ def launch(command: str, target: str, needs: Sequence[str], directory: str | Non
     before = {n: signal.getsignal(n) for n in STOPPING if signal.getsignal(n) != signal.SIG_IGN}
     _leave_at(before)
     atexit.register(_ignore, before)
+    _tolerate_errors_of_standard_error()
     if directory is not None and os.path.realpath(directory) != _ROOT:
         sys.path.pop()
         _refuse_hidden(command, needs, directory)
@@ -61,6 +66,37 @@ def launch(command: str, target: str, needs: Sequence[str], directory: str | Non
             _leave_at(n for n in before if signal.getsignal(n) != signal.SIG_IGN)
     except KeyboardInterrupt:
         _leave()
+
+
+class _Unfailing(io.TextIOWrapper):
+    """A text stream that discards what it cannot write, and all that follows."""
+
+    def write(self, text: str, /) -> int:
+        try:
+            return super().write(text)
+        except OSError:
+            self._discard()
+            return len(text)
+
+    def flush(self) -> None:
+        try:
+            super().flush()
+        except OSError:
+            self._discard()
+
+    def _discard(self) -> None:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self.fileno())
+        os.close(nowhere)
+
+
+def _tolerate_errors_of_standard_error() -> None:
+    stream = sys.stderr
+    if isinstance(stream, io.TextIOWrapper):  # None if it is closed
+        encoding, errors = stream.encoding, stream.errors
+        sys.stderr = sys.__stderr__ = _Unfailing(  # type: ignore[misc]
+            stream.detach(), encoding, errors, line_buffering=True
+        )
 
 
 def _leave_at(numbers: Iterable[int]) -> None:

@@ -19,7 +19,7 @@ from chaos.cli.replay import replay_command
 from chaos.cli.run import run_command
 from chaos.cli.terminal import discard_output, prepare_streams
 from chaos.cli.zoo import zoo_command
-from chaos.report.scenario_report import STATUS_INTERRUPTED, STATUS_NO_VERDICT
+from chaos.report.scenario_report import STATUS_INTERRUPTED, STATUS_NO_VERDICT, STATUS_VALID
 
 EPILOG = """\b
 Examples:
@@ -79,23 +79,30 @@ def _ignored(number: signal.Signals) -> bool:
 
 
 def _as_ctrl_c(number: int, frame: FrameType | None) -> None:
-    signal.raise_signal(signal.SIGINT)
+    """Do what a Ctrl-C would do now; trio's handler of it keeps its own code whole."""
+    handler = signal.getsignal(signal.SIGINT)
+    if callable(handler):
+        handler(signal.SIGINT, frame)
 
 
-def _as_in_the_background(number: int, frame: FrameType | None) -> None:
-    """Interrupt the work once; a background job of a shell ignores SIGINT."""
-    signal.signal(number, signal.SIG_IGN)
-    raise KeyboardInterrupt
+def _prepare_signals() -> None:
+    """Interrupt the work on SIGTERM and SIGHUP, too: worker processes end, and a report is printed.
+
+    A background job of a script ignores SIGINT, and goes on doing so: here the signal is blocked
+    instead, since trio protects itself from interrupts only where SIGINT has Python's handler.
+    """
+    if _ignored(signal.SIGINT):
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if not _ignored(number):  # as SIGHUP under nohup
+            signal.signal(number, _as_ctrl_c)
 
 
 def cli() -> None:
     """Run the command line and end the process with its status."""
     prepare_streams()
-    # On these, too, the worker processes must end and the report must be printed.
-    interrupt = _as_in_the_background if _ignored(signal.SIGINT) else _as_ctrl_c
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if not _ignored(number):  # as SIGHUP under nohup
-            signal.signal(number, interrupt)
+    _prepare_signals()
     try:
         status = main(standalone_mode=False)
         sys.stdout.flush()
@@ -111,6 +118,9 @@ def cli() -> None:
         # With a full disk, Python would print another error when it closes standard output.
         discard_output()
         message = f"{error.filename or 'standard output'}: {(error.strerror or str(error)).lower()}"
+    except SystemExit:  # click's, where the reader of the help is gone
+        discard_output()
+        sys.exit(STATUS_VALID)
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted before the first run", err=True)
         sys.exit(STATUS_INTERRUPTED)

@@ -193,7 +193,8 @@ class WorkerPool(Engine):
 
     def _begin(self, number: int, task: Callable[[], Any]) -> None:
         if not self._idle:
-            with _safe_path():  # outside the block below: the tracker unblocks SIGINT
+            # The tracker unblocks SIGINT, which may be blocked in a background job.
+            with _safe_path(), _sigmask_kept():
                 resource_tracker.ensure_running()
         with _sigint_blocked():
             worker = self._idle.pop() if self._idle else _Worker()
@@ -269,6 +270,16 @@ class _Worker:
             self._process.kill()
         self._process.join()
         self.pipe.close()
+
+
+@contextmanager
+def _sigmask_kept() -> Iterator[None]:
+    """Have the same signals blocked after the block as before."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class _sigint_blocked:  # noqa: N801  a context manager is used like a function

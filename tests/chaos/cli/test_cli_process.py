@@ -119,12 +119,33 @@ def test_sigterm_ends_all_processes_too(files: Path) -> None:
     assert "interrupted after " in out
 
 
-@pytest.mark.parametrize("jobs", ["1", "2"])
-def test_sigterm_ends_a_background_job_too(files: Path, jobs: str) -> None:
-    arguments = ["explore", "many.yaml", "--jobs", jobs]
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["explore", "many.yaml", "--jobs", "1"],
+        ["explore", "many.yaml", "--jobs", "2"],
+        ["run", "slow.yaml", "--jobs", "1"],
+        ["run", "quick.yaml", "slow.yaml", "--jobs", "2"],
+        ["replay", "slow.yaml"],
+    ],
+    ids=" ".join,
+)
+def test_sigterm_ends_a_background_job_too(files: Path, arguments: list[str]) -> None:
     status, out, err = interrupted(files, arguments, signal.SIGTERM, IN_THE_BACKGROUND)
     assert (status, err) == (130, "")
-    assert "interrupted after " in out
+    assert "interrupted " in out
+
+
+def test_a_background_job_goes_on_ignoring_ctrl_c(files: Path) -> None:
+    os.mkfifo(files / "late.yaml")
+    process = started(files, "run", "late.yaml", within=IN_THE_BACKGROUND)
+    # Opening returns once the process has opened the pipe, and waits for its text.
+    with (files / "late.yaml").open("w") as late:
+        os.killpg(process.pid, signal.SIGINT)
+        late.write(QUICK)
+    out, err = process.communicate(timeout=ENDS_S)
+    assert (process.returncode, err) == (0, "")
+    assert "1 run: 1 valid" in out
 
 
 def test_processes_end_with_one_that_is_killed(files: Path) -> None:
@@ -183,6 +204,22 @@ def test_it_runs_without_a_standard_output(files: Path) -> None:
 def test_it_runs_without_a_standard_error(files: Path) -> None:
     result = ended(files, "chaos validate none.yaml 2>&-; echo $?")
     assert result.stdout == "2\n"
+
+
+@pytest.mark.parametrize("arguments", ["--help", "run --help", "--version"])
+def test_help_for_a_reader_that_exits_early_changes_no_status(files: Path, arguments: str) -> None:
+    result = ended(files, f"(chaos {arguments}; echo $? >&2) | true")
+    assert result.stderr == "0\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+@pytest.mark.parametrize("where", ["2>/dev/full", "2> >(true)"])
+def test_a_standard_error_that_takes_nothing_changes_no_status(files: Path, where: str) -> None:
+    (files / "bad.yaml").write_text("name: bad\n" * 2)
+    result = ended(files, f"chaos run quick.yaml bad.yaml {where}; echo $?")
+    assert "1 run: 1 valid" in result.stdout
+    assert result.stdout.endswith("\n2\n")
+    assert ended(files, f"chaos frobnicate {where}; echo $?").stdout == "2\n"
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")

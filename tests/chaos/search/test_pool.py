@@ -137,3 +137,13 @@ def test_a_ctrl_c_ends_every_process_and_its_task() -> None:
     with pytest.raises(KeyboardInterrupt):
         interrupted()
     assert not active_children()
+
+
+def test_a_signal_that_was_blocked_stays_so() -> None:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        with WorkerPool(2) as pool:
+            assert len(list(pool.results([os.getpid, os.getpid]))) == 2
+        assert signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
