@@ -3,7 +3,8 @@
 ``shard.json`` says which part of which work the shard is, and holds its results. ``parts.jsonl`` in
 the run directory of an exploration holds the results of its batches, one a line, in order: a search
 by one machine ends at the first example that fails, and where that is only all shards together
-tell.
+tell. Its last line says that it is whole: of a file that was copied in part, what is missing might be
+the example that fails.
 """
 
 import heapq
@@ -24,6 +25,9 @@ from chaos.search.shard import Shard
 
 SHARD = "shard.json"
 PARTS = "parts.jsonl"
+
+END = b'{"end": true}\n'
+"""The last line of ``parts.jsonl``."""
 
 
 class ShardError(Exception):
@@ -152,7 +156,10 @@ def parts_writer(directory: Path) -> Iterator[Callable[[Exploration], None]]:
             dumped = _parts().dump_json(part, exclude={"failed", "counterexample"})
             file.write(dumped + b"\n")
 
-        yield keep
+        try:
+            yield keep
+        finally:
+            file.write(END)
 
 
 def parts_in_order(directories: Sequence[Path]) -> Iterator[tuple[Exploration, int]]:
@@ -172,11 +179,15 @@ def parts_in_order(directories: Sequence[Path]) -> Iterator[tuple[Exploration, i
 
 
 def _read_parts(path: Path, position: int) -> Iterator[tuple[Exploration, int]]:
+    number = 0
     try:
         with path.open("rb") as file:
-            for line in file:
+            for number, line in enumerate(file, 1):
+                if line == END:
+                    return
                 yield _parts().validate_json(line), position
     except OSError as error:
         raise ShardError(f"{path}: {(error.strerror or str(error)).lower()}") from error
     except ValidationError as error:
-        raise ShardError(f"{path}: damaged") from error
+        raise ShardError(f"{path}: line {number} is damaged; copy the file again") from error
+    raise ShardError(f"{path}: it ends early, behind line {number}; copy the file again")
