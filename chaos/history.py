@@ -10,6 +10,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from math import isfinite
 from typing import Any, ClassVar, Literal
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -410,7 +411,7 @@ class _HistoryReader:
         number = 0
         for number, line in enumerate(text.split("\n")[:-1], 1):
             try:
-                self._take_in(json.loads(line))
+                self._take_in(json.loads(line, parse_float=_finite, parse_constant=_finite))
             except (ValueError, TypeError, KeyError, RecursionError) as error:
                 raise HistoryError(f"line {number}: {_first_line(error)}") from error
         if self._history is None:
@@ -465,6 +466,14 @@ class _HistoryReader:
         for name in _END:
             setattr(history, name, end[name])
         self._ended = True
+
+
+def _finite(text: str) -> float:
+    """Return the number of a text; NaN, Infinity and 1e999 are no time of any event."""
+    number = float(text)
+    if not isfinite(number):
+        raise ValueError(f"{text} is not a finite number")
+    return number
 
 
 def _first_line(error: Exception) -> str:

@@ -95,9 +95,10 @@ def not_there(source: Source, wanted: WorldName | None, client: Driver) -> str:
     only = " and ".join(source.prop.worlds)
     if wanted is None and source.prop.worlds == ("cluster",):
         return f"{source.file}: not run: name the cluster, --world cluster --cluster HOST:PORT"
-    reason = f"--world is {wanted}" if wanted else f"the client {client.name} knows only tcp"
+    knows = f"the client {client.name} knows only {' and '.join(client.worlds)}"
     if wanted and wanted not in client.worlds:
-        return f"{source.file}: not run, since the client {client.name} knows only tcp"
+        return f"{source.file}: not run, since {knows}"
+    reason = f"--world is {wanted}" if wanted else knows
     return f"{source.file}: not run, since its worlds are {only}, and {reason}"
 
 

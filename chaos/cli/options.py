@@ -13,13 +13,11 @@ from chaos.drivers.driver import Driver, driver_named, driver_of
 from chaos.drivers.registry import DRIVERS, PRODUCER
 from chaos.search.pool import default_jobs
 from chaos.search.shard import Shard, shard_from
+from chaos.spec.scenario import SEED_MAX
 from chaos.world.loop.names import LOOP, LoopName, refusal
 from simulator.control.command_options import DurationType
 
 C = TypeVar("C", bound=Callable[..., Any])
-
-SEED_MAX = 2**63 - 1
-"""The largest seed that is accepted; random generators treat larger ones differently."""
 
 
 class ClientType(click.ParamType[Driver]):

@@ -8,7 +8,7 @@ from functools import partial
 import click
 
 from chaos.cli.conclude import Format
-from chaos.cli.options import SEED_MAX, format_option, loop_option
+from chaos.cli.options import format_option, loop_option
 from chaos.cli.terminal import Interrupted, Terminal, interruptible
 from chaos.mutants import MUTANTS
 from chaos.mutants.hunt import NONE, Catch, combined, control, control_turns, hunt
@@ -20,6 +20,7 @@ from chaos.report.scenario_report import (
 )
 from chaos.report.zoo_table import Zoo, document, lines
 from chaos.search.pool import JOBS_PER_CORE, Lost, WorkerPool, default_jobs
+from chaos.spec.scenario import SEED_MAX
 from chaos.world.loop.names import LoopName
 from chaos.world.stopwatch import Stopwatch
 

@@ -3,8 +3,8 @@
 ``shard.json`` says which part of which work the shard is, and holds its results. ``parts.jsonl`` in
 the run directory of an exploration holds the results of its batches, one a line, in order: a search
 by one machine ends at the first example that fails, and where that is only all shards together
-tell. Its last line says that it is whole: of a file that was copied in part, what is missing might be
-the example that fails.
+tell. Its last line says that it is whole: of a file that was copied in part, what is missing might
+be the example that fails.
 """
 
 import heapq
@@ -179,15 +179,17 @@ def parts_in_order(directories: Sequence[Path]) -> Iterator[tuple[Exploration, i
 
 
 def _read_parts(path: Path, position: int) -> Iterator[tuple[Exploration, int]]:
-    number = 0
+    read = 0
     try:
         with path.open("rb") as file:
-            for number, line in enumerate(file, 1):
+            for line in file:
                 if line == END:
                     return
-                yield _parts().validate_json(line), position
+                part = _parts().validate_json(line)
+                read += 1
+                yield part, position
     except OSError as error:
         raise ShardError(f"{path}: {(error.strerror or str(error)).lower()}") from error
     except ValidationError as error:
-        raise ShardError(f"{path}: line {number} is damaged; copy the file again") from error
-    raise ShardError(f"{path}: it ends early, behind line {number}; copy the file again")
+        raise ShardError(f"{path}: line {read + 1} is damaged; copy the file again") from error
+    raise ShardError(f"{path}: it ends early, behind line {read}; copy the file again")

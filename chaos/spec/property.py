@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     # Hypothesis is imported by strategy() only, since the import is slow.
     from hypothesis.strategies import SearchStrategy
 
-SEED_MAX = 2**32 - 1
+SEED_DRAWN_MAX = 2**32 - 1
 """The largest seed that is drawn; people copy seeds from terminals."""
 
 DRAWS_MAX = 1_000
@@ -177,7 +177,7 @@ class Property:
         substitution = Substitution(choices)
         data = substitution.value(self.data)
         if "seed" not in data:
-            data["seed"] = choices.integer(0, SEED_MAX)
+            data["seed"] = choices.integer(0, SEED_DRAWN_MAX)
         scenario = Scenario.model_validate(data)
         faults = list(self._faults(data, substitution))
         pinned = [fault for fault, floating in faults if floating is None]

@@ -54,6 +54,10 @@ STEPS_MAX = 1_000
 """The most steps of a workload. People write about ten; a longer generated workload is better
 split."""
 
+SEED_MAX = 2**63 - 1
+"""The largest seed, in a file as on the command line; random generators treat larger ones
+differently."""
+
 EXAMPLES_MAX = 10_000_000
 """The most examples of a property: days of exploring."""
 
@@ -65,6 +69,12 @@ def _at_most(most: int, what: str) -> AfterValidator:
         return number
 
     return AfterValidator(check)
+
+
+def _seed(number: int) -> int:
+    if number > SEED_MAX:
+        raise ValueError(f"{number} is more than {SEED_MAX}, the largest seed")
+    return number
 
 
 def _replicas(number: int) -> int:
@@ -233,7 +243,7 @@ class Scenario(Strict):
     sometimes: Expectations = Expectations()
     """What must occur in some example of a property, or in the run of a concrete scenario; a miss
     is inconclusive."""
-    seed: Index = 0
+    seed: Annotated[Index, AfterValidator(_seed)] = 0
     """Random seed."""
 
     @classmethod

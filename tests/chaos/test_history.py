@@ -88,6 +88,9 @@ def test_a_line_that_is_cut_anywhere_is_rejected(text: str) -> None:
         ('{"log": 0, "incarnation": 0, "records": [[0, 0, null, "?"]]}', "line 2: "),
         ('{"end": {"faults": {}}}', "line 2: 'deletions'"),
         ("[" * 100_000, "line 2: "),
+        ('{"event": "Healed", "n": 1, "t": NaN}', "line 2: NaN is not a finite number"),
+        ('{"call": {"n": 1, "started": -Infinity}}', "line 2: -Infinity is not a finite number"),
+        ('{"end": {"faults": {}, "deletions": 1e999}}', "line 2: 1e999 is not a finite number"),
     ],
 )
 def test_an_invalid_line_is_named(text: str, line: str, message: str) -> None:

@@ -155,6 +155,7 @@ def test_a_mistake_is_one_line_with_its_place(text: str, line: str) -> None:
             "3:1: examples: 10000001 is more than 10,000,000 examples, the most"),
         ("examples: 1.5", "3:1: examples: 1.5 is not a whole number of at least 1"),
         ("seed: -1", "3:1: seed: -1 is not a whole number of at least 0"),
+        (f"seed: {2**63}", f"3:1: seed: {2**63} is more than {2**63 - 1}, the largest seed"),
         ("seed: .nan", "3:1: seed: nan is not a whole number of at least 0"),
         (f"seed: {'9' * 41}", f"3:1: seed: '{'9' * 41}' is not a whole number of at least 0"),
         ("topic: 5", "3:1: topic: 5 is not a mapping of keys to values"),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.errors import NoSuchExample
 
 from chaos.spec.loader import parse_scenario
-from chaos.spec.property import SEED_MAX, WIDE, Example, Property
+from chaos.spec.property import SEED_DRAWN_MAX, WIDE, Example, Property
 from chaos.spec.scenario import Scenario
 from simulator.documents.emitter import to_yaml
 from simulator.documents.quantities import parse_size
@@ -84,7 +84,7 @@ def test_each_example_is_a_valid_scenario_within_the_ranges(example: Example) ->
     assert 8 <= parse_size(data["workload"][0]["send"]["size"]) <= 2048
     assert data["workload"][1]["move_leader"]["to"] < scenario.cluster.spus
     assert data["always"] == {"lost": 0}
-    assert 0 <= scenario.seed <= SEED_MAX
+    assert 0 <= scenario.seed <= SEED_DRAWN_MAX
     by_name = {fault.name: fault.kind for fault in scenario.faults}
     assert len(by_name) == len(scenario.faults)
     assert {"delay-1", "duplicate-7"} <= set(by_name)
