@@ -59,7 +59,9 @@ def hasty_dials(evidence: Evidence) -> Iterator[str]:
     kinds: tuple[type[Event], ...] = (ConnectRefused, DialRefused)
     if not times.exact or not any(map(evidence.events_of, kinds)):
         return
-    moved = {f"spu:{each.spu}": each.t for each in evidence.events_of(AddressChanged)}
+    moved: dict[str, float] = {}
+    for each in evidence.events_of(AddressChanged):
+        moved.setdefault(f"spu:{each.spu}", each.t)
     failures: dict[str, _Failures] = {}
     for event in evidence.server_events:
         match event:

@@ -145,8 +145,9 @@ class News:
         """Return when the client knew of a change, if the SC wrote an answer because of it."""
         known = self._times.noticed_by(change.t) + self._times.slack
         connection = self._visibility.connections[written.connection]
-        is_news = written.t <= change.t + self._times.slack and connection.closed > known
-        return known if is_news else inf
+        # A client that ended the connection did so one leg before the server noticed.
+        is_read = connection.closed > self._times.noticed_by(known)
+        return known if written.t <= change.t + self._times.slack and is_read else inf
 
 
 def _news(written: list[FrameWritten]) -> Iterator[FrameWritten]:

@@ -14,7 +14,7 @@ from chaos.oracle.checks import as_configured
 from chaos.oracle.judge import judge
 from chaos.runner import run_scenario
 from chaos.spec.scenario import Scenario
-from simulator.events import FrameRead, FrameWritten, LeaderMoved
+from simulator.events import ConnectionClosed, FrameRead, FrameWritten, LeaderMoved, SpuStarted
 from tests.chaos.oracle.checks.playing import (
     AT_MOST_ONCE,
     judged,
@@ -256,6 +256,30 @@ def test_turns_may_begin_anew_with_each_answer_of_the_sc() -> None:
         history, lambda event: isinstance(event, FrameWritten) and event.api == "watch"
     )
     assert said(as_configured, silent) == []  # without news nothing is known of the leaders
+
+
+def test_news_that_a_client_did_not_wait_for_changes_no_turns() -> None:
+    history = played(
+        cluster={"spus": 2},
+        topic={"partitions": 2},
+        network={"latency": "18ms"},
+        workload=[
+            {"send": {"count": 9, "pace": "12ms"}},
+            {"stop_spu": {"spu": 0}},
+            {"send": {"count": 5, "pace": "3500us"}},
+            {"sleep": "1785ms"},
+            {"start_spu": {"spu": 0}},
+            {"send": {"count": 3, "pace": "19ms"}},
+        ],
+    )
+    renewed = next(
+        event.t
+        for event in history.events
+        if isinstance(event, ConnectionClosed) and event.server == "sc"
+    )
+    (told,) = {e.t for e in history.events if isinstance(e, SpuStarted)}
+    assert told < renewed < told + 2 * 0.018, "it ends the connection before the news arrives"
+    assert said(as_configured, history) == []
 
 
 def test_a_client_that_sends_empty_keys_takes_no_turns() -> None:

@@ -185,3 +185,15 @@ def test_the_pauses_are_judged_in_virtual_time_only() -> None:
         history = refusing("rst")
     assert said(connections, history)
     assert said(connections, replace(history, world="tcp")) == []
+
+
+def test_an_spu_whose_address_changed_may_be_dialled_at_once() -> None:
+    change = {"change_address": {"spu": 1}}
+    history = played(
+        {"refuse": {"server": "spu"}},
+        cluster={"spus": 2},
+        topic={"partitions": 2},
+        producer={},
+        workload=[{"send": {"count": 4, "pace": "67us"}}, change, "flush", change],
+    )
+    assert said(connections, history) == []
