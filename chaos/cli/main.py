@@ -118,10 +118,8 @@ def cli() -> None:
         # With a full disk, Python would print another error when it closes standard output.
         discard_output()
         message = f"{error.filename or 'standard output'}: {(error.strerror or str(error)).lower()}"
-    except SystemExit as ended:
-        if not isinstance(ended.__context__, BrokenPipeError):
-            raise
-        discard_output()  # the reader of click's help is gone
+    except SystemExit:  # click's, where the reader of the help is gone
+        discard_output()
         sys.exit(STATUS_VALID)
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted before the first run", err=True)
