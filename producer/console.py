@@ -5,14 +5,11 @@ SIGTERM, SIGHUP) ends the reading, then the producer has some seconds to deliver
 what is open after them is given up. A second signal gives up at once.
 """
 
-import io
 import os
 import signal
-import sys
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
-from typing import TextIO, cast
 
 import trio
 from rich.console import Console
@@ -62,47 +59,6 @@ class LineError(FluvioError):
     """A line of the input cannot become a record, or none can be read; the text says why."""
 
 
-class Forgiving(io.TextIOBase):
-    """A stream for messages that may have no reader: what cannot be written is lost.
-
-    What was delivered is delivered, whether anybody can read of it or not. A console of rich would
-    end the program when its reader has gone, keep what a full disk refused to print it again and
-    again, and die in the thread that draws the progress.
-
-    Args:
-        stream: where to write; None for a stream that was closed before the program began.
-    """
-
-    def __init__(self, stream: TextIO | None) -> None:
-        self._stream = stream
-
-    @property
-    def encoding(self) -> str:  # type: ignore[override]  # a stream without a place has one too
-        """What can be shown depends on it."""
-        return "utf-8" if self._stream is None else self._stream.encoding
-
-    def isatty(self) -> bool:
-        """Whether a person may be watching."""
-        return self._stream is not None and self._stream.isatty()
-
-    def fileno(self) -> int:
-        """What the size of a terminal is asked of."""
-        return super().fileno() if self._stream is None else self._stream.fileno()
-
-    def write(self, text: str) -> int:
-        """Write it, if that can be done."""
-        if self._stream is not None:
-            with suppress(OSError):
-                self._stream.write(text)
-        return len(text)
-
-    def flush(self) -> None:
-        """Write what is held back, if that can be done."""
-        if self._stream is not None:
-            with suppress(OSError):
-                self._stream.flush()
-
-
 class Reporter:
     """Everything that is printed, all of it on stderr.
 
@@ -111,8 +67,7 @@ class Reporter:
     """
 
     def __init__(self, *, quiet: bool) -> None:
-        stream = cast("TextIO", Forgiving(sys.stderr))
-        self.console = Console(file=stream, highlight=False, soft_wrap=True)
+        self.console = Console(stderr=True, highlight=False, soft_wrap=True)
         self.quiet = quiet
         self._failures = 0
 

@@ -51,7 +51,7 @@ def launch(command: str, target: str, needs: Sequence[str], directory: str | Non
     before = {n: signal.getsignal(n) for n in STOPPING if signal.getsignal(n) != signal.SIG_IGN}
     _leave_at(before)
     atexit.register(_ignore, before)
-    _tolerate_errors_of_standard_error()
+    _forgive_standard_error()
     if directory is not None and os.path.realpath(directory) != _ROOT:
         sys.path.pop()
         _refuse_hidden(command, needs, directory)
@@ -68,10 +68,12 @@ def launch(command: str, target: str, needs: Sequence[str], directory: str | Non
         _leave()
 
 
-class _Unfailing(io.TextIOWrapper):
-    """A text stream that discards what it cannot write, and all that follows."""
+class Forgiving(io.TextIOWrapper):
+    """A stream for messages that may have no reader: what cannot be written, and all that follows,
+    is discarded. A console of rich would end the program when its reader has gone."""
 
     def write(self, text: str, /) -> int:
+        """Write a text, if that can be done; return its length."""
         try:
             return super().write(text)
         except OSError:
@@ -79,6 +81,7 @@ class _Unfailing(io.TextIOWrapper):
             return len(text)
 
     def flush(self) -> None:
+        """Write what is held back, if that can be done."""
         try:
             super().flush()
         except OSError:
@@ -90,12 +93,13 @@ class _Unfailing(io.TextIOWrapper):
         os.close(nowhere)
 
 
-def _tolerate_errors_of_standard_error() -> None:
-    stream = sys.stderr
-    if isinstance(stream, io.TextIOWrapper):  # None if it is closed
-        encoding, errors = stream.encoding, stream.errors
-        sys.stderr = sys.__stderr__ = _Unfailing(  # type: ignore[misc]
-            stream.detach(), encoding, errors, line_buffering=True
+def _forgive_standard_error() -> None:
+    if sys.stderr is None:  # it was closed before the program began
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115  open until the process ends
+    elif isinstance(sys.stderr, io.TextIOWrapper):
+        encoding, errors = sys.stderr.encoding, sys.stderr.errors
+        sys.stderr = sys.__stderr__ = Forgiving(  # type: ignore[misc]
+            sys.stderr.detach(), encoding, errors, line_buffering=True
         )
 
 

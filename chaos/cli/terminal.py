@@ -37,11 +37,10 @@ def discard_output() -> None:
 
 
 def prepare_streams() -> None:
-    """Make sure that standard output and error exist and accept any character."""
+    """Make sure that standard output exists, and that it and standard error accept any character;
+    ``wire/launch.py`` makes sure of the rest."""
     if sys.stdout is None:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115  open until the process ends
-    if sys.stderr is None:
-        sys.stderr = open(os.devnull, "w")  # noqa: SIM115  the same
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # names come from files

@@ -14,12 +14,13 @@ import trio
 from trio.testing import MockClock
 
 from producer.config import TopicProducerConfig
-from producer.console import INTERRUPTED_FLUSH_S, STATUS_INTERRUPTED, Forgiving, Job, Run
+from producer.console import INTERRUPTED_FLUSH_S, STATUS_INTERRUPTED, Job, Run
 from simulator import open_simulator
 from simulator.events import Appended, ConnectRefused, FaultHit
 from tests.producer.cluster import Cluster
 from tests.producer.test_at_least_once import fault
 from tests.producer.test_cli import Watcher
+from wire.launch import Forgiving
 
 FAILING = fault("error", at="request", code="TopicNotFound")
 
@@ -198,19 +199,11 @@ async def test_the_status_is_right_wherever_messages_go(redirected: str, status:
 
 
 def test_what_cannot_be_shown_now_or_later_is_lost_without_an_error() -> None:
-    full = Path("/dev/full").open("w")  # noqa: SIM115  # closing it fails, with what is held back
-    try:
-        forgiving = Forgiving(full)
+    with Forgiving(Path("/dev/full").open("wb"), "utf-8") as forgiving:
         assert forgiving.write("held back") == 9
         forgiving.flush()
         assert forgiving.write("x" * 100_000) == 100_000
-    finally:
-        with suppress(OSError):
-            full.close()
-    nowhere = Forgiving(None)
-    assert nowhere.write("a") == 1
-    nowhere.flush()
-    assert not nowhere.isatty()
+        assert not forgiving.isatty()
 
 
 async def test_messages_that_nobody_reads_are_lost_and_the_records_are_not() -> None:
